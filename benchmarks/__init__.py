@@ -1,0 +1,1 @@
+"""What is ranked: one adapter per benchmark."""

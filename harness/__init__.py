@@ -1,0 +1,1 @@
+"""How far can a zero-cost proxy be trusted?"""
