@@ -1,0 +1,105 @@
+"""Stacked layers: the networks of K architectures as one module.
+
+Activations are (samples, K * channels, height, width): the channels of architecture 0 come first. Each layer belongs to
+the architectures in `owners` (positions in the stack) and its tensors hold theirs one after the other along the first
+axis, so that `tensor.view(len(owners), -1)` has one row an owner. With one owner every layer is the ordinary one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class StackedConv2d(nn.Conv2d):
+    """One convolution without bias for each owner, run as one grouped convolution.
+
+    Input (samples, owners * in_channels, height, width); weight (owners * out_channels, in_channels, kernel, kernel).
+    """
+
+    def __init__(self, owners: Sequence[int], in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+        k = len(owners)
+        super().__init__(
+            k * in_channels, k * out_channels, kernel, stride, padding=kernel // 2, groups=k, bias=False, device="meta"
+        )
+        self.owners = tuple(owners)
+
+
+class StackedBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm over (owners * channels); statistics are an architecture's own by construction."""
+
+    def __init__(self, owners: Sequence[int], channels: int) -> None:
+        super().__init__(len(owners) * channels, device="meta")
+        self.owners = tuple(owners)
+
+
+class StackedReLU(nn.ReLU):
+    """ReLU that knows whose channels pass through it."""
+
+    def __init__(self, owners: Sequence[int]) -> None:
+        super().__init__()
+        self.owners = tuple(owners)
+
+
+class StackedLinear(nn.Linear):
+    """One linear layer for each owner. Input (samples, owners * in_features) -> (samples, owners, out_features).
+
+    weight (owners * out_features, in_features), bias (owners * out_features,).
+    """
+
+    def __init__(self, owners: Sequence[int], in_features: int, out_features: int) -> None:
+        super().__init__(in_features, len(owners) * out_features, device="meta")
+        self.owners = tuple(owners)
+
+    def forward(self, x: Tensor) -> Tensor:
+        k = len(self.owners)
+        if k == 1:
+            return functional.linear(x, self.weight, self.bias).unsqueeze(1)
+        x = x.view(x.shape[0], k, self.in_features).transpose(0, 1)  # (owners, samples, in)
+        weight = self.weight.view(k, -1, self.in_features).transpose(1, 2)  # (owners, in, out)
+        return torch.baddbmm(self.bias.view(k, 1, -1), x, weight).transpose(0, 1)
+
+
+class Take(nn.Module):
+    """Picks the channels of some owners out of a stack of `size`, and adds what came of them to where they belong."""
+
+    def __init__(self, owners: Sequence[int], size: int) -> None:
+        super().__init__()
+        self.size = size
+        whole = list(owners) == list(range(size))
+        self.register_buffer("positions", None if whole else torch.tensor(owners), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(samples, size * channels, height, width) -> (samples, owners * channels, height, width)."""
+        if self.positions is None:
+            return x
+        return x.unflatten(1, (self.size, -1)).index_select(1, self.positions).flatten(1, 2)
+
+    def add(self, total: Tensor | None, x: Tensor, like: Tensor) -> Tensor:
+        """Return `total` (None stands for zeros, shaped like `like`) plus x at its owners' places; may reuse `total`."""
+        if self.size == 1:
+            return x if total is None else total + x
+        if total is None:
+            total = torch.zeros_like(like)
+        if self.positions is None:
+            return total.add_(x)
+        total.unflatten(1, (self.size, -1)).index_add_(1, self.positions, x.unflatten(1, (len(self.positions), -1)))
+        return total
+
+
+def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Give every tensor that is still on the meta device memory; BatchNorm starts at its defaults, weights are not set."""
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.is_meta:
+                setattr(module, name, nn.Parameter(torch.empty(parameter.shape, device=device, dtype=dtype)))
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.is_meta:
+                kind = dtype if buffer.is_floating_point() else buffer.dtype
+                setattr(module, name, torch.empty(buffer.shape, device=device, dtype=kind))
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+    return network.to(device)

@@ -1,0 +1,211 @@
+"""NAS-Bench-201: the space of cells with four nodes and five operations on each of six edges.
+
+Source: Dong and Yang, "NAS-Bench-201" (ICLR 2020, arXiv 2001.00326); the same space as NATS-Bench's topology set.
+An architecture is printed as the benchmark prints it, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`: node i lists its
+incoming edges from nodes 0 .. i-1. Inside this file an architecture is a tuple of six operation names in that order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NONE, SKIP, CONV1, CONV3, POOL = OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""(source node, target node) of each of the six edges, in the order the string lists them."""
+KERNEL = {CONV1: 1, CONV3: 3}
+OFFICIAL_NETWORK = {"channels": 16, "cells": 5, "input_channels": 3}
+"""C, N (cells in each of three stages) and image channels of the networks the benchmark trained."""
+DATASETS = {"cifar10": (10, 32), "cifar100": (100, 32), "imagenet16-120": (120, 16)}
+"""dataset: (classes, resolution in pixels)."""
+
+Cell = tuple[str, ...]
+
+
+def print_cell(cell: Cell) -> str:
+    """Return the official string of six operations."""
+    a, b, c, d, e, f = cell
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+
+def parse_cell(text: str) -> Cell:
+    """Return the six operations of an official string; UserError says what is wrong with it."""
+    tokens = re.findall(r"\|?([^|+~]+)~(\d)\|", text)
+    if [int(source) for _, source in tokens] != [source for source, _ in EDGES] or text.count("+") != 2:
+        raise UserError(f"'{text}' is not a NAS-Bench-201 cell; expected the form {print_cell((NONE,) * 6)}")
+    cell = tuple(operation for operation, _ in tokens)
+    if unknown := sorted(set(cell) - set(OPERATIONS)):
+        raise suggest(unknown, OPERATIONS, "NAS-Bench-201 operation")
+    return cell
+
+
+def reachable(cell: Cell) -> Cell:
+    """Return the cell with every edge that lies on no path from node 0 to node 3 set to `none`.
+
+    Cells with the same result compute the same function: this is the equivalence rule of the harness.
+    """
+    edges = [edge for edge, operation in zip(EDGES, cell, strict=True) if operation != NONE]
+    from_input, to_output = {0}, {3}
+    for source, target in edges:  # targets ascend, so one pass is enough
+        if source in from_input:
+            from_input.add(target)
+    for source, target in reversed(edges):
+        if target in to_output:
+            to_output.add(source)
+    return tuple(
+        operation if source in from_input and target in to_output else NONE
+        for (source, target), operation in zip(EDGES, cell, strict=True)
+    )
+
+
+def benchmark_string(cell: Cell, *, consider_zero: bool) -> str:
+    """Return the nested string by which the benchmark's own code (`to_unique_str`) tells cells apart.
+
+    Both rules collapse skip connections; `consider_zero` also lets zeros swallow what they feed, except in sums.
+    They give 12,751 (False) and 6,466 (True) different strings; the paper's "6,466 unique" is the second.
+    """
+    nodes = ["0"]
+    for node in (1, 2, 3):
+        terms = []
+        for (source, target), operation in zip(EDGES, cell, strict=True):
+            if target != node:
+                continue
+            if consider_zero and (operation == NONE or nodes[source] == "#"):
+                terms.append("#")
+            elif operation == SKIP:
+                terms.append(nodes[source])
+            else:
+                terms.append(f"({nodes[source]})@{operation}")
+        nodes.append("+".join(sorted(terms)))
+    return nodes[3]
+
+
+def count(cell: Cell, *, channels: int, cells: int, classes: int, resolution: int, input_channels: int) -> tuple[int, int]:
+    """Return (parameters, FLOPs) of the network of a cell, every operation counted whether reachable or not.
+
+    FLOPs are multiply-accumulates of convolutions and the classifier (its bias included) for one image, as the
+    benchmark states them; pooling, BatchNorm and additions are left out.
+    """
+    params = input_channels * channels * 9 + 2 * channels
+    flops = input_channels * channels * 9 * resolution**2
+    width, side = channels, resolution
+    for stage in range(3):
+        if stage:
+            wide, side = 2 * width, side // 2
+            weights = 9 * width * wide + 9 * wide * wide + width * wide
+            params, flops, width = params + weights + 4 * wide, flops + weights * side**2, wide
+        for operation in cell:
+            if operation in KERNEL:
+                weights = KERNEL[operation] ** 2 * width * width
+                params += cells * (weights + 2 * width)
+                flops += cells * weights * side**2
+    params += 2 * width + (width + 1) * classes
+    return params, flops + (width + 1) * classes
+
+
+class Space201:
+    """All 15,625 architectures in official index order, with what can be said of them without a network."""
+
+    name = "201"
+    title = "NAS-Bench-201"
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Six operations of every architecture, by official index: the benchmark shuffled the product with seed 88."""
+        cells = list(itertools.product(OPERATIONS, repeat=len(EDGES)))
+        random.Random(88).shuffle(cells)
+        return tuple(cells)
+
+    @cached_property
+    def archs(self) -> tuple[str, ...]:
+        """Official strings by official index."""
+        return tuple(print_cell(cell) for cell in self.cells)
+
+    @cached_property
+    def _position(self) -> dict[Cell, int]:
+        return {cell: position for position, cell in enumerate(self.cells)}
+
+    @cached_property
+    def _reachable(self) -> tuple[Cell, ...]:
+        return tuple(reachable(cell) for cell in self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def index(self, arch: str) -> int:
+        """Return the official index of an architecture string."""
+        return self._position[parse_cell(arch)]
+
+    @cached_property
+    def class_id(self) -> np.ndarray:
+        """(archs,) int: the lowest index among the architectures that are the same network; 9,445 different values."""
+        first: dict[Cell, int] = {}
+        return np.array([first.setdefault(cell, position) for position, cell in enumerate(self._reachable)])
+
+    @cached_property
+    def connected(self) -> np.ndarray:
+        """(archs,) bool: whether any path leads from the input to the output; 341 architectures have none."""
+        return np.array([any(operation != NONE for operation in cell) for cell in self._reachable])
+
+    @cached_property
+    def conv_count(self) -> np.ndarray:
+        """(archs,) int: reachable convolutions in the cell; 1,983 architectures have none."""
+        return np.array([sum(operation in KERNEL for operation in cell) for cell in self._reachable])
+
+    def canonical(self, index: int) -> str:
+        """Return the string that names the network of an architecture: unreachable edges printed as `none`."""
+        return print_cell(self._reachable[index])
+
+    def sizes(self, *, reachable_only: bool = False, **network: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return params and FLOPs of every architecture, each (archs,) float64.
+
+        `reachable_only` leaves out operations on no input-output path; the benchmark's own counts include them.
+        `network` are the settings of `count`.
+        """
+        by_cell = {cell: count(cell, **network) for cell in set(map(_size_key, self.cells))}
+        cells = self._reachable if reachable_only else self.cells
+        both = np.array([by_cell[_size_key(cell)] for cell in cells], dtype=np.float64)
+        return both[:, 0], both[:, 1]
+
+    def neighbours(self, index: int) -> list[int]:
+        """Return the 24 architectures that differ in the operation of one edge."""
+        cell = self.cells[index]
+        return [
+            self._position[cell[:edge] + (operation,) + cell[edge + 1 :]]
+            for edge in range(len(EDGES))
+            for operation in OPERATIONS
+            if operation != cell[edge]
+        ]
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        """Return n indices drawn uniformly without replacement; a larger n extends the sample of a smaller one."""
+        if not 1 <= n <= len(self):
+            raise UserError(f"a sample of {n} architectures was asked for; {self.title} has {len(self):,}: give 1 to {len(self)}")
+        return np.random.default_rng([seed, len(self)]).permutation(len(self))[:n]
+
+    def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
+        """Return the networks of these architectures as one stack, its weights not initialised.
+
+        `network` as for `benchmarks.nasbench201_network.Network201`.
+        """
+        from benchmarks.nasbench201_network import Network201
+
+        source = self.cells if keep_unreachable else self._reachable
+        return Network201([source[index] for index in indices], **network)
+
+
+def _size_key(cell: Cell) -> Cell:
+    """Return a stand-in cell with the same counts: only the number of convolutions of each kernel matters."""
+    convs = sorted(operation for operation in cell if operation in KERNEL)
+    return tuple(convs) + (NONE,) * (len(EDGES) - len(convs))

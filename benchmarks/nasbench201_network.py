@@ -1,0 +1,110 @@
+"""The networks of NAS-Bench-201 (official skeleton), as a stack of K architectures.
+
+Stem 3x3 convolution and BatchNorm; three stages of N cells at widths C, 2C, 4C; between them a residual block that
+halves the resolution; a last BatchNorm-ReLU, global average pooling and a linear classifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take
+from benchmarks.nasbench201 import CONV1, CONV3, EDGES, KERNEL, POOL, SKIP, Cell
+
+
+def relu_conv_bn(owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """ReLU, convolution without bias, BatchNorm: the benchmark's convolution."""
+    return nn.Sequential(
+        StackedReLU(owners), StackedConv2d(owners, inside, outside, kernel, stride), StackedBatchNorm2d(owners, outside)
+    )
+
+
+class Edge(nn.Module):
+    """One operation on one edge of the cell, for the architectures that have it there."""
+
+    def __init__(self, operation: str, owners: Sequence[int], size: int, channels: int) -> None:
+        super().__init__()
+        self.take = Take(owners, size)
+        if operation in KERNEL:
+            self.operation: nn.Module = relu_conv_bn(owners, channels, channels, KERNEL[operation])
+        elif operation == POOL:
+            self.operation = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+        else:
+            self.operation = nn.Identity()
+
+
+class StackedCell(nn.Module):
+    """The cells of K architectures: node 3 of each, from (samples, K * channels, height, width)."""
+
+    def __init__(self, cells: Sequence[Cell], channels: int) -> None:
+        super().__init__()
+        self.edges = nn.ModuleList()
+        self.ends: list[tuple[int, int]] = []
+        for position, ends in enumerate(EDGES):
+            for operation in (SKIP, CONV1, CONV3, POOL):
+                if owners := [k for k, cell in enumerate(cells) if cell[position] == operation]:
+                    self.edges.append(Edge(operation, owners, len(cells), channels))
+                    self.ends.append(ends)
+
+    def forward(self, x: Tensor) -> Tensor:
+        nodes: list[Tensor | None] = [x, None, None, None]
+        for edge, (source, target) in zip(self.edges, self.ends, strict=True):
+            node = nodes[source]
+            if node is None:  # nothing arrives there in any architecture of the stack
+                node = torch.zeros_like(x)
+            nodes[target] = edge.take.add(nodes[target], edge.operation(edge.take(node)), x)
+        return torch.zeros_like(x) if nodes[3] is None else nodes[3]
+
+
+class Reduction(nn.Module):
+    """The residual block between stages: half the resolution, twice the channels."""
+
+    def __init__(self, owners: Sequence[int], channels: int) -> None:
+        super().__init__()
+        self.conv_a = relu_conv_bn(owners, channels, 2 * channels, 3, stride=2)
+        self.conv_b = relu_conv_bn(owners, 2 * channels, 2 * channels, 3)
+        self.downsample = nn.Sequential(nn.AvgPool2d(2, stride=2), StackedConv2d(owners, channels, 2 * channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.downsample(x) + self.conv_b(self.conv_a(x))
+
+
+class Network201(nn.Module):
+    """K networks as one. Input (samples, K * input_channels, height, width), output (samples, K, classes).
+
+    `blocks()` names the modules whose outputs are the feature blocks of the field (stem, cells, reductions), in order;
+    `features` returns the map before global pooling. Parameters are allocated on the meta device: initialise them
+    (`harness.view`) before use.
+    """
+
+    def __init__(
+        self, cells: Sequence[Cell], *, channels: int = 16, cells_per_stage: int = 5, classes: int = 10, input_channels: int = 3
+    ) -> None:
+        super().__init__()
+        self.k = len(cells)
+        self.input_channels = input_channels
+        everyone = range(self.k)
+        self.stem = nn.Sequential(StackedConv2d(everyone, input_channels, channels, 3), StackedBatchNorm2d(everyone, channels))
+        body: list[nn.Module] = []
+        for stage in range(3):
+            width = channels * 2**stage
+            if stage:
+                body.append(Reduction(everyone, width // 2))
+            body.extend(StackedCell(cells, width) for _ in range(cells_per_stage))
+        self.body = nn.Sequential(*body)
+        self.last = nn.Sequential(StackedBatchNorm2d(everyone, 4 * channels), StackedReLU(everyone))
+        self.classifier = StackedLinear(everyone, 4 * channels, classes)
+
+    def blocks(self) -> list[str]:
+        """Names of the modules that give the feature blocks: the stem, then every cell and reduction."""
+        return ["stem", *(f"body.{position}" for position in range(len(self.body)))]
+
+    def features(self, x: Tensor) -> Tensor:
+        """(samples, K * input_channels, height, width) -> (samples, K * 4C, height / 4, width / 4)."""
+        return self.last(self.body(self.stem(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).mean(dim=(2, 3)))
