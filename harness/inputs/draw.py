@@ -1,0 +1,221 @@
+"""Minibatches: which images, how they become tensors, and what stands in for them (noise, ones).
+
+Everything random depends on the seed alone: not on the global generators, nor minibatch i on how many are asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.errors import UserError
+from harness.inputs import augmentation
+from harness.inputs.augmentation import frozen_generator
+from harness.inputs.images import Images
+from harness.inputs.load import load_images, native_shape
+
+CHOICE, NOISE, CROP = range(3)  # one random stream for each purpose
+
+
+@dataclass(frozen=True, eq=False)
+class Minibatch:
+    """inputs: float32 (samples, channels, height, width), normalised; targets: int64 (samples,)."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+
+
+def minibatches(
+    inputs: str,
+    *,
+    dataset: str,
+    folder: Path | None,
+    batch_size: int,
+    count: int,
+    seed: int,
+    channels: int,
+    resolution: int | None,
+    classes: int,
+    balanced: bool = False,
+    augment: bool = False,
+) -> tuple[list[Minibatch], str]:
+    """Return `count` minibatches that fit a network of `channels` and `classes`, and one line that says what they are.
+
+    inputs: "images" (those of `dataset`, looked for in `folder`), "gaussian" (noise with random labels), or the path of
+    a folder of images or an .npz file. resolution None: the images as they are, noise at the dataset's own size.
+    Raises UserError where the images are missing, unreadable, too few, or do not fit the network.
+    """
+    if inputs == "gaussian":
+        shape = (channels, *((resolution, resolution) if resolution else native_shape(dataset)[1:]))
+        batches = gaussian_minibatches(shape=shape, classes=classes, batch_size=batch_size, count=count, seed=seed)
+        size = " x ".join(str(side) for side in shape)
+        return batches, f"Gaussian noise N(0, 1), {size}, labels uniform over {classes} classes"
+    images = load_images(dataset if inputs == "images" else inputs, folder)
+    _check_fit(images, channels, classes)
+    batches = draw_minibatches(
+        images,
+        batch_size=batch_size,
+        count=count,
+        seed=seed,
+        balanced=balanced,
+        resolution=resolution,
+        augment=augment,
+    )
+    drawn = len({int(image) for row in choose(images, batch_size, count, seed, balanced) for image in row})
+    said = [images.source]
+    said += ["class-balanced"] if balanced else []
+    said += ["random flip and crop"] if augment else []
+    said += [f"resized to {resolution} x {resolution}"] if resolution and images.shape[1:] != (resolution,) * 2 else []
+    said += [f"{count} minibatches of {batch_size} share {drawn} images"] if drawn < count * batch_size else []
+    return batches, "; ".join([*said, f"sha256 {images.checksum[:16]}"])
+
+
+def draw_minibatches(
+    images: Images,
+    *,
+    batch_size: int,
+    count: int,
+    seed: int,
+    balanced: bool = False,
+    resolution: int | None = None,
+    augment: bool = False,
+) -> list[Minibatch]:
+    """Choose (see `choose`), augment on request (see `augment`), normalise, and resize to `resolution` squared.
+
+    Resizing: area averages where no side grows, otherwise bilinear (half-pixel centres). None: the size as it is.
+    """
+    _check_at_least_one(resolution=1 if resolution is None else resolution)
+    drawn = []
+    for number, chosen in enumerate(choose(images, batch_size, count, seed, balanced)):
+        pixels = images.pixels[chosen]
+        if augment:
+            pixels = augmentation.augment(pixels, (seed, CROP, number))
+        inputs = _resize(_normalise(pixels, images), resolution)
+        drawn.append(Minibatch(inputs, torch.from_numpy(images.labels[chosen])))
+    return drawn
+
+
+def choose(images: Images, batch_size: int, count: int, seed: int, balanced: bool = False) -> np.ndarray:
+    """Return the indices (count, samples) of the images of each minibatch.
+
+    Without replacement over all minibatches; where fewer than `batch_size` images are left, all are shuffled anew, so
+    that an image may come again in a later minibatch but never twice in one. The first k minibatches are the same for
+    every count >= k. balanced: classes that have images get the same number each, up to one; which get the one more is
+    drawn anew for each minibatch, and each class is shuffled anew when it runs out.
+    """
+    _check_at_least_one(batch_size=batch_size, count=count, seed=seed + 1)
+    if batch_size > len(images):
+        raise UserError(f"batch size {batch_size} is larger than the set: {images.source}; use at most {len(images)}")
+    generator = frozen_generator(seed, CHOICE)
+    take = functools.partial(_take, generator=generator)
+    if not balanced:
+        deck = _Deck(np.arange(len(images)))
+        return np.stack([take(deck, batch_size) for _ in range(count)])
+    decks = [_Deck(np.flatnonzero(images.labels == label)) for label in np.unique(images.labels)]
+    _check_balance(images, decks, batch_size)
+    return np.stack([_take_balanced(decks, batch_size, generator, take) for _ in range(count)])
+
+
+@dataclass
+class _Deck:
+    """Image indices (members,) and those of the present shuffle not yet dealt (left,)."""
+
+    members: np.ndarray
+    left: np.ndarray | None = None
+
+
+def _take(deck: _Deck, wanted: int, generator: np.random.RandomState) -> np.ndarray:
+    if deck.left is None or len(deck.left) < wanted:
+        deck.left = generator.permutation(deck.members)
+    taken, deck.left = deck.left[:wanted], deck.left[wanted:]
+    return taken
+
+
+def _take_balanced(
+    decks: list[_Deck], batch_size: int, generator: np.random.RandomState, take: Callable[[_Deck, int], np.ndarray]
+) -> np.ndarray:
+    base, more = divmod(batch_size, len(decks))
+    larger = [number for number, deck in enumerate(decks) if len(deck.members) > base]
+    gets_more = set(generator.permutation(larger)[:more].tolist()) if more else set()
+    taken = [take(deck, base + (number in gets_more)) for number, deck in enumerate(decks)]
+    return generator.permutation(np.concatenate(taken))
+
+
+def _check_balance(images: Images, decks: list[_Deck], batch_size: int) -> None:
+    sizes = np.array([len(deck.members) for deck in decks])
+    base, more = divmod(batch_size, len(decks))
+    if sizes.min() < base or (sizes > base).sum() < more:
+        largest = int(sizes.min()) * len(decks) + int((sizes > sizes.min()).sum())
+        raise UserError(
+            f"a balanced minibatch of {batch_size} needs {base} to {base + 1} images of each of {len(decks)} classes, "
+            f"but the smallest class has {sizes.min()} ({images.source}); use a batch size of at most {largest}"
+        )
+
+
+def gaussian_minibatches(
+    *, shape: tuple[int, int, int], classes: int, batch_size: int, count: int, seed: int
+) -> list[Minibatch]:
+    """Inputs N(0, 1) of shape (channels, height, width); targets uniform over the classes; both seeded."""
+    _check_at_least_one(batch_size=batch_size, count=count, seed=seed + 1, classes=classes, size=min(shape))
+    drawn = []
+    for number in range(count):
+        generator = frozen_generator(seed, NOISE, number)
+        inputs = torch.from_numpy(generator.standard_normal((batch_size, *shape)).astype(np.float32))
+        drawn.append(Minibatch(inputs, torch.from_numpy(generator.randint(0, classes, batch_size, dtype=np.int64))))
+    return drawn
+
+
+def ones(shape: tuple[int, int, int], batch_size: int = 1) -> Minibatch:
+    """Inputs of ones, shape (channels, height, width) each, for proxies without data; targets are 0."""
+    _check_at_least_one(batch_size=batch_size, size=min(shape))
+    return Minibatch(torch.ones(batch_size, *shape), torch.zeros(batch_size, dtype=torch.int64))
+
+
+def _normalise(pixels: np.ndarray, images: Images) -> torch.Tensor:
+    """Pixels (samples, channels, height, width) -> float32 (value / 255 - mean) / std; float32 pixels as they are."""
+    if pixels.dtype != np.uint8:
+        return torch.from_numpy(pixels)
+    mean, std = (torch.tensor(values, dtype=torch.float32).view(1, -1, 1, 1) for values in (images.mean, images.std))
+    return (torch.from_numpy(pixels).float() / 255 - mean) / std
+
+
+def _resize(inputs: torch.Tensor, resolution: int | None) -> torch.Tensor:
+    height, width = inputs.shape[2:]
+    if resolution is None or (height, width) == (resolution, resolution):
+        return inputs
+    if resolution <= min(height, width):
+        return torch.nn.functional.interpolate(inputs, size=(resolution, resolution), mode="area")
+    return torch.nn.functional.interpolate(
+        inputs, size=(resolution, resolution), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
+def _check_fit(images: Images, channels: int, classes: int) -> None:
+    if images.shape[0] != channels:
+        raise UserError(
+            f"the images have {images.shape[0]} channels and the network takes {channels} ({images.source}); "
+            f"give images of {channels} channels, or --inputs gaussian"
+        )
+    if images.labels.max() >= classes:
+        raise UserError(
+            f"label {images.labels.max()} is out of range for a network of {classes} classes ({images.source}); "
+            f"expected labels 0 to {classes - 1}"
+        )
+
+
+def _check_at_least_one(**numbers: int) -> None:
+    """Refuse sizes below 1 (a seed is checked as seed + 1)."""
+    wrong = [
+        f"seed {value - 1} (expected 0 or more)"
+        if name == "seed"
+        else f"{name.replace('_', ' ')} {value} (expected 1 or more)"
+        for name, value in numbers.items()
+        if value < 1
+    ]
+    if wrong:
+        raise UserError(f"cannot draw minibatches: {', '.join(wrong)}")

@@ -1,0 +1,110 @@
+"""A set of labelled images in memory, with the constants that normalise it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Labelled images of one size.
+
+    pixels: (images, channels, height, width), uint8 0..255; float32 where a user's file was normalised already
+    labels: (images,) int64, each 0 <= label < classes
+    mean, std: one per channel, in units of 0..1 (pixel / 255); 0 and 1 for float32 pixels
+    source: one line for people: which files, how many images, whether partial or a stand-in
+    checksum: sha256 (hex) of the pixels followed by the labels
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    classes: int
+    name: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    source: str
+    checksum: str
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image."""
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
+
+
+def make_images(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    *,
+    name: str,
+    source: str,
+    classes: int | None = None,
+    constants: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+) -> Images:
+    """Check pixels (images, channels, height, width) and labels (images,) and put them together.
+
+    classes None: the largest label plus one. constants: (mean, std) per channel in 0..255, as the benchmarks print
+    them; None: those of the set itself, and none at all (0 and 1) for float32 pixels.
+    """
+    if pixels.ndim != 4 or 0 in pixels.shape:
+        raise UserError(
+            f"{name}: expected images (images, channels, height, width), none of them 0, got {pixels.shape}"
+        )
+    labels = check_labels(labels, name)
+    if len(labels) != len(pixels):
+        raise UserError(f"{name}: {len(pixels)} images but {len(labels)} labels; expected one label for each image")
+    classes = int(labels.max()) + 1 if classes is None else classes
+    if labels.max() >= classes:
+        raise UserError(
+            f"{name}: label {labels.max()} is out of range; expected 0 to {classes - 1} ({classes} classes)"
+        )
+    pixels = np.ascontiguousarray(pixels)
+    mean, std = _normalisation(pixels, constants)
+    return Images(pixels, labels, classes, name, mean, std, source, _checksum(pixels, labels))
+
+
+def check_labels(labels: object, name: str) -> np.ndarray:
+    """Return labels as int64 (images,); anything but a flat list of whole numbers >= 0 is a UserError."""
+    try:
+        found = np.asarray(labels)
+    except ValueError:  # a ragged list
+        found = np.empty(0, dtype=object)
+    if found.ndim != 1 or found.dtype.kind not in "iu" or found.size == 0:
+        raise UserError(
+            f"{name}: expected labels as a flat list of whole numbers, got {found.dtype} of shape {found.shape}"
+        )
+    if found.min() < 0:
+        raise UserError(f"{name}: label {found.min()} is out of range; expected labels from 0 on")
+    return found.astype(np.int64)
+
+
+def _normalisation(
+    pixels: np.ndarray, constants: tuple[tuple[float, ...], tuple[float, ...]] | None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel in units of 0..1; a constant channel gets deviation 1."""
+    channels = pixels.shape[1]
+    if pixels.dtype != np.uint8:
+        return (0.0,) * channels, (1.0,) * channels
+    if constants is not None:
+        return tuple(value / 255 for value in constants[0]), tuple(value / 255 for value in constants[1])
+    mean, std = [], []
+    for channel in range(channels):  # by counts: exact, and no float copy of the set
+        counts = np.bincount(pixels[:, channel].ravel(), minlength=256) / pixels[:, channel].size
+        values = np.arange(256) / 255
+        mean.append(float(counts @ values))
+        std.append(float(np.sqrt(counts @ (values - mean[-1]) ** 2)) or 1.0)
+    return tuple(mean), tuple(std)
+
+
+def _checksum(pixels: np.ndarray, labels: np.ndarray) -> str:
+    digest = hashlib.sha256(pixels.data)
+    digest.update(labels.data)
+    return digest.hexdigest()

@@ -1,0 +1,59 @@
+"""Images by name: the benchmarks' datasets, the embedded digits, or a user's folder or .npz file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.errors import UserError, suggest
+from harness.inputs import official, own
+from harness.inputs.images import Images, make_images
+
+DIGITS_SHAPE = (1, 8, 8)
+
+
+def load_images(name: str, folder: Path | None) -> Images:
+    """Load the training images called `name`: cifar10, cifar100, imagenet16-120, digits, or a path.
+
+    folder: the data folder, searched for the official files and then for images/<name>*.npz; not used by digits and
+    paths. A path is a folder with one subfolder of images for each class, or an .npz file (see `own`).
+    Raises UserError where nothing is found (saying where it looked and what to get) or a file cannot be used.
+    """
+    key = official.key_of(name)
+    if key == "digits":
+        return _digits()
+    if key in official.DATASETS:
+        return official.load(key, folder)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return own.load_folder(path)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return own.load_npz(path)
+    if path.exists():
+        raise UserError(f"cannot read images from {path}: expected a folder of images or an .npz file")
+    if len(path.parts) > 1 or path.suffix:
+        raise UserError(f"no images at {path}: there is no such folder or .npz file")
+    raise suggest([name], [*official.DATASETS, "digits"], "image set (and no folder or .npz file has this name)")
+
+
+def native_shape(dataset: str) -> tuple[int, int, int]:
+    """(channels, height, width) of the images of a named dataset, without reading them."""
+    key = official.key_of(dataset)
+    if key == "digits":
+        return DIGITS_SHAPE
+    if key not in official.DATASETS:
+        raise suggest([dataset], [*official.DATASETS, "digits"], "image set")
+    return (3, official.DATASETS[key].side, official.DATASETS[key].side)
+
+
+def _digits() -> Images:
+    """The 1,797 UCI digits (8x8) that scikit-learn ships; their 0..16 becomes 0..255, rounded."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UserError("the embedded digits need scikit-learn: python -m pip install scikit-learn") from None
+    bunch = load_digits()
+    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
+    source = f"UCI digits as scikit-learn ships them: {len(pixels):,} images 8x8, values 0..16 scaled to 0..255"
+    return make_images(pixels, bunch.target, name="digits", source=source, classes=10)
