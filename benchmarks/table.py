@@ -1,0 +1,276 @@
+"""Ground truth of one dataset of one benchmark, with named axes (architecture, split, epochs, seed), and its HDF5 form.
+
+Accuracies are percent, 0 to 100; larger is better. A gap (a run that was never made or not published) is NaN and stays
+NaN. The seed axis may hold the label "mean" for means over seeds as published; all other labels are single trials.
+
+File: one HDF5 file holds several datasets, `datasets/<name>` each with `arch` (archs,), `accuracy`
+(archs, splits, epochs, seeds) and optionally `seconds_per_run` (archs, epochs, seeds), gzip-compressed, the axis
+labels, source and checksum as attributes. The root carries `schema` and `schema_version`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.errors import UserError, suggest
+
+SCHEMA = "nas-accuracy-table"
+SCHEMA_VERSION = 1
+MEAN = "mean"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Accuracies in percent of the architectures of one benchmark on one dataset.
+
+    Raises UserError at construction where lengths, labels or values cannot be right. The arrays are read-only.
+    """
+
+    benchmark: str
+    """Key of the benchmark, such as "201"."""
+    dataset: str
+    """Key of the dataset, such as "cifar10"."""
+    archs: tuple[str, ...]
+    """Canonical strings in table order."""
+    splits: tuple[str, ...]
+    """Such as ("valid", "test")."""
+    epochs: tuple[int, ...]
+    """Training budgets, such as (12, 200)."""
+    seeds: tuple[str, ...]
+    """Labels of the trials; "mean" is a published mean over seeds."""
+    accuracy: np.ndarray
+    """(archs, splits, epochs, seeds), float64, percent; NaN is a gap."""
+    source: str
+    """One line for people: which file or release this is."""
+    checksum: str
+    """sha256 of the source file, hexadecimal."""
+    attributes: Mapping[str, str | int | float] = field(default_factory=dict)
+    """Free facts, such as the widths of the networks that were trained."""
+    seconds_per_run: np.ndarray | None = None
+    """(archs, epochs, seeds), seconds one training took where the source says so; NaN is a gap."""
+
+    def __post_init__(self) -> None:
+        for name in ("archs", "splits", "seeds"):
+            object.__setattr__(self, name, tuple(str(label) for label in getattr(self, name)))
+        object.__setattr__(self, "epochs", tuple(int(label) for label in self.epochs))
+        shape = tuple(len(labels) for labels in (self.archs, self.splits, self.epochs, self.seeds))
+        object.__setattr__(self, "accuracy", _read_only(self.accuracy, shape, f"accuracy of '{self.dataset}'"))
+        if self.seconds_per_run is not None:
+            shape = (shape[0], *shape[2:])
+            seconds = _read_only(self.seconds_per_run, shape, f"seconds_per_run of '{self.dataset}'")
+            object.__setattr__(self, "seconds_per_run", seconds)
+        problems = self._problems()
+        if problems:
+            raise UserError(f"table of dataset '{self.dataset}' ({self.source}): {'; '.join(problems)}")
+
+    def _problems(self) -> list[str]:
+        found = []
+        for name in ("archs", "splits", "epochs", "seeds"):
+            labels = getattr(self, name)
+            twice = repeated(labels)
+            if not labels:
+                found.append(f"no {name}")
+            if twice:
+                found.append(f"{len(twice)} {name} occur more than once: {named(twice)}")
+        wrong = np.isinf(self.accuracy) | (self.accuracy < 0) | (self.accuracy > 100)
+        if wrong.any():
+            rows = [self._describe(at) for at in np.argwhere(wrong)[:3]]
+            found.append(f"{int(wrong.sum())} accuracies outside 0..100 percent: {named(rows, int(wrong.sum()))}")
+        if self.seconds_per_run is not None and (self.seconds_per_run < 0).any():
+            found.append("negative training times")
+        return found
+
+    def _describe(self, at: Sequence[int]) -> str:
+        arch, split, epochs, seed = at
+        label = f"{self.splits[split]} {self.epochs[epochs]} epochs seed {self.seeds[seed]}"
+        return f"{self.archs[arch]} {label} = {self.accuracy[tuple(at)]:g}"
+
+    def __len__(self) -> int:
+        return len(self.archs)
+
+    def per_seed(self, split: str = "test", epochs: int | None = None) -> np.ndarray:
+        """Return the accuracy of every single trial, (archs, trials), percent, NaN where there was none.
+
+        The trials are `trials`, without the label "mean"; a table of means alone gives (archs, 0).
+        `epochs` None is the largest budget.
+        """
+        trials = [i for i, seed in enumerate(self.seeds) if seed != MEAN]
+        return self._plane(split, epochs)[:, trials]
+
+    @property
+    def trials(self) -> tuple[str, ...]:
+        """The seed labels that are single trials."""
+        return tuple(seed for seed in self.seeds if seed != MEAN)
+
+    def target(
+        self,
+        split: str = "test",
+        epochs: int | None = None,
+        reduction: str = MEAN,
+        seeds: Sequence[str] | None = None,
+    ) -> np.ndarray:
+        """Return one accuracy per architecture, (archs,), percent, NaN where the table has none.
+
+        `epochs` None is the largest budget. `reduction`: "mean" is the published mean where the table has one and
+        otherwise the mean over the trials that exist; "max" the best single trial; a seed label that trial alone.
+        `seeds` restricts "mean" (then never the published one) and "max" to these trials.
+        Raises UserError for a split, budget, reduction or seed the table does not have.
+        """
+        trials = self.per_seed(split, epochs)
+        if seeds is not None:
+            unknown = [str(seed) for seed in seeds if str(seed) not in self.trials]
+            if unknown or not seeds:
+                raise suggest(unknown or ["(none)"], self.trials, "seed")
+            trials = trials[:, [self.trials.index(str(seed)) for seed in seeds]]
+        if reduction in self.trials:
+            return self.per_seed(split, epochs)[:, self.trials.index(reduction)]
+        if reduction not in (MEAN, "max"):
+            raise suggest([str(reduction)], (MEAN, "max", *self.trials), "reduction over seeds")
+        if reduction == "max":
+            if not self.trials:
+                raise UserError(f"no single trials of '{self.dataset}' in {self.source}: 'max' needs them; use 'mean'")
+            return np.fmax.reduce(trials, axis=1)
+        mean = _nan_mean(trials)
+        if seeds is None and MEAN in self.seeds:
+            published = self._plane(split, epochs)[:, self.seeds.index(MEAN)]
+            mean = np.where(np.isnan(published), mean, published)
+        return mean
+
+    def _plane(self, split: str, epochs: int | None) -> np.ndarray:
+        """Return (archs, seeds) of one split and budget."""
+        if split not in self.splits:
+            raise suggest([split], self.splits, f"split of '{self.dataset}'")
+        epochs = max(self.epochs) if epochs is None else int(epochs)
+        if epochs not in self.epochs:
+            budgets = ", ".join(str(e) for e in self.epochs)
+            raise UserError(f"no accuracies of '{self.dataset}' after {epochs} epochs; the table has: {budgets}")
+        return self.accuracy[:, self.splits.index(split), self.epochs.index(epochs), :]
+
+
+def _read_only(values: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndarray:
+    array = np.array(values, dtype=np.float64)
+    if array.shape != shape:
+        raise UserError(f"{what} has the shape {array.shape}; its labels say {shape}")
+    array.setflags(write=False)
+    return array
+
+
+def _nan_mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over the last axis of what is not NaN; NaN (without a warning) where nothing is."""
+    count = np.isfinite(values).sum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return np.nansum(values, axis=-1) / np.where(count, count, np.nan)
+
+
+def repeated(labels: Iterable) -> list:
+    """Return the labels that occur more than once, each once, in order of their repetition."""
+    seen: set = set()
+    return list(dict.fromkeys(label for label in labels if label in seen or seen.add(label)))
+
+
+def named(examples: Sequence, total: int | None = None) -> str:
+    """Return the first three examples, and how many more there are."""
+    total = len(examples) if total is None else total
+    text = ", ".join(str(example) for example in examples[:3])
+    return text + (f" and {total - 3} more" if total > 3 else "")
+
+
+def sha256(path: str | Path) -> str:
+    """Return the sha256 of a file, hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder; it becomes `path` if the block ends well and vanishes if not."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def save_tables(path: str | Path, tables: Sequence[Table]) -> None:
+    """Write tables of one benchmark, one per dataset, to one file; it appears complete or not at all."""
+    import h5py
+
+    if not tables or len({table.benchmark for table in tables}) > 1 or repeated([t.dataset for t in tables]):
+        raise ValueError("save_tables needs one or more tables of one benchmark, each of another dataset")
+    with atomic_path(path) as part, h5py.File(part, "w") as file:
+        file.attrs.update(schema=SCHEMA, schema_version=SCHEMA_VERSION, benchmark=tables[0].benchmark)
+        for table in tables:
+            group = file.create_group(f"datasets/{table.dataset}", track_order=True)
+            archs = np.array([arch.encode() for arch in table.archs])
+            group.create_dataset("arch", data=archs, compression="gzip")
+            group.create_dataset("accuracy", data=table.accuracy, compression="gzip", shuffle=True)
+            if table.seconds_per_run is not None:
+                group.create_dataset("seconds_per_run", data=table.seconds_per_run, compression="gzip", shuffle=True)
+            group.attrs.update(source=table.source, checksum=table.checksum)
+            for name in ("splits", "epochs", "seeds", "attributes"):
+                value = getattr(table, name)
+                group.attrs[name] = json.dumps(dict(value) if name == "attributes" else value)
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator:
+    """Open a table file for reading; one UserError for a file that is absent, broken or of another kind."""
+    import h5py
+
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such file; expected a table written by `python -m benchmarks.convert`")
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("schema") != SCHEMA or "datasets" not in file:
+                raise UserError(f"{path}: an HDF5 file, but not an accuracy table of `python -m benchmarks.convert`")
+            version = int(file.attrs["schema_version"])
+            if version > SCHEMA_VERSION:
+                raise UserError(f"{path}: table form {version}; this version reads up to {SCHEMA_VERSION}; update it")
+            yield file
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise UserError(f"{path}: truncated or not an accuracy table ({error}); convert the source again") from None
+
+
+def list_datasets(path: str | Path) -> tuple[str, ...]:
+    """Return the datasets of a table file, sorted."""
+    with _opened(path) as file:
+        return tuple(sorted(file["datasets"]))
+
+
+def load_table(path: str | Path, dataset: str) -> Table:
+    """Read one dataset of a table file. Raises UserError for an unreadable file or an unknown dataset."""
+    with _opened(path) as file:
+        if dataset not in file["datasets"]:
+            raise suggest([dataset], file["datasets"], f"dataset of {path}")
+        group = file["datasets"][dataset]
+        labels = {name: json.loads(group.attrs[name]) for name in ("splits", "epochs", "seeds", "attributes")}
+        return Table(
+            benchmark=str(file.attrs["benchmark"]),
+            dataset=dataset,
+            archs=tuple(arch.decode() for arch in group["arch"][:]),
+            accuracy=group["accuracy"][:],
+            source=str(group.attrs["source"]),
+            checksum=str(group.attrs["checksum"]),
+            seconds_per_run=group["seconds_per_run"][:] if "seconds_per_run" in group else None,
+            **labels,
+        )
