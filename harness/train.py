@@ -1,0 +1,294 @@
+"""`python -m harness.train`: ground truth for one's own data, many architectures trained at once.
+
+K architectures are one stack, so one training loop trains them all; each keeps its own initialisation, BatchNorm
+statistics and gradients (losses are summed over architectures), while all see the same images in the same order. The
+recipe is SGD with Nesterov momentum and a one-cycle learning rate (Smith and Topin, 2018, arXiv 1708.07120).
+Finished stacks are committed one by one: repeating the command continues, more seeds or architectures extend the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that fixes a training but the architecture and the seed. Angles in radians, shifts as parts of the side."""
+
+    bench: str = "201"
+    dataset: str = "digits"
+    channels: int = 8
+    cells_per_stage: int = 1
+    train_images: int = 700
+    valid_images: int = 400
+    epochs: int = 20
+    early_epochs: int = 5
+    batch_size: int = 50
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    rotation: float = 0.8
+    scale: float = 0.2
+    shift: float = 0.25
+    noise: float = 0.3
+    evaluation_copies: int = 4
+    split_seed: int = 0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images in [0, 1] (images, channels, height, width) and their labels (images,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def load_splits(recipe: Recipe, folder: Path | None) -> tuple[dict[str, Split], int]:
+    """Return the train, valid and test parts of a dataset (a fixed shuffle) and its number of classes."""
+    import torch
+
+    from harness.inputs import load_images
+
+    data = load_images(recipe.dataset, folder)
+    held_out = recipe.train_images + recipe.valid_images
+    if len(data.labels) <= held_out:
+        raise UserError(
+            f"{data.source}: {len(data.labels)} images, but the recipe trains on {recipe.train_images} and validates on"
+            f" {recipe.valid_images}: lower --train-images and --valid-images so that some are left for the test"
+        )
+    order = np.random.default_rng([recipe.split_seed, len(data.labels)]).permutation(len(data.labels))
+    images = torch.from_numpy(data.pixels).float() / 255
+    labels = torch.from_numpy(data.labels)
+    bounds = {"train": (0, recipe.train_images), "valid": (recipe.train_images, held_out), "test": (held_out, len(order))}
+    return {name: Split(images[order[a:b]], labels[order[a:b]]) for name, (a, b) in bounds.items()}, data.classes
+
+
+def distort(images: Tensor, recipe: Recipe, seed: int, round_: int) -> Tensor:
+    """Return the images under random affine warps and Gaussian noise; the same for the same seed and round."""
+    import torch
+    from torch.nn import functional
+
+    from harness.view import stream
+
+    generator = stream(seed, f"round {round_}", "distortion")
+    n = len(images)
+    draw = torch.rand(n, 4, generator=generator) * 2 - 1
+    angle, factor, shift = draw[:, 0] * recipe.rotation, 1 + draw[:, 1] * recipe.scale, 2 * recipe.shift * draw[:, 2:]
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2) * factor.view(n, 1, 1)
+    grid = functional.affine_grid(torch.cat([rotation, shift.unsqueeze(2)], 2), list(images.shape), align_corners=False)
+    warped = functional.grid_sample(images, grid, align_corners=False)
+    return warped + recipe.noise * torch.randn(warped.shape, generator=generator)
+
+
+def train_stack(names: list[str], indices: list[int], recipe: Recipe, seed: int, folder: Path | None, device: str) -> np.ndarray:
+    """Train the architectures as one stack; return accuracies in percent, (archs, splits (valid, test), epochs (early, full)).
+
+    `names` are the canonical strings that seed each architecture's initialisation.
+    """
+    import torch
+    from torch.nn import functional
+
+    from benchmarks import space_of
+    from benchmarks.layers import allocate
+    from harness.view import initialise, stream
+
+    splits, classes = load_splits(recipe, folder)
+    train, k = splits["train"], len(indices)
+    sizes = {"channels": recipe.channels, "cells_per_stage": recipe.cells_per_stage}
+    network = space_of(recipe.bench).build(indices, classes=classes, input_channels=train.images.shape[1], **sizes)
+    allocate(network, "cpu")
+    initialise(network, [stream(seed, name, "training") for name in names])
+    network.to(device)
+    optimiser = torch.optim.SGD(
+        network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+    )
+    steps = -(-recipe.train_images // recipe.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps * recipe.epochs)
+    held_out = {}
+    for split in ("valid", "test"):
+        rounds = [distort(splits[split].images, recipe, -1, copy) for copy in range(recipe.evaluation_copies)]
+        held_out[split] = torch.cat(rounds).to(device), splits[split].labels.repeat(recipe.evaluation_copies).to(device)
+    measured = []
+    for epoch in range(recipe.epochs):
+        images = distort(train.images, recipe, seed, epoch)
+        order = torch.randperm(len(images), generator=stream(seed, f"round {epoch}", "order"))
+        network.train()
+        for batch in order.split(recipe.batch_size):
+            logits = network(images[batch].repeat(1, k, 1, 1).to(device))  # (samples, archs, classes)
+            labels = train.labels[batch].to(device).repeat_interleave(k)
+            loss = functional.cross_entropy(logits.flatten(0, 1), labels, reduction="sum") / len(batch)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        if epoch + 1 in (recipe.early_epochs, recipe.epochs):
+            measured.append([accuracy(network, *held_out[split], k) for split in ("valid", "test")])
+    return np.array(measured, dtype=np.float64).transpose(2, 1, 0)
+
+
+def accuracy(network, images: Tensor, labels: Tensor, k: int) -> np.ndarray:
+    """Return the percentage of images each architecture gets right, BatchNorm in evaluation mode: (archs,)."""
+    import torch
+
+    network.eval()
+    with torch.no_grad():
+        right = sum(
+            (network(part.repeat(1, k, 1, 1)).argmax(2) == truth.unsqueeze(1)).sum(0)
+            for part, truth in zip(images.split(256), labels.split(256), strict=True)
+        )
+    return (100 * right / len(labels)).double().cpu().numpy()
+
+
+def _work(job: tuple) -> tuple[Path, np.ndarray]:
+    """Train one stack in a worker process and commit its accuracies (written aside, then renamed)."""
+    import os
+
+    import torch
+
+    torch.set_num_threads(1)
+    path, names, indices, recipe, seed, folder, device = job
+    result = train_stack(names, indices, recipe, seed, folder, device)
+    aside = path.with_suffix(".part")
+    with aside.open("wb") as file:
+        np.savez_compressed(file, accuracy=result, indices=np.array(indices))
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)
+    return path, result
+
+
+def plan(space, classes: int) -> tuple[list[int], list[int]]:
+    """Return (strings, representatives): a uniform sample of strings that holds the wanted number of distinct networks."""
+    order = space.sample(len(space), 0)
+    strings, representatives = [], {}
+    for index in order:
+        key = int(space.class_id[index])
+        if key not in representatives and len(representatives) == classes:
+            break
+        representatives.setdefault(key, key)
+        strings.append(int(index))
+    return strings, list(representatives)
+
+
+def train(
+    out: Path, recipe: Recipe, *, sample: int, seeds: int, stack: int = 32, workers: int = 2, folder: Path | None = None,
+    device: str = "cpu",
+) -> Path:
+    """Train `sample` distinct architectures with each of `seeds` seeds; return the path of the finished table.
+
+    `out` is the folder of the work: repeating the call continues it; another recipe in it is refused.
+    """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    from tqdm import tqdm
+
+    from benchmarks import space_of
+
+    space = space_of(recipe.bench)
+    parts = out / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    record, settings = out / "recipe.json", asdict(recipe) | {"stack": stack}
+    if record.exists() and (old := json.loads(record.read_text())) != settings:
+        changed = {key: (old.get(key), settings.get(key)) for key in old.keys() | settings if old.get(key) != settings.get(key)}
+        said = ", ".join(f"{key} {was} -> {now}" for key, (was, now) in sorted(changed.items()))
+        raise UserError(f"{out} holds a training with another recipe ({said}): give another --out")
+    record.write_text(json.dumps(settings, indent=1, sort_keys=True))
+    strings, representatives = plan(space, sample)
+    jobs = []
+    for start in range(0, sample, stack):
+        for seed in range(seeds):
+            path = parts / f"seed{seed}_{start:06d}.npz"
+            chunk = representatives[start : start + stack]
+            if path.exists() and len(np.load(path)["indices"]) == len(chunk):
+                continue
+            jobs.append((path, [space.canonical(i) for i in chunk], chunk, recipe, seed, folder, device))
+    print(f"training {sample} architectures x {seeds} seeds into {out}; {len(jobs)} stacks to go", file=sys.stderr)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            list(tqdm(pool.map(_work, jobs), total=len(jobs), unit="stack"))
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+    return finish(out, recipe, strings, space, seeds, stack)
+
+
+def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, stack: int) -> Path:
+    """Gather the finished stacks into one table file, which `benchmarks.load` opens; return its path."""
+    import hashlib
+    import platform
+
+    import torch
+
+    from benchmarks.table import Table, save_tables
+
+    values: dict[int, np.ndarray] = {}
+    for seed in range(seeds):
+        for path in sorted((out / "parts").glob(f"seed{seed}_*.npz")):
+            with np.load(path) as part:
+                for index, row in zip(part["indices"], part["accuracy"], strict=True):
+                    values.setdefault(int(index), np.full((2, 2, seeds), np.nan))[:, :, seed] = row
+    known = [index for index in strings if int(space.class_id[index]) in values]
+    accuracy = np.array([values[int(space.class_id[index])] for index in known]).round(4)
+    network = {"channels": recipe.channels, "cells_per_stage": recipe.cells_per_stage}
+    table = Table(
+        benchmark=recipe.bench, dataset=recipe.dataset, archs=tuple(space.archs[i] for i in known), splits=("valid", "test"),
+        epochs=(recipe.early_epochs, recipe.epochs), seeds=tuple(map(str, range(seeds))), accuracy=accuracy,
+        source=f"{recipe.dataset}: {len(values)} distinct networks x {seeds} seeds trained by this project (harness.train)",
+        checksum=hashlib.sha256(accuracy.tobytes()).hexdigest(),
+        attributes={
+            **network, "recipe": json.dumps(asdict(recipe) | {"stack": stack}, sort_keys=True),
+            "torch": torch.__version__, "machine": platform.machine(),
+        },
+    )
+    path = out / "table.h5"
+    save_tables(path, [table])
+    return path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the command line; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m harness.train", description=__doc__.split("\n\n")[0])
+    defaults = Recipe()
+    for name, value in asdict(defaults).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
+    parser.add_argument("--sample", type=int, default=100, help="distinct architectures, drawn uniformly (default 100)")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each architecture (default 3)")
+    parser.add_argument("--stack", type=int, default=32, help="architectures trained at once in one process (default 32)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--data", type=Path, help="folder of ground truth and images")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the work and of the finished table.h5")
+    given = vars(parser.parse_args(argv))
+    recipe = Recipe(**{name: given[name] for name in asdict(defaults)})
+    try:
+        path = train(
+            given["out"], recipe, sample=given["sample"], seeds=given["seeds"], stack=given["stack"],
+            workers=given["workers"], folder=given["data"], device=given["device"],
+        )
+    except UserError as error:
+        print(f"harness.train: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"stopped; finished stacks are kept: repeat the command to continue ({given['out']})", file=sys.stderr)
+        return 130
+    print(f"wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
