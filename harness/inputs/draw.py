@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, suggest
 from harness.inputs import augmentation
 from harness.inputs.augmentation import frozen_generator
 from harness.inputs.images import Images
-from harness.inputs.load import load_images, native_shape
+from harness.inputs.load import NAMES, load_images, native_shape
+from harness.inputs.official import key_of
 
 CHOICE, NOISE, CROP = range(3)  # one random stream for each purpose
 
@@ -31,7 +32,7 @@ class Minibatch:
 
 
 def minibatches(
-    inputs: str,
+    inputs: str | Path,
     *,
     dataset: str,
     folder: Path | None,
@@ -50,12 +51,13 @@ def minibatches(
     a folder of images or an .npz file. resolution None: the images as they are, noise at the dataset's own size.
     Raises UserError where the images are missing, unreadable, too few, or do not fit the network.
     """
+    inputs = str(inputs)
     if inputs == "gaussian":
         shape = (channels, *((resolution, resolution) if resolution else native_shape(dataset)[1:]))
         batches = gaussian_minibatches(shape=shape, classes=classes, batch_size=batch_size, count=count, seed=seed)
         size = " x ".join(str(side) for side in shape)
         return batches, f"Gaussian noise N(0, 1), {size}, labels uniform over {classes} classes"
-    images = load_images(dataset if inputs == "images" else inputs, folder)
+    images = _load(inputs, dataset, folder)
     _check_fit(images, channels, classes)
     batches = draw_minibatches(
         images,
@@ -68,11 +70,21 @@ def minibatches(
     )
     drawn = len({int(image) for row in choose(images, batch_size, count, seed, balanced) for image in row})
     said = [images.source]
-    said += ["class-balanced"] if balanced else []
+    said += [f"balanced over {len(np.unique(images.labels))} of {images.classes} classes"] if balanced else []
     said += ["random flip and crop"] if augment else []
     said += [f"resized to {resolution} x {resolution}"] if resolution and images.shape[1:] != (resolution,) * 2 else []
     said += [f"{count} minibatches of {batch_size} share {drawn} images"] if drawn < count * batch_size else []
     return batches, "; ".join([*said, f"sha256 {images.checksum[:16]}"])
+
+
+def _load(inputs: str, dataset: str, folder: Path | None) -> Images:
+    """The images that `inputs` means; a mistyped word is not taken for a path."""
+    if inputs == "images":
+        return load_images(dataset, folder)
+    if Path(inputs).name == inputs and not Path(inputs).suffix and not Path(inputs).exists():
+        if key_of(inputs) not in NAMES:
+            raise suggest([inputs], ["images", "gaussian", *NAMES], "inputs (no folder or .npz file is called so)")
+    return load_images(inputs, folder)
 
 
 def draw_minibatches(
@@ -94,7 +106,7 @@ def draw_minibatches(
     for number, chosen in enumerate(choose(images, batch_size, count, seed, balanced)):
         pixels = images.pixels[chosen]
         if augment:
-            pixels = augmentation.augment(pixels, (seed, CROP, number))
+            pixels = augmentation.augment(pixels, seed, (CROP, number))
         inputs = _resize(_normalise(pixels, images), resolution)
         drawn.append(Minibatch(inputs, torch.from_numpy(images.labels[chosen])))
     return drawn

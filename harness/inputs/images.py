@@ -81,9 +81,10 @@ def check_labels(labels: object, name: str) -> np.ndarray:
         raise UserError(
             f"{name}: expected labels as a flat list of whole numbers, got {found.dtype} of shape {found.shape}"
         )
+    found = found.astype(np.int64)
     if found.min() < 0:
         raise UserError(f"{name}: label {found.min()} is out of range; expected labels from 0 on")
-    return found.astype(np.int64)
+    return found
 
 
 def _normalisation(

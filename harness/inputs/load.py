@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +12,23 @@ from harness.inputs import official, own
 from harness.inputs.images import Images, make_images
 
 DIGITS_SHAPE = (1, 8, 8)
+NAMES = (*official.DATASETS, "digits")
 
 
-def load_images(name: str, folder: Path | None) -> Images:
+def load_images(name: str | Path, folder: Path | None) -> Images:
     """Load the training images called `name`: cifar10, cifar100, imagenet16-120, digits, or a path.
 
     folder: the data folder, searched for the official files and then for images/<name>*.npz; not used by digits and
     paths. A path is a folder with one subfolder of images for each class, or an .npz file (see `own`).
     Raises UserError where nothing is found (saying where it looked and what to get) or a file cannot be used.
     """
+    name = str(name)
     key = official.key_of(name)
     if key == "digits":
         return _digits()
     if key in official.DATASETS:
         return official.load(key, folder)
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if path.is_dir():
         return own.load_folder(path)
     if path.is_file() and path.suffix.lower() == ".npz":
@@ -34,7 +37,7 @@ def load_images(name: str, folder: Path | None) -> Images:
         raise UserError(f"cannot read images from {path}: expected a folder of images or an .npz file")
     if len(path.parts) > 1 or path.suffix:
         raise UserError(f"no images at {path}: there is no such folder or .npz file")
-    raise suggest([name], [*official.DATASETS, "digits"], "image set (and no folder or .npz file has this name)")
+    raise suggest([name], NAMES, "image set (no folder or .npz file is called so)")
 
 
 def native_shape(dataset: str) -> tuple[int, int, int]:
@@ -43,7 +46,7 @@ def native_shape(dataset: str) -> tuple[int, int, int]:
     if key == "digits":
         return DIGITS_SHAPE
     if key not in official.DATASETS:
-        raise suggest([dataset], [*official.DATASETS, "digits"], "image set")
+        raise suggest([dataset], NAMES, "image set")
     return (3, official.DATASETS[key].side, official.DATASETS[key].side)
 
 

@@ -1,8 +1,8 @@
 """The benchmarks' image sets in their official Python layout, or a small .npz that stands in for one.
 
 CIFAR-10 and CIFAR-100: Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html. ImageNet16-120: Chrabaszcz,
-Loshchilov and Hutter 2017 (arXiv 1707.08819), the first 120 classes as Dong and Yang 2020 (arXiv 2001.00326) take them; the
-normalising constants are those of their loaders. No pickle is executed: `benchmarks.safe_pickle` reads them.
+Loshchilov and Hutter 2017 (arXiv 1707.08819), the first 120 classes as Dong and Yang 2020 (arXiv 2001.00326) take
+them; the normalising constants are those of their loaders. No pickle is executed: `benchmarks.safe_pickle` reads them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Dataset:
     labels_key: str
     first_label: int  # as stored in the files; labels of classes beyond `classes` are left out
     constants: tuple[tuple[float, ...], tuple[float, ...]]
-    get: str
+    archive: str
+    where: str  # to get the archive, and its size
 
 
 DATASETS = {
@@ -46,7 +47,8 @@ DATASETS = {
         labels_key="labels",
         first_label=0,
         constants=((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
-        get="cifar-10-python.tar.gz (170 MB) from https://www.cs.toronto.edu/~kriz/cifar.html",
+        archive="cifar-10-python.tar.gz",
+        where="https://www.cs.toronto.edu/~kriz/cifar.html, 170 MB",
     ),
     "cifar100": Dataset(
         title="CIFAR-100",
@@ -58,7 +60,8 @@ DATASETS = {
         labels_key="fine_labels",
         first_label=0,
         constants=((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
-        get="cifar-100-python.tar.gz (170 MB) from https://www.cs.toronto.edu/~kriz/cifar.html",
+        archive="cifar-100-python.tar.gz",
+        where="https://www.cs.toronto.edu/~kriz/cifar.html, 170 MB",
     ),
     "imagenet16-120": Dataset(
         title="ImageNet16-120",
@@ -70,7 +73,8 @@ DATASETS = {
         labels_key="labels",
         first_label=1,
         constants=((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
-        get="ImageNet16 (downsampled ImageNet, training part, about 1 GB) from https://image-net.org/download-images",
+        archive="Imagenet16_train.zip",
+        where="https://image-net.org/download-images, downsampled 16x16, about 1 GB",
     ),
 }
 
@@ -113,10 +117,8 @@ def _load_files(key: str, paths: list[Path]) -> Images:
         raise UserError(
             f"{paths[0].parent}: no image of the {dataset.classes} classes of {dataset.title} in {len(paths)} files"
         )
-    partial = len(paths) < len(dataset.files) or len(pixels) < dataset.images
-    amount = f"{len(pixels):,} images" + (f", PARTIAL (the whole set has {dataset.images:,})" if partial else "")
     files = paths[0].name if len(paths) == 1 else f"{len(paths)} files of {len(dataset.files)}"
-    source = f"{dataset.title}: {amount}, from {dataset.subfolder}/{files}"
+    source = f"{dataset.title}: {_amount(len(pixels), dataset)}, from {dataset.subfolder}/{files}"
     constants = dataset.constants
     return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=constants)
 
@@ -150,24 +152,28 @@ def _read_file(path: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 def _load_small(key: str, path: Path) -> Images:
     dataset = DATASETS[key]
     pixels, labels = own.read_npz(path)
-    if pixels.dtype == np.uint8 and pixels.shape[1:] != (3, dataset.side, dataset.side):
-        raise UserError(
-            f"{path}: expected {dataset.title} images 3 x {dataset.side} x {dataset.side}, got {pixels.shape[1:]}"
-        )
+    if pixels.shape[1:] != (3, dataset.side, dataset.side):
+        got = " x ".join(str(side) for side in pixels.shape[1:])
+        raise UserError(f"{path}: expected {dataset.title} images of 3 x {dataset.side} x {dataset.side}, got {got}")
     standin = "a STAND-IN, not the benchmark's images, " if "standin" in path.name.lower() else ""
-    source = f"{dataset.title}: {standin}{len(pixels):,} images, PARTIAL, from images/{path.name}"
-    return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=dataset.constants)
+    source = f"{dataset.title}: {standin}{_amount(len(pixels), dataset)}, from images/{path.name}"
+    constants = dataset.constants
+    return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=constants)
+
+
+def _amount(images: int, dataset: Dataset) -> str:
+    return f"{images:,} images" + (f", PARTIAL (all: {dataset.images:,})" if images < dataset.images else "")
 
 
 def _not_found(key: str, folder: Path | None) -> UserError:
     dataset = DATASETS[key]
+    wanted = f"{folder or 'DIR'}/{dataset.subfolder}/{dataset.files[0]}"
     if folder is None:
-        looked = "no data folder was given"
+        looked = "no data folder was given (--data DIR)"
     else:
-        looked = f"looked for {folder / dataset.subfolder}/{dataset.files[0]} and {folder}/images/{key}*.npz"
-        packed = [path.name for path in sorted(folder.glob(f"{dataset.subfolder.removesuffix('-batches-py')}*.tar*"))]
-        looked += f"; {packed[0]} is there but packed: unpack it in place" if packed else ""
+        looked = f"looked for {wanted} and {folder}/images/{key}*.npz"
+        looked += f" ({dataset.archive} is there, but packed)" if (folder / dataset.archive).exists() else ""
     return UserError(
-        f"no {dataset.title} images: {looked}; get {dataset.get}, unpack it in the folder given by --data, "
-        "or use --inputs gaussian"
+        f"no {dataset.title} images: {looked}; get {dataset.archive} ({dataset.where}) and unpack it so that {wanted} "
+        "exists, or use --inputs gaussian"
     )

@@ -85,7 +85,10 @@ def load_folder(path: Path) -> Images:
         import PIL  # noqa: F401
     except ImportError:
         raise UserError("reading a folder of images needs Pillow: python -m pip install pillow") from None
-    classes, files, labels = _listed(path)
+    try:
+        classes, files, labels = _listed(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be listed ({error.strerror})") from None
     facts = _read_each(files, _facts)
     sizes, grey = {size for size, _ in facts}, all(is_grey for _, is_grey in facts)
     side = None if len(sizes) == 1 else min(min(size) for size in sizes)
