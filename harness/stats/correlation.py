@@ -1,0 +1,203 @@
+"""How well a score ranks architectures: rank correlations with their tie rules, and what size alone explains.
+
+Every function takes arrays of one value per architecture, larger is better for scores and accuracies alike, and keeps
+the sign. An architecture whose score or accuracy is not finite leaves the statistic. A statistic is NaN where it is
+undefined (fewer than 3 architectures, or a constant side), never 0. SciPy computes the Kendall coefficients and is
+the referee of the rest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+FEWEST = 3
+"""With fewer architectures than this no correlation is given."""
+
+
+def both_finite(*columns: ArrayLike) -> NDArray[np.bool_]:
+    """Which architectures are finite in all columns, each (archs,); -> bool (archs,)."""
+    return np.logical_and.reduce([np.isfinite(np.asarray(column, float)) for column in columns])
+
+
+def midranks(values: ArrayLike) -> Array:
+    """Ranks 1..n in ascending order, ties share the mean of their ranks; (archs,) -> (archs,). No NaN."""
+    return stats.rankdata(np.asarray(values, float), method="average")
+
+
+def tied(values: ArrayLike) -> int:
+    """Number of finite values that share their value with another one."""
+    values = np.asarray(values, float)
+    _, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    return int(counts[counts > 1].sum())
+
+
+def pearson(score: ArrayLike, accuracy: ArrayLike) -> float:
+    """Pearson's linear correlation, in [-1, 1]; depends on the scale of the score, unlike a rank correlation."""
+    x, y = _pair(score, accuracy)
+    if not _varies(x, y):
+        return float("nan")
+    x, y = _centred(x), _centred(y)
+    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
+
+
+def spearman(score: ArrayLike, accuracy: ArrayLike) -> float:
+    """Spearman's rho as the Pearson correlation of midranks, in [-1, 1].
+
+    Not 1 - 6 sum(d^2) / (n^3 - n), which is wrong with ties. Source: Spearman 1904; ties as in Kendall 1948.
+
+    >>> round(spearman([1, 2, 2, 4], [10, 30, 20, 40]), 4)
+    0.9487
+    """
+    x, y = _pair(score, accuracy)
+    if not _varies(x, y):
+        return float("nan")
+    return pearson(midranks(x), midranks(y))
+
+
+def kendall_tau_b(score: ArrayLike, accuracy: ArrayLike) -> float:
+    """Kendall's tau-b: (C - D) / sqrt((n0 - n1)(n0 - n2)), in [-1, 1].
+
+    C, D: concordant and discordant pairs; n0 = n(n-1)/2; n1, n2: pairs tied in the score, in the accuracy. A pair
+    tied on either side counts in neither C nor D. Source: Kendall 1945; computed by SciPy.
+    """
+    x, y = _pair(score, accuracy)
+    if not _varies(x, y):
+        return float("nan")
+    return float(stats.kendalltau(x, y, variant="b", method="asymptotic").statistic)
+
+
+def kendall_tau_a(score: ArrayLike, accuracy: ArrayLike) -> float:
+    """Kendall's tau-a: (C - D) / n0, in [-1, 1]; tied pairs stay in n0 = n(n-1)/2, so ties pull it towards 0.
+
+    (tau_a + 1) / 2 is the pairwise concordance with ties counted as one half. NaN for a constant side, as for tau-b.
+    """
+    x, y = _pair(score, accuracy)
+    if not _varies(x, y):
+        return float("nan")
+    pairs = len(x) * (len(x) - 1) / 2
+    untied = [pairs - sum(c * (c - 1) / 2 for c in np.unique(side, return_counts=True)[1]) for side in (x, y)]
+    return kendall_tau_b(x, y) * float(np.sqrt(untied[0] * untied[1])) / pairs
+
+
+def weighted_tau(score: ArrayLike, accuracy: ArrayLike) -> float:
+    """Vigna's weighted tau with additive hyperbolic weights 1/(rank+1), as `scipy.stats.weightedtau` with `rank=True`.
+
+    `rank=True` is SciPy's default: the mean of two values, one with the ranks that weigh the pairs taken from the score
+    (ties broken by the accuracy), one with them from the accuracy (ties broken by the score). Other choices give other
+    values: never compare two weighted taus of different `rank`. Top architectures weigh most. Source: Vigna 2015.
+    """
+    x, y = _pair(score, accuracy)
+    if not _varies(x, y):
+        return float("nan")
+    return float(stats.weightedtau(x, y, rank=True).statistic)
+
+
+def worst_case_spearman(score: ArrayLike, accuracy: ArrayLike) -> tuple[float, float]:
+    """(low, high): rho with all failed scores ranked last, and with all ranked first, the smaller one first.
+
+    Failures are tied among themselves. Without failures both are rho. An accuracy that is not finite still leaves.
+    """
+    known = both_finite(accuracy)
+    score, accuracy = np.asarray(score, float)[known], np.asarray(accuracy, float)[known]
+    failed = ~np.isfinite(score)
+    ranks = np.empty(len(score))
+    ranks[~failed] = midranks(score[~failed])
+    rho = [spearman(np.where(failed, place, ranks), accuracy) for place in (0, len(score) + 1)]
+    return min(rho), max(rho)
+
+
+def partial_spearman(score: ArrayLike, accuracy: ArrayLike, given: ArrayLike) -> float:
+    """Rank correlation of score and accuracy with that of a third column taken out, in [-1, 1].
+
+    (r_sa - r_sg r_ag) / sqrt((1 - r_sg^2)(1 - r_ag^2)) with Spearman's r; s score, a accuracy, g given (params).
+    NaN where the given column has the same order as the score or the accuracy: nothing is left to correlate.
+    """
+    keep = both_finite(score, accuracy, given)
+    s, a, g = (np.asarray(column, float)[keep] for column in (score, accuracy, given))
+    r_sa, r_sg, r_ag = spearman(s, a), spearman(s, g), spearman(a, g)
+    left = (1 - r_sg**2) * (1 - r_ag**2)
+    return float("nan") if not left > 1e-10 else float(np.clip((r_sa - r_sg * r_ag) / np.sqrt(left), -1, 1))
+
+
+def share(count: int, percent: int) -> int:
+    """`percent` % of `count`, rounded up, at least 1: the k of "top 10 %"."""
+    return max(1, -(-count * percent // 100))
+
+
+def top_spearman(score: ArrayLike, accuracy: ArrayLike, percent: int = 10) -> float:
+    """rho within the true top: the best `percent` % by accuracy (rounded up), with everything tied at the cut.
+
+    The cut is taken over all architectures with an accuracy, scored or not; the failed ones leave after it.
+    """
+    keep = both_finite(accuracy)
+    score, accuracy = np.asarray(score, float)[keep], np.asarray(accuracy, float)[keep]
+    if not len(accuracy):
+        return float("nan")
+    cut = np.sort(accuracy)[-share(len(accuracy), percent)]
+    return spearman(score[accuracy >= cut], accuracy[accuracy >= cut])
+
+
+def size_strata(params: ArrayLike, conv_count: ArrayLike, most: int = 40, fewest: int = 10) -> NDArray:
+    """The strata of equal size, one label per architecture (archs,): params, or the number of convolutions.
+
+    Params where they take at most `most` values and at least nine in ten architectures share theirs with
+    `fewest` - 1 others; else the number of reachable convolutions.
+    """
+    params = np.asarray(params, float)
+    values, of_arch, counts = np.unique(params, return_inverse=True, return_counts=True)
+    crowded = (counts[of_arch] >= fewest).mean() if len(params) else 0.0
+    return params if len(values) <= most and crowded >= 0.9 else np.asarray(conv_count)
+
+
+def stratum_spearman(score: ArrayLike, accuracy: ArrayLike, strata: ArrayLike) -> dict[float, tuple[int, float]]:
+    """{stratum: (n, rho)}: rho among the architectures of each stratum; n counts finite pairs, rho may be NaN."""
+    keep = both_finite(score, accuracy)
+    score, accuracy, strata = np.asarray(score, float), np.asarray(accuracy, float), np.asarray(strata)
+    rows = {label: keep & (strata == label) for label in np.unique(strata)}
+    return {float(label): (int(row.sum()), spearman(score[row], accuracy[row])) for label, row in rows.items()}
+
+
+def strata_mean(by_stratum: dict[float, tuple[int, float]], fewest: int = 10) -> float:
+    """Mean rho over strata, weighted by their size; strata of under `fewest` or without a rho are left out."""
+    used = [(n, rho) for n, rho in by_stratum.values() if n >= fewest and np.isfinite(rho)]
+    return float(np.average([rho for _, rho in used], weights=[n for n, _ in used])) if used else float("nan")
+
+
+def spearman_matrix(scores: ArrayLike) -> Array:
+    """Spearman's rho between every two rows; (proxies, archs) -> (proxies, proxies), symmetric.
+
+    Each pair over the architectures finite in both. The diagonal is 1, or NaN for a constant row.
+    """
+    scores = np.asarray(scores, float)
+    finite = np.isfinite(scores)
+    whole = finite.all(axis=1) & (np.ptp(np.where(finite, scores, 0), axis=1) > 0)
+    result = np.full((len(scores), len(scores)), np.nan)
+    if scores.shape[1] >= FEWEST and whole.any():
+        ranks = np.stack([_centred(midranks(row)) for row in scores[whole]])
+        ranks /= np.sqrt((ranks**2).sum(axis=1, keepdims=True))
+        result[np.ix_(whole, whole)] = np.clip(ranks @ ranks.T, -1, 1)
+    for i in np.flatnonzero(~whole):
+        for j in range(len(scores)):
+            result[i, j] = result[j, i] = spearman(scores[i], scores[j])
+    return result
+
+
+def _pair(score: ArrayLike, accuracy: ArrayLike) -> tuple[Array, Array]:
+    score, accuracy = np.asarray(score, float), np.asarray(accuracy, float)
+    if score.shape != accuracy.shape or score.ndim != 1:
+        raise ValueError(f"expected one score and accuracy per architecture, got {score.shape} and {accuracy.shape}")
+    keep = both_finite(score, accuracy)
+    return score[keep], accuracy[keep]
+
+
+def _varies(x: Array, y: Array) -> bool:
+    return len(x) >= FEWEST and x.min() < x.max() and y.min() < y.max()
+
+
+def _centred(values: Array) -> Array:
+    """Scaled to at most 1 first, so that scores near 1e300 do not overflow when squared; (archs,)."""
+    values = values / np.abs(values).max()
+    return values - values.mean()

@@ -1,0 +1,119 @@
+"""Sampling error of Kendall's tau-b, analytically: one sort-based pass, no resampling.
+
+tau-b is a smooth function of three averages over pairs, so its error is a sum of one term per architecture; terms are
+summed within classes of equivalent architectures, which are the unit that is drawn. A bootstrap would tie every
+architecture with its own copies; this does not. Larger tau is better. Source: delta method for U-statistics
+(Hoeffding 1948; Noether 1967).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from harness.stats.correlation import FEWEST, both_finite, kendall_tau_b
+from harness.stats.intervals import LEVEL
+
+Array = NDArray[np.float64]
+
+
+def tau_b_interval(
+    scores: ArrayLike, accuracy: ArrayLike, class_id: ArrayLike, level: float = LEVEL
+) -> tuple[float, float]:
+    """(low, high) for Kendall's tau-b, or for its mean over the rows of `scores` (seeds, archs).
+
+    tau-b is a smooth function of three pair averages (concordance, untied in the score, untied in the accuracy), so
+    its error is a sum of one term per architecture (`tau_b_influence`). Terms are averaged over seeds and summed
+    within classes; the variance is the sum of their squares times C/(C-1), for C classes, and the interval is formed
+    on the scale of atanh(tau) with Student's t.
+
+    Chosen by simulation (2,000 samples each of 30, 100 and 300 strings, classes of 1 to 4 members, accuracies of one
+    decimal, tau 0.29 and 0.74; tests/test_stats_coverage.py keeps a small one): this interval holds the true value in
+    94.5 to 96.3 %. The same with normal quantiles and without atanh: 89 to 96 %; a jackknife that leaves out 20 groups
+    of classes: 94 to 97 %, up to a quarter wider and 20 times the work; all of them without classes: 73 to 81 % where
+    whole classes are sampled.
+    """
+    scores = np.atleast_2d(np.asarray(scores, float))
+    taus = np.array([kendall_tau_b(row, accuracy) for row in scores])
+    scores, taus = scores[np.isfinite(taus)], taus[np.isfinite(taus)]
+    _, of_arch = np.unique(np.asarray(class_id), return_inverse=True)
+    classes = len(np.unique(of_arch[both_finite(accuracy)]))
+    if not len(taus) or classes < FEWEST:
+        return float("nan"), float("nan")
+    terms = np.mean([tau_b_influence(row, accuracy) for row in scores], axis=0)
+    deviation = np.sqrt((np.bincount(of_arch, terms) ** 2).sum() * classes / (classes - 1))
+    tau = taus.mean()
+    if abs(tau) >= 1 or deviation == 0:
+        return (float(tau), float(tau)) if deviation == 0 else (float("nan"), float("nan"))
+    reach = stats.t.ppf((1 + level) / 2, classes - 1) * deviation / (1 - tau**2)
+    return float(np.tanh(np.arctanh(tau) - reach)), float(np.tanh(np.arctanh(tau) + reach))
+
+
+def tau_b_influence(score: ArrayLike, accuracy: ArrayLike) -> Array:
+    """Each architecture's term in the error of tau-b, (archs,); the terms sum to 0 and are 0 where not finite.
+
+    With s_i, x_i, y_i the means over the other architectures of the sign product, "untied in the score" and "untied in
+    the accuracy", and s, x, y their means: 2/n [(s_i - s) / sqrt(x y) - tau_b/2 ((x_i - x)/x + (y_i - y)/y)].
+    """
+    keep = both_finite(score, accuracy)
+    x, y = np.asarray(score, float)[keep], np.asarray(accuracy, float)[keep]
+    signs, untied_x, untied_y = pair_means(x, y)
+    mean_x, mean_y, mean_sign = untied_x.mean(), untied_y.mean(), signs.mean()
+    norm = np.sqrt(mean_x * mean_y)
+    terms = np.zeros(len(keep))
+    relative = (untied_x - mean_x) / mean_x + (untied_y - mean_y) / mean_y
+    terms[keep] = 2 / len(x) * ((signs - mean_sign) / norm - mean_sign / norm / 2 * relative)
+    return terms
+
+
+def pair_means(x: Array, y: Array) -> tuple[Array, Array, Array]:
+    """For each i, the means over j != i of sign(x_i - x_j) sign(y_i - y_j), [x_i != x_j] and [y_i != y_j]; (n,) each.
+
+    In O(n log n): everything follows from how many j lie strictly below i on both sides.
+    """
+    n = len(x)
+    x, y = np.unique(x, return_inverse=True)[1], np.unique(y, return_inverse=True)[1]
+    below_x, same_x = _below_and_same(x)
+    below_y, same_y = _below_and_same(y)
+    _, same_both = _below_and_same(x * (int(y.max()) + 1) + y)
+    order = np.lexsort((-y, x))  # within equal x larger y first, so that none of them counts as earlier and below
+    both = np.empty(n, np.int64)
+    both[order] = _earlier_and_below(y[order])
+    # j below i in y and tied with it in x, and the other way round
+    x_tied_y_below = _below_within(x, y)
+    y_tied_x_below = _below_within(y, x)
+    y_tied_x_above = same_y - same_both - y_tied_x_below
+    below_above = below_x - both - y_tied_x_below
+    above_below = below_y - both - x_tied_y_below
+    above_above = n - same_x - below_x - above_below - y_tied_x_above
+    signs = both + above_above - below_above - above_below
+    return signs / (n - 1), (n - same_x) / (n - 1), (n - same_y) / (n - 1)
+
+
+def _below_and_same(ranks: NDArray) -> tuple[NDArray, NDArray]:
+    """How many values are smaller, and how many equal (itself included); (n,) -> (n,), (n,)."""
+    _, of_value, counts = np.unique(ranks, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - counts)[of_value], counts[of_value]
+
+
+def _below_within(group: NDArray, ranks: NDArray) -> NDArray:
+    """How many members of one's own group have a smaller rank; (n,) integers each."""
+    key = group * (int(ranks.max()) + 1) + ranks
+    return np.searchsorted(np.sort(key), key) - np.searchsorted(np.sort(group), group)
+
+
+def _earlier_and_below(ranks: NDArray) -> NDArray:
+    """For each position, how many earlier positions hold a smaller rank; (n,) integers from 0.
+
+    Bit by bit from the highest: a smaller rank shares the higher bits and has a 0 where this one has a 1.
+    """
+    counts = np.zeros(len(ranks), np.int64)
+    for bit in range(int(ranks.max()).bit_length()):
+        prefix = ranks >> (bit + 1)
+        order = np.argsort(prefix, kind="stable")
+        zero = (ranks[order] >> bit & 1) == 0
+        zeros_before = np.cumsum(zero) - zero
+        first = np.searchsorted(prefix[order], prefix[order])
+        counts[order] += np.where(zero, 0, zeros_before - zeros_before[first])
+    return counts

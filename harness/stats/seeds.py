@@ -1,0 +1,73 @@
+"""Several seeds of one score: means over seeds, their spread, and differences between two scores seed by seed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.stats.correlation import spearman
+from harness.stats.intervals import bootstrap_spearman
+
+Array = NDArray[np.float64]
+
+
+class Paired(NamedTuple):
+    """Two scores to compare, (seeds, archs), and their bootstrapped rho from the same resamples, (seeds, resamples).
+
+    Fewer seeds on one side (one row for what no seed changes) are repeated.
+    """
+
+    ours: Array
+    theirs: Array
+    ours_bootstrap: Array
+    theirs_bootstrap: Array
+
+
+def different_seeds(scores: Array) -> Array:
+    """One row where every seed gives the same scores (params, flops), else all; (seeds, archs) in and out."""
+    return scores[:1] if all(np.array_equal(row, scores[0], equal_nan=True) for row in scores) else scores
+
+
+def seed_mean(values: ArrayLike) -> Array:
+    """Mean over the first axis (seeds) of the defined values; NaN where no seed has one. Any further axes stay."""
+    values = np.asarray(values, float)
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    return np.where(count > 0, np.where(known, values, 0).sum(axis=0) / np.maximum(count, 1), np.nan)
+
+
+def seed_spread(values: ArrayLike, seeds: int) -> float:
+    """Standard deviation (n - 1) of a statistic over `seeds` seeds; NaN for one seed.
+
+    `values` may hold a single one for all seeds (see `different_seeds`): then there is no spread, 0.
+    """
+    values = np.asarray(values, float)
+    known = values[np.isfinite(values)]
+    if seeds < 2 or not len(known):
+        return float("nan")
+    if len(values) == 1:
+        return 0.0
+    return float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
+
+
+def paired_difference(pair: Paired, accuracy: Array, weights: NDArray) -> tuple[float, Array]:
+    """(rho of ours minus rho of theirs, its bootstrap samples (resamples,)); means over seeds.
+
+    On the architectures both scored in that seed; weights (resamples, archs) as in `bootstrap_spearman`.
+    """
+    differences, samples = [], []
+    for seed in range(max(len(pair.ours), len(pair.theirs))):
+        i, j = seed % len(pair.ours), seed % len(pair.theirs)
+        scores = np.stack([pair.ours[i], pair.theirs[j]])
+        finite = np.isfinite(scores)
+        both = finite.all(axis=0)
+        common = np.where(both, scores, np.nan)
+        differences.append(spearman(common[0], accuracy) - spearman(common[1], accuracy))
+        if (finite == both).all():
+            samples.append(pair.ours_bootstrap[i] - pair.theirs_bootstrap[j])
+        else:
+            first, second = bootstrap_spearman(common, accuracy, weights)
+            samples.append(first - second)
+    return float(seed_mean(differences)), seed_mean(samples)
