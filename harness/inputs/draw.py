@@ -32,7 +32,7 @@ class Minibatch:
 
 
 def minibatches(
-    inputs: str | Path,
+    inputs: str | Path | Images,
     *,
     dataset: str,
     folder: Path | None,
@@ -47,17 +47,18 @@ def minibatches(
 ) -> tuple[list[Minibatch], str]:
     """Return `count` minibatches that fit a network of `channels` and `classes`, and one line that says what they are.
 
-    inputs: "images" (those of `dataset`, looked for in `folder`), "gaussian" (noise with random labels), or the path of
-    a folder of images or an .npz file. resolution None: the images as they are, noise at the dataset's own size.
+    inputs: "images" (those of `dataset`, looked for in `folder`), "gaussian" (noise with random labels), the path of a
+    folder of images or an .npz file, or Images that `load_images` returned (to read them once for several seeds).
+    resolution None: the images as they are, noise at the dataset's own size.
     Raises UserError where the images are missing, unreadable, too few, or do not fit the network.
     """
-    inputs = str(inputs)
     if inputs == "gaussian":
-        shape = (channels, *((resolution, resolution) if resolution else native_shape(dataset)[1:]))
+        height, width = native_shape(dataset)[1:] if resolution is None else (resolution, resolution)
+        shape = (channels, height, width)
         batches = gaussian_minibatches(shape=shape, classes=classes, batch_size=batch_size, count=count, seed=seed)
         size = " x ".join(str(side) for side in shape)
         return batches, f"Gaussian noise N(0, 1), {size}, labels uniform over {classes} classes"
-    images = _load(inputs, dataset, folder)
+    images = inputs if isinstance(inputs, Images) else _load(str(inputs), dataset, folder)
     _check_fit(images, channels, classes)
     batches = draw_minibatches(
         images,
@@ -68,12 +69,12 @@ def minibatches(
         resolution=resolution,
         augment=augment,
     )
-    drawn = len({int(image) for row in choose(images, batch_size, count, seed, balanced) for image in row})
+    drawn = np.unique(choose(images, batch_size, count, seed, balanced)).size
     said = [images.source]
     said += [f"balanced over {len(np.unique(images.labels))} of {images.classes} classes"] if balanced else []
     said += ["random flip and crop"] if augment else []
     said += [f"resized to {resolution} x {resolution}"] if resolution and images.shape[1:] != (resolution,) * 2 else []
-    said += [f"{count} minibatches of {batch_size} share {drawn} images"] if drawn < count * batch_size else []
+    said += [f"some images come in several of the {count} minibatches"] if drawn < count * batch_size else []
     return batches, "; ".join([*said, f"sha256 {images.checksum[:16]}"])
 
 
