@@ -176,7 +176,7 @@ class Machine:
                 return
         n = self._number(form)
         text = str(self._take(n), "utf-8", "surrogatepass")
-        self._stack.append(self._strings.setdefault(text, text) if n < 64 else text)
+        self._stack.append(self._strings.setdefault(text, text) if n < 128 else text)
 
     def _old_text(self, n: int) -> None:
         raw = self._take(n)

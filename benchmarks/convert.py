@@ -1,0 +1,159 @@
+"""`python -m benchmarks.convert FILE`: an official file, or a CSV, becomes our table, once; it then opens at once."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from benchmarks.table import Table
+
+READABLE = ("201",)
+KINDS = (
+    "NAS-Bench-201-v1_0-*.pth, NAS-Bench-201-v1_1-*.pth, NATS-tss-v1_0-*.pickle.pbz2, a NATS-tss-v1_0-*-simple folder, "
+    "or a .csv"
+)
+
+
+def recognise(path: Path) -> str:
+    """Return what a file or folder is by its content: "official" or "csv". UserError for every other kind."""
+    if path.is_dir():
+        if (path / "meta.pickle.pbz2").is_file():
+            return "official"
+        raise UserError(f"{path}: a folder without meta.pickle.pbz2; expected {KINDS}")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; expected {KINDS}")
+    with open(path, "rb") as file:
+        start = file.read(1 << 12)
+    if not start:
+        raise UserError(f"{path}: an empty file; get it again")
+    if start[257:262] == b"ustar":
+        raise UserError(f"{path}: a tar archive; unpack it first (tar -xf {path.name}) and give the folder")
+    if start.startswith(b"\x89HDF"):
+        raise UserError(f"{path}: an HDF5 file already; if it is a table of ours, use it as it is: --data {path.parent}")
+    if start.startswith((b"\x80", b"PK\x03\x04", b"BZh", b"\x1f\x8b")):
+        return "official"
+    if start.lstrip()[:1] in (b"{", b"["):
+        raise UserError(f"{path}: a JSON file; this version converts {KINDS}")
+    if b"\0" in start:
+        raise UserError(f"{path}: not a known kind of file; this version converts {KINDS}")
+    return "csv"
+
+
+def convert(
+    path: str | Path,
+    out: str | Path | None = None,
+    bench: str = "201",
+    partial: bool = False,
+    replace: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[Path, list[Table]]:
+    """Read ground truth and write it as a table file; return where, and the tables.
+
+    `out` None is `nasbench<bench>.h5` beside the file. `partial` accepts a file that lacks architectures of the space.
+    An existing table is kept unless `replace`. The file appears complete or not at all. Raises UserError.
+    """
+    if bench not in READABLE:
+        raise suggest([bench], READABLE, "benchmark to convert")
+    path = Path(path)
+    kind = recognise(path)
+    out = Path(out) if out is not None else path.parent / f"nasbench{bench}.h5"
+    _check_target(out, replace)
+    from benchmarks import space_of  # these take a moment to import, and --help should not
+    from benchmarks.csv_table import read_csv
+    from benchmarks.nasbench201_files import read_official
+    from benchmarks.table import save_tables
+
+    expected = space_of(bench).archs
+    if kind == "csv":
+        tables = read_csv(path, bench, expected, complete=not partial)
+    else:
+        tables = read_official(path, expected, complete=not partial, on_progress=on_progress)
+    save_tables(out, tables)
+    return out, tables
+
+
+def _check_target(out: Path, replace: bool) -> None:
+    """Raise UserError where the table could not be written, before minutes are spent on reading."""
+    if out.is_dir():
+        raise UserError(f"--out {out} is a folder; name the file, such as {out / 'nasbench201.h5'}")
+    if out.exists() and not replace:
+        raise UserError(f"{out} is there already; give --replace to write it again, or another --out")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not out.parent.stat().st_mode & 0o222:  # root could write all the same, but it is marked as not to be changed
+            raise PermissionError(errno.EACCES, "the folder is read-only")
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write to {out.parent} ({error.strerror}); name another place with --out") from None
+
+
+@contextlib.contextmanager
+def _progress_bar(name: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit="B", unit_scale=True, disable=quiet, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            if bar.total != total:
+                bar.total = total
+                bar.unit = "B" if total > 1 << 20 else ""
+            bar.update(max(0, done - bar.n))
+
+        yield show
+
+
+def _summary(out: Path, tables: Sequence[Table]) -> str:
+    lines = [f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB, {len(tables[0]):,} architectures)"]
+    for table in tables:
+        epochs = ", ".join(str(budget) for budget in table.epochs)
+        lines.append(
+            f"  {table.dataset}: splits {', '.join(table.splits)}; epochs {epochs}; seeds {', '.join(table.seeds)}"
+        )
+    if out.name == f"nasbench{tables[0].benchmark}.h5":
+        lines.append(f"use it: python -m harness.run --bench {tables[0].benchmark} --data {out.parent}")
+    else:
+        lines.append(f"to use it, put it into the data folder as nasbench{tables[0].benchmark}.h5")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 2 for input that cannot be used, 130 when interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.convert",
+        description="Turn an official file, or a CSV, into a table that opens in a moment. Nothing in it is executed.",
+    )
+    parser.add_argument("file", metavar="FILE", help=KINDS.replace("%", "%%"))
+    parser.add_argument("--out", metavar="FILE", help="the table to write (default: nasbench201.h5 beside FILE)")
+    parser.add_argument("--bench", default="201", metavar="NAME", help=f"{', '.join(READABLE)} (default: 201)")
+    parser.add_argument("--partial", action="store_true", help="accept a file that lacks architectures of the space")
+    parser.add_argument("--replace", action="store_true", help="overwrite a table that is there already")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    told = parser.parse_args(arguments)
+    try:
+        with _progress_bar(Path(told.file).name, told.quiet) as show:
+            out, tables = convert(told.file, told.out, told.bench, told.partial, told.replace, show)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"cannot read or write: {error}; nothing was written", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+    print(_summary(out, tables))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
