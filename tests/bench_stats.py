@@ -31,6 +31,7 @@ def made_up_run(archs: int = 15_625, proxies: int = 20, seed: int = 0) -> Simple
     return SimpleNamespace(
         manifest={"space_size": archs},
         archs=tuple(f"arch-{number}" for number in range(archs)),
+        index=np.arange(archs),
         accuracy=accuracy,
         seed_accuracy=accuracy[:, None] + rng.normal(size=(archs, 3)) * 0.2,
         class_id=class_id,
