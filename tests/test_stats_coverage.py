@@ -1,7 +1,7 @@
 """How often the intervals hold the truth: 400 samples from a made-up space whose exact tau-b and rho are known.
 
-The classes of that space have 1 to 4 members with one shared score, accuracies have one decimal; whole classes are sampled,
-which is where intervals that ignore classes fail.
+The classes of that space have 1 to 4 members with one shared score, accuracies have one decimal; whole classes are
+sampled, which is where intervals that ignore classes fail.
 """
 
 import numpy as np

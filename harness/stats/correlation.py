@@ -172,10 +172,9 @@ def spearman_matrix(scores: ArrayLike) -> Array:
     Each pair over the architectures finite in both. The diagonal is 1, or NaN for a constant row.
     """
     scores = np.asarray(scores, float)
-    finite = np.isfinite(scores)
-    whole = finite.all(axis=1) & (np.ptp(np.where(finite, scores, 0), axis=1) > 0)
+    whole = np.array([bool(np.isfinite(row).all()) and _varies(row, row) for row in scores], bool)
     result = np.full((len(scores), len(scores)), np.nan)
-    if scores.shape[1] >= FEWEST and whole.any():
+    if whole.any():
         ranks = np.stack([_centred(midranks(row)) for row in scores[whole]])
         ranks /= np.sqrt((ranks**2).sum(axis=1, keepdims=True))
         result[np.ix_(whole, whole)] = np.clip(ranks @ ranks.T, -1, 1)
