@@ -1,4 +1,4 @@
-"""How a network is looked at: initialisation, inputs, BatchNorm mode, precision, minibatches, repeats.
+"""How a network is looked at, as data (`View`), and how its weights are drawn: initialisation, inputs, BatchNorm mode, precision, minibatches, repeats.
 
 Every random number of an architecture comes from its own generator, seeded by a hash of (seed, the canonical string of
 its equivalence class, what for). So a score depends on the architecture, the settings and the seed alone, not on the
@@ -10,9 +10,38 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class View:
+    """Two proxies with equal views share the network, its weights, the inputs and every pass."""
+
+    init: str = "default"
+    """A key of harness.view.INITIALISATIONS; `harness.score` keeps the given weights where this is "default"."""
+    inputs: str = "minibatch"
+    """"minibatch" (the run's), "gaussian" noise of the same shape, or "ones" (one image)."""
+    batchnorm: str = "train"
+    """"train" (statistics of the minibatch), "eval" (running statistics) or "off" (BatchNorm is the identity)."""
+    precision: str = "float32"
+    """Or "float64"."""
+    batch_size: int | None = None
+    """Samples of noise or ones; None is the run's minibatch size."""
+    minibatches: int = field(default=1, compare=False)
+    """How many minibatches the proxy needs; does not make another view, the others just do not look at the rest."""
+    repeats: int = 1
+    """Scores are the mean over this many draws of weights and noise."""
+    objective: str = "loss"
+    """What is differentiated: the cross-entropy "loss", or the "sum" of all outputs."""
+    absolute_weights: bool = False
+    """Every weight and bias replaced by its absolute value."""
+
+
+DEFAULT = View()
+"""One real minibatch, PyTorch's default initialisation, training-mode BatchNorm, float32."""
 
 
 def stream(seed: int, name: str, purpose: str) -> torch.Generator:

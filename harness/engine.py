@@ -1,0 +1,230 @@
+"""Architectures x proxies -> scores: builds a stack for each view, lets the proxies read one shared probe.
+
+The engine knows no accuracies. What one proxy raises is caught at one place and becomes NaN with the reason; running out
+of memory halves the stack; anything else that goes wrong is the engine's own error and stops the run.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from harness.inputs import Minibatch, gaussian_minibatches, ones
+from harness.probe import Probe
+from harness.proxies import Proxy
+from harness.view import View, initialise, stream
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What static proxies read; each (archs,) float64."""
+
+    params: Tensor
+    flops: Tensor
+    tensors: Tensor
+    params_reachable: Tensor
+    flops_reachable: Tensor
+    noise: Tensor
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one proxy gave for one stack."""
+
+    scores: Tensor
+    """(archs,) float64, larger is better; NaN or infinite where it failed."""
+    seconds: float
+    """Per architecture, as if the proxy were computed alone: the passes it used, and its own formula."""
+    reasons: dict[int, str]
+    """Position in the stack -> why the score is not finite."""
+
+
+class ViewInputs:
+    """The minibatches of each view for one seed: the run's own, noise, or ones. The same for every architecture."""
+
+    def __init__(self, minibatches: Sequence[Minibatch], classes: int, seed: int, device: torch.device | str = "cpu") -> None:
+        self.minibatches = minibatches
+        self.classes = classes
+        self.seed = seed
+        self.device = device
+
+    def of(self, view: View, count: int, repeat: int = 0) -> list[Minibatch]:
+        """Return `count` minibatches for one repeat of a view, on the device, in the view's precision."""
+        own = self.minibatches[0].inputs
+        if view.inputs == "ones":
+            chosen = [ones(tuple(own.shape[1:]), view.batch_size or len(own))]
+        elif view.inputs == "gaussian":
+            size = view.batch_size or len(own)
+            chosen = gaussian_minibatches(
+                shape=tuple(own.shape[1:]), classes=self.classes, batch_size=size, count=count, seed=1000 * self.seed + repeat
+            )
+        else:
+            chosen = list(self.minibatches[:count])
+        dtype = getattr(torch, view.precision)
+        return [Minibatch(m.inputs.to(self.device, dtype), m.targets.to(self.device)) for m in chosen]
+
+
+def as_seen(network: nn.Module, view: View) -> nn.Module:
+    """Put a network of our own (a copy) into a view's BatchNorm mode, precision and sign of weights; return it."""
+    network.train(view.batchnorm != "eval")
+    if view.batchnorm == "off":
+        for parent in list(network.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                    setattr(parent, name, nn.Identity())
+    network.to(getattr(torch, view.precision))
+    if view.absolute_weights:
+        with torch.no_grad():
+            for tensor in network.state_dict().values():
+                if tensor.is_floating_point():
+                    tensor.abs_()
+    return network
+
+
+def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
+    """Group proxies that can share a probe; research code on modules is kept apart."""
+    groups: dict[tuple[View, bool], list[Proxy]] = {}
+    for proxy in proxies:
+        groups.setdefault((proxy.view, proxy.on_module), []).append(proxy)
+    return groups
+
+
+def score_stack(
+    build: Callable[[], nn.Module],
+    names: Sequence[str],
+    proxies: Sequence[Proxy],
+    inputs: ViewInputs,
+    *,
+    seed: int,
+    own_weights: bool = False,
+    feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
+    spent: dict[str, float] | None = None,
+) -> dict[str, Scored]:
+    """Score one stack with proxies that are not static; return what each gave, by name.
+
+    `build` returns the stack's network, uninitialised unless `own_weights`; `names` are the strings that seed each
+    architecture. `spent` collects the passes that ran and their seconds, over all views.
+    """
+    results: dict[str, Scored] = {}
+    for (view, _), group in by_view(proxies).items():
+        count = max(proxy.view.minibatches for proxy in group)
+        given = [_Tally(len(names)) for _ in group]
+        start = time.perf_counter()
+        network = build()
+        preparing = time.perf_counter() - start
+        for repeat in range(view.repeats):
+            start = time.perf_counter()
+            if repeat:
+                network = network if view.init != "default" or not own_weights else build()
+            if not (own_weights and view.init == "default"):
+                initialise(network, [stream(seed, name, f"{view.init} {repeat}") for name in names], view.init)
+            probe = Probe(
+                as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
+                reads=[read for proxy in group for read in proxy.reads], objective=view.objective,
+                feature_map=None if feature_map is None else (lambda x, network=network: feature_map(network, x)),
+            )  # fmt: skip
+            preparing += time.perf_counter() - start
+            for proxy, tally in zip(group, given, strict=True):
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(seed)
+                    tally.add(proxy, probe)
+            if spent is not None:
+                for name, seconds in probe.seconds.items():
+                    spent[name] = spent.get(name, 0.0) + seconds
+        for proxy, tally in zip(group, given, strict=True):
+            results[proxy.name] = tally.result(view.repeats, preparing)
+    return results
+
+
+class _Tally:
+    """Adds up a proxy's scores over repeats."""
+
+    def __init__(self, archs: int) -> None:
+        self.archs = archs
+        self.total = torch.zeros(archs, dtype=torch.float64)
+        self.seconds = 0.0
+        self.reasons: dict[int, str] = {}
+
+    def add(self, proxy: Proxy, probe: Probe) -> None:
+        before = dict(probe.seconds)
+        start = time.perf_counter()
+        with probe.reading() as used:
+            try:
+                scores = torch.as_tensor(proxy.score(probe)).detach().to("cpu", torch.float64)
+                if scores.shape != (self.archs,):
+                    raise ValueError(f"returned the shape {tuple(scores.shape)}, expected ({self.archs},)")
+                reasons = probe.reasons
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:  # one proxy's failure is that proxy's alone
+                scores = torch.full((self.archs,), torch.nan, dtype=torch.float64)
+                reasons = dict.fromkeys(range(self.archs), f"{type(error).__name__}: {error}".strip().splitlines()[0][:300])
+        own = time.perf_counter() - start - sum(probe.seconds.values()) + sum(before.values())
+        self.seconds += own + sum(probe.seconds.get(name, 0.0) for name in used)
+        self.total += scores
+        for position in (~scores.isfinite()).nonzero().flatten().tolist():
+            self.reasons.setdefault(position, reasons.get(position, f"the formula gave {scores[position].item()}"))
+
+    def result(self, repeats: int, preparing: float) -> Scored:
+        return Scored(self.total / repeats, (self.seconds + preparing) / self.archs, self.reasons)
+
+
+def score_adaptively(
+    build: Callable[[Sequence[int]], nn.Module], indices: Sequence[int], names: Sequence[str], proxies: Sequence[Proxy],
+    inputs: ViewInputs, *, seed: int, feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
+) -> tuple[dict[str, Scored], int]:
+    """Score a stack, halving it while memory does not suffice, and one by one where a proxy fails on the whole of it.
+
+    Return what each proxy gave and the largest stack that was run.
+    """  # fmt: skip
+    k = len(indices)
+
+    def alone(some: Sequence[Proxy]) -> list[dict[str, Scored]]:
+        return [
+            score_stack(lambda i=i: build([i]), [name], some, inputs, seed=seed, feature_map=feature_map)
+            for i, name in zip(indices, names, strict=True)
+        ]
+
+    if k == 1:
+        return alone(proxies)[0], 1
+    single = [proxy for proxy in proxies if proxy.on_module]
+    stacked = [proxy for proxy in proxies if not proxy.on_module]
+    try:
+        results = score_stack(lambda: build(indices), names, stacked, inputs, seed=seed, feature_map=feature_map)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        half = k // 2
+        parts = [
+            score_adaptively(build, indices[a:b], names[a:b], proxies, inputs, seed=seed, feature_map=feature_map)
+            for a, b in ((0, half), (half, k))
+        ]
+        return {name: _joined([part[name] for part, _ in parts], [half, k - half]) for name in parts[0][0]}, half
+    single += [proxy for proxy in stacked if len(results[proxy.name].reasons) == k]  # was it one architecture's fault?
+    if single:
+        apart = alone(single)
+        results |= {proxy.name: _joined([one[proxy.name] for one in apart], [1] * k) for proxy in single}
+    return results, k
+
+
+def _joined(parts: Sequence[Scored], sizes: Sequence[int]) -> Scored:
+    """Put the results of consecutive stacks together."""
+    reasons, start = {}, 0
+    for part, size in zip(parts, sizes, strict=True):
+        reasons |= {start + position: reason for position, reason in part.reasons.items()}
+        start += size
+    seconds = sum(part.seconds * size for part, size in zip(parts, sizes, strict=True)) / start
+    return Scored(torch.cat([part.scores for part in parts]), seconds, reasons)
+
+
+def plain_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of a user's module in which no activation works in place, so that hooks see what flowed."""
+    twin = copy.deepcopy(model)
+    for module in twin.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False
+    return twin

@@ -1,0 +1,435 @@
+"""One stack of architectures under one view, and the passes every proxy of that view shares.
+
+A pass (forward, loss backward, Jacobian backward, Hessian form) runs once, when a proxy first asks for what it yields.
+What a proxy declares in `reads` is gathered during the first forward; whatever was not declared costs a pass of its own.
+Sums over a whole layer are formed inside the hooks, so activations are not kept for a proxy's sake.
+
+Every per-architecture tensor has the architectures of the stack on its own axis, `archs`; an ordinary module is a stack
+of one. Lists that are "by layer" go with `probe.layers`: convolutions and linear layers in module order; their tensors
+have owners * channels on the first axis (see `benchmarks.layers`), and `probe.total` sums them per architecture.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.batchnorm import batch_norm
+from harness.view import owners_of, weighted_layers
+
+READS = (
+    "weights", "outputs", "gradients", "other_gradients", "input_gradients", "channel_saliency",
+    "relu_agreement", "weight_curvature",
+)  # fmt: skip
+"""What a proxy may read from a probe, by attribute name."""
+NEED_GRAPH = {"gradients", "channel_saliency", "weight_curvature", "input_gradients", "relu_agreement"}
+"""Reads whose forward has to be differentiable; relu_agreement needs the graph to tell which ReLUs reach the output."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution or linear layer of the network and the positions in the stack it belongs to."""
+
+    name: str
+    module: nn.Conv2d | nn.Linear
+    owners: tuple[int, ...]
+
+    @property
+    def weight(self) -> Tensor:
+        """(owners * out, in / groups, kernel, kernel) or (owners * out, in), detached."""
+        return self.module.weight.detach()
+
+
+class Probe:
+    """The shared passes over one stack. Made by the engine or by `harness.score`; proxies only read it."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        minibatches: Sequence,
+        *,
+        archs: int = 1,
+        reads: Iterable[str] = (),
+        objective: str = "loss",
+        feature_map: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """`minibatches` are `harness.inputs.Minibatch`; the first is what all passes use unless said otherwise.
+
+        `objective`: "loss" is the cross-entropy, mean over samples; "sum" the sum of all outputs (labels unused).
+        """
+        self.network = network
+        self.archs = archs
+        self.minibatches = minibatches
+        self.objective = objective
+        self.passes: dict[str, int] = {}
+        """How often each pass ran."""
+        self.seconds: dict[str, float] = {}
+        """Wall time of each pass."""
+        self.reasons: dict[int, str] = {}
+        """Position in the stack -> why the proxy at work gave no score there."""
+        self._reads = set(reads)
+        self._gathered: dict[str, object] = {}
+        self._graph: tuple[Tensor, Tensor, Tensor] | None = None
+        self._used: set[str] = set()
+        self._phase = ""
+        self._feature_map = feature_map
+        names = {module: name for name, module in network.named_modules()}
+        self.layers = [Layer(names[m], m, owners_of(m)) for m in weighted_layers(network)]
+        for parameter in network.parameters():
+            parameter.requires_grad_(False)
+        for layer in self.layers:
+            layer.module.weight.requires_grad_(True)
+
+    # What proxies read
+
+    @property
+    def inputs(self) -> Tensor:
+        """(samples, channels, height, width) of the first minibatch, the same for every architecture."""
+        return self.minibatches[0].inputs
+
+    @property
+    def targets(self) -> Tensor:
+        """(samples,) labels of the first minibatch. Whoever reads them has `labels=True`."""
+        return self.minibatches[0].targets
+
+    @property
+    def outputs(self) -> Tensor:
+        """(samples, archs, classes) logits."""
+        return self._get("outputs", "forward")
+
+    @property
+    def relu_agreement(self) -> Tensor:
+        """(archs, samples, samples) float64: how many ReLU units, over all ReLUs that reach the output, are on in both or
+        off in both samples. A unit is on where its input is above zero."""
+        return self._get("relu_agreement", "forward")
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """By layer: gradient of the objective with respect to the weight, shaped like it; zeros where no path leads."""
+        return self._get("gradients", "backward")
+
+    @property
+    def channel_saliency(self) -> list[Tensor]:
+        """By layer: (samples, owners * out), the sum over positions of output times its loss gradient."""
+        return self._get("channel_saliency", "backward")
+
+    @property
+    def input_gradients(self) -> Tensor:
+        """(archs, samples, features): gradient of the sum of all outputs with respect to each architecture's input."""
+        return self._get("input_gradients", "jacobian")
+
+    @property
+    def weight_curvature(self) -> Tensor:
+        """(archs,) float64: w^T H g over convolution and linear weights, g the gradient and H the Hessian of the loss."""
+        return self._get("weight_curvature", "curvature")
+
+    @property
+    def other_gradients(self) -> list[list[Tensor]]:
+        """By further minibatch, then by layer: gradients as in `gradients`, a forward and a backward each."""
+        return self._get("other_gradients", "other minibatches")
+
+    def feature_map(self, inputs: Tensor) -> Tensor:
+        """Return the map before global pooling, (samples, archs * channels, height, width), without gradients.
+
+        Each call is a forward pass of its own. Raises LookupError where the network does not say which map that is.
+        """
+        if self._feature_map is None:
+            raise LookupError("needs the map before pooling: name the modules that give feature blocks in blocks=")
+        self._used.add("feature map")
+        with self._pass("feature map"), torch.no_grad():
+            return self._feature_map(self._stacked(inputs))
+
+    def modules(self) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
+        """Give each architecture as an ordinary module of its own with inputs and targets; for stacks of one."""
+        assert self.archs == 1, "research code takes one architecture at a time"
+        model = copy.deepcopy(self.network)
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+        yield Ordinary(model), self.inputs.clone(), self.targets.clone()
+
+    def total(self, by_layer: Iterable[Tensor]) -> Tensor:
+        """Return the sum of each architecture's elements over all layers, (archs,) float64."""
+        sums = torch.zeros(self.archs, dtype=torch.float64, device=self.inputs.device)
+        for layer, values in zip(self.layers, by_layer, strict=True):
+            rows = values.reshape(len(layer.owners), -1).sum(1, dtype=torch.float64)
+            sums.index_add_(0, torch.tensor(layer.owners, device=sums.device), rows)
+        return sums
+
+    def norms(self, by_layer: Iterable[Tensor]) -> list[Tensor]:
+        """Return each owner's Frobenius norm by layer: (owners,) each."""
+        return [
+            values.reshape(len(layer.owners), -1).norm(dim=1)
+            for layer, values in zip(self.layers, by_layer, strict=True)
+        ]
+
+    def fail(self, where: Tensor, reason: str) -> None:
+        """Say why the scores at the True places of `where`, (archs,), are not finite."""
+        for position in where.nonzero().flatten().tolist():
+            self.reasons[position] = reason
+
+    # How they are gathered
+
+    @contextmanager
+    def reading(self) -> Iterator[set[str]]:
+        """Give the set of passes that are used inside the block; forgets the reasons of the proxy before."""
+        self._used, self.reasons = set(), {}
+        yield self._used
+
+    def _get(self, name: str, of: str) -> object:
+        if name not in self._gathered:
+            run = {"forward": self._forward, "backward": self._backward, "jacobian": self._jacobian,
+                   "curvature": self._curvature, "other minibatches": self._other_minibatches}[of]  # fmt: skip
+            if of in ("forward", "backward") and name not in self._reads:  # not foreseen: a pass of its own
+                self._reads.add(name)
+                self._graph = None
+            run()
+        self._used.update({"forward", of} | ({"backward"} if of == "curvature" else set()))
+        return self._gathered[name]
+
+    @contextmanager
+    def _pass(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self.inputs.is_cuda:
+            torch.cuda.synchronize()
+        self.passes[name] = self.passes.get(name, 0) + 1
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def _forward(self) -> None:
+        """Run the network on the first minibatch with the hooks that the reads need."""
+        with self._pass("forward"):
+            differentiable = bool(self._reads & NEED_GRAPH)
+            hooks = _Hooks(self)
+            inputs = self._stacked(self.inputs)
+            inputs = inputs.clone().requires_grad_(True) if differentiable else inputs
+            with hooks, torch.set_grad_enabled(differentiable):
+                outputs = self._logits(inputs)
+            self._gathered["outputs"] = outputs.detach()
+            if "relu_agreement" in self._reads:
+                self._gathered["relu_agreement"] = hooks.agreement(outputs)
+            if differentiable:
+                self._graph = (inputs, outputs, self._objective(outputs, self.targets))
+                self._hooks = hooks
+
+    def _stacked(self, inputs: Tensor) -> Tensor:
+        """Give every architecture its own copy of the inputs: (samples, archs * channels, height, width)."""
+        return inputs.repeat(1, self.archs, 1, 1) if self.archs > 1 else inputs
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        outputs = self.network(inputs)
+        return outputs.unsqueeze(1) if outputs.dim() == 2 else outputs
+
+    def _objective(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Summed over architectures, which do not touch one another: each gets its own gradient."""
+        if self.objective == "sum":
+            return outputs.sum()
+        labels = targets.repeat_interleave(outputs.shape[1])
+        return functional.cross_entropy(outputs.flatten(0, 1), labels, reduction="sum") / len(targets)
+
+    def _ensure_graph(self) -> tuple[Tensor, Tensor, Tensor]:
+        if self._graph is None:
+            self._reads.add("input_gradients")
+            self._forward()
+        assert self._graph is not None
+        return self._graph
+
+    def _weights(self) -> list[Tensor]:
+        return [layer.module.weight for layer in self.layers]
+
+    def _backward(self) -> None:
+        _, _, loss = self._ensure_graph()
+        curved = "weight_curvature" in self._reads
+        with self._pass("backward"):
+            self._phase = "backward"
+            self._gradients = self._differentiate(loss, create_graph=curved)
+            self._phase = ""
+            self._gathered["gradients"] = [g.detach() for g in self._gradients]
+            if "channel_saliency" in self._reads:
+                self._gathered["channel_saliency"] = self._hooks.saliency()
+
+    def _differentiate(self, objective: Tensor, create_graph: bool = False, retain_graph: bool = True) -> list[Tensor]:
+        weights = self._weights()
+        if not objective.requires_grad:  # no path from any weight to the objective
+            return [torch.zeros_like(weight) for weight in weights]
+        found = torch.autograd.grad(
+            objective, weights, retain_graph=retain_graph, create_graph=create_graph, allow_unused=True
+        )
+        return [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
+
+    def _jacobian(self) -> None:
+        inputs, outputs, _ = self._ensure_graph()
+        with self._pass("jacobian"):
+            found = None
+            if outputs.requires_grad:
+                (found,) = torch.autograd.grad(outputs.sum(), inputs, retain_graph=True, allow_unused=True)
+            gradient = torch.zeros_like(inputs) if found is None else found
+            by_arch = gradient.unflatten(1, (self.archs, -1)).transpose(0, 1)
+            self._gathered["input_gradients"] = by_arch.flatten(2)
+
+    def _curvature(self) -> None:
+        """w^T H g without weight gradients in the second backward.
+
+        With z = <stop(g), dL/dw>, w^T dz/dw is, layer by layer, <y, dz/dy> + <dx, dz/d(dx)>, y the layer's output before
+        its bias and dx the gradient it sends to its input (Euler's rule for what is linear in w, in both passes).
+        """
+        if "weight_curvature" not in self._reads:
+            self._reads.add("weight_curvature")
+            self._graph = None
+        if self._graph is None or "gradients" not in self._gathered or not hasattr(self, "_gradients"):
+            self._ensure_graph()
+            self._backward()
+        inputs, _, _ = self._ensure_graph()
+        with self._pass("curvature"):
+            inner = sum((g * g.detach()).sum() for g in self._gradients)
+            self._hooks.curvature = torch.zeros(self.archs, dtype=torch.float64, device=inputs.device)
+            if inner.requires_grad:
+                self._phase = "curvature"
+                torch.autograd.grad(inner, inputs, retain_graph=True, allow_unused=True)
+                self._phase = ""
+            self._gathered["weight_curvature"] = self._hooks.curvature
+
+    def _other_minibatches(self) -> None:
+        gathered = []
+        with self._pass("other minibatches"):
+            for minibatch in self.minibatches[1:]:
+                objective = self._objective(self._logits(self._stacked(minibatch.inputs)), minibatch.targets)
+                gathered.append(self._differentiate(objective, retain_graph=False))
+        self._gathered["other_gradients"] = gathered
+
+
+class Ordinary(nn.Module):
+    """A stack of one as research code expects it: outputs (samples, classes)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs = self.network(inputs)
+        return outputs[:, 0] if outputs.dim() == 3 else outputs
+
+
+class _Hooks:
+    """The forward hooks of one pass: they reduce what flows by, and go when the forward is done."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe = probe
+        self.reads = probe._reads
+        self.handles: list = []
+        self.codes: list[tuple[tuple[int, ...], Tensor, int, object]] = []
+        self.salient: dict[nn.Module, Tensor] = {}
+        self.curvature: Tensor | None = None
+
+    def __enter__(self) -> _Hooks:
+        layers = {layer.module for layer in self.probe.layers}
+        for module in self.probe.network.modules():
+            if module in layers and "channel_saliency" in self.reads:
+                self.handles.append(module.register_forward_hook(self._watch_saliency))
+            if module in layers and "weight_curvature" in self.reads:
+                self.handles.append(module.register_forward_pre_hook(self._watch_input))
+                self.handles.append(module.register_forward_hook(self._watch_output))
+            if isinstance(module, nn.ReLU) and "relu_agreement" in self.reads:
+                self.handles.append(module.register_forward_hook(self._watch_relu))
+        if "weight_curvature" in self.reads:
+            self.plain = {m: m.forward for m in self.probe.network.modules() if isinstance(m, nn.BatchNorm2d) and m.training}
+            for module in self.plain:
+                module.forward = partial(batch_norm, module)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self.handles:
+            handle.remove()
+        for module in getattr(self, "plain", ()):
+            del module.forward
+
+    def _per_owner(self, values: Tensor, owners: tuple[int, ...]) -> Tensor:
+        """(samples, owners * channels, ...) -> sums (archs,) float64, zero where the layer has no part."""
+        rows = values.reshape(len(values), len(owners), -1).sum((0, 2), dtype=torch.float64)
+        sums = torch.zeros(self.probe.archs, dtype=torch.float64, device=values.device)
+        return sums.index_add_(0, torch.tensor(owners, device=values.device), rows)
+
+    def _watch_saliency(self, module: nn.Module, _: object, output: Tensor) -> None:
+        if not output.requires_grad:
+            return
+        kept = output.detach()
+
+        def reduce(gradient: Tensor) -> None:
+            if self.probe._phase == "backward":
+                product = kept * gradient.detach()
+                summed = product.flatten(2).sum(2) if output.dim() > 3 else product.flatten(1)
+                self.salient[module] = self.salient[module] + summed if module in self.salient else summed
+
+        output.register_hook(reduce)
+
+    def saliency(self) -> list[Tensor]:
+        """By layer, (samples, owners * out); zeros where the loss does not depend on the layer."""
+        samples = len(self.probe.inputs)
+        return [
+            self.salient.get(layer.module, torch.zeros(samples, layer.weight.shape[0], device=layer.weight.device))
+            for layer in self.probe.layers
+        ]
+
+    def _watch_input(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        only_here = inputs[0].view_as(inputs[0])  # this layer's own tensor, so that its gradient is this layer's part
+        if not only_here.requires_grad:
+            return (only_here,)
+        owners = owners_of(module)
+
+        def first(gradient: Tensor) -> None:
+            if self.probe._phase == "backward" and gradient.requires_grad:
+                kept = gradient.detach()
+                gradient.register_hook(lambda second: self._add(second.detach() * kept, owners))
+
+        only_here.register_hook(first)
+        return (only_here,)
+
+    def _watch_output(self, module: nn.Conv2d | nn.Linear, _: object, output: Tensor) -> None:
+        if not output.requires_grad:
+            return
+        owners, kept = owners_of(module), output.detach()
+        if module.bias is not None:
+            bias = module.bias.detach()
+            kept = kept - (bias.view(1, len(owners), -1) if output.dim() == 3 else bias.view(1, -1, *[1] * (output.dim() - 2)))
+        output.register_hook(lambda second: self._add(second.detach() * kept, owners))
+
+    def _add(self, product: Tensor, owners: tuple[int, ...]) -> None:
+        if self.probe._phase == "curvature" and self.curvature is not None:
+            self.curvature += self._per_owner(product, owners)
+
+    @torch.no_grad()
+    def _watch_relu(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        owners = owners_of(module)
+        x = inputs[0].detach().reshape(len(output), len(owners), -1)
+        signs = torch.where(x > 0, 1.0, -1.0).transpose(0, 1)  # (owners, samples, units)
+        self.codes.append((owners, signs @ signs.transpose(1, 2), x.shape[2], output.grad_fn))
+
+    def agreement(self, outputs: Tensor) -> Tensor:
+        """Agreements over the ReLUs that reach the output: signs s give units + s s^T = 2 * agreements."""
+        samples = len(self.probe.inputs)
+        total = torch.zeros(self.probe.archs, samples, samples, dtype=torch.float64, device=self.probe.inputs.device)
+        reached = _ancestors(outputs.grad_fn)
+        for owners, product, units, node in self.codes:
+            if node in reached:
+                total.index_add_(0, torch.tensor(owners, device=total.device), (product.double() + units) / 2)
+        return total
+
+
+def _ancestors(node: object) -> set:
+    """Return every node of the autograd graph that leads to this one."""
+    if node is None:
+        return set()
+    seen, todo = {node}, [node]
+    while todo:
+        for parent, _ in todo.pop().next_functions:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                todo.append(parent)
+    return seen

@@ -1,0 +1,192 @@
+"""The zero-cost proxies: one file each, or one per family where the formulas are siblings.
+
+A proxy is a function that reads a `Probe` and returns one score per architecture, (archs,), larger is better. The
+decorator `proxy` gives it its facts; the function's name is the name everywhere (command line, store, table).
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, wraps
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from benchmarks.errors import UserError, suggest
+from harness.view import DEFAULT, View
+
+COSTS = {
+    "S": "static: no pass over data",
+    "F": "forward only",
+    "FB": "one forward and one backward",
+    "2FB": "two forwards and backwards",
+    "HVP": "a Hessian-vector product",
+    "PS": "per-sample gradients",
+}
+CORE = (
+    "params", "flops", "layers", "random", "l2_norm", "plain", "grad_norm", "snip", "fisher", "synflow", "jacob_cov",
+    "naswot", "epe_nas",
+)  # fmt: skip
+"""The default list: cheap, well known, one forward and two backwards for all that are not counts."""
+BASELINES = ("params", "flops", "layers", "random")
+"""Always in the table."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One zero-cost proxy and what a reader must know of it."""
+
+    name: str
+    """Registry key, label and command-line word."""
+    score: Callable[[Any], Any]
+    """Probe (or Counts, if static) -> (archs,), larger is better."""
+    view: View
+    """How it looks at a network; proxies with equal views share passes."""
+    reads: tuple[str, ...]
+    """What it reads from the probe (harness.probe.READS)."""
+    labels: bool
+    """Whether it uses the labels of the minibatch."""
+    cost: str
+    """A key of COSTS."""
+    paper: str
+    """Authors, year, arXiv."""
+    fitted: bool
+    """Whether constants in it were tuned on accuracies of a benchmark."""
+    static: bool
+    """Computed from counts of the architecture string, without a network."""
+    on_module: bool = False
+    """A function of (model, inputs, targets) that is called for each architecture by itself."""
+    source: str = ""
+    """sha256 of the file of a user's own proxy."""
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return (self.score.__doc__ or "").strip().split("\n")[0]
+
+
+_registry: dict[str, Proxy] = {}
+
+
+def proxy(
+    function: Callable | None = None, *, view: View = DEFAULT, reads: str | Iterable[str] = (), labels: bool | None = None,
+    cost: str = "FB", paper: str = "", fitted: bool = False, static: bool = False, name: str | None = None,
+) -> Callable:
+    """Register a function of a probe as a proxy. Usable bare, `@proxy`, or with facts, `@proxy(reads="gradients")`.
+
+    `labels` defaults to whether the view's objective is the loss and gradients are read. `name` is for variants such as
+    `zen@naslib`, whose function cannot be called so. Raises UserError when the name is taken.
+    """  # fmt: skip
+
+    def register(score: Callable) -> Callable:
+        wanted = (reads,) if isinstance(reads, str) else tuple(reads)
+        uses = bool(set(wanted) - {"weights", "outputs", "features", "relu_agreement", "input_gradients"})
+        entry = Proxy(
+            name=name or score.__name__, score=score, view=view, reads=wanted, cost=cost, paper=paper, fitted=fitted,
+            labels=(uses and view.objective == "loss") if labels is None else labels, static=static,
+        )
+        _add(entry)
+        return score
+
+    return register(function) if function is not None else register
+
+
+def module_proxy(function: Callable | None = None, *, labels: bool = True, paper: str = "") -> Callable:
+    """Register research code as it is usually written: a function (model, inputs, targets) -> float.
+
+    It is called for each architecture by itself, on an ordinary module of its own that it may change.
+    """
+
+    def register(score: Callable) -> Callable:
+        @wraps(score)
+        def on_probe(probe: Any) -> Any:
+            import torch
+
+            return torch.tensor([float(score(*each)) for each in probe.modules()], dtype=torch.float64)
+
+        _add(Proxy(name=score.__name__, score=on_probe, view=DEFAULT, reads=("weights",), labels=labels, cost="FB",
+                   paper=paper, fitted=False, static=False, on_module=True))  # fmt: skip
+        return score
+
+    return register(function) if function is not None else register
+
+
+def _add(entry: Proxy) -> None:
+    if entry.name in _registry:
+        raise UserError(f"a proxy named '{entry.name}' exists already: give yours another name")
+    _registry[entry.name] = entry
+
+
+@cache
+def _load_builtin() -> None:
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+
+
+def registry() -> dict[str, Proxy]:
+    """Return every proxy by name, in the order they were registered."""
+    _load_builtin()
+    return dict(_registry)
+
+
+def choose(text: str) -> list[Proxy]:
+    """Return the proxies that a comma-separated list names: names, `core`, `all`, or `FILE.py:NAME` of a user's own.
+
+    The baselines come first whether named or not. UserError lists all unknown names at once.
+    """
+    known = registry()
+    names: list[str] = list(BASELINES)
+    unknown = []
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        if word == "core":
+            names += CORE
+        elif word == "all":
+            names += [name for name, entry in known.items() if not entry.source]
+        elif ".py:" in word:
+            names.append(load_file(word))
+        elif word in known:
+            names.append(word)
+        else:
+            unknown.append(word)
+    if unknown:
+        raise suggest(unknown, [*known, "core", "all", "FILE.py:NAME"], "proxy")
+    known = registry()
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def load_file(word: str) -> str:
+    """Register the proxy NAME of a user's own file, `FILE.py:NAME`; return its name."""
+    import hashlib
+    from dataclasses import replace
+
+    file, _, name = word.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise UserError(f"no file '{file}' for the proxy '{word}': expected FILE.py:NAME, a file with a decorated function")
+    source = hashlib.sha256(path.read_bytes()).hexdigest()
+    if name in _registry and _registry[name].source == source:
+        return name
+    before = set(registry())
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    try:
+        exec(compile(path.read_text(), str(path), "exec"), module.__dict__)  # the user's own code, named by the user
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"'{file}' could not be run: {type(error).__name__}: {error}") from error
+    if name not in _registry or name in before:
+        added = sorted(set(_registry) - before)
+        for other in added:
+            del _registry[other]
+        raise UserError(
+            f"'{file}' registers no proxy named '{name}' (it registers: {', '.join(added) or 'none'});"
+            " decorate the function with @harness.proxy or @harness.module_proxy"
+        )
+    for other in set(_registry) - before - {name}:
+        del _registry[other]
+    _registry[name] = replace(_registry[name], source=source)
+    return name

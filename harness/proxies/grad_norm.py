@@ -1,0 +1,17 @@
+"""grad_norm: sum over convolution and linear layers of ||g||, the norm of the layer's weight gradient of the loss.
+
+Larger is better. Source: zero-cost-nas (Abdelfattah et al., ICLR 2021, arXiv 2101.08134). A sum of layer norms, not the
+norm of all gradients, which ZenNAS computes under the same name.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from harness.proxies import proxy
+
+
+@proxy(reads="gradients", paper="Abdelfattah et al. 2021, arXiv 2101.08134")
+def grad_norm(probe) -> Tensor:
+    """Sum over layers of the gradient norm."""
+    return probe.total(probe.norms(probe.gradients))

@@ -1,0 +1,18 @@
+"""grasp: -sum of w * (H g) over convolution and linear weights, g the gradient and H the Hessian of the loss.
+
+Larger is better. Sources: Wang, Zhang and Grosse (ICLR 2020, arXiv 2002.07376) for pruning; zero-cost-nas (arXiv
+2101.08134) as a proxy: temperature 1, one pass, signed, with the sign its authors chose. The probe computes the number
+w^T H g exactly without forming H g; see harness.probe.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from harness.proxies import proxy
+
+
+@proxy(reads=("gradients", "weight_curvature"), cost="HVP", paper="Wang et al. 2020, arXiv 2002.07376")
+def grasp(probe) -> Tensor:
+    """Negative weight-curvature-gradient product."""
+    return -probe.weight_curvature

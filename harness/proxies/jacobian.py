@@ -1,0 +1,75 @@
+"""Proxies of the input Jacobian J, one row per sample: the gradient of the sum of all outputs with respect to the input.
+
+jacob_cov: -sum over eigenvalues v of the correlation matrix of the rows of J of log(v + k) + 1 / (v + k), k = 1e-5.
+Larger is better; no labels. Source: Mellor et al., first version of "NAS without training" (2020, arXiv 2006.04647v1).
+Departure: eigenvalues by a symmetric solver in float64 (the authors' general one returns complex or negative values).
+
+epe_nas: for each class c the correlation matrix of its rows of J, s_c = sum over its entries of log(|entry| + 1e-5);
+score = sum over classes of |s_c|. Larger is better; uses labels. Source: Lopes, Alirezazadeh and Alexandre (ICANN 2021,
+arXiv 2102.08099), whose code always takes the branch for up to 100 classes. `epe_nas@naslib` passes the number of classes,
+as NASLib does: above 100, s_c is divided by its number of entries and score = mean over c of sum over j of |s_c - s_j|.
+
+A constant or zero row of J (a network without a path) has no correlation: NaN, with that reason.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from harness.proxies import proxy
+
+K = 1e-5
+PAPER_JACOB = "Mellor et al. 2020, arXiv 2006.04647v1"
+PAPER_EPE = "Lopes et al. 2021, arXiv 2102.08099"
+
+
+def correlation(rows: Tensor) -> Tensor:
+    """Return the Pearson correlation matrices of rows: (archs, samples, features) -> (archs, samples, samples) float64.
+
+    Entries of a constant row are NaN.
+    """
+    centred = rows.double()
+    centred = centred - centred.mean(2, keepdim=True)
+    product = centred @ centred.transpose(1, 2)
+    scale = product.diagonal(dim1=1, dim2=2).sqrt()
+    return (product / (scale.unsqueeze(1) * scale.unsqueeze(2))).clamp(-1, 1)
+
+
+@proxy(reads="input_gradients", paper=PAPER_JACOB)
+def jacob_cov(probe) -> Tensor:
+    """Eigenvalues of the correlations between input Jacobians."""
+    matrix = correlation(probe.input_gradients)
+    broken = ~matrix.isfinite().flatten(1).all(1)
+    eigenvalues = torch.linalg.eigvalsh(torch.where(broken[:, None, None], 0.0, matrix)) + K
+    probe.fail(broken, "a sample's input Jacobian is constant")
+    return torch.where(broken, torch.nan, -(eigenvalues.log() + 1 / eigenvalues).sum(1))
+
+
+def _class_sums(probe) -> tuple[Tensor, Tensor, Tensor]:
+    """Return s_c (archs, classes present), the rows per class (classes present,) and which architectures have none."""
+    rows, targets = probe.input_gradients, probe.targets
+    broken = ~correlation(rows).isfinite().flatten(1).all(1)
+    present = targets.unique()
+    sums = [(correlation(rows[:, targets == c]).abs() + K).log().sum((1, 2)) for c in present]
+    probe.fail(broken, "a sample's input Jacobian is constant")
+    return torch.stack(sums, 1), torch.stack([(targets == c).sum() for c in present]), broken
+
+
+@proxy(reads="input_gradients", labels=True, paper=PAPER_EPE)
+def epe_nas(probe) -> Tensor:
+    """Correlations between input Jacobians within each class."""
+    sums, _, broken = _class_sums(probe)
+    return torch.where(broken, torch.nan, sums.abs().sum(1))
+
+
+@proxy(name="epe_nas@naslib", reads=("input_gradients", "outputs"), labels=True, paper=PAPER_EPE)
+def epe_nas_naslib(probe) -> Tensor:
+    """epe_nas with the number of classes passed on, as NASLib runs it."""
+    sums, sizes, broken = _class_sums(probe)
+    if probe.outputs.shape[2] <= 100:
+        score = sums.abs().sum(1)
+    else:
+        sums = sums / sizes.square()
+        score = (sums.unsqueeze(1) - sums.unsqueeze(2)).abs().sum(2).mean(1)
+    return torch.where(broken, torch.nan, score)

@@ -1,0 +1,25 @@
+"""naswot: log |det K|, where K[i, j] counts the ReLU units that are on for both of samples i and j or off for both.
+
+The sum runs over the ReLUs that reach the output, each with its input's sign pattern. Larger is better; no labels.
+Source: Mellor et al. "Neural architecture search without training" (ICML 2021, arXiv 2006.04647), whose code counts a
+ReLU when the backward pass visits it. Departure: the determinant is taken in float64. Two samples with the same code in
+every unit make K singular: the score is -inf, kept as computed and counted as failed.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from harness.proxies import proxy
+
+
+@proxy(reads="relu_agreement", cost="F", paper="Mellor et al. 2021, arXiv 2006.04647")
+def naswot(probe) -> Tensor:
+    """Log-determinant of the agreement of ReLU codes."""
+    kernel = probe.relu_agreement
+    empty = ~(kernel > 0).flatten(1).any(1)
+    score = torch.linalg.slogdet(kernel).logabsdet
+    probe.fail(score.isinf(), "two samples have the same code in every ReLU")
+    probe.fail(empty, "no ReLU module reaches the output")
+    return torch.where(empty, torch.nan, score)

@@ -1,0 +1,13 @@
+"""A draw from N(0, 1): what a proxy is worth that knows nothing."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from harness.proxies import proxy
+
+
+@proxy(static=True, cost="S")
+def random(counts) -> Tensor:
+    """Normal noise, seeded by architecture and seed."""
+    return counts.noise

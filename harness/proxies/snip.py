@@ -1,0 +1,17 @@
+"""snip: sum over convolution and linear weights of |w * g|, g the gradient of the loss.
+
+Larger is better. It is the gradient with respect to a mask of ones on the weights, without SNIP's normalisation. Sources:
+Lee, Ajanthan and Torr (ICLR 2019, arXiv 1810.02340) for pruning; zero-cost-nas (arXiv 2101.08134) as a proxy.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from harness.proxies import proxy
+
+
+@proxy(reads="gradients", paper="Lee et al. 2019, arXiv 1810.02340")
+def snip(probe) -> Tensor:
+    """Sum of absolute weight times gradient."""
+    return probe.total((layer.weight * g).abs() for layer, g in zip(probe.layers, probe.gradients, strict=True))

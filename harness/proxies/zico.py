@@ -1,0 +1,31 @@
+"""zico: sum over convolution and linear layers of log( sum over weights of mean |g| / std(g) ), over two minibatches.
+
+g is the loss gradient of each minibatch, mean and population standard deviation are over minibatches; weights whose
+gradient does not vary are left out, and so are layers of which nothing is left. Larger is better; uses labels.
+Source: Li et al., "ZiCo" (ICLR 2023, arXiv 2301.11300). Its code loops over whatever loader it is given; two minibatches
+are what AZ-NAS and later comparisons use. Gradients are cleared between minibatches (MeCo's copy forgets to).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from harness.proxies import proxy
+from harness.view import DEFAULT
+
+VIEW = replace(DEFAULT, minibatches=2)
+
+
+@proxy(view=VIEW, reads=("gradients", "other_gradients"), cost="2FB", paper="Li et al. 2023, arXiv 2301.11300")
+def zico(probe) -> Tensor:
+    """Mean over deviation of gradients between minibatches, in logarithms by layer."""
+    by_layer = []
+    for position, layer in enumerate(probe.layers):
+        g = torch.stack([probe.gradients[position], *(other[position] for other in probe.other_gradients)]).double()
+        deviation = g.std(0, correction=0)
+        ratio = torch.where(deviation > 0, g.abs().mean(0) / deviation, 0.0).reshape(len(layer.owners), -1).sum(1)
+        by_layer.append(torch.where(ratio > 0, ratio, 1.0).log())
+    return probe.total(by_layer)
