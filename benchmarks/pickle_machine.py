@@ -40,17 +40,23 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _default_dict(*_factory: Any) -> dict:
+    return {}
+
+
 def _nothing(*_ignored: Any) -> None:
     """Stand in for what is not needed: the weights of trained networks."""
 
 
 ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "defaultdict"): _default_dict,
     ("_codecs", "encode"): _encode,  # how protocol 2 stores bytes
     **ALLOWED_ARRAYS,
 }
 for _module in ("builtins", "__builtin__"):
     ALLOWED |= {(_module, kind.__name__): kind for kind in (set, frozenset, complex)}
+    ALLOWED |= {(_module, kind): kind for kind in ("list", "dict", "int", "float")}  # what a defaultdict makes: unused
     ALLOWED |= {(_module, "bytes"): _bytes, (_module, "bytearray"): lambda *given: bytearray(_bytes(*given))}
 
 CALLABLE = {id(known) for known in ALLOWED.values() if callable(known)} | {id(_nothing)}

@@ -73,6 +73,12 @@ def test_any_block_size_gives_the_same():
     assert Machine(Trickle(pickle.dumps(value, 2))).load() == value
 
 
+def test_a_defaultdict_becomes_a_dict():
+    for factory in (list, dict, int, None):
+        value = collections.defaultdict(factory, {"a": [1]})
+        assert load_pickle(io.BytesIO(pickle.dumps(value))) == {"a": [1]}
+
+
 def test_shared_objects_stay_shared():
     inner = {"a": 1}
     again = load_pickle(io.BytesIO(pickle.dumps([inner, inner])))
