@@ -113,10 +113,10 @@ def thin(training: dict) -> None:
     if "eval_acc1es" not in training or "epochs" not in training:
         return
     last = training["epochs"] - 1
-    kept = {key: training.get(key) for key in ("epochs", "train_acc1es", "train_times", "eval_acc1es")}
+    kept: dict[str, Any] = {key: training.get(key) for key in ("epochs", "train_acc1es", "train_times", "eval_acc1es")}
     _keep(kept["train_acc1es"], lambda epoch: epoch == last)
     _keep(kept["eval_acc1es"], lambda key: key.endswith(f"@{last}"))
-    if kept["train_times"] and "total" not in kept["train_times"]:
+    if kept["train_times"]:
         total = sum(kept["train_times"].values())
         kept["train_times"].clear()
         kept["train_times"]["total"] = total

@@ -119,6 +119,9 @@ class Machine:
         self._at += n
         return raw
 
+    def _skip(self, n: int) -> None:
+        self._take(n)
+
     def _number(self, form: struct.Struct) -> Any:
         return form.unpack(self._take(form.size))[0]
 
@@ -132,14 +135,14 @@ class Machine:
         if found is None:
             return False
         pairs = np.frombuffer(found[0], dtype=form)
-        if "int" in form.fields:
+        if "int" in (form.names or ()):
             keys = pairs["int"].tolist()
-        elif "ref" in form.fields:
+        elif "ref" in (form.names or ()):
             keys = [self._memo[index] for index in pairs["ref"].tolist()]
             if any(key is ABSENT for key in keys):
                 raise UserError("a reference to nothing")
         else:
-            if "put" in form.fields and not np.array_equal(pairs["put"], len(self._memo) + np.arange(len(pairs))):
+            if "put" in (form.names or ()) and not np.array_equal(pairs["put"], len(self._memo) + np.arange(len(pairs))):
                 return False
             texts = [str(text, "utf-8", "surrogatepass") for text in pairs["text"].tolist()]
             keys = [self._strings.setdefault(text, text) for text in texts]
@@ -291,7 +294,7 @@ def _steps() -> list[Callable[[Machine], None] | None]:
         m._stack = []
 
     table: dict[bytes, Callable[[Machine], None]] = {
-        b"\x80": lambda m: m._take(1), b"\x95": lambda m: m._take(8),  # version, frame
+        b"\x80": lambda m: m._skip(1), b"\x95": lambda m: m._skip(8),  # version, frame
         b"K": in_runs(INT1_RUN, push(lambda m: m._number(u1))), b"M": in_runs(INT2_RUN, push(lambda m: m._number(u2))),
         b"J": push(lambda m: m._number(i4)),
         b"G": push(lambda m: m._number(f8)), b"\x8a": long(u1), b"\x8b": long(u4),

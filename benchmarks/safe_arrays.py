@@ -45,7 +45,8 @@ class Array(np.ndarray):
         if not isinstance(raw, (bytes, bytearray)):
             raise UserError("pickle with an array of objects: only numbers and strings are read")
         real = dtype.resolve()
-        super().__setstate__((1, _sizes(shape, real, len(raw)), real, bool(fortran), bytes(raw)))
+        checked: Any = (1, _sizes(shape, real, len(raw)), real, bool(fortran), bytes(raw))
+        super().__setstate__(checked)
 
 
 def _sizes(shape: Any, dtype: np.dtype, n_bytes: int) -> tuple[int, ...]:

@@ -66,7 +66,7 @@ def readable_errors(name: str) -> Iterator[None]:
 
 
 def load_pickle(
-    source: str | Path | BinaryIO,
+    source: str | Path | Any,
     encoding: str = "ASCII",
     max_bytes: int = MAX_BYTES,
     on_dict: Callable[[dict], None] | None = None,

@@ -10,6 +10,7 @@ labels, source and checksum as attributes. The root carries `schema` and `schema
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import hashlib
 import json
@@ -172,9 +173,8 @@ def _nan_mean(values: np.ndarray) -> np.ndarray:
 
 
 def repeated(labels: Iterable) -> list:
-    """Return the labels that occur more than once, each once, in order of their repetition."""
-    seen: set = set()
-    return list(dict.fromkeys(label for label in labels if label in seen or seen.add(label)))
+    """Return the labels that occur more than once, each once, in order of appearance."""
+    return [label for label, count in collections.Counter(labels).items() if count > 1]
 
 
 def named(examples: Sequence, total: int | None = None) -> str:
