@@ -163,7 +163,7 @@ def _table(run: StoredRun, part: Population, weights: NDArray, bootstrap: dict[s
     rows = []
     for proxy, scores in part.scores.items():
         seeds = [_statistics(score, part) for score in scores]
-        row = {name: float(stats.seed_mean([one[name] for one in seeds])) for name in seeds[0]}
+        row: dict[str, Any] = {name: float(stats.seed_mean([one[name] for one in seeds])) for name in seeds[0]}
         row |= {"population": part.name, "proxy": proxy, "ties": round(row["ties"])}
         row["n"] = int(np.isfinite(scores).all(axis=0).sum())
         row["failed"] = len(part.accuracy) - row["n"]
@@ -216,8 +216,8 @@ def _differences(
     part: Population, baseline: str | None, weights: NDArray, bootstrap: dict[str, Array], certain: bool
 ) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
-    for proxy in part.scores if baseline else ():
-        if proxy != baseline:
+    for proxy in part.scores:
+        if baseline and proxy != baseline:
             pair = stats.Paired(part.scores[proxy], part.scores[baseline], bootstrap[proxy], bootstrap[baseline])
             difference, samples = stats.paired_difference(pair, part.accuracy, weights)
             values = (difference, *stats.percentile_interval(samples), stats.difference_p(difference, samples))
@@ -245,7 +245,7 @@ def _agreement(part: Population) -> pd.DataFrame:
     proxies = list(part.scores)
     rows = list(part.scores.values())
     seeds = range(max(map(len, rows), default=0))
-    matrices = [stats.spearman_matrix([scores[seed % len(scores)] for scores in rows]) for seed in seeds]
+    matrices = [stats.spearman_matrix(np.stack([scores[seed % len(scores)] for scores in rows])) for seed in seeds]
     return pd.DataFrame(stats.seed_mean(matrices) if matrices else [], index=proxies, columns=proxies)
 
 

@@ -9,7 +9,7 @@ the referee of the rest.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
@@ -17,24 +17,24 @@ FEWEST = 3
 """With fewer architectures than this no correlation is given."""
 
 
-def both_finite(*columns: ArrayLike) -> NDArray[np.bool_]:
+def both_finite(*columns: Array) -> NDArray[np.bool_]:
     """Which architectures are finite in all columns, each (archs,); -> bool (archs,)."""
     return np.logical_and.reduce([np.isfinite(np.asarray(column, float)) for column in columns])
 
 
-def midranks(values: ArrayLike) -> Array:
+def midranks(values: Array) -> Array:
     """Ranks 1..n in ascending order, ties share the mean of their ranks; (archs,) -> (archs,). No NaN."""
     return stats.rankdata(np.asarray(values, float), method="average")
 
 
-def tied(values: ArrayLike) -> int:
+def tied(values: Array) -> int:
     """Number of finite values that share their value with another one."""
     values = np.asarray(values, float)
     _, counts = np.unique(values[np.isfinite(values)], return_counts=True)
     return int(counts[counts > 1].sum())
 
 
-def pearson(score: ArrayLike, accuracy: ArrayLike) -> float:
+def pearson(score: Array, accuracy: Array) -> float:
     """Pearson's linear correlation, in [-1, 1]; depends on the scale of the score, unlike a rank correlation."""
     x, y = _pair(score, accuracy)
     if not _varies(x, y):
@@ -43,7 +43,7 @@ def pearson(score: ArrayLike, accuracy: ArrayLike) -> float:
     return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
 
 
-def spearman(score: ArrayLike, accuracy: ArrayLike) -> float:
+def spearman(score: Array, accuracy: Array) -> float:
     """Spearman's rho as the Pearson correlation of midranks, in [-1, 1].
 
     Not 1 - 6 sum(d^2) / (n^3 - n), which is wrong with ties. Source: Spearman 1904; ties as in Kendall 1948.
@@ -57,7 +57,7 @@ def spearman(score: ArrayLike, accuracy: ArrayLike) -> float:
     return pearson(midranks(x), midranks(y))
 
 
-def kendall_tau_b(score: ArrayLike, accuracy: ArrayLike) -> float:
+def kendall_tau_b(score: Array, accuracy: Array) -> float:
     """Kendall's tau-b: (C - D) / sqrt((n0 - n1)(n0 - n2)), in [-1, 1].
 
     C, D: concordant and discordant pairs; n0 = n(n-1)/2; n1, n2: pairs tied in the score, in the accuracy. A pair
@@ -69,7 +69,7 @@ def kendall_tau_b(score: ArrayLike, accuracy: ArrayLike) -> float:
     return float(stats.kendalltau(x, y, variant="b", method="asymptotic").statistic)
 
 
-def kendall_tau_a(score: ArrayLike, accuracy: ArrayLike) -> float:
+def kendall_tau_a(score: Array, accuracy: Array) -> float:
     """Kendall's tau-a: (C - D) / n0, in [-1, 1]; tied pairs stay in n0 = n(n-1)/2, so ties pull it towards 0.
 
     (tau_a + 1) / 2 is the pairwise concordance with ties counted as one half. NaN for a constant side, as for tau-b.
@@ -82,7 +82,7 @@ def kendall_tau_a(score: ArrayLike, accuracy: ArrayLike) -> float:
     return kendall_tau_b(x, y) * float(np.sqrt(untied[0] * untied[1])) / pairs
 
 
-def weighted_tau(score: ArrayLike, accuracy: ArrayLike) -> float:
+def weighted_tau(score: Array, accuracy: Array) -> float:
     """Vigna's weighted tau with additive hyperbolic weights 1/(rank+1), as `scipy.stats.weightedtau` with `rank=True`.
 
     `rank=True` is SciPy's default: the mean of two values, one with the ranks that weigh the pairs taken from the score
@@ -95,7 +95,7 @@ def weighted_tau(score: ArrayLike, accuracy: ArrayLike) -> float:
     return float(stats.weightedtau(x, y, rank=True).statistic)
 
 
-def worst_case_spearman(score: ArrayLike, accuracy: ArrayLike) -> tuple[float, float]:
+def worst_case_spearman(score: Array, accuracy: Array) -> tuple[float, float]:
     """(low, high): rho with all failed scores ranked last, and with all ranked first, the smaller one first.
 
     Failures are tied among themselves. Without failures both are rho. An accuracy that is not finite still leaves.
@@ -109,7 +109,7 @@ def worst_case_spearman(score: ArrayLike, accuracy: ArrayLike) -> tuple[float, f
     return min(rho), max(rho)
 
 
-def partial_spearman(score: ArrayLike, accuracy: ArrayLike, given: ArrayLike) -> float:
+def partial_spearman(score: Array, accuracy: Array, given: Array) -> float:
     """Rank correlation of score and accuracy with that of a third column taken out, in [-1, 1].
 
     (r_sa - r_sg r_ag) / sqrt((1 - r_sg^2)(1 - r_ag^2)) with Spearman's r; s score, a accuracy, g given (params).
@@ -127,7 +127,7 @@ def share(count: int, percent: int) -> int:
     return max(1, -(-count * percent // 100))
 
 
-def top_spearman(score: ArrayLike, accuracy: ArrayLike, percent: int = 10) -> float:
+def top_spearman(score: Array, accuracy: Array, percent: int = 10) -> float:
     """rho within the true top: the best `percent` % by accuracy (rounded up), with everything tied at the cut.
 
     The cut is taken over all architectures with an accuracy, scored or not; the failed ones leave after it.
@@ -140,7 +140,7 @@ def top_spearman(score: ArrayLike, accuracy: ArrayLike, percent: int = 10) -> fl
     return spearman(score[accuracy >= cut], accuracy[accuracy >= cut])
 
 
-def size_strata(params: ArrayLike, conv_count: ArrayLike, most: int = 40, fewest: int = 10) -> NDArray:
+def size_strata(params: Array, conv_count: NDArray, most: int = 40, fewest: int = 10) -> NDArray:
     """The strata of equal size, one label per architecture (archs,): params, or the number of convolutions.
 
     Params where they take at most `most` values and at least nine in ten architectures share theirs with
@@ -152,7 +152,7 @@ def size_strata(params: ArrayLike, conv_count: ArrayLike, most: int = 40, fewest
     return params if len(values) <= most and crowded >= 0.9 else np.asarray(conv_count)
 
 
-def stratum_spearman(score: ArrayLike, accuracy: ArrayLike, strata: ArrayLike) -> dict[float, tuple[int, float]]:
+def stratum_spearman(score: Array, accuracy: Array, strata: NDArray) -> dict[float, tuple[int, float]]:
     """{stratum: (n, rho)}: rho among the architectures of each stratum; n counts finite pairs, rho may be NaN."""
     keep = both_finite(score, accuracy)
     score, accuracy, strata = np.asarray(score, float), np.asarray(accuracy, float), np.asarray(strata)
@@ -166,7 +166,7 @@ def strata_mean(by_stratum: dict[float, tuple[int, float]], fewest: int = 10) ->
     return float(np.average([rho for _, rho in used], weights=[n for n, _ in used])) if used else float("nan")
 
 
-def spearman_matrix(scores: ArrayLike) -> Array:
+def spearman_matrix(scores: Array) -> Array:
     """Spearman's rho between every two rows; (proxies, archs) -> (proxies, proxies), symmetric.
 
     Each pair over the architectures finite in both. The diagonal is 1, or NaN for a constant row.
@@ -184,7 +184,7 @@ def spearman_matrix(scores: ArrayLike) -> Array:
     return result
 
 
-def _pair(score: ArrayLike, accuracy: ArrayLike) -> tuple[Array, Array]:
+def _pair(score: Array, accuracy: Array) -> tuple[Array, Array]:
     score, accuracy = np.asarray(score, float), np.asarray(accuracy, float)
     if score.shape != accuracy.shape or score.ndim != 1:
         raise ValueError(f"expected one score and accuracy per architecture, got {score.shape} and {accuracy.shape}")

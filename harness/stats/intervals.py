@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from harness.stats.correlation import FEWEST
@@ -23,7 +23,7 @@ CHUNK = 65_536
 """Values per working array: the bootstrap is fastest while its arrays stay in the processor's cache."""
 
 
-def resample_weights(class_id: ArrayLike, resamples: int, seed: int) -> NDArray[np.uint16]:
+def resample_weights(class_id: NDArray, resamples: int, seed: int) -> NDArray[np.uint16]:
     """How often each architecture is in each bootstrap sample; class_id (archs,) -> (resamples, archs).
 
     Each resample draws as many classes as there are, with replacement; all members of a class get its count.
@@ -70,7 +70,7 @@ def centred_midranks(plan: RankPlan, weights: Array) -> Array:
     return np.take(middle, plan.block, axis=1)
 
 
-def bootstrap_spearman(scores: ArrayLike, accuracy: ArrayLike, weights: NDArray) -> Array:
+def bootstrap_spearman(scores: Array, accuracy: Array, weights: NDArray) -> Array:
     """Spearman's rho of every row in every resample.
 
     scores (rows, archs), accuracy (archs,), weights (resamples, archs) -> (rows, resamples).
@@ -108,7 +108,7 @@ def _bootstrap_finite(scores: Array, accuracy: Array, weights: NDArray) -> Array
     return result
 
 
-def percentile_interval(samples: ArrayLike, level: float = LEVEL) -> tuple[float, float]:
+def percentile_interval(samples: Array, level: float = LEVEL) -> tuple[float, float]:
     """(low, high): the middle `level` of the bootstrap samples (resamples,); NaN ones leave. NaN if none is left.
 
     For rho this held the true value in 94.0 to 96.6 % of the simulated samples that `tau_b_interval` describes; the
@@ -122,7 +122,7 @@ def percentile_interval(samples: ArrayLike, level: float = LEVEL) -> tuple[float
     return float(low), float(high)
 
 
-def holm(p_values: ArrayLike) -> Array:
+def holm(p_values: Array) -> Array:
     """Holm's step-down correction for the number of comparisons, (comparisons,); NaN stay NaN and are not counted."""
     p_values = np.asarray(p_values, float)
     known = np.flatnonzero(np.isfinite(p_values))
@@ -132,7 +132,7 @@ def holm(p_values: ArrayLike) -> Array:
     return adjusted
 
 
-def difference_p(difference: float, samples: ArrayLike) -> float:
+def difference_p(difference: float, samples: Array) -> float:
     """Two-sided p of "no difference": the difference over the spread of its paired bootstrap samples, normal tails.
 
     Counting samples beyond 0 cannot give less than 2/resamples, too coarse once many comparisons are corrected for.

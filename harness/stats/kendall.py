@@ -9,7 +9,7 @@ architecture with its own copies; this does not. Larger tau is better. Source: d
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from harness.stats.correlation import FEWEST, both_finite, kendall_tau_b
@@ -18,9 +18,7 @@ from harness.stats.intervals import LEVEL
 Array = NDArray[np.float64]
 
 
-def tau_b_interval(
-    scores: ArrayLike, accuracy: ArrayLike, class_id: ArrayLike, level: float = LEVEL
-) -> tuple[float, float]:
+def tau_b_interval(scores: Array, accuracy: Array, class_id: NDArray, level: float = LEVEL) -> tuple[float, float]:
     """(low, high) for Kendall's tau-b, or for its mean over the rows of `scores` (seeds, archs).
 
     tau-b is a smooth function of three pair averages (concordance, untied in the score, untied in the accuracy), so
@@ -50,7 +48,7 @@ def tau_b_interval(
     return float(np.tanh(np.arctanh(tau) - reach)), float(np.tanh(np.arctanh(tau) + reach))
 
 
-def tau_b_influence(score: ArrayLike, accuracy: ArrayLike) -> Array:
+def tau_b_influence(score: Array, accuracy: Array) -> Array:
     """Each architecture's term in the error of tau-b, (archs,); the terms sum to 0 and are 0 where not finite.
 
     With s_i, x_i, y_i the means over the other architectures of the sign product, "untied in the score" and "untied in
@@ -67,13 +65,13 @@ def tau_b_influence(score: ArrayLike, accuracy: ArrayLike) -> Array:
     return terms
 
 
-def pair_means(x: Array, y: Array) -> tuple[Array, Array, Array]:
+def pair_means(x: NDArray, y: NDArray) -> tuple[Array, Array, Array]:
     """For each i, the means over j != i of sign(x_i - x_j) sign(y_i - y_j), [x_i != x_j] and [y_i != y_j]; (n,) each.
 
     In O(n log n): everything follows from how many j lie strictly below i on both sides.
     """
     n = len(x)
-    x, y = np.unique(x, return_inverse=True)[1], np.unique(y, return_inverse=True)[1]
+    x, y = (np.unique(side, return_inverse=True)[1] for side in (x, y))
     below_x, same_x = _below_and_same(x)
     below_y, same_y = _below_and_same(y)
     _, same_both = _below_and_same(x * (int(y.max()) + 1) + y)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from itertools import permutations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from harness.stats.correlation import spearman, top_spearman
 
+Array = NDArray[np.float64]
 
-def seed_agreement(seed_accuracy: ArrayLike) -> dict[str, float]:
+
+def seed_agreement(seed_accuracy: Array) -> dict[str, float]:
     """Rank agreement between training seeds; seed_accuracy (archs, accuracy_seeds) percent, NaN for a missing seed.
 
     seeds: mean number of seeds of an architecture that has any; n: architectures with two or more.

@@ -10,18 +10,18 @@ points, at least 0, smaller is better.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import gammaln
 
 Array = NDArray[np.float64]
 
 
-def picked(score: ArrayLike, accuracy: ArrayLike, k: int) -> int:
+def picked(score: Array, accuracy: Array, k: int) -> int:
     """How many architectures the top k really holds: k, or the number of finite scores if that is smaller."""
     return min(k, int((np.isfinite(np.asarray(score, float)) & np.isfinite(np.asarray(accuracy, float))).sum()))
 
 
-def top_k_regret(score: ArrayLike, accuracy: ArrayLike, k: int) -> float:
+def top_k_regret(score: Array, accuracy: Array, k: int) -> float:
     """Best accuracy of all architectures minus the expected best accuracy among the top k by score, in points.
 
     `accuracy` (archs,) is both what the best is and what the picks are judged by. NaN if nothing has a finite score.
@@ -32,12 +32,12 @@ def top_k_regret(score: ArrayLike, accuracy: ArrayLike, k: int) -> float:
     return float(weighted_regret(score, accuracy, k, np.ones((1, np.size(accuracy)), np.uint16))[0])
 
 
-def random_regret(accuracy: ArrayLike, k: int) -> float:
+def random_regret(accuracy: Array, k: int) -> float:
     """Expected regret of k architectures drawn without replacement, in points: every score tied."""
     return top_k_regret(np.zeros(np.size(accuracy)), accuracy, k)
 
 
-def weighted_regret(score: ArrayLike, accuracy: ArrayLike, k: int, weights: NDArray) -> Array:
+def weighted_regret(score: Array, accuracy: Array, k: int, weights: NDArray) -> Array:
     """`top_k_regret` in samples that hold each architecture `weights` (resamples, archs) times; -> (resamples,).
 
     Copies of an architecture take up places among the top k, as they do in a sample drawn with replacement.
@@ -52,7 +52,7 @@ def weighted_regret(score: ArrayLike, accuracy: ArrayLike, k: int, weights: NDAr
     return best - expected_best(score, accuracy, k, weights)
 
 
-def expected_best(score: ArrayLike, value: ArrayLike, k: int, weights: NDArray) -> Array:
+def expected_best(score: Array, value: Array, k: int, weights: NDArray) -> Array:
     """Expected largest `value` among the top k by `score`, over all orders of tied scores; -> (resamples,).
 
     score, value: (archs,); weights: (resamples, archs), how often each architecture is there. The block of ties that
@@ -84,7 +84,7 @@ def expected_best(score: ArrayLike, value: ArrayLike, k: int, weights: NDArray) 
     return result
 
 
-def precision_at_k(score: ArrayLike, accuracy: ArrayLike, k: int) -> float:
+def precision_at_k(score: Array, accuracy: Array, k: int) -> float:
     """Expected share of the k picks that belong to the true top k, in [0, 1]; larger is better, chance is k/n.
 
     Tie-aware on both sides: sum over architectures of P(picked) P(truly top k) / k, ties ordered at random and
@@ -96,7 +96,7 @@ def precision_at_k(score: ArrayLike, accuracy: ArrayLike, k: int) -> float:
     return float(_chance_on_top(score, k) @ _chance_on_top(accuracy, k) / k) if k else float("nan")
 
 
-def best_rank_at_k(score: ArrayLike, accuracy: ArrayLike, k: int) -> float:
+def best_rank_at_k(score: Array, accuracy: Array, k: int) -> float:
     """Expected rank of the best of the k picks; 1 is the best architecture, smaller is better.
 
     Rank = 1 + number of strictly better architectures (competition ranking: tied accuracies share the better rank),
@@ -108,7 +108,7 @@ def best_rank_at_k(score: ArrayLike, accuracy: ArrayLike, k: int) -> float:
     return -float(expected_best(score, -rank, k, np.ones((1, len(accuracy)), np.uint16))[0])
 
 
-def ndcg_at_k(score: ArrayLike, accuracy: ArrayLike, k: int) -> float:
+def ndcg_at_k(score: Array, accuracy: Array, k: int) -> float:
     """Normalised discounted cumulative gain of the top k, in [0, 1]; larger is better.
 
     sum_j gain(j-th pick) / log2(1 + j), over the same sum for the true order. gain = 2^accuracy - 1 with the accuracy
