@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UserError, suggest
 
-__all__ = ["BENCHMARKS", "UserError", "space_of"]
+if TYPE_CHECKING:
+    import numpy as np
+
+    from benchmarks.table import Table
+
+__all__ = ["BENCHMARKS", "Benchmark", "UserError", "load", "space_of"]
 
 BENCHMARKS = {"201": "benchmarks.nasbench201:Space201"}
 """Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here."""
+EMBEDDED = Path(__file__).parent / "embedded"
+"""Tables this project made and ships: networks of the spaces, reduced, trained on the UCI digits."""
+EMBEDDED_DATASET = "digits"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A space of architectures and the ground truth on one dataset."""
+
+    space: Any
+    """All architectures: strings, equivalence, counts, networks."""
+    table: Table
+    """Accuracies in percent."""
+    indices: np.ndarray
+    """(table rows,) int: the index in the space of each row of the table."""
+    network: dict[str, int | None]
+    """Settings of the networks that were trained: channels, cells_per_stage, input_channels, classes; None where only
+    the images can say."""
+    resolution: int | None
+    """Side of the images in pixels."""
+    embedded: bool
+    """Whether this is the table that ships with the project."""
 
 
 def space_of(bench: str):
@@ -18,3 +48,44 @@ def space_of(bench: str):
         raise suggest([bench], BENCHMARKS, "benchmark")
     module, name = BENCHMARKS[bench].split(":")
     return getattr(import_module(module), name)()
+
+
+def load(bench: str, dataset: str | None = None, data: str | Path | None = None) -> Benchmark:
+    """Open a benchmark: the space and its ground truth on a dataset.
+
+    `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA). Without a
+    dataset: the space's first one where there is ground truth, otherwise the embedded digits. A dataset that is named and
+    not found is a UserError that says where it looked and what to get.
+    """
+    import numpy as np
+
+    from benchmarks.csv_table import dataset_key
+    from benchmarks.sources import data_folder, find_table, what_to_get
+
+    space = space_of(bench)
+    folder = data_folder(data)
+    wanted = None if dataset is None else dataset_key(dataset)
+    path = None if wanted == EMBEDDED_DATASET else find_table(bench, folder)
+    embedded = path is None and wanted in (None, EMBEDDED_DATASET)
+    if embedded:
+        path, wanted = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5", EMBEDDED_DATASET
+    if path is None:
+        raise UserError(f"dataset '{dataset}': {what_to_get(bench, folder)}; or leave --dataset out for the embedded one")
+    table = _open(path, wanted or next(iter(space.datasets)), space)
+    facts = {name: int(value) for name, value in table.attributes.items() if name in (*space.network, "classes", "resolution")}
+    classes, resolution = space.datasets.get(table.dataset, (None, None))
+    network = {**space.network, "classes": classes, **facts}
+    resolution = network.pop("resolution", resolution)
+    return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), network, resolution, embedded)
+
+
+def _open(path: Path, dataset: str, space) -> Table:
+    from benchmarks.csv_table import read_csv
+    from benchmarks.table import load_table
+
+    if path.suffix != ".csv":
+        return load_table(path, dataset)
+    tables = {table.dataset: table for table in read_csv(path, space.name, expected=space.archs)}
+    if dataset not in tables:
+        raise suggest([dataset], tables, f"dataset in {path}")
+    return tables[dataset]

@@ -25,10 +25,6 @@ NONE, SKIP, CONV1, CONV3, POOL = OPERATIONS = ("none", "skip_connect", "nor_conv
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(source node, target node) of each of the six edges, in the order the string lists them."""
 KERNEL = {CONV1: 1, CONV3: 3}
-OFFICIAL_NETWORK = {"channels": 16, "cells": 5, "input_channels": 3}
-"""C, N (cells in each of three stages) and image channels of the networks the benchmark trained."""
-DATASETS = {"cifar10": (10, 32), "cifar100": (100, 32), "imagenet16-120": (120, 16)}
-"""dataset: (classes, resolution in pixels)."""
 
 Cell = tuple[str, ...]
 
@@ -91,13 +87,17 @@ def benchmark_string(cell: Cell, *, consider_zero: bool) -> str:
     return nodes[3]
 
 
-def count(cell: Cell, *, channels: int, cells: int, classes: int, resolution: int, input_channels: int) -> tuple[int, int]:
-    """Return (parameters, FLOPs) of the network of a cell, every operation counted whether reachable or not.
+def count(
+    cell: Cell, *, channels: int, cells_per_stage: int, classes: int, resolution: int, input_channels: int
+) -> tuple[int, int, int]:
+    """Return (parameters, FLOPs, parameter tensors) of the network of a cell, every operation counted, reachable or not.
 
     FLOPs are multiply-accumulates of convolutions and the classifier (its bias included) for one image, as the
     benchmark states them; pooling, BatchNorm and additions are left out.
     """
     params = input_channels * channels * 9 + 2 * channels
+    convs = sum(operation in KERNEL for operation in cell)
+    tensors = 3 + 3 * convs * cells_per_stage * 3 + 2 * (3 + 3 + 1) + 2 + 2
     flops = input_channels * channels * 9 * resolution**2
     width, side = channels, resolution
     for stage in range(3):
@@ -108,10 +108,10 @@ def count(cell: Cell, *, channels: int, cells: int, classes: int, resolution: in
         for operation in cell:
             if operation in KERNEL:
                 weights = KERNEL[operation] ** 2 * width * width
-                params += cells * (weights + 2 * width)
-                flops += cells * weights * side**2
+                params += cells_per_stage * (weights + 2 * width)
+                flops += cells_per_stage * weights * side**2
     params += 2 * width + (width + 1) * classes
-    return params, flops + (width + 1) * classes
+    return params, flops + (width + 1) * classes, tensors
 
 
 class Space201:
@@ -119,6 +119,10 @@ class Space201:
 
     name = "201"
     title = "NAS-Bench-201"
+    network = {"channels": 16, "cells_per_stage": 5, "input_channels": 3}
+    """C, N and image channels of the networks the benchmark trained."""
+    datasets = {"cifar10": (10, 32), "cifar10-valid": (10, 32), "cifar100": (100, 32), "imagenet16-120": (120, 16)}
+    """dataset: (classes, resolution in pixels); the first is the default."""
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -167,16 +171,15 @@ class Space201:
         """Return the string that names the network of an architecture: unreachable edges printed as `none`."""
         return print_cell(self._reachable[index])
 
-    def sizes(self, *, reachable_only: bool = False, **network: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return params and FLOPs of every architecture, each (archs,) float64.
+    def sizes(self, *, reachable_only: bool = False, **network: int) -> np.ndarray:
+        """Return params, FLOPs and number of parameter tensors of every architecture, (3, archs) float64.
 
         `reachable_only` leaves out operations on no input-output path; the benchmark's own counts include them.
         `network` are the settings of `count`.
         """
         by_cell = {cell: count(cell, **network) for cell in set(map(_size_key, self.cells))}
         cells = self._reachable if reachable_only else self.cells
-        both = np.array([by_cell[_size_key(cell)] for cell in cells], dtype=np.float64)
-        return both[:, 0], both[:, 1]
+        return np.array([by_cell[_size_key(cell)] for cell in cells], dtype=np.float64).T
 
     def neighbours(self, index: int) -> list[int]:
         """Return the 24 architectures that differ in the operation of one edge."""

@@ -1,1 +1,28 @@
-"""How far can a zero-cost proxy be trusted?"""
+"""How far can a zero-cost proxy be trusted? Scores untrained networks and compares with tabular ground truth.
+
+    harness.score(model, inputs, targets, proxies="core")    any nn.Module -> {name: score}
+    harness.correlate(bench="201", ...)                       what the command line does -> DataFrames
+    @harness.proxy, @harness.module_proxy                     add one's own
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["correlate", "module_proxy", "proxy", "score"]
+
+_HOMES = {
+    "score": "harness.api", "correlate": "harness.api", "proxy": "harness.proxies", "module_proxy": "harness.proxies",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import harness` stays fast."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'harness' has no attribute '{name}'")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

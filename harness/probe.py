@@ -78,6 +78,8 @@ class Probe:
         self._reads = set(reads)
         self._gathered: dict[str, object] = {}
         self._graph: tuple[Tensor, Tensor, Tensor] | None = None
+        self._hooks: _Hooks | None = None
+        self._gradients: list[Tensor] | None = None
         self._used: set[str] = set()
         self._phase = ""
         self._feature_map = feature_map
@@ -283,7 +285,7 @@ class Probe:
         if "weight_curvature" not in self._reads:
             self._reads.add("weight_curvature")
             self._graph = None
-        if self._graph is None or "gradients" not in self._gathered or not hasattr(self, "_gradients"):
+        if self._graph is None or "gradients" not in self._gathered or self._gradients is None:
             self._ensure_graph()
             self._backward()
         inputs, _, _ = self._ensure_graph()
@@ -298,6 +300,8 @@ class Probe:
 
     def _other_minibatches(self) -> None:
         gathered = []
+        if self._reads - {"weights", "other_gradients"} <= self._gathered.keys():  # nobody needs the first graph again
+            self._graph = self._hooks = self._gradients = None
         with self._pass("other minibatches"):
             for minibatch in self.minibatches[1:]:
                 objective = self._objective(self._logits(self._stacked(minibatch.inputs)), minibatch.targets)

@@ -40,7 +40,9 @@ def random_regret(accuracy: Array, k: int) -> float:
 def weighted_regret(score: Array, accuracy: Array, k: int, weights: NDArray) -> Array:
     """`top_k_regret` in samples that hold each architecture `weights` (resamples, archs) times; -> (resamples,).
 
-    Copies of an architecture take up places among the top k, as they do in a sample drawn with replacement.
+    Copies of an architecture take up places among the top k, as they do in a sample drawn with replacement. The middle
+    95 % of such regrets is a rough interval: it held the expected regret of samples of that size in 86 to 95 % of 600
+    simulated ones (worst: 60 classes and a score so good that most regrets are 0).
     """
     score, accuracy = np.asarray(score, float), np.asarray(accuracy, float)
     best_first = np.argsort(-accuracy)[: np.isfinite(accuracy).sum()]

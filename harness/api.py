@@ -1,0 +1,113 @@
+"""The two functions of Python users: `score` any module, `correlate` a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from harness.config import RunConfig
+from harness.engine import Counts, ViewInputs, plain_copy, score_stack
+from harness.inputs import Minibatch
+from harness.proxies import choose
+from harness.runner import run
+from harness.store import StoredRun
+from harness.summary import Summary, summarise
+from harness.view import stream
+
+
+def score(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    proxies: str = "core",
+    *,
+    blocks: Sequence[str] | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Return {proxy: score} of a module for one minibatch; larger is better, NaN where a proxy failed.
+
+    `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples, classes).
+    The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with several
+    minibatches (zico) splits the given one evenly. `blocks` names modules whose outputs are the feature blocks; the last
+    is the map before pooling. The module is left as it was: everything happens on copies. Raises UserError for unknown
+    proxies, all at once.
+    """
+    chosen = choose(proxies)
+    twin = plain_copy(model)
+    count = max(proxy.view.minibatches if proxy.view.inputs == "minibatch" else 1 for proxy in chosen)
+    halves = list(zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)) if count > 1 else []
+    device = next((parameter.device for parameter in model.parameters()), inputs.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            classes = twin.eval()(inputs[:2].to(device)).shape[-1]
+    results: dict[str, float] = {}
+    for proxy in chosen:
+        if proxy.static:
+            results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].to(device), seed)))
+    for several in (False, True):
+        group = [p for p in chosen if not p.static and (p.view.inputs == "minibatch" and p.view.minibatches > 1) == several]
+        if not group:
+            continue
+        given = [Minibatch(x, y) for x, y in halves] if several else [Minibatch(inputs, targets)]
+        views = ViewInputs(given, classes, seed, device)
+        scored = score_stack(
+            lambda: plain_copy(model), ["model"], group, views, seed=seed, own_weights=True,
+            feature_map=None if not blocks else lambda network, x: _block_output(network, x, blocks[-1]),
+        )  # fmt: skip
+        results |= {name: each.scores.item() for name, each in scored.items()}
+    return {proxy.name: results[proxy.name] for proxy in chosen}
+
+
+def _block_output(network: nn.Module, inputs: Tensor, name: str) -> Tensor:
+    """Return the output of the module called `name` for these inputs."""
+    kept: list[Tensor] = []
+    handle = network.get_submodule(name).register_forward_hook(lambda module, _, output: kept.append(output))
+    try:
+        network(inputs)
+    finally:
+        handle.remove()
+    return kept[-1]
+
+
+def _counts(model: nn.Module, image: Tensor, seed: int) -> Counts:
+    """Count a module: trainable weights, parameter tensors, and multiply-accumulates of its convolutions and linear layers."""
+    parameters = [parameter for parameter in model.parameters()]
+    done: list[int] = []
+
+    def add(module: nn.Conv2d | nn.Linear, _: object, output: Tensor) -> None:
+        per_output = module.weight[0].numel()
+        bias = output.shape[-1] if isinstance(module, nn.Linear) and module.bias is not None else 0
+        done.append(output[0].numel() * per_output + bias)
+
+    handles = [m.register_forward_hook(add) for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+    with torch.no_grad():
+        model.eval()(image)
+    for handle in handles:
+        handle.remove()
+    params, flops = sum(p.numel() for p in parameters), sum(done)
+    values = [torch.tensor([float(value)], dtype=torch.float64) for value in (params, flops, len(parameters), params, flops)]
+    return Counts(*values, torch.randn(1, generator=stream(seed, "model", "random"), dtype=torch.float64))
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A finished run and its statistics."""
+
+    run: StoredRun
+    summary: Summary
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row per (population, proxy): tau-b, rho, intervals, regret, n, failed."""
+        return self.summary.table
+
+
+def correlate(bench: str = "201", **settings) -> Correlation:
+    """Do from Python what `python -m harness.run` does; settings are the fields of `harness.config.RunConfig`."""
+    stored = run(RunConfig(bench=bench, **settings))
+    return Correlation(stored, summarise(stored))

@@ -1,0 +1,94 @@
+"""What a run is asked for. Stops at `harness.runner.run`: nothing below it takes a config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import BENCHMARKS, UserError
+from benchmarks.errors import suggest
+
+CHOICES = {
+    "existing": ("resume", "replace", "refuse"),
+    "protocol": ("default",),
+    "split": ("train", "valid", "test", "valtest"),
+}
+"""Options with a fixed set of words."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The settings of `python -m harness.run`, one field each; raises UserError that names everything wrong at once."""
+
+    bench: str
+    """Key of the benchmark."""
+    dataset: str | None = None
+    """Dataset of the ground truth; None is the first there is, or the embedded digits."""
+    split: str = "test"
+    """Which accuracy is the target."""
+    epochs: int | None = None
+    """Training budget of the target; None is the largest."""
+    reduction: str = "mean"
+    """How the target's seeds become one accuracy: mean, max or a seed label."""
+    proxies: str = "core"
+    """Comma-separated names, core, all, FILE.py:NAME."""
+    sample: str = "auto"
+    """Number of architectures drawn uniformly, or all; auto is all of an embedded table and 1,000 of another."""
+    seeds: int = 1
+    """Each seed changes initialisation and minibatch."""
+    batch_size: int = 64
+    """Samples in the minibatch."""
+    balanced: bool = False
+    """Equal numbers of each class in the minibatch, up to one."""
+    inputs: str = "images"
+    """images, gaussian, or the path of an .npz or a folder of images."""
+    protocol: str = "default"
+    """A named set of views."""
+    data: str | None = None
+    """Folder of ground truth and images; None is the environment variable NAS_HARNESS_DATA."""
+    device: str = "auto"
+    """auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    stack: str = "auto"
+    """Architectures run together, or auto."""
+    workers: int = 0
+    """Processes on a CPU, one thread each; 0 is one for each core."""
+    existing: str = "resume"
+    """What to do where the output folder holds a run: resume, replace or refuse."""
+    share: bool = True
+    """Score one architecture for each class of equivalent ones and share its score."""
+    keep_unreachable: bool = False
+    """Build networks with the operations that lie on no input-output path."""
+    out: str | None = None
+    """Run folder; None is a name of its own under results/."""
+
+    def __post_init__(self) -> None:
+        problems: list[str] = []
+        if self.bench not in BENCHMARKS:
+            problems.append(str(suggest([self.bench], BENCHMARKS, "benchmark")))
+        for name, valid in CHOICES.items():
+            if getattr(self, name) not in valid:
+                problems.append(str(suggest([getattr(self, name)], valid, f"value of --{name}")))
+        for name, least in (("seeds", 1), ("batch_size", 1), ("workers", 0)):
+            if getattr(self, name) < least:
+                problems.append(f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more")
+        for name, words in (("sample", ("auto", "all")), ("stack", ("auto",))):
+            value = getattr(self, name)
+            if value not in words and not (value.isdecimal() and int(value) > 0):
+                problems.append(f"--{name} '{value}': expected a whole number above 0 or {' or '.join(words)}")
+        if self.epochs is not None and self.epochs < 1:
+            problems.append(f"--epochs {self.epochs}: expected 1 or more")
+        if self.device not in ("auto", "cpu", "cuda") and not self.device.removeprefix("cuda:").isdecimal():
+            problems.append(f"--device '{self.device}': expected auto, cpu, cuda or cuda:N")
+        if self.inputs not in ("images", "gaussian") and not Path(self.inputs).exists():
+            problems.append(f"--inputs '{self.inputs}': expected images, gaussian, or the path of an .npz file or a folder")
+        try:
+            self._check_proxies()
+        except UserError as error:
+            problems.append(str(error))
+        if problems:
+            raise UserError("; ".join(problems))
+
+    def _check_proxies(self) -> None:
+        from harness.proxies import choose
+
+        choose(self.proxies)

@@ -1,0 +1,199 @@
+"""Chunks of architectures -> parts of scores, in this process or in several; one writes, workers only return.
+
+Each worker runs one thread, so that a score has the same bits whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import UserError, space_of
+from benchmarks.layers import allocate
+from harness.engine import ViewInputs, score_adaptively
+from harness.inputs import Images, minibatches
+from harness.proxies import Proxy, choose
+from harness.store import Part
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a worker has to know to score any architecture of a run; plain data, so that it can be sent."""
+
+    bench: str
+    proxies: str
+    network: dict[str, int]
+    """Settings of the space's networks, classes among them."""
+    resolution: int | None
+    inputs: str | Images
+    """gaussian, or images as they were read."""
+    dataset: str
+    batch_size: int
+    balanced: bool
+    share: bool
+    keep_unreachable: bool
+    device: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One piece of work: architectures (indices in the space, class representatives) under one seed."""
+
+    seed: int
+    index: tuple[int, ...]
+    proxies: tuple[str, ...]
+
+
+class Scorer:
+    """Scores chunks in one process; keeps the minibatches of each seed."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.space = space_of(setting.bench)
+        self.proxies: dict[str, Proxy] = {proxy.name: proxy for proxy in choose(setting.proxies)}
+        self.inputs: dict[int, ViewInputs] = {}
+        self.description = ""
+
+    def inputs_of(self, seed: int) -> ViewInputs:
+        """Return the minibatches of a seed, drawn once."""
+        if seed not in self.inputs:
+            s = self.setting
+            count = max(proxy.view.minibatches for proxy in self.proxies.values())
+            drawn, self.description = minibatches(
+                s.inputs, dataset=s.dataset, folder=None, batch_size=s.batch_size, count=count, seed=seed,
+                channels=s.network["input_channels"], resolution=s.resolution, classes=s.network["classes"],
+                balanced=s.balanced,
+            )  # fmt: skip
+            self.inputs[seed] = ViewInputs(drawn, s.network["classes"], seed, s.device)
+        return self.inputs[seed]
+
+    def build(self, indices: Iterable[int]) -> torch.nn.Module:
+        """Return the stack of these architectures, its weights not drawn yet."""
+        network = self.space.build(list(indices), keep_unreachable=self.setting.keep_unreachable, **self.setting.network)
+        return allocate(network, self.setting.device)
+
+    def score(self, chunk: Chunk) -> Part:
+        """Return the scores of a chunk."""
+        names = [self.space.canonical(i) if self.setting.share else self.space.archs[i] for i in chunk.index]
+        results, _ = score_adaptively(
+            self.build, chunk.index, names, [self.proxies[name] for name in chunk.proxies], self.inputs_of(chunk.seed),
+            seed=chunk.seed, feature_map=lambda network, x: network.features(x),
+        )  # fmt: skip
+        scored = [results[name] for name in chunk.proxies]
+        return Part(
+            chunk.seed, chunk.proxies, np.array(chunk.index), np.stack([each.scores.numpy() for each in scored]),
+            np.array([[each.seconds] * len(chunk.index) for each in scored]), tuple(each.reasons for each in scored),
+        )  # fmt: skip
+
+
+def join(parts: list[Part]) -> list[Part]:
+    """Put parts of the same seed and proxies together, so that few files are committed."""
+    groups: dict[tuple, list[Part]] = {}
+    for part in parts:
+        groups.setdefault((part.seed, part.proxies), []).append(part)
+    joined = []
+    for (seed, proxies), group in groups.items():
+        offsets = np.cumsum([0, *(len(part.index) for part in group)])
+        reasons = tuple(
+            {int(at) + position: text for at, part in zip(offsets, group, strict=False) for position, text in part.reasons[row].items()}
+            for row in range(len(proxies))
+        )
+        arrays = (np.concatenate([getattr(part, name) for part in group], axis=-1) for name in ("index", "scores", "seconds"))
+        joined.append(Part(seed, proxies, *arrays, reasons))
+    return joined
+
+
+def execute(chunks: list[Chunk], setting: Setting, workers: int) -> Iterator[Part]:
+    """Yield the parts of all chunks as they are done, in any order."""
+    if workers > 1 and len(chunks) > 1:
+        yield from _in_processes(chunks, setting, min(workers, len(chunks)))
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        scorer = Scorer(setting)
+        for chunk in chunks:
+            yield scorer.score(chunk)
+    finally:
+        torch.set_num_threads(threads)
+
+
+_scorer: Any = None
+
+
+def _start(setting: Setting, parent: int) -> None:
+    """Prepare a worker: one thread, interrupts left to the parent, and an end when the parent is gone."""
+    global _scorer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    _scorer = Scorer(setting)
+
+
+def _score(chunk: Chunk) -> Part:
+    return _scorer.score(chunk)
+
+
+def _in_processes(chunks: list[Chunk], setting: Setting, workers: int) -> Iterator[Part]:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(setting, os.getpid()))
+    todo, running = iter(chunks), set[Future]()
+    try:
+        for chunk in todo:
+            running.add(pool.submit(_score, chunk))
+            if len(running) >= 2 * workers:
+                yield from _finished(running)
+        while running:
+            yield from _finished(running)
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process died (out of memory?); everything committed is kept: repeat the command, with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
+
+
+def _finished(running: set[Future]) -> Iterator[Part]:
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    running -= done
+    for future in done:
+        yield future.result()
+
+
+def default_workers(asked: int, device: str) -> int:
+    """Return the number of processes: as asked, otherwise one for each core of a CPU and one for a GPU."""
+    return asked or (1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0))))
+
+
+def revision(folder: Path) -> str:
+    """Return the git revision of the source, with a mark if it was changed, or "unknown"."""
+    import subprocess
+
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return told.stdout.strip()

@@ -1,0 +1,167 @@
+"""What all tables and figures share: the order of the proxies, their colours, how numbers are printed."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from harness.store import StoredRun
+    from harness.summary import Summary
+
+BASELINES = ("params", "flops", "layers", "random")
+RANDOM_PICKS = "random picks"
+POPULATIONS = {
+    "all": "every architecture that was scored, disconnected ones and equivalent strings included",
+    "connected": "architectures with a path from input to output",
+    "distinct": "one architecture for each distinct network: strings that differ only in operations on no path "
+    "from input to output count once",
+}
+# Okabe and Ito's colour-blind safe set without yellow (too light on paper) and black (text).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+BASELINE_COLOUR = "#555555"
+DASHES = ((), (6, 2), (2, 1.5), (6, 2, 1.5, 2))
+DASH = "–"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one proxy is drawn in every figure of a run."""
+
+    colour: str
+    """#rrggbb"""
+    dashes: tuple[float, ...]
+    """On-off lengths in points; empty is a solid line."""
+    baseline: bool
+
+
+def ordered(summary: Summary, population: str = "all") -> list[str]:
+    """Return the proxies of a population by falling rho (undefined last, then by name), baselines after the rest."""
+    table = summary.table[summary.table["population"] == population]
+    rho = dict(zip(table["proxy"], table["rho"], strict=True))
+
+    def key(name: str) -> tuple[bool, bool, float, str]:
+        value = rho[name]
+        return name in BASELINES, not math.isfinite(value), -value if math.isfinite(value) else 0.0, name
+
+    return sorted(rho, key=key)
+
+
+def looks(summary: Summary) -> dict[str, Look]:
+    """Return one look per proxy, the same for every figure: the best six on `all` get solid, distinct colours."""
+    names = ordered(summary, populations(summary)[0])
+    made = {}
+    for place, name in enumerate(name for name in names if name not in BASELINES):
+        dashes = DASHES[place // len(COLOURS) % len(DASHES)]
+        made[name] = Look(COLOURS[place % len(COLOURS)], dashes, baseline=False)
+    for place, name in enumerate(name for name in names if name in BASELINES):
+        made[name] = Look(BASELINE_COLOUR, DASHES[place % len(DASHES)], baseline=True)
+    return made
+
+
+def populations(summary: Summary) -> list[str]:
+    """Return the populations in the summary's own order."""
+    return list(dict.fromkeys(summary.table["population"]))
+
+
+def rows(summary: Summary, population: str) -> dict[str, dict[str, Any]]:
+    """Return proxy -> its row of the summary table, for one population."""
+    table = summary.table[summary.table["population"] == population]
+    return {row["proxy"]: row for row in table.to_dict("records")}
+
+
+def marks(run: StoredRun, proxy: str) -> str:
+    """Return the signs after a proxy's name: † fitted to accuracies, ‡ depends on the set of architectures scored."""
+    about = (run.manifest.get("proxies") or {}).get(proxy)
+    if not isinstance(about, dict):
+        return ""
+    return ("†" if about.get("fitted") else "") + ("‡" if about.get("ensemble") or about.get("cohort") else "")
+
+
+def mean_scores(run: StoredRun, proxy: str) -> np.ndarray:
+    """Return the mean score over seeds, (archs,); NaN where any seed's score is missing or not finite."""
+    import numpy as np
+
+    scores = np.asarray(run.scores[proxy], dtype=float)
+    return np.where(np.isfinite(scores), scores, np.nan).mean(axis=0)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Print a number to so many decimals; a dash stands for undefined."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{value:.{digits}f}"
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def count(value: Any) -> str:
+    """Print a whole number with thousands separated; a dash stands for undefined."""
+    return DASH if value is None or not math.isfinite(value) else f"{round(value):,}"
+
+
+def duration(value: Any) -> str:
+    """Print seconds to two significant figures."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    return "0" if value == 0 else f"{value:.1e}" if value < 0.001 else f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
+def interval(low: Any, high: Any, digits: int = 2) -> str:
+    """Print an interval as [low, high]; empty where there is none."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def target_line(run: StoredRun) -> str:
+    """Return the one line on which ground truth is meant."""
+    manifest = run.manifest
+    target = manifest.get("target") if isinstance(manifest.get("target"), dict) else {}
+    dataset = manifest.get("dataset") or target.get("dataset") or "?"
+    parts = [f"NAS-Bench {manifest.get('benchmark', '?')}", str(dataset), f"{target.get('split', '?')} accuracy"]
+    if target.get("epochs") is not None:
+        parts.append(f"{target['epochs']} epochs")
+    reduction = target.get("reduction")
+    if reduction is not None:
+        parts.append({"mean": "mean over seeds", "max": "best single trial"}.get(str(reduction), f"seed {reduction}"))
+    source = table_fact(run, "source")
+    return " · ".join(parts) + (f" · from {source}" if source else "") + (
+        " · embedded table (trained by this project, not the benchmark's own)" if is_embedded(run) else "")
+
+
+def table_fact(run: StoredRun, name: str) -> str:
+    """Return what the manifest says of the ground-truth table (source, checksum), or an empty string."""
+    table = run.manifest.get("table")
+    if isinstance(table, dict) and table.get(name):
+        return str(table[name])
+    return str(run.manifest.get(f"table_{name}") or "")
+
+
+def is_embedded(run: StoredRun) -> bool:
+    """Return whether the ground truth is the table shipped with the package."""
+    table = run.manifest.get("table")
+    return bool(run.manifest.get("embedded") or (isinstance(table, dict) and table.get("embedded")))
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
+    """Call `write` with a file beside `path`, then rename it to `path`; leave nothing behind on failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(aside, "wb") as file:
+            write(file)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write text (UTF-8) aside and rename it to `path`."""
+    return write_atomically(path, lambda file: file.write(text.encode("utf-8", "replace")))

@@ -1,0 +1,81 @@
+"""`python -m harness.run`: score a benchmark's architectures with zero-cost proxies and judge them by the ground truth."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import signal
+import sys
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        valid = [option for action in self._actions for option in action.option_strings]
+        for word in message.split():
+            if word.startswith("--") and word not in valid and (near := difflib.get_close_matches(word, valid, n=1)):
+                message += f" (did you mean {near[0]}?)"
+        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+
+
+def parser() -> Parser:
+    """Return the command line; its names are the fields of RunConfig."""
+    line = Parser(prog="python -m harness.run", description=__doc__)
+    add = line.add_argument
+    add("--bench", required=True, help="benchmark: 201")
+    add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
+    add("--split", default="test", help="accuracy to predict: test (default), valid, train")
+    add("--epochs", type=int, help="training budget of that accuracy (default: the largest)")
+    add("--reduction", default="mean", help="over the accuracy's seeds: mean (default), max, or a seed label")
+    add("--proxies", default="core", help="core (default), all, or names separated by commas; FILE.py:NAME for one's own")
+    add("--sample", default="auto", help="architectures, drawn uniformly: a number or all")
+    add("--seeds", type=int, default=1, help="initialisations and minibatches (default 1)")
+    add("--batch-size", type=int, default=64, help="samples in the minibatch (default 64)")
+    add("--balanced", action="store_true", help="draw equally many of each class")
+    add("--inputs", default="images", help="images (default), gaussian, an .npz file or a folder of images")
+    add("--protocol", default="default", help="a named set of views (default: default)")
+    add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
+    add("--device", default="auto", help="auto (default), cpu, cuda, cuda:N")
+    add("--stack", default="auto", help="architectures run together: auto (default) or a number")
+    add("--workers", type=int, default=0, help="processes on a CPU (default: one for each core)")
+    add("--existing", default="resume", help="if the output folder holds a run: resume (default), replace, refuse")
+    add("--no-share", dest="share", action="store_false", help="score every string by itself, equivalent ones too")
+    add("--keep-unreachable", action="store_true", help="build operations that lie on no input-output path")
+    add("--out", help="run folder (default: a name of its own under results/)")
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+    given = vars(parser().parse_args(argv))
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    from benchmarks.errors import UserError
+
+    try:
+        from harness.config import RunConfig
+        from harness.report import print_summary, write_report
+        from harness.runner import run
+        from harness.summary import summarise
+
+        stored = run(RunConfig(**given), say=lambda line: print(line, file=sys.stderr))
+        summary = summarise(stored)
+        paths = write_report(stored, summary)
+        print_summary(stored, summary)
+        print(f"report: {paths.get('html', stored.path)}")
+    except UserError as error:
+        print(f"harness.run: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nharness.run: stopped; everything scored is kept: repeat the command to continue", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _as_interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

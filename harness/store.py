@@ -1,0 +1,291 @@
+"""A run on disk: a folder that can be stopped at any moment, continued, extended and reported on.
+
+    manifest.json   settings, versions, device, data checksums, git revision
+    parts/*.npz     scores as they are committed: written aside, synced, renamed; never changed afterwards
+    scores.h5       everything merged, once the work is done; the parts are removed after it is in place
+
+HDF5 form: attribute `manifest` (JSON) and `schema_version`; `arch`, `index`, `accuracy`, `seed_accuracy`, `class_id`,
+`connected`, `params`, `conv_count` (archs, ...); `scores/<proxy>` and `seconds/<proxy>` (seeds, archs); `failures`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+EXTENDABLE = ("proxies", "sample", "seeds")
+"""Settings that may change between calls on one folder: more of each extends the run."""
+WITHOUT_EFFECT = ("workers", "device", "existing")
+"""Settings that do not change which scores there are."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """Everything statistics and report may see of a run."""
+
+    path: Path
+    manifest: dict[str, Any]
+    archs: tuple[str, ...]
+    """(archs,) printed strings."""
+    index: np.ndarray
+    """(archs,) int, index in the space."""
+    accuracy: np.ndarray
+    """(archs,) float64, percent: the target."""
+    seed_accuracy: np.ndarray
+    """(archs, accuracy_seeds) float64, percent: single trials of the target, NaN where there was none."""
+    class_id: np.ndarray
+    """(archs,) int: equal for equivalent architectures."""
+    connected: np.ndarray
+    """(archs,) bool: some path leads from input to output."""
+    params: np.ndarray
+    """(archs,) float64."""
+    conv_count: np.ndarray
+    """(archs,) int: reachable convolutions."""
+    scores: dict[str, np.ndarray]
+    """proxy -> (seeds, archs) float64, larger is better; NaN or infinite where it failed."""
+    seconds: dict[str, np.ndarray]
+    """proxy -> (seeds, archs) float64 per scored network; NaN where the score is shared from an equivalent one."""
+    failures: pd.DataFrame
+    """proxy, seed, arch, reason."""
+    space_best: float
+    """Best accuracy of the whole table, percent."""
+
+
+@dataclass
+class Cells:
+    """The scores of one proxy and seed over a whole space, by class representative; what is not done is NaN."""
+
+    score: np.ndarray
+    seconds: np.ndarray
+    done: np.ndarray
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, size: int) -> Cells:
+        return cls(np.full(size, np.nan), np.full(size, np.nan, dtype=np.float32), np.zeros(size, dtype=bool))
+
+
+@dataclass(frozen=True)
+class Part:
+    """Scores of some architectures (by class representative) under one seed: (proxies, archs)."""
+
+    seed: int
+    proxies: tuple[str, ...]
+    index: np.ndarray
+    scores: np.ndarray
+    seconds: np.ndarray
+    reasons: tuple[dict[int, str], ...]
+    """By proxy: position -> reason."""
+
+
+def difference(old: dict, new: dict) -> str:
+    """Return what differs between two dictionaries of settings, as `name old -> new`, empty if nothing does."""
+    keys = sorted((old.keys() | new.keys()) - {*EXTENDABLE, *WITHOUT_EFFECT})
+    return ", ".join(f"{key} {old.get(key)!r} -> {new.get(key)!r}" for key in keys if old.get(key) != new.get(key))
+
+
+class Store:
+    """The scores of a run while it is being made. Several processes never share it: workers return, one writes."""
+
+    def __init__(self, folder: Path, manifest: dict, space_size: int, *, existing: str = "resume") -> None:
+        """Open or make the run folder. `existing`: "resume" continues, "replace" starts anew, "refuse" raises.
+
+        Raises UserError where the folder holds a run with other settings, or cannot be written.
+        """
+        self.folder, self.size = folder, space_size
+        self.cells: dict[tuple[str, int], Cells] = {}
+        self.proxies_before: tuple[str, ...] = ()
+        record = folder / "manifest.json"
+        try:
+            (folder / "parts").mkdir(parents=True, exist_ok=True)
+            if record.exists():
+                self._continue(record, manifest, existing)
+            elif leftovers := [path.name for path in folder.iterdir() if path.name != "parts"]:
+                raise UserError(f"{folder} is not a run (it holds {leftovers[0]} and no manifest.json): give another --out")
+            self.manifest = manifest
+            self.write_manifest()
+        except OSError as error:
+            raise UserError(f"cannot write the run folder {folder}: {error.strerror}; give another --out") from error
+
+    def _continue(self, record: Path, manifest: dict, existing: str) -> None:
+        if existing == "refuse":
+            raise UserError(f"{self.folder} holds a run already and --existing refuse was given: give another --out")
+        if existing == "replace":
+            for path in [*(self.folder / "parts").glob("*.npz"), self.folder / "scores.h5"]:
+                path.unlink(missing_ok=True)
+            return
+        old = read_manifest(record)
+        if changed := difference(old["settings"], manifest["settings"]):
+            raise UserError(
+                f"{self.folder} holds a run with other settings ({changed}): give another --out, or --existing replace"
+            )
+        self.proxies_before = tuple(old["settings"].get("proxies", ()))
+        if (self.folder / "scores.h5").exists():
+            self._absorb(load_run(self.folder))
+        for path in sorted((self.folder / "parts").glob("*.npz")):
+            self._remember(read_part(path))
+
+    def _absorb(self, run: StoredRun) -> None:
+        """Take over what an earlier, finished run had scored."""
+        reasons = {(row.proxy, row.seed, row.arch): row.reason for row in run.failures.itertuples()}
+        for proxy, scores in run.scores.items():
+            for seed in range(len(scores)):
+                cells = self.of(proxy, seed)
+                scored = np.isfinite(run.seconds[proxy][seed])
+                cells.score[run.class_id[scored]] = scores[seed][scored]
+                cells.seconds[run.class_id[scored]] = run.seconds[proxy][seed][scored]
+                cells.done[run.class_id[scored]] = True
+                for position in np.flatnonzero(scored & ~np.isfinite(scores[seed])):
+                    reason = reasons.get((proxy, seed, run.archs[position]), "")
+                    cells.reasons[int(run.class_id[position])] = reason
+
+    def of(self, proxy: str, seed: int) -> Cells:
+        """Return the cells of a proxy and seed, empty ones where nothing was scored yet."""
+        return self.cells.setdefault((proxy, seed), Cells.empty(self.size))
+
+    def missing(self, proxies: list[str], seed: int, index: np.ndarray) -> list[str]:
+        """Return which proxies are not done on all of these representatives."""
+        return [proxy for proxy in proxies if not self.of(proxy, seed).done[index].all()]
+
+    def _remember(self, part: Part) -> None:
+        for row, proxy in enumerate(part.proxies):
+            cells = self.of(proxy, part.seed)
+            cells.score[part.index] = part.scores[row]
+            cells.seconds[part.index] = part.seconds[row]
+            cells.done[part.index] = True
+            cells.reasons |= {int(part.index[position]): reason for position, reason in part.reasons[row].items()}
+
+    def commit(self, part: Part) -> None:
+        """Keep scores for good: on disk before this returns. Raises UserError where the disk refuses."""
+        self._remember(part)
+        content = {
+            "seed": part.seed, "proxies": np.array(part.proxies), "index": part.index, "scores": part.scores,
+            "seconds": part.seconds, "reasons": np.array(json.dumps([list(r.items()) for r in part.reasons])),
+        }  # fmt: skip
+        self._write(self.folder / "parts" / f"{uuid.uuid4().hex}.npz", lambda file: np.savez(file, **content))
+
+    def write_manifest(self) -> None:
+        """Write manifest.json as it stands."""
+        text = json.dumps(self.manifest, indent=1, sort_keys=True, default=str)
+        self._write(self.folder / "manifest.json", lambda file: file.write(text.encode()))
+
+    def _write(self, path: Path, write) -> None:
+        aside = path.with_suffix(".tmp")
+        try:
+            with aside.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(path)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+            raise UserError(
+                f"cannot write {path}: {what}; everything committed before is kept: make room and repeat the command"
+            ) from error
+
+    def merge(self, run: StoredRun) -> None:
+        """Write scores.h5 from the finished run, then remove the parts that are in it."""
+        import h5py
+
+        parts = sorted((self.folder / "parts").glob("*.npz"))
+        aside = self.folder / "scores.h5.tmp"
+        try:
+            with h5py.File(aside, "w") as file:
+                write_run(file, run)
+                file.flush()
+            with aside.open("rb") as written:
+                os.fsync(written.fileno())
+            aside.rename(self.folder / "scores.h5")
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            raise UserError(
+                f"cannot write {self.folder / 'scores.h5'}: {error}; all scores are kept in parts/: make room and repeat"
+            ) from error
+        for path in parts:
+            path.unlink()
+
+
+def read_manifest(path: Path) -> dict:
+    """Return a manifest; UserError where it is not one."""
+    try:
+        manifest = json.loads(path.read_text())
+        if not isinstance(manifest["settings"], dict):
+            raise TypeError("settings is not an object")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not the manifest of a run ({type(error).__name__}: {error})") from error
+    return manifest
+
+
+def read_part(path: Path) -> Part:
+    """Return one committed part; UserError where the file is broken."""
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            reasons = tuple({int(k): str(v) for k, v in pairs} for pairs in json.loads(str(file["reasons"])))
+            proxies = tuple(str(name) for name in file["proxies"])
+            return Part(int(file["seed"]), proxies, file["index"], file["scores"], file["seconds"], reasons)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} cannot be read ({error}): delete it, its scores will be computed again") from error
+
+
+def write_run(file: Any, run: StoredRun) -> None:
+    """Write a run into an open HDF5 file."""
+    import h5py
+
+    text = h5py.string_dtype()
+    file.attrs["schema_version"] = SCHEMA_VERSION
+    file.attrs["manifest"] = json.dumps(run.manifest, sort_keys=True, default=str)
+    file.attrs["space_best"] = run.space_best
+    file.create_dataset("arch", data=np.array(run.archs, dtype=object), dtype=text, compression="gzip")
+    for name in ("index", "accuracy", "seed_accuracy", "class_id", "connected", "params", "conv_count"):
+        file.create_dataset(name, data=getattr(run, name))
+    for kind in ("scores", "seconds"):
+        for proxy, values in getattr(run, kind).items():
+            file.create_dataset(f"{kind}/{proxy}", data=values, compression="gzip")
+    rows = [list(map(str, row)) for row in run.failures.itertuples(index=False)]
+    file.create_dataset("failures", data=np.array(rows, dtype=object).reshape(-1, 4), dtype=text)
+
+
+def load_run(folder: str | Path) -> StoredRun:
+    """Open a finished run; UserError where there is none or it cannot be read."""
+    import h5py
+    import pandas as pd
+
+    folder = Path(folder)
+    path = folder / "scores.h5"
+    if not path.is_file():
+        begun = (folder / "manifest.json").is_file()
+        hint = "it was not finished: repeat the command that made it" if begun else "give the folder of a run"
+        raise UserError(f"no finished run in {folder} (no scores.h5): {hint}")
+    try:
+        with h5py.File(path, "r") as file:
+            rows = [[cell.decode() for cell in row] for row in file["failures"][:]]
+            failures = pd.DataFrame(rows, columns=["proxy", "seed", "arch", "reason"]).astype({"seed": int})
+            arrays = {
+                name: file[name][:]
+                for name in ("index", "accuracy", "seed_accuracy", "class_id", "connected", "params", "conv_count")
+            }
+            return StoredRun(
+                path=folder, manifest=json.loads(file.attrs["manifest"]),
+                archs=tuple(arch.decode() for arch in file["arch"][:]), **arrays,
+                scores={name: values[:] for name, values in file["scores"].items()},
+                seconds={name: values[:] for name, values in file["seconds"].items()},
+                failures=failures, space_best=float(file.attrs["space_best"]),
+            )  # fmt: skip
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not the scores of a run or is damaged ({error})") from error
