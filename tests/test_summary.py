@@ -207,6 +207,14 @@ def test_differences_from_the_best_baseline(run, summary):
     assert np.isnan(gaps.p_value["layers"])
 
 
+def test_the_better_of_two_baselines_is_taken(run):
+    worse = (run.params + 3 * np.random.default_rng(1).normal(size=120))[None]
+    assert stats.spearman(worse[0], run.accuracy) < stats.spearman(run.params, run.accuracy)
+    for weak, strong in (("params", "layers"), ("layers", "params")):
+        scores = {"good": run.scores["good"], weak: worse, strong: run.params[None]}
+        assert summarise(replace(run, scores=scores), resamples=5).settings["baseline"]["all"] == strong
+
+
 def test_baseline_can_be_named(run):
     gaps = summarise(run, resamples=50, baseline="same").differences
     assert set(gaps.baseline) == {"same"}
