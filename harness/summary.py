@@ -208,7 +208,7 @@ def _statistics(score: Array, part: Population) -> dict[str, float]:
 def _baseline(table: pd.DataFrame, wanted: str) -> str | None:
     if wanted != "auto":
         return wanted
-    rho = table[table["proxy"].isin(BASELINES)].set_index("proxy")["rho"].dropna()
+    rho = table.set_index("proxy")["rho"].reindex(BASELINES).dropna()  # the first of them where two are equal
     return str(rho.idxmax()) if len(rho) else None
 
 

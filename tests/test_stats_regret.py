@@ -102,6 +102,15 @@ def test_weights_when_the_first_tie_block_is_huge():
     assert result[0] == 0
 
 
+def test_regret_is_never_below_zero_nor_minus_zero():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        accuracy = rng.normal(size=30) + 80
+        regret = stats.top_k_regret(rng.integers(0, 2, 30), accuracy, 29)
+        assert regret >= 0
+        assert not np.signbit(stats.top_k_regret(accuracy, accuracy, 1))
+
+
 def test_k_below_one_is_refused():
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         stats.top_k_regret([1, 2], [1, 2], 0)

@@ -207,6 +207,13 @@ def test_differences_from_the_best_baseline(run, summary):
     assert np.isnan(gaps.p_value["layers"])
 
 
+def test_params_before_flops_where_they_are_equal(run):
+    reordered = replace(run, scores=dict(reversed(run.scores.items())))
+    assert summarise(reordered, resamples=5).settings["baseline"] == dict.fromkeys(
+        ("all", "connected", "distinct"), "params"
+    )
+
+
 def test_the_better_of_two_baselines_is_taken(run):
     worse = (run.params + 3 * np.random.default_rng(1).normal(size=120))[None]
     assert stats.spearman(worse[0], run.accuracy) < stats.spearman(run.params, run.accuracy)

@@ -51,7 +51,8 @@ def weighted_regret(score: Array, accuracy: Array, k: int, weights: NDArray) -> 
         best[np.isnan(best) & (weights[:, arch] > 0)] = accuracy[arch]
         if not np.isnan(best).any():
             break
-    return best - expected_best(score, accuracy, k, weights)
+    regret = best - expected_best(score, accuracy, k, weights)
+    return np.where(regret < 0, 0.0, regret) + 0.0  # neither -1e-14 by rounding nor -0.0
 
 
 def expected_best(score: Array, value: Array, k: int, weights: NDArray) -> Array:
