@@ -220,10 +220,10 @@ def train(
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
-    return finish(out, recipe, strings, space, seeds, stack)
+    return finish(out, recipe, strings, space, seeds, stack, folder)
 
 
-def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, stack: int) -> Path:
+def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, stack: int, folder: Path | None = None) -> Path:
     """Gather the finished stacks into one table file, which `benchmarks.load` opens; return its path."""
     import hashlib
     import platform
@@ -231,7 +231,9 @@ def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, sta
     import torch
 
     from benchmarks.table import Table, save_tables
+    from harness.inputs import load_images
 
+    images = load_images(recipe.dataset, folder)
     values: dict[int, np.ndarray] = {}
     for seed in range(seeds):
         for path in sorted((out / "parts").glob(f"seed{seed}_*.npz")):
@@ -240,7 +242,11 @@ def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, sta
                     values.setdefault(int(index), np.full((2, 1, seeds), np.nan))[:, 0, seed] = row
     known = [index for index in strings if int(space.class_id[index]) in values]
     accuracy = np.array([values[int(space.class_id[index])] for index in known]).round(4)
-    network = {"channels": recipe.channels, "cells_per_stage": recipe.cells_per_stage}
+    channels, resolution, _ = images.shape
+    network = {
+        "channels": recipe.channels, "cells_per_stage": recipe.cells_per_stage, "input_channels": channels,
+        "resolution": resolution, "classes": images.classes,
+    }  # fmt: skip
     table = Table(
         benchmark=recipe.bench, dataset=recipe.dataset, archs=tuple(space.archs[i] for i in known), splits=("valid", "test"),
         epochs=(recipe.epochs,), seeds=tuple(map(str, range(seeds))), accuracy=accuracy,
