@@ -32,7 +32,7 @@ class RunConfig:
     """How the target's seeds become one accuracy: mean, max or a seed label."""
     proxies: str = "core"
     """Comma-separated names, core, all, FILE.py:NAME."""
-    sample: str = "auto"
+    sample: str | int = "auto"
     """Number of architectures drawn uniformly, or all; auto is all of an embedded table and 1,000 of another."""
     seeds: int = 1
     """Each seed changes initialisation and minibatch."""
@@ -48,7 +48,7 @@ class RunConfig:
     """Folder of ground truth and images; None is the environment variable NAS_HARNESS_DATA."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda or cuda:N."""
-    stack: str = "auto"
+    stack: str | int = "auto"
     """Architectures run together, or auto."""
     workers: int = 0
     """Processes on a CPU, one thread each; 0 is one for each core."""
@@ -72,7 +72,8 @@ class RunConfig:
             if getattr(self, name) < least:
                 problems.append(f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more")
         for name, words in (("sample", ("auto", "all")), ("stack", ("auto",))):
-            value = getattr(self, name)
+            value = str(getattr(self, name))
+            object.__setattr__(self, name, value)
             if value not in words and not (value.isdecimal() and int(value) > 0):
                 problems.append(f"--{name} '{value}': expected a whole number above 0 or {' or '.join(words)}")
         if self.epochs is not None and self.epochs < 1:
