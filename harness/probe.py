@@ -363,12 +363,12 @@ class _Hooks:
     def _watch_saliency(self, module: nn.Module, _: object, output: Tensor) -> None:
         if not output.requires_grad:
             return
-        kept = output.detach()
+        kept = output.detach()  # not `output`: a hook that holds its own tensor keeps the whole graph alive for good
 
         def reduce(gradient: Tensor) -> None:
             if self.probe._phase == "backward":
                 product = kept * gradient.detach()
-                summed = product.flatten(2).sum(2) if output.dim() > 3 else product.flatten(1)
+                summed = product.flatten(2).sum(2) if kept.dim() > 3 else product.flatten(1)
                 self.salient[module] = self.salient[module] + summed if module in self.salient else summed
 
         output.register_hook(reduce)
