@@ -133,6 +133,7 @@ def score_stack(
                 with torch.random.fork_rng(devices=[]):
                     torch.manual_seed(seed)
                     tally.add(proxy, probe)
+            probe.close()
             if spent is not None:
                 for name, seconds in probe.seconds.items():
                     spent[name] = spent.get(name, 0.0) + seconds

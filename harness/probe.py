@@ -177,6 +177,11 @@ class Probe:
         for position in where.nonzero().flatten().tolist():
             self.reasons[position] = reason
 
+    def close(self) -> None:
+        """Let go of the graph at once; a cycle of references would keep it until Python's collector comes by."""
+        self._graph = self._hooks = self._gradients = None
+        self._gathered.clear()
+
     # How they are gathered
 
     @contextmanager
