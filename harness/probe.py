@@ -428,6 +428,7 @@ class _Hooks:
         for owners, product, units, node in self.codes:
             if node in reached:
                 total.index_add_(0, torch.tensor(owners, device=total.device), (product.double() + units) / 2)
+        self.codes.clear()  # their graph nodes hold hooks that hold this object: a cycle no collector sees
         return total
 
 
