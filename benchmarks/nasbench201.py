@@ -37,10 +37,9 @@ def print_cell(cell: Cell) -> str:
 
 def parse_cell(text: str) -> Cell:
     """Return the six operations of an official string; UserError says what is wrong with it."""
-    tokens = re.findall(r"\|?([^|+~]+)~(\d)\|", text)
-    if [int(source) for _, source in tokens] != [source for source, _ in EDGES] or text.count("+") != 2:
+    cell = tuple(re.findall(r"([^|+~]+)~", text))
+    if len(cell) != len(EDGES) or print_cell(cell) != text:
         raise UserError(f"'{text}' is not a NAS-Bench-201 cell; expected the form {print_cell((NONE,) * 6)}")
-    cell = tuple(operation for operation, _ in tokens)
     if unknown := sorted(set(cell) - set(OPERATIONS)):
         raise suggest(unknown, OPERATIONS, "NAS-Bench-201 operation")
     return cell
