@@ -75,7 +75,8 @@ def save(figure: Figure, out: Path, name: str) -> dict[str, Path]:
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         path = Path(out) / "figures" / f"{name}.{kind}"
         style.write_atomically(path, lambda file, kind=kind, metadata=metadata: figure.savefig(
-            file, format=kind, dpi=300, metadata=metadata, facecolor="white"))
+            file, format=kind, dpi=300, metadata=metadata, facecolor="white",
+            bbox_inches="tight", pad_inches=0.03))
         written[f"figures/{name}.{kind}"] = path
     return written
 
@@ -124,7 +125,7 @@ def draw_correlation(figure: Figure, summary: Summary) -> None:
     """Bars of rho and tau-b with intervals, sorted by rho; marks show rho on the other populations."""
     first, *others = style.populations(summary)
     names, look, rows = style.ordered(summary, first)[::-1], style.looks(summary), style.rows(summary, first)
-    left, right = figure.subplots(1, 2, sharey=True)
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     places = np.arange(len(names))
     for panel, statistic, label in ((left, "rho", "Spearman ρ"), (right, "tau_b", "Kendall τ-b")):
         values = np.array([rows[name][statistic] for name in names], dtype=float)
@@ -147,7 +148,7 @@ def draw_correlation(figure: Figure, summary: Summary) -> None:
     left.set_ylim(-0.6, len(names) - 0.4)
     intervals = summary.table.loc[summary.table["population"] == first, "rho_low"].notna().any()
     figure.legend(*left.get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False,
-                  title=f"bars: {first}" + (", with intervals" if intervals else ", no intervals (no sampling error)"),
+                  title=f"bars: population {first}" + (", with intervals" if intervals else ", no intervals (no sampling error)"),
                   title_fontsize=7.5, alignment="right")
 
 
@@ -159,7 +160,7 @@ def draw_agreement(figure: Figure, summary: Summary, population: str | None = No
     values = square.to_numpy(dtype=float)
     image = panel.imshow(np.ma.masked_invalid(values), cmap="RdBu_r", vmin=-1, vmax=1, aspect="equal")
     for (row, column), value in np.ndenumerate(values):
-        text = "–" if not np.isfinite(value) else f"{value:.2f}".replace("0.", ".", 1)
+        text = style.number(value, 2).replace("0.", ".", 1)
         panel.text(column, row, text, ha="center", va="center", fontsize=5.8,
                    color="white" if np.isfinite(value) and abs(value) > 0.65 else "black")
     panel.set_xticks(range(len(names)), names, rotation=90)

@@ -99,9 +99,13 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 
 def _seen(placed: np.ndarray) -> bool:
-    """Whether the middle nine tenths of the points take at least a tenth of the axis."""
-    low, high = np.percentile(placed, [5, 95])
-    return bool(high - low >= 0.1 * (placed.max() - placed.min()))
+    """Whether the middle half of the points takes a twelfth of the axis, or few distinct values stand clear."""
+    span = placed.max() - placed.min()
+    low, high = np.percentile(placed, [25, 75])
+    if high - low >= span / 12:
+        return True
+    distinct = np.unique(placed)
+    return len(distinct) <= 30 and bool(np.diff(distinct).min() >= span / 100)
 
 
 def _decades(low: float, high: float, threshold: float) -> list[float]:
@@ -120,7 +124,7 @@ def _decades(low: float, high: float, threshold: float) -> list[float]:
 
 def _mapped(kind: str, note: str, finite: np.ndarray, forward: Callable[[np.ndarray], np.ndarray],
             wanted: list[float]) -> Scale:
-    """A scale through `forward`, with a margin of 3 % at both ends and ticks no closer than a ninth of the axis."""
+    """A scale through `forward`, with a margin of 3 % at both ends and ticks whose labels do not touch."""
     low, high = float(forward(finite.min())), float(forward(finite.max()))
     margin = 0.03 * (high - low)
 
@@ -133,14 +137,17 @@ def _mapped(kind: str, note: str, finite: np.ndarray, forward: Callable[[np.ndar
     ticks: list[tuple[float, str]] = []
     for value in sorted(set(wanted), reverse=True):
         place = float(positions(value))
-        if all(abs(place - other) >= 0.11 for other, _ in ticks):
-            ticks.append((round(place, 4), _label(value)))
+        label = _label(value)
+        if all(abs(place - other) >= 0.04 + 0.018 * (len(label) + len(beside)) for other, beside in ticks):
+            ticks.append((round(place, 4), label))
     return Scale(kind, note, tuple(reversed(ticks)), positions)
 
 
 def _label(value: float) -> str:
     """A short label: plain digits up to five of them, a power of ten beyond."""
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e4:
         return f"{value:g}"
     mantissa, power = f"{value:.0e}".split("e")
     shown = "10" + str(int(power)).translate(SUPERSCRIPT)
