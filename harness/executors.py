@@ -5,25 +5,19 @@ Each worker runs one thread, so that a score has the same bits whatever the numb
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-import threading
-import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks import UserError, space_of
+from benchmarks import space_of
 from benchmarks.layers import allocate
 from harness.engine import ViewInputs, score_adaptively
 from harness.inputs import Images, minibatches
+from harness.processes import work
 from harness.proxies import Proxy, choose
 from harness.store import Part
 
@@ -118,7 +112,7 @@ def join(parts: list[Part]) -> list[Part]:
 def execute(chunks: list[Chunk], setting: Setting, workers: int) -> Iterator[Part]:
     """Yield the parts of all chunks as they are done, in any order."""
     if workers > 1 and len(chunks) > 1:
-        yield from _in_processes(chunks, setting, min(workers, len(chunks)))
+        yield from work(_score, chunks, workers, _start, setting)
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -133,19 +127,8 @@ def execute(chunks: list[Chunk], setting: Setting, workers: int) -> Iterator[Par
 _scorer: Any = None
 
 
-def _start(setting: Setting, parent: int) -> None:
-    """Prepare a worker: one thread, interrupts left to the parent, and an end when the parent is gone."""
+def _start(setting: Setting) -> None:
     global _scorer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    torch.set_num_threads(1)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
     _scorer = Scorer(setting)
 
 
@@ -153,47 +136,6 @@ def _score(chunk: Chunk) -> Part:
     return _scorer.score(chunk)
 
 
-def _in_processes(chunks: list[Chunk], setting: Setting, workers: int) -> Iterator[Part]:
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(setting, os.getpid()))
-    todo, running = iter(chunks), set[Future]()
-    try:
-        for chunk in todo:
-            running.add(pool.submit(_score, chunk))
-            if len(running) >= 2 * workers:
-                yield from _finished(running)
-        while running:
-            yield from _finished(running)
-    except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process died (out of memory?); everything committed is kept: repeat the command, with fewer --workers"
-        ) from error
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
-            process.terminate()
-
-
-def _finished(running: set[Future]) -> Iterator[Part]:
-    done, _ = wait(running, return_when=FIRST_COMPLETED)
-    running -= done
-    for future in done:
-        yield future.result()
-
-
 def default_workers(asked: int, device: str) -> int:
     """Return the number of processes: as asked, otherwise one for each core of a CPU and one for a GPU."""
     return asked or (1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0))))
-
-
-def revision(folder: Path) -> str:
-    """Return the git revision of the source, with a mark if it was changed, or "unknown"."""
-    import subprocess
-
-    try:
-        told = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return told.stdout.strip()

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import inspect
 import json
-import os
 import platform
-import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from tqdm import tqdm
 
 import benchmarks
 from benchmarks import Benchmark, UserError
 from benchmarks.sources import data_folder
+from harness.assemble import Scores, Target, assemble, embedded_note, provenance, static_scores, target_of, together
 from harness.config import RunConfig
-from harness.engine import Counts
-from harness.executors import Chunk, Setting, default_workers, execute, join, revision
+from harness.executors import Chunk, Scorer, Setting, default_workers, execute, join
 from harness.inputs import Images, load_images
-from harness.proxies import Proxy, choose
-from harness.store import Store, StoredRun, load_run
-from harness.view import stream
+from harness.proxies import Proxy, choose, registry
+from harness.store import EXTENDABLE, Part, Store, StoredRun, load_run
 
 COMMIT_SECONDS = 5.0
 """Scores are committed to disk at least this often (and at every interrupt)."""
@@ -40,35 +39,49 @@ def run(config: RunConfig, *, say=print) -> StoredRun:
     KeyboardInterrupt with everything scored committed.
     """
     benchmark = benchmarks.load(config.bench, config.dataset, config.data)
-    device = _device(config.device)
+    device, target, rows = together(
+        lambda: _device(config.device),
+        lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
+        lambda: _rows(config, benchmark),
+    )
     proxies = choose(config.proxies)
     setting = _setting(config, benchmark, device)
-    rows = _rows(config, benchmark)
-    settings = _settings(config, benchmark, setting, len(rows), proxies)
+    scorer = Scorer(setting)
+    scorer.inputs_of(0)  # whether the minibatch can be drawn at all
+    settings = _settings(config, target, benchmark, setting, len(rows), proxies)
     out = Path(config.out) if config.out else _default_folder(settings)
-    manifest = _manifest(config, benchmark, settings, proxies, device)
+    manifest = {
+        **provenance(benchmark, target, proxies), "settings": settings, "config": asdict(config),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor(),
+        "minibatch": scorer.description, "seconds": 0.0,
+    }  # fmt: skip
     store = Store(out, manifest, len(benchmark.space), existing=config.existing)
     if benchmark.embedded:
-        say(
-            f"ground truth: the embedded table ({benchmark.table.source}); for the real benchmark get its files"
-            " (python -m benchmarks lists them) and name their folder in --data"
-        )
-    kept = sorted(set(store.proxies_before) - {proxy.name for proxy in proxies})
+        say(embedded_note(benchmark))
     names = [proxy.name for proxy in proxies if not proxy.static]
-    representatives = _representatives(benchmark, rows, config.share)
-    chunks = list(_chunks(store, names, representatives, config.seeds, settings["stack"]))
+    networks = np.array(_representatives(benchmark, rows, setting.share))
+    chunks = list(_chunks(store, names, networks, config.seeds, settings["stack"]))
     say(
-        f"{benchmark.space.title}, {benchmark.table.dataset}: {len(rows):,} architectures ({len(set(representatives)):,}"
+        f"{benchmark.space.title}, {target.dataset}: {len(rows):,} architectures ({len(set(networks)):,}"
         f" networks) x {len(proxies)} proxies x {config.seeds} seed{'s' * (config.seeds > 1)} -> {out}"
     )
+    if chunks and (before := _scored(store, names, networks, config.seeds)):
+        say(f"{before:,} of {len(names) * config.seeds * len(set(networks)):,} scores are there already")
     started = time.time()
     try:
-        _score(store, chunks, setting, default_workers(config.workers, device), out)
+        _score(store, chunks, setting, _workers(config, proxies, device), out)
     finally:
-        manifest["seconds"] = manifest.get("seconds", 0.0) + time.time() - started
-    stored = _assemble(store, benchmark, rows, proxies, kept, config, out)
-    store.write_manifest()
-    store.merge(stored)
+        manifest["seconds"] += time.time() - started
+        with contextlib.suppress(UserError):
+            store.write_manifest()
+    static = [*(proxy for proxy in proxies if proxy.static), *_kept_static(store, proxies)]
+    more = _kept(store, names, networks, config.seeds, say)
+    given = _spread(store, benchmark, rows, networks, [*names, *more], config.seeds)
+    side = setting.resolution or 32
+    counts = static_scores(static, benchmark, benchmark.indices[rows], config.seeds, setting.network, side)
+    free = np.where(_first(networks), 0.0, np.nan)[None].repeat(config.seeds, 0)
+    given = Scores(counts | given.scores, dict.fromkeys(counts, free) | given.seconds, given.failures)
+    store.merge(assemble(benchmark, rows, target, given, manifest, out, setting.network, side))
     return load_run(out)
 
 
@@ -130,15 +143,16 @@ def _stack(config: RunConfig, setting: Setting) -> int:
     return int(np.clip(2**18 // floats, 1, 32))
 
 
-def _settings(config: RunConfig, benchmark: Benchmark, setting: Setting, n: int, proxies: list[Proxy]) -> dict:
+def _settings(
+    config: RunConfig, target: Target, benchmark: Benchmark, setting: Setting, n: int, proxies: list[Proxy]
+) -> dict:
     """Return the settings that make scores what they are, as plain JSON; a run folder holds one set of them."""
     return {
         **{
             name: getattr(config, name)
-            for name in ("bench", "split", "reduction", "seeds", "batch_size", "balanced", "protocol", "keep_unreachable")
+            for name in ("bench", "seeds", "batch_size", "balanced", "protocol", "keep_unreachable")
         },
-        "dataset": benchmark.table.dataset,
-        "epochs": config.epochs or max(benchmark.table.epochs),
+        **asdict(target),
         "inputs": config.inputs,
         "images": setting.inputs.checksum if isinstance(setting.inputs, Images) else setting.inputs,
         "table": benchmark.table.checksum,
@@ -149,138 +163,121 @@ def _settings(config: RunConfig, benchmark: Benchmark, setting: Setting, n: int,
         "device_kind": setting.device.split(":")[0],
         "sample": n,
         "proxies": [proxy.name for proxy in proxies],
-        "own_proxies": {proxy.name: proxy.source for proxy in proxies if proxy.source},
+        "own_proxies": {proxy.name: _code(proxy) for proxy in proxies if _own(proxy)},
     }
 
 
 def _default_folder(settings: dict) -> Path:
     """Return results/NAME with a name of its own for every set of settings that cannot share a folder."""
-    fixed = {key: value for key, value in settings.items() if key not in ("proxies", "sample", "seeds", "own_proxies")}
+    fixed = {key: value for key, value in settings.items() if key not in EXTENDABLE}
     mark = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
     return Path("results") / f"{settings['bench']}-{settings['dataset']}-{mark}"
-
-
-def _manifest(config: RunConfig, benchmark: Benchmark, settings: dict, proxies: list[Proxy], device: str) -> dict:
-    import h5py
-    import scipy
-
-    from harness import __version__
-
-    return {
-        "settings": settings,
-        "config": asdict(config),
-        "command": " ".join(sys.argv),
-        "benchmark": benchmark.space.title,
-        "dataset": benchmark.table.dataset,
-        "split": config.split,
-        "epochs": settings["epochs"],
-        "reduction": config.reduction,
-        "embedded": benchmark.embedded,
-        "table_source": benchmark.table.source,
-        "table_checksum": benchmark.table.checksum,
-        "space_size": len(benchmark.space),
-        "table_size": len(benchmark.table),
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor(),
-        "versions": {
-            "harness": __version__, "python": platform.python_version(), "torch": torch.__version__,
-            "numpy": np.__version__, "scipy": scipy.__version__, "pandas": pd.__version__, "h5py": h5py.__version__,
-        },
-        "revision": revision(Path(__file__).parent),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "cores": os.cpu_count(),
-        "proxies": {
-            proxy.name: {
-                "summary": proxy.summary, "labels": proxy.labels, "cost": proxy.cost, "fitted": proxy.fitted,
-                "paper": proxy.paper, "direction": "larger is better",
-            }
-            for proxy in proxies
-        },
-    }  # fmt: skip
 
 
 def _processor() -> str:
     return f"CPU {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _chunks(store: Store, names: list[str], representatives: list[int], seeds: int, stack: int):
-    """Yield what is not done yet. The grid of chunks depends on the sample alone, so a resumed stack is the same stack."""
-    order = list(dict.fromkeys(representatives))
+def _own(proxy: Proxy) -> bool:
+    """Whether a proxy is a user's."""
+    return bool(proxy.source) or not proxy.score.__module__.startswith("harness.")
+
+
+def _code(proxy: Proxy) -> str:
+    """Return a checksum of a user's proxy, so that scores of another version of it are not taken for its own."""
+    if proxy.source:
+        return proxy.source
+    function = inspect.unwrap(proxy.score)
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError):
+        text = repr((function.__code__.co_code, function.__code__.co_consts))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _workers(config: RunConfig, proxies: list[Proxy], device: str) -> int:
+    """Return the number of processes; a proxy that a session defined and no file holds is not known in others."""
+    if any(_own(proxy) and not proxy.source for proxy in proxies):
+        return 1
+    return default_workers(config.workers, device)
+
+
+def _first(networks: np.ndarray) -> np.ndarray:
+    """(archs,) bool: the first string of each network in the sample, the one its seconds are told of."""
+    first = np.zeros(len(networks), dtype=bool)
+    first[np.unique(networks, return_index=True)[1]] = True
+    return first
+
+
+def _chunks(store: Store, names: list[str], networks: np.ndarray, seeds: int, stack: int) -> Iterator[Chunk]:
+    """Yield what is not done yet. The grid of chunks depends on the order of the sample alone, and a chunk is committed
+    whole, so a stack that is scored after an interrupt is the stack it would have been."""
+    order = list(dict.fromkeys(networks.tolist()))
     for seed in range(seeds):
         for start in range(0, len(order), stack):
-            index = tuple(order[start : start + stack])
-            if missing := store.missing(names, seed, np.array(index)):
-                yield Chunk(seed, index, tuple(missing))
+            for index, missing in store.missing(names, seed, tuple(order[start : start + stack])).items():
+                yield Chunk(seed, index, missing)
+
+
+def _scored(store: Store, names: list[str], networks: np.ndarray, seeds: int) -> int:
+    """Return how many scores of networks are there."""
+    distinct = np.unique(networks)
+    return sum(int(store.of(name, seed).done[distinct].sum()) for name in names for seed in range(seeds))
 
 
 def _score(store: Store, chunks: list[Chunk], setting: Setting, workers: int, out: Path) -> None:
     """Run the chunks, committing every few seconds and whatever happens at the end."""
-    waiting, last = [], time.monotonic()
+    waiting: list[Part] = []
+
+    def commit() -> None:
+        for joined in join(waiting):
+            store.commit(joined)
+        waiting.clear()
+
     total = sum(len(chunk.index) for chunk in chunks)
     bar = tqdm(total=total, unit="network", desc=f"scoring into {out}", disable=not chunks, smoothing=0.05)
-    parts = execute(chunks, setting, workers)
+    parts, last = execute(chunks, setting, workers), time.monotonic()
     try:
         for part in parts:
             waiting.append(part)
             bar.update(len(part.index))
             if time.monotonic() - last > COMMIT_SECONDS:
-                ready, waiting = waiting, []
-                for joined in join(ready):
-                    store.commit(joined)
+                commit()
                 last = time.monotonic()
     finally:
         bar.close()
-        for joined in join(waiting):
-            store.commit(joined)
-        parts.close()
+        try:
+            commit()
+        finally:
+            parts.close()
 
 
-def _assemble(
-    store: Store, benchmark: Benchmark, rows: np.ndarray, proxies: list[Proxy], kept: list[str], config: RunConfig, out: Path
-) -> StoredRun:
-    """Spread the scores of networks over the strings of the sample; static counts are each string's own."""
-    space, indices = benchmark.space, benchmark.indices[rows]
-    share = store.manifest["settings"]["share"]
-    representatives = np.array(_representatives(benchmark, rows, share))
-    first = np.zeros(len(rows), dtype=bool)
-    first[np.unique(representatives, return_index=True)[1]] = True
-    sizes = {key: value for key, value in store.manifest["settings"]["network"].items()}
-    side = store.manifest["settings"]["resolution"] or 32
-    official = space.sizes(resolution=side, **sizes)
-    live = space.sizes(resolution=side, reachable_only=True, **sizes)
-    scores, seconds, failures = {}, {}, []
-    for proxy in proxies:
-        if proxy.static:
-            scores[proxy.name] = _static(proxy, space, indices, official, live, config.seeds)
-            seconds[proxy.name] = np.where(first, 0.0, np.nan)[None].repeat(config.seeds, 0)
-    for name in [*(proxy.name for proxy in proxies if not proxy.static), *kept]:
-        if (name, 0) not in store.cells:
-            continue
-        cells = [store.of(name, seed) for seed in range(config.seeds)]
-        scores[name] = np.stack([each.score[representatives] for each in cells])
-        seconds[name] = np.stack([np.where(first, each.seconds[representatives], np.nan) for each in cells])
-        failures += [
-            (name, seed, space.archs[index], each.reasons.get(int(representative), "not finite"))
-            for seed, each in enumerate(cells)
-            for index, representative in zip(indices, representatives, strict=True)
-            if not np.isfinite(each.score[representative])
-        ]
-    target = benchmark.table.target(config.split, config.epochs, config.reduction)
-    return StoredRun(
-        path=out, manifest=store.manifest, archs=tuple(space.archs[i] for i in indices), index=indices,
-        accuracy=target[rows], seed_accuracy=benchmark.table.per_seed(config.split, config.epochs)[rows],
-        class_id=space.class_id[indices], connected=space.connected[indices], params=official[0][indices],
-        conv_count=space.conv_count[indices], scores=scores, seconds=seconds,
-        failures=pd.DataFrame(failures, columns=["proxy", "seed", "arch", "reason"]), space_best=float(np.nanmax(target)),
-    )  # fmt: skip
+def _kept_static(store: Store, proxies: list[Proxy]) -> list[Proxy]:
+    """Return the counts that earlier calls on this folder asked for and this one did not."""
+    known, named = registry(), {proxy.name for proxy in proxies}
+    return [known[n] for n in store.manifest["proxies"] if n not in named and n in known and known[n].static]
 
 
-def _static(
-    proxy: Proxy, space, indices: np.ndarray, official: np.ndarray, live: np.ndarray, seeds: int
-) -> np.ndarray:
-    """Return (seeds, archs) scores of a proxy that needs no network."""
-    rows = []
-    for seed in range(seeds):
-        noise = torch.cat([torch.randn(1, generator=stream(seed, space.archs[i], "random"), dtype=torch.float64) for i in indices])
-        counts = [torch.from_numpy(values[indices]) for values in (*official, live[0], live[1])]
-        rows.append(proxy.score(Counts(*counts, noise)).numpy())
-    return np.stack(rows)
+def _kept(store: Store, names: list[str], networks: np.ndarray, seeds: int, say) -> list[str]:
+    """Return the proxies of earlier calls that are scored on all of this sample; say which are not."""
+    others = sorted({name for name, _ in store.cells} - set(names))
+    whole = [name for name in others if store.complete(name, seeds, networks)]
+    if rest := [name for name in others if name not in whole]:
+        say(f"kept, but not shown as not scored on all of this sample: {', '.join(rest)} (name them in --proxies to go on)")
+    return whole
+
+
+def _spread(
+    store: Store, benchmark: Benchmark, rows: np.ndarray, networks: np.ndarray, names: list[str], seeds: int
+) -> Scores:
+    """Give every string of the sample the scores of its network."""
+    first, archs = _first(networks), [benchmark.space.archs[i] for i in benchmark.indices[rows]]
+    given = Scores({}, {}, [])
+    for name in names:
+        cells = [store.of(name, seed) for seed in range(seeds)]
+        given.scores[name] = np.stack([each.score[networks] for each in cells])
+        given.seconds[name] = np.stack([np.where(first, each.seconds[networks], np.nan) for each in cells])
+        for seed, position in np.argwhere(~np.isfinite(given.scores[name])):
+            reason = cells[seed].reasons.get(int(networks[position]), "not finite")
+            given.failures.append((name, int(seed), archs[position], reason))
+    return given

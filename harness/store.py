@@ -14,6 +14,7 @@ import errno
 import json
 import os
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
-EXTENDABLE = ("proxies", "sample", "seeds")
+EXTENDABLE = ("proxies", "own_proxies", "sample", "seeds")
 """Settings that may change between calls on one folder: more of each extends the run."""
 WITHOUT_EFFECT = ("workers", "device", "existing")
 """Settings that do not change which scores there are."""
@@ -94,7 +95,10 @@ class Part:
 def difference(old: dict, new: dict) -> str:
     """Return what differs between two dictionaries of settings, as `name old -> new`, empty if nothing does."""
     keys = sorted((old.keys() | new.keys()) - {*EXTENDABLE, *WITHOUT_EFFECT})
-    return ", ".join(f"{key} {old.get(key)!r} -> {new.get(key)!r}" for key in keys if old.get(key) != new.get(key))
+    said = [f"{key} {old.get(key)!r} -> {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
+    before, now = old.get("own_proxies", {}), new.get("own_proxies", {})
+    said += [f"the code of the proxy {name}" for name in before.keys() & now.keys() if before[name] != now[name]]
+    return ", ".join(said)
 
 
 class Store:
@@ -107,32 +111,36 @@ class Store:
         """
         self.folder, self.size = folder, space_size
         self.cells: dict[tuple[str, int], Cells] = {}
-        self.proxies_before: tuple[str, ...] = ()
+        self.manifest = manifest
         record = folder / "manifest.json"
         try:
-            (folder / "parts").mkdir(parents=True, exist_ok=True)
             if record.exists():
-                self._continue(record, manifest, existing)
-            elif leftovers := [path.name for path in folder.iterdir() if path.name != "parts"]:
+                self._continue(record, existing)
+            elif folder.is_dir() and (leftovers := sorted({path.name for path in folder.iterdir()} - {"parts", "manifest.tmp"})):
                 raise UserError(f"{folder} is not a run (it holds {leftovers[0]} and no manifest.json): give another --out")
-            self.manifest = manifest
+            (folder / "parts").mkdir(parents=True, exist_ok=True)
             self.write_manifest()
         except OSError as error:
             raise UserError(f"cannot write the run folder {folder}: {error.strerror}; give another --out") from error
 
-    def _continue(self, record: Path, manifest: dict, existing: str) -> None:
+    def _continue(self, record: Path, existing: str) -> None:
+        old = read_manifest(record)  # first of all: what is not a run is never replaced either
         if existing == "refuse":
             raise UserError(f"{self.folder} holds a run already and --existing refuse was given: give another --out")
         if existing == "replace":
-            for path in [*(self.folder / "parts").glob("*.npz"), self.folder / "scores.h5"]:
+            for path in [*self._part_files(), self.folder / "scores.h5"]:
                 path.unlink(missing_ok=True)
             return
-        old = read_manifest(record)
-        if changed := difference(old["settings"], manifest["settings"]):
+        settings = self.manifest["settings"]
+        if changed := difference(old["settings"], settings):
             raise UserError(
                 f"{self.folder} holds a run with other settings ({changed}): give another --out, or --existing replace"
             )
-        self.proxies_before = tuple(old["settings"].get("proxies", ()))
+        settings["own_proxies"] = old["settings"].get("own_proxies", {}) | settings.get("own_proxies", {})
+        call = {key: old[key] for key in ("command", "started", "revision", "versions", "device") if key in old}
+        self.manifest["earlier"] = [*old.get("earlier", []), call]
+        self.manifest["seconds"] = old.get("seconds", 0.0)
+        self.manifest["proxies"] = old.get("proxies", {}) | self.manifest.get("proxies", {})
         if (self.folder / "scores.h5").exists():
             self._absorb(load_run(self.folder))
         for path in sorted((self.folder / "parts").glob("*.npz")):
@@ -141,24 +149,36 @@ class Store:
     def _absorb(self, run: StoredRun) -> None:
         """Take over what an earlier, finished run had scored."""
         reasons = {(row.proxy, row.seed, row.arch): row.reason for row in run.failures.itertuples()}
+        network = representatives(run)
+        counts = {name for name, facts in run.manifest.get("proxies", {}).items() if facts.get("cost") == "S"}
         for proxy, scores in run.scores.items():
+            if proxy in counts:  # made anew from the string
+                continue
             for seed in range(len(scores)):
-                cells = self.of(proxy, seed)
-                scored = np.isfinite(run.seconds[proxy][seed])
-                cells.score[run.class_id[scored]] = scores[seed][scored]
-                cells.seconds[run.class_id[scored]] = run.seconds[proxy][seed][scored]
-                cells.done[run.class_id[scored]] = True
-                for position in np.flatnonzero(scored & ~np.isfinite(scores[seed])):
-                    reason = reasons.get((proxy, seed, run.archs[position]), "")
-                    cells.reasons[int(run.class_id[position])] = reason
+                scored = np.flatnonzero(np.isfinite(run.seconds[proxy][seed]))
+                failed = {
+                    at: reasons.get((proxy, seed, run.archs[position]), "")
+                    for at, position in enumerate(scored) if not np.isfinite(scores[seed][position])
+                }  # fmt: skip
+                rows = (scores[seed][scored][None], run.seconds[proxy][seed][scored][None])
+                self._remember(Part(seed, (proxy,), network[scored], *rows, (failed,)))
 
     def of(self, proxy: str, seed: int) -> Cells:
         """Return the cells of a proxy and seed, empty ones where nothing was scored yet."""
         return self.cells.setdefault((proxy, seed), Cells.empty(self.size))
 
-    def missing(self, proxies: list[str], seed: int, index: np.ndarray) -> list[str]:
-        """Return which proxies are not done on all of these representatives."""
-        return [proxy for proxy in proxies if not self.of(proxy, seed).done[index].all()]
+    def complete(self, proxy: str, seeds: int, index: np.ndarray) -> bool:
+        """Say whether a proxy is done on all of these representatives under all seeds."""
+        return all((proxy, seed) in self.cells and self.of(proxy, seed).done[index].all() for seed in range(seeds))
+
+    def missing(self, proxies: list[str], seed: int, index: tuple[int, ...]) -> dict[tuple[int, ...], tuple[str, ...]]:
+        """Return what is not done of these representatives: {representatives: the proxies they lack}."""
+        lacking: dict[tuple[int, ...], tuple[str, ...]] = {}
+        for proxy in proxies:
+            done = self.of(proxy, seed).done
+            if todo := tuple(i for i in index if not done[i]):
+                lacking[todo] = (*lacking.get(todo, ()), proxy)
+        return lacking
 
     def _remember(self, part: Part) -> None:
         for row, proxy in enumerate(part.proxies):
@@ -171,6 +191,9 @@ class Store:
     def commit(self, part: Part) -> None:
         """Keep scores for good: on disk before this returns. Raises UserError where the disk refuses."""
         self._remember(part)
+        self._save(part)
+
+    def _save(self, part: Part) -> None:
         content = {
             "seed": part.seed, "proxies": np.array(part.proxies), "index": part.index, "scores": part.scores,
             "seconds": part.seconds, "reasons": np.array(json.dumps([list(r.items()) for r in part.reasons])),
@@ -198,10 +221,15 @@ class Store:
             ) from error
 
     def merge(self, run: StoredRun) -> None:
-        """Write scores.h5 from the finished run, then remove the parts that are in it."""
+        """Write scores.h5 from the finished run, then remove the parts that are in it.
+
+        What was scored earlier and is not in this run (a smaller sample, fewer seeds, other proxies) stays in parts/.
+        """
         import h5py
 
-        parts = sorted((self.folder / "parts").glob("*.npz"))
+        parts = self._part_files()
+        for part in self._beyond(run):
+            self._save(part)
         aside = self.folder / "scores.h5.tmp"
         try:
             with h5py.File(aside, "w") as file:
@@ -210,36 +238,61 @@ class Store:
             with aside.open("rb") as written:
                 os.fsync(written.fileno())
             aside.rename(self.folder / "scores.h5")
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             aside.unlink(missing_ok=True)
+            reason = " ".join(str(error).split())
             raise UserError(
-                f"cannot write {self.folder / 'scores.h5'}: {error}; all scores are kept in parts/: make room and repeat"
+                f"cannot write {self.folder / 'scores.h5'}: {reason}; all scores are kept in parts/: make room and repeat"
             ) from error
         for path in parts:
-            path.unlink()
+            path.unlink(missing_ok=True)
+
+    def _part_files(self) -> list[Path]:
+        """Return the parts and what an interrupted write left beside them."""
+        return [path for path in (self.folder / "parts").glob("*") if path.suffix in (".npz", ".tmp")]
+
+    def _beyond(self, run: StoredRun) -> Iterator[Part]:
+        """Yield what is done and is not in a run."""
+        within = np.zeros(self.size, dtype=bool)
+        within[representatives(run)] = True
+        for (proxy, seed), cells in self.cells.items():
+            held = proxy in run.scores and seed < len(run.scores[proxy])
+            index = np.flatnonzero(cells.done & ~within if held else cells.done)
+            if len(index):
+                reasons = {at: cells.reasons[int(i)] for at, i in enumerate(index) if int(i) in cells.reasons}
+                yield Part(seed, (proxy,), index, cells.score[index][None], cells.seconds[index][None], (reasons,))
+
+
+def representatives(run: StoredRun) -> np.ndarray:
+    """Return (archs,) the index in the space of the architecture whose network was scored for each string."""
+    return run.class_id if run.manifest["settings"].get("share", True) else run.index
 
 
 def read_manifest(path: Path) -> dict:
     """Return a manifest; UserError where it is not one."""
     try:
         manifest = json.loads(path.read_text())
-        if not isinstance(manifest["settings"], dict):
-            raise TypeError("settings is not an object")
+        if not isinstance(manifest["settings"], dict) or "bench" not in manifest["settings"]:
+            raise TypeError("no settings of a run in it")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not the manifest of a run ({type(error).__name__}: {error})") from error
+        raise UserError(
+            f"{path} is not the manifest of a run, or is damaged ({type(error).__name__}: {error}): give another --out,"
+            " or delete the folder if it was a run"
+        ) from error
     return manifest
 
 
 def read_part(path: Path) -> Part:
     """Return one committed part; UserError where the file is broken."""
     import zipfile
+    import zlib
 
     try:
         with np.load(path, allow_pickle=False) as file:
             reasons = tuple({int(k): str(v) for k, v in pairs} for pairs in json.loads(str(file["reasons"])))
             proxies = tuple(str(name) for name in file["proxies"])
             return Part(int(file["seed"]), proxies, file["index"], file["scores"], file["seconds"], reasons)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(f"{path} cannot be read ({error}): delete it, its scores will be computed again") from error
 
 
@@ -288,4 +341,6 @@ def load_run(folder: str | Path) -> StoredRun:
                 failures=failures, space_best=float(file.attrs["space_best"]),
             )  # fmt: skip
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is not the scores of a run or is damaged ({error})") from error
+        raise UserError(
+            f"{path} is not the scores of a run or is damaged ({error}): delete it and repeat the command that made it"
+        ) from error

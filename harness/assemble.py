@@ -1,0 +1,159 @@
+"""Scores of a benchmark's architectures -> a StoredRun: the target accuracies, the counts and the baselines beside them.
+
+What `harness.run` scored itself and what `harness.evaluate` was given go through here alike.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks import Benchmark, UserError
+from harness.engine import Counts
+from harness.proxies import Proxy
+from harness.store import StoredRun
+from harness.view import stream
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which accuracy is to be predicted."""
+
+    dataset: str
+    split: str
+    epochs: int
+    reduction: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of the rows of a run, by proxy."""
+
+    scores: dict[str, np.ndarray]
+    """(seeds, archs) each, larger is better; NaN or infinite where it failed."""
+    seconds: dict[str, np.ndarray]
+    """(seeds, archs) each; NaN where not known or shared."""
+    failures: list[tuple[str, int, str, str]]
+    """(proxy, seed, arch, reason) of every score that is not finite."""
+
+
+def together(*checks: Callable[[], Any]) -> list[Any]:
+    """Return what each check returns; raise one UserError that says all that is wrong."""
+    results, problems = [], []
+    for check in checks:
+        try:
+            results.append(check())
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("; ".join(dict.fromkeys(problems)))
+    return results
+
+
+def target_of(benchmark: Benchmark, split: str, epochs: int | None, reduction: str) -> Target:
+    """Return the target; UserError for a split, budget and reduction that the table does not have, all at once."""
+    table = benchmark.table
+    together(
+        lambda: table.target(split),
+        lambda: table.target(table.splits[0], epochs),
+        lambda: table.target(table.splits[0], None, reduction),
+    )
+    return Target(table.dataset, split, epochs or max(table.epochs), reduction)
+
+
+def static_scores(
+    proxies: Sequence[Proxy], benchmark: Benchmark, indices: np.ndarray, seeds: int, network: dict[str, int], resolution: int
+) -> dict[str, np.ndarray]:
+    """Return {proxy: (seeds, archs)} of proxies that need no network, for architectures by index in the space."""
+    space = benchmark.space
+    official = space.sizes(resolution=resolution, **network)[:, indices]
+    live = space.sizes(resolution=resolution, reachable_only=True, **network)[:, indices]
+    counts = [torch.from_numpy(values) for values in (*official, live[0], live[1])]
+    rows: dict[str, list[np.ndarray]] = {proxy.name: [] for proxy in proxies}
+    for seed in range(seeds):
+        draws = [torch.randn(1, generator=stream(seed, space.archs[i], "random"), dtype=torch.float64) for i in indices]
+        for proxy in proxies:
+            rows[proxy.name].append(proxy.score(Counts(*counts, torch.cat(draws))).numpy())
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def assemble(
+    benchmark: Benchmark, rows: np.ndarray, target: Target, given: Scores, manifest: dict, out: Path,
+    network: dict[str, int], resolution: int,
+) -> StoredRun:
+    """Put scores of some rows of the table beside what is known of their architectures."""  # fmt: skip
+    space, indices = benchmark.space, benchmark.indices[rows]
+    accuracy = benchmark.table.target(target.split, target.epochs, target.reduction)
+    return StoredRun(
+        path=out, manifest=manifest, archs=tuple(space.archs[i] for i in indices), index=indices,
+        accuracy=accuracy[rows], seed_accuracy=benchmark.table.per_seed(target.split, target.epochs)[rows],
+        class_id=space.class_id[indices], connected=space.connected[indices],
+        params=space.sizes(resolution=resolution, **network)[0][indices], conv_count=space.conv_count[indices],
+        scores=given.scores, seconds=given.seconds,
+        failures=pd.DataFrame(given.failures, columns=["proxy", "seed", "arch", "reason"]),
+        space_best=float(np.nanmax(accuracy)),
+    )  # fmt: skip
+
+
+def provenance(benchmark: Benchmark, target: Target, proxies: Sequence[Proxy]) -> dict[str, Any]:
+    """Return what a manifest says of any run: ground truth, versions, machine, proxies."""
+    import h5py
+    import scipy
+
+    from harness import __version__
+
+    return {
+        "command": " ".join(sys.argv),
+        "benchmark": benchmark.space.title,
+        "target": asdict(target),
+        **asdict(target),
+        "embedded": benchmark.embedded,
+        "table_source": benchmark.table.source,
+        "table_checksum": benchmark.table.checksum,
+        "space_size": len(benchmark.space),
+        "table_size": len(benchmark.table),
+        "versions": {
+            "harness": __version__, "python": platform.python_version(), "torch": torch.__version__,
+            "numpy": np.__version__, "scipy": scipy.__version__, "pandas": pd.__version__, "h5py": h5py.__version__,
+        },
+        "revision": revision(Path(__file__).parent),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "cores": os.cpu_count(),
+        "proxies": {
+            proxy.name: {
+                "summary": proxy.summary, "labels": proxy.labels, "cost": proxy.cost, "fitted": proxy.fitted,
+                "paper": proxy.paper, "static": proxy.static, "direction": "larger is better",
+            }
+            for proxy in proxies
+        },
+    }  # fmt: skip
+
+
+def embedded_note(benchmark: Benchmark) -> str:
+    """Return the line that says that the ground truth is the embedded table."""
+    return (
+        f"ground truth: the embedded table ({benchmark.table.source}); for the real benchmark get its files"
+        " (python -m benchmarks lists them) and name their folder in --data"
+    )
+
+
+def revision(folder: Path) -> str:
+    """Return the git revision of the source, with a mark if it was changed, or "unknown"."""
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return told.stdout.strip()

@@ -1,0 +1,89 @@
+"""Jobs -> results in worker processes of one thread each, that an interrupt stops at once and that never outlive their parent."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from benchmarks.errors import UserError
+
+
+def work(function: Callable, jobs: Iterable, workers: int, prepare: Callable | None = None, *given: Any) -> Iterator:
+    """Yield function(job) of every job, in the order they are done; `prepare(*given)` runs once in each process.
+
+    Functions and jobs must be importable and picklable. Raises what a job raised, and UserError where a worker died.
+    Closing the iterator, or an exception, ends the workers.
+    """
+    context = multiprocessing.get_context("spawn")
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(os.getpid(), prepare, given))
+    running: set[Future] = set()
+    try:
+        for job in jobs:
+            with _undisturbed():
+                running.add(pool.submit(function, job))
+            if len(running) >= 2 * workers:
+                yield from _finished(running)
+        while running:
+            yield from _finished(running)
+        pool.shutdown()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a worker process died (killed, or out of memory?); everything committed is kept: repeat the command,"
+            " perhaps with fewer --workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+
+
+def _finished(running: set[Future]) -> Iterator:
+    """Yield the results of all jobs that are done, waiting for one; what was done before a failure comes first."""
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    running -= done
+    for future in sorted(done, key=lambda each: each.exception() is not None):
+        yield future.result()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let a process start that no Ctrl-C reaches before it is ready for it, and that does not run the user's script again."""
+    main = sys.modules["__main__"]
+    masks = hasattr(signal, "pthread_sigmask")
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        if masks:
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+def _start(parent: int, prepare: Callable | None, given: tuple) -> None:
+    """Prepare a worker: one thread, interrupts left to the parent, and an end when the parent is gone."""
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    torch.set_num_threads(1)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    if prepare is not None:
+        prepare(*given)
