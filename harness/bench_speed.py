@@ -1,0 +1,217 @@
+"""`python -m harness.bench_speed`: shared passes against one proxy at a time on full-size NAS-Bench-201 networks.
+
+In one process, the sides take turns for each architecture, so that noise of the machine hits all of them:
+
+- shared: `harness.engine.score_stack` with all proxies of the set, from building the network to the scores;
+- alone: `harness.one_by_one`, a fresh copy of the network and own passes for each proxy, as peers do; building once;
+- passes: every distinct pass by itself in plain PyTorch, no hooks.
+
+The ratio allowed is what perfect sharing would give if formulas were free: the passes that the proxies need one at a
+time over the distinct passes. Networks have C = 16, N = 5; inputs are Gaussian noise, so no data is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+NINE = ("plain", "grad_norm", "snip", "fisher", "synflow", "jacob_cov", "naswot", "l2_norm", "epe_nas")
+SETS = {"nine": NINE, "ten": (*NINE, "grasp")}
+TOLERANCE = 1e-3
+NEEDS = {  # passes of each proxy when it is computed alone, as in harness.one_by_one
+    **{name: {"forward": 1, "loss backward": 1} for name in ("plain", "grad_norm", "snip", "fisher")},
+    **{name: {"forward": 1, "full backward": 1} for name in ("jacob_cov", "epe_nas")},
+    "naswot": {"forward": 2, "full backward": 1},
+    "naswot_forward": {"forward": 1},
+    "synflow": {"synflow": 1},
+    "l2_norm": {},
+    "grasp": {"forward": 2, "loss backward": 1, "graph backward": 1, "double backward": 1},
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    line = argparse.ArgumentParser(
+        prog="python -m harness.bench_speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = line.add_argument
+    add("--archs", type=int, default=8, help="connected architectures (default 8; 20 for the record)")
+    add("--batch-size", type=int, default=64, help="samples in the minibatch (default 64)")
+    add("--threads", type=int, default=1, help="threads of PyTorch (default 1)")
+    add("--repeats", type=int, default=1, help="times that everything is done for each (default 1)")
+    add("--proxies", default="nine,ten", help="nine, ten, both sets (default), or names of proxies")
+    add("--channels", type=int, default=16, help="channels of the first stage (default 16)")
+    add("--cells", type=int, default=5, help="cells in a stage (default 5)")
+    add("--resolution", type=int, default=32, help="height and width of the inputs (default 32)")
+    add("--seed", type=int, default=0, help="of the sample, the weights and the noise (default 0)")
+    add("--out", default="results/speed.json", help="where the numbers go (default results/speed.json)")
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print, write; return 0, 1 where the two sides disagree on a score, 2 for options that cannot be used."""
+    given = parser().parse_args(argv)
+    from benchmarks.errors import UserError
+
+    try:
+        sets = chosen_sets(given.proxies)
+        for option in ("archs", "batch_size", "threads", "repeats", "channels", "cells", "resolution"):
+            if getattr(given, option) < 1:
+                raise UserError(f"--{option.replace('_', '-')} {getattr(given, option)}: expected 1 or more")
+        from harness.bench_passes import measure
+
+        measured = measure(
+            sets, archs=given.archs, batch_size=given.batch_size, threads=given.threads, repeats=given.repeats,
+            network={"channels": given.channels, "cells_per_stage": given.cells}, resolution=given.resolution,
+            seed=given.seed, say=lambda text: print(text, file=sys.stderr, flush=True),
+        )  # fmt: skip
+    except UserError as error:
+        print(f"harness.bench_speed: {error}", file=sys.stderr)
+        return 2
+    result = {"options": vars(given), "machine": machine(given.threads), "sets": {}, "measured": measured}
+    clock = "cpu" if given.threads == 1 else "wall"
+    for name, proxies in sets.items():
+        result["sets"][name] = {each: ratios(measured, name, proxies, each) for each in ("cpu", "wall")}
+    print(report(result, sets, clock))
+    out = Path(given.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=1))
+    print(f"written: {out}")
+    return 1 if any(one["disagree"] for one in measured) else 0
+
+
+def chosen_sets(text: str) -> dict[str, tuple[str, ...]]:
+    """Return {name of the set: its proxies}; a list of proxies is the set "own". UserError lists unknown names."""
+    from benchmarks.errors import UserError, suggest
+
+    words = [word for word in text.split(",") if word]
+    if unknown := [word for word in words if word not in SETS and word not in NEEDS]:
+        raise suggest(unknown, [*SETS, *(name for name in NEEDS if name != "naswot_forward")], "proxy")
+    if not words:
+        raise UserError("--proxies is empty: expected nine, ten or names of proxies")
+    own = tuple(word for word in words if word not in SETS)
+    return {**{word: SETS[word] for word in words if word in SETS}, **({"own": own} if own else {})}
+
+
+def machine(threads: int) -> dict[str, str | int | float]:
+    """Return what a reader of the numbers must know of the machine."""
+    import os
+
+    import torch
+
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = info.read_text().splitlines()
+        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    return {
+        "cpu": model, "isa": torch.backends.cpu.get_cpu_capability(), "cores": os.cpu_count() or 0, "threads": threads,
+        "torch": torch.__version__, "python": platform.python_version(), "load": round(load, 2),
+    }  # fmt: skip
+
+
+def one_at_a_time(passes: dict[str, float], proxies: tuple[str, ...]) -> float:
+    """Return the seconds of the passes that the proxies need when each has its own."""
+    return sum(count * passes[name] for proxy in proxies for name, count in NEEDS[proxy].items())
+
+
+def distinct(passes: dict[str, float], proxies: tuple[str, ...], curvature: str) -> float:
+    """Return the seconds of the distinct passes; `curvature`, "plain" or "ours", says how grasp's part is run."""
+    needed = {name for proxy in proxies for name in NEEDS[proxy]}
+    total = sum(passes[name] for name in ("forward", "synflow") if name in needed)
+    total += passes["jacobian"] if "full backward" in needed else 0.0
+    if "grasp" not in proxies:
+        return total + (passes["loss backward"] if "loss backward" in needed else 0.0)
+    if curvature == "ours":
+        return total - passes["forward"] + passes["ours with curvature"]
+    return total + passes["graph backward"] + passes["double backward"]
+
+
+def ratios(measured: list[dict], name: str, proxies: tuple[str, ...], clock: str) -> dict:
+    """Return reached and allowed ratios: of the sums over architectures, and for each architecture."""
+
+    def sums(select: Callable[[dict], float]) -> tuple[float, list[float]]:
+        values = [select(one[clock]) for one in measured]
+        return sum(values), values
+
+    alone, alone_each = sums(lambda one: one["building"] + sum(one["alone"][proxy] for proxy in proxies))
+    shared, shared_each = sums(lambda one: one["shared"][name])
+    result = {"alone": alone, "shared": shared, "reached": alone / shared}
+    result["reached_each"] = [a / s for a, s in zip(alone_each, shared_each, strict=True)]
+    if "naswot" in proxies:
+        lighter, _ = sums(lambda one: one["alone"]["naswot"] - one["alone"]["naswot_forward"])
+        result["reached_naswot_forward"] = (alone - lighter) / shared
+    whole, _ = sums(lambda one: one_at_a_time(one["passes"], proxies))
+    for kind in ("plain", "ours"):
+        result[f"distinct_{kind}"], _ = sums(lambda one, kind=kind: distinct(one["passes"], proxies, kind))
+        result[f"allowed_{kind}"] = whole / result[f"distinct_{kind}"]
+    result["outside"] = sum(1 - one["inside"][name] for one in measured) / len(measured)
+    return result
+
+
+def report(result: dict, sets: dict[str, tuple[str, ...]], clock: str) -> str:
+    """Return the tables as text."""
+    measured, options = result["measured"], result["options"]
+    lines = ["", "  ".join(f"{key} {value}" for key, value in result["machine"].items()), ""]
+    lines.append(f"{len(measured)} architectures, batch {options['batch_size']}, ms of {clock} time")
+    head = "".join(f"{f'alone {name}':>12}{f'shared {name}':>12}{'ratio':>7}" for name in sets)
+    lines.append(f"{'architecture':<92}{head}")
+    for position, one in enumerate(measured):
+        cells = ""
+        for name, proxies in sets.items():
+            whole = one[clock]["building"] + sum(one[clock]["alone"][proxy] for proxy in proxies)
+            ratio = result["sets"][name][clock]["reached_each"][position]
+            cells += f"{1e3 * whole:12.0f}{1e3 * one[clock]['shared'][name]:12.0f}{ratio:7.2f}"
+        lines.append(f"{one['arch']:<92}{cells}")
+    lines += ["", "one at a time, mean ms:", _means(measured, clock, "alone")]
+    lines += ["", "passes by themselves, mean ms:", _means(measured, clock, "passes"), ""]
+    for name in sets:
+        lines += _verdict(name, result["sets"][name], clock, len(measured))
+    wrong = sorted({name for one in measured for name in one["disagree"]})
+    lines.append(
+        f"THE SIDES DISAGREE by more than {TOLERANCE}: {'; '.join(wrong)}"
+        if wrong
+        else f"both sides give the same scores within {TOLERANCE} (relative)"
+    )
+    return "\n".join(lines)
+
+
+def _means(measured: list[dict], clock: str, what: str) -> str:
+    mean = {name: statistics.mean(one[clock][what][name] for one in measured) for name in measured[0][clock][what]}
+    return "   ".join(f"{name} {1e3 * seconds:.0f}" for name, seconds in mean.items())
+
+
+def _verdict(name: str, by_clock: dict[str, dict], clock: str, archs: int) -> list[str]:
+    found, each = by_clock[clock], sorted(by_clock[clock]["reached_each"])
+    other = next(key for key in by_clock if key != clock)
+    before, after = 1e3 * found["alone"] / archs, 1e3 * found["shared"] / archs
+    lines = [
+        f"{name}: {found['reached']:.2f} times one at a time ({before:.0f} -> {after:.0f} ms); by architecture"
+        f" median {statistics.median(each):.2f}, {each[0]:.2f} to {each[-1]:.2f};"
+        f" by {other} time {by_clock[other]['reached']:.2f}"
+    ]
+    if "reached_naswot_forward" in found:
+        lines.append(f"  {found['reached_naswot_forward']:.2f} if naswot alone is one forward, as NASLib runs it")
+    for kind in ("plain", "ours") if found["allowed_plain"] != found["allowed_ours"] else ("plain",):
+        quotient = found["reached"] / found[f"allowed_{kind}"]
+        what = "the distinct passes" if kind == "plain" else "the distinct passes with our Hessian form"
+        lines.append(
+            f"  {what} allow {found[f'allowed_{kind}']:.2f}: reached / allowed = {quotient:.2f}"
+            f" ({'within' if quotient >= 0.8 else 'NOT within'} 20 %)"
+        )
+    over = 1 - found["distinct_ours"] / found["shared"]
+    lines.append(
+        f"  of the shared time {100 * over:.1f} % is not bare passes: {100 * found['outside']:.1f} % outside the passes"
+        " (building, initialising, formulas), the rest hooks"
+    )
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())
