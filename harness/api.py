@@ -16,9 +16,10 @@ from harness.proxies import choose
 from harness.runner import run
 from harness.store import StoredRun
 from harness.summary import Summary, summarise
-from harness.view import stream
+from harness.view import seeded, stream
 
 
+@torch.inference_mode(False)
 def score(
     model: nn.Module,
     inputs: Tensor,
@@ -38,17 +39,17 @@ def score(
     """
     chosen = choose(proxies)
     twin = plain_copy(model)
+    inputs, targets = inputs.clone(), targets.clone()  # the model may work in place on what it is given
     count = max(proxy.view.minibatches if proxy.view.inputs == "minibatch" else 1 for proxy in chosen)
     halves = list(zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)) if count > 1 else []
     device = next((parameter.device for parameter in model.parameters()), inputs.device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        with torch.no_grad():
-            classes = twin.eval()(inputs[:2].to(device)).shape[-1]
+    with seeded(seed, device), torch.no_grad():
+        classes = twin.eval()(inputs[:2].clone().to(device)).shape[-1]
     results: dict[str, float] = {}
     for proxy in chosen:
         if proxy.static:
-            results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].to(device), seed)))
+            with seeded(seed, device):
+                results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].to(device), seed)))
     for several in (False, True):
         group = [p for p in chosen if not p.static and (p.view.inputs == "minibatch" and p.view.minibatches > 1) == several]
         if not group:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from harness.inputs import Minibatch, gaussian_minibatches, ones
 from harness.probe import Probe
 from harness.proxies import Proxy
-from harness.view import View, initialise, stream
+from harness.view import View, initialise, seeded, stream
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
     return groups
 
 
+@torch.enable_grad()
 def score_stack(
     build: Callable[[], nn.Module],
     names: Sequence[str],
@@ -130,8 +131,7 @@ def score_stack(
             )  # fmt: skip
             preparing += time.perf_counter() - start
             for proxy, tally in zip(group, given, strict=True):
-                with torch.random.fork_rng(devices=[]):
-                    torch.manual_seed(seed)
+                with seeded(seed, probe.inputs.device):
                     tally.add(proxy, probe)
             probe.close()
             if spent is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -48,6 +49,18 @@ def stream(seed: int, name: str, purpose: str) -> torch.Generator:
     """Return the CPU generator of an architecture (`name`: canonical string of its class) for one purpose."""
     digest = hashlib.sha256(f"{seed}\x1f{name}\x1f{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Start PyTorch's global generators (of the CPU and of the device) from a seed; behind the block they are as before."""
+    cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every other device too, for good
+        for each in cuda:
+            with torch.cuda.device(each):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def _default(flat: Tensor, generator: torch.Generator) -> None:
