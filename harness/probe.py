@@ -215,10 +215,9 @@ class Probe:
         with self._pass("forward"):
             differentiable = bool(self._reads & NEED_GRAPH)
             hooks = _Hooks(self)
-            inputs = self._stacked(self.inputs)
-            inputs = inputs.clone().requires_grad_(True) if differentiable else inputs
+            inputs = self._stacked(self.inputs).requires_grad_(differentiable)
             with hooks, torch.set_grad_enabled(differentiable):
-                outputs = self._logits(inputs)
+                outputs = self._logits(inputs.clone())  # not a leaf: a network may work in place on its input
             self._gathered["outputs"] = outputs.detach()
             if "relu_agreement" in self._reads:
                 self._gathered["relu_agreement"] = hooks.agreement(outputs)
@@ -228,7 +227,7 @@ class Probe:
 
     def _stacked(self, inputs: Tensor) -> Tensor:
         """Give every architecture its own copy of the inputs: (samples, archs * channels, height, width)."""
-        return inputs.repeat(1, self.archs, 1, 1) if self.archs > 1 else inputs
+        return inputs.repeat(1, self.archs, *[1] * (inputs.dim() - 2))
 
     def _logits(self, inputs: Tensor) -> Tensor:
         outputs = self.network(inputs)
