@@ -17,7 +17,7 @@ from benchmarks import space_of
 from benchmarks.layers import allocate
 from harness.engine import ViewInputs, score_adaptively
 from harness.inputs import Images, minibatches
-from harness.processes import work
+from harness.processes import one_thread, work
 from harness.proxies import Proxy, choose
 from harness.store import Part
 
@@ -114,14 +114,10 @@ def execute(chunks: list[Chunk], setting: Setting, workers: int) -> Iterator[Par
     if workers > 1 and len(chunks) > 1:
         yield from work(_score, chunks, workers, _start, setting)
         return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         scorer = Scorer(setting)
         for chunk in chunks:
             yield scorer.score(chunk)
-    finally:
-        torch.set_num_threads(threads)
 
 
 _scorer: Any = None

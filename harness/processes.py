@@ -57,6 +57,19 @@ def _finished(running: set[Future]) -> Iterator:
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Let PyTorch use one thread inside the block, as workers do, so that results have the same bits everywhere."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
 def _undisturbed() -> Iterator[None]:
     """Let a process start that no Ctrl-C reaches before it is ready for it, and that does not run the user's script again."""
     main = sys.modules["__main__"]

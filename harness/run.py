@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import signal
 import sys
-from typing import NoReturn
 
-
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        valid = [option for action in self._actions for option in action.option_strings]
-        for word in message.split():
-            if word.startswith("--") and word not in valid and (near := difflib.get_close_matches(word, valid, n=1)):
-                message += f" (did you mean {near[0]}?)"
-        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+from harness.command import Parser, carry_out
 
 
 def parser() -> Parser:
@@ -50,10 +37,8 @@ def parser() -> Parser:
 def main(argv: list[str] | None = None) -> int:
     """Run; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
     given = vars(parser().parse_args(argv))
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    from benchmarks.errors import UserError
 
-    try:
+    def action() -> None:
         from harness.config import RunConfig
         from harness.report import print_summary, write_report
         from harness.runner import run
@@ -64,17 +49,8 @@ def main(argv: list[str] | None = None) -> int:
         paths = write_report(stored, summary)
         print_summary(stored, summary)
         print(f"report: {paths.get('html', stored.path)}")
-    except UserError as error:
-        print(f"harness.run: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nharness.run: stopped; everything scored is kept: repeat the command to continue", file=sys.stderr)
-        return 130
-    return 0
 
-
-def _as_interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+    return carry_out("harness.run", action, "stopped; everything scored is kept: repeat the command to continue")
 
 
 if __name__ == "__main__":

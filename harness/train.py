@@ -8,9 +8,9 @@ Finished stacks are committed one by one: repeating the command continues, more 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
+from harness.command import Parser, carry_out
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,22 +148,35 @@ def accuracy(network, images: Tensor, labels: Tensor, k: int) -> np.ndarray:
     return (100 * right / len(labels)).double().cpu().numpy()
 
 
-def _work(job: tuple) -> tuple[Path, np.ndarray]:
-    """Train one stack in a worker process and commit its accuracies (written aside, then renamed)."""
+def _work(job: tuple) -> Path:
+    """Train one stack and commit its accuracies (written aside, then renamed)."""
     import os
 
-    import torch
-
-    torch.set_num_threads(1)
     path, names, indices, recipe, seed, folder, device = job
     result = train_stack(names, indices, recipe, seed, folder, device)
     aside = path.with_suffix(".part")
-    with aside.open("wb") as file:
-        np.savez_compressed(file, accuracy=result, indices=np.array(indices))
-        file.flush()
-        os.fsync(file.fileno())
-    aside.rename(path)
-    return path, result
+    try:
+        with aside.open("wb") as file:
+            np.savez_compressed(file, accuracy=result, indices=np.array(indices))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}; finished stacks are kept: make room and repeat") from error
+    return path
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return (indices (archs,), accuracy (archs, splits)) of a finished stack; UserError where the file is broken."""
+    import zipfile
+    import zlib
+
+    try:
+        with np.load(path) as part:
+            return part["indices"], part["accuracy"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} cannot be read ({error}): delete it, its networks will be trained again") from error
 
 
 def plan(space, classes: int) -> tuple[list[int], list[int]]:
@@ -184,43 +198,91 @@ def train(
 ) -> Path:
     """Train `sample` distinct architectures with each of `seeds` seeds; return the path of the finished table.
 
-    `out` is the folder of the work: repeating the call continues it; another recipe in it is refused.
-    """
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
+    `out` is the folder of the work: repeating the call continues it, a larger sample or more seeds extend it; another
+    recipe in it is refused. Raises UserError for settings and folders that cannot be used.
+    """  # fmt: skip
     from tqdm import tqdm
 
     from benchmarks import space_of
+    from harness.processes import one_thread, work
 
     space = space_of(recipe.bench)
-    parts = out / "parts"
-    parts.mkdir(parents=True, exist_ok=True)
-    record, settings = out / "recipe.json", asdict(recipe) | {"stack": stack}
-    if record.exists() and (old := json.loads(record.read_text())) != settings:
-        changed = {key: (old.get(key), settings.get(key)) for key in old.keys() | settings if old.get(key) != settings.get(key)}
-        said = ", ".join(f"{key} {was} -> {now}" for key, (was, now) in sorted(changed.items()))
-        raise UserError(f"{out} holds a training with another recipe ({said}): give another --out")
-    record.write_text(json.dumps(settings, indent=1, sort_keys=True))
+    _check(recipe, space, {"sample": sample, "seeds": seeds, "stack": stack, "workers": workers}, device)
+    load_splits(recipe, folder)
+    _claim(out, asdict(recipe) | {"stack": stack})
     strings, representatives = plan(space, sample)
-    jobs = []
-    for start in range(0, sample, stack):
-        for seed in range(seeds):
-            path = parts / f"seed{seed}_{start:06d}.npz"
-            chunk = representatives[start : start + stack]
-            if path.exists() and len(np.load(path)["indices"]) == len(chunk):
-                continue
-            jobs.append((path, [space.canonical(i) for i in chunk], chunk, recipe, seed, folder, device))
+    jobs = [(*job, recipe, seed, folder, device) for seed, *job in _missing(out, space, representatives, seeds, stack)]
     print(f"training {sample} architectures x {seeds} seeds into {out}; {len(jobs)} stacks to go", file=sys.stderr)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            list(tqdm(pool.map(_work, jobs), total=len(jobs), unit="stack"))
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            raise
+    with one_thread():
+        done = work(_work, jobs, workers) if workers > 1 and len(jobs) > 1 else map(_work, jobs)
+        for _ in tqdm(done, total=len(jobs), unit="stack", disable=not jobs):
+            pass
     return finish(out, recipe, strings, space, seeds, stack, folder)
+
+
+def _check(recipe: Recipe, space, counts: dict[str, int], device: str) -> None:
+    """Raise one UserError that says everything that is wrong."""
+    import torch
+
+    least = {"channels": 1, "cells_per_stage": 1, "train_images": 1, "valid_images": 1, "epochs": 1, "batch_size": 1,
+             "evaluation_copies": 1, **dict.fromkeys(counts, 1)}  # fmt: skip
+    given = asdict(recipe) | counts
+    wrong = [f"{name} {given[name]}: expected {low} or more" for name, low in least.items() if given[name] < low]
+    positive = {"learning_rate": recipe.learning_rate}
+    numbers = ("momentum", "weight_decay", "rotation", "scale", "shift", "noise")
+    wrong += [f"{name} {value}: expected a number above 0" for name, value in positive.items() if not 0 < value < np.inf]
+    wrong += [f"{name} {given[name]}: expected 0 or more" for name in numbers if not 0 <= given[name] < np.inf]
+    networks = len(np.unique(space.class_id))
+    if counts["sample"] > networks:
+        wrong.append(f"sample {counts['sample']}: {space.title} has {networks:,} distinct networks")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        wrong.append(f"device {device}: this PyTorch sees no CUDA device; use cpu")
+    elif device != "cpu" and not device.startswith("cuda"):
+        wrong.append(f"device '{device}': expected cpu, cuda or cuda:N")
+    if wrong:
+        raise UserError("; ".join(wrong))
+
+
+def _claim(out: Path, settings: dict) -> None:
+    """Make the folder of the work or see that it is one, made with the same settings."""
+    record = out / "recipe.json"
+    try:
+        if record.exists():
+            old = json.loads(record.read_text())
+            if old != settings:
+                said = [f"{key} {old.get(key)} -> {settings.get(key)}" for key in sorted(old.keys() | settings)
+                        if old.get(key) != settings.get(key)]  # fmt: skip
+                raise UserError(f"{out} holds a training with another recipe ({', '.join(said)}): give another --out")
+        elif out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - {"parts", "recipe.part"})):
+            raise UserError(f"{out} is no training (it holds {others[0]} and no recipe.json): give another --out")
+        (out / "parts").mkdir(parents=True, exist_ok=True)
+        aside = record.with_suffix(".part")
+        aside.write_text(json.dumps(settings, indent=1, sort_keys=True))
+        aside.rename(record)
+    except OSError as error:
+        raise UserError(f"cannot write the folder {out}: {error.strerror}; give another --out") from error
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        raise UserError(f"{record} is damaged ({error}): give another --out, or delete the folder") from error
+
+
+def _missing(out: Path, space, representatives: list[int], seeds: int, stack: int) -> Iterator[tuple]:
+    """Yield (seed, path, canonical strings, indices) of every stack that is not trained yet."""
+    for start in range(0, len(representatives), stack):
+        chunk = representatives[start : start + stack]
+        for seed in range(seeds):
+            done = _done(out, space, seed)
+            todo = [index for index in chunk if int(space.class_id[index]) not in done]
+            if todo:
+                path = out / "parts" / f"seed{seed}_{start + chunk.index(todo[0]):06d}.npz"
+                yield seed, path, [space.canonical(index) for index in todo], todo
+
+
+def _done(out: Path, space, seed: int) -> dict[int, np.ndarray]:
+    """Return {class: accuracy (splits,)} of what is trained with a seed."""
+    found: dict[int, np.ndarray] = {}
+    for path in sorted((out / "parts").glob(f"seed{seed}_*.npz")):
+        found |= {int(space.class_id[index]): row for index, row in zip(*_read(path), strict=True)}
+    return found
 
 
 def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, stack: int, folder: Path | None = None) -> Path:
@@ -234,23 +296,19 @@ def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, sta
     from harness.inputs import load_images
 
     images = load_images(recipe.dataset, folder)
-    values: dict[int, np.ndarray] = {}
-    for seed in range(seeds):
-        for path in sorted((out / "parts").glob(f"seed{seed}_*.npz")):
-            with np.load(path) as part:
-                for index, row in zip(part["indices"], part["accuracy"], strict=True):
-                    values.setdefault(int(index), np.full((2, 1, seeds), np.nan))[:, 0, seed] = row
-    known = [index for index in strings if int(space.class_id[index]) in values]
-    accuracy = np.array([values[int(space.class_id[index])] for index in known]).round(4)
+    done = [_done(out, space, seed) for seed in range(seeds)]
+    classes = [int(space.class_id[index]) for index in strings]
+    accuracy = np.array([[trained[each] for trained in done] for each in classes]).round(4)  # (archs, seeds, splits)
+    accuracy = accuracy.transpose(0, 2, 1)[:, :, None]
     channels, resolution, _ = images.shape
     network = {
         "channels": recipe.channels, "cells_per_stage": recipe.cells_per_stage, "input_channels": channels,
         "resolution": resolution, "classes": images.classes,
     }  # fmt: skip
     table = Table(
-        benchmark=recipe.bench, dataset=recipe.dataset, archs=tuple(space.archs[i] for i in known), splits=("valid", "test"),
+        benchmark=recipe.bench, dataset=recipe.dataset, archs=tuple(space.archs[i] for i in strings), splits=("valid", "test"),
         epochs=(recipe.epochs,), seeds=tuple(map(str, range(seeds))), accuracy=accuracy,
-        source=f"{recipe.dataset}: {len(values)} distinct networks x {seeds} seeds trained by this project (harness.train)",
+        source=f"{recipe.dataset}: {len(set(classes))} distinct networks x {seeds} seeds trained by this project (harness.train)",
         checksum=hashlib.sha256(accuracy.tobytes()).hexdigest(),
         attributes={
             **network, "recipe": json.dumps(asdict(recipe) | {"stack": stack}, sort_keys=True),
@@ -258,39 +316,40 @@ def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, sta
         },
     )
     path = out / "table.h5"
-    save_tables(path, [table])
+    try:
+        save_tables(path, [table])
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; finished stacks are kept: make room and repeat") from error
     return path
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Read the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m harness.train", description=__doc__.split("\n\n")[0])
-    defaults = Recipe()
-    for name, value in asdict(defaults).items():
+    """Read the command line; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+    parser = Parser(prog="python -m harness.train", description=__doc__.split("\n\n")[0])
+    defaults = asdict(Recipe())
+    for name, value in defaults.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
     parser.add_argument("--sample", type=int, default=100, help="distinct architectures, drawn uniformly (default 100)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each architecture (default 3)")
     parser.add_argument("--stack", type=int, default=32, help="architectures trained at once in one process (default 32)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
-    parser.add_argument("--data", type=Path, help="folder of ground truth and images")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--data", type=Path, help="folder of ground truth and images (default: NAS_HARNESS_DATA)")
+    parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")
     parser.add_argument("--out", type=Path, required=True, help="folder of the work and of the finished table.h5")
     given = vars(parser.parse_args(argv))
-    recipe = Recipe(**{name: given[name] for name in asdict(defaults)})
-    try:
-        path = train(
-            given["out"], recipe, sample=given["sample"], seeds=given["seeds"], stack=given["stack"],
-            workers=given["workers"], folder=given["data"], device=given["device"],
-        )
-    except UserError as error:
-        print(f"harness.train: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"stopped; finished stacks are kept: repeat the command to continue ({given['out']})", file=sys.stderr)
-        return 130
-    print(f"wrote {path}")
-    return 0
+
+    def action() -> None:
+        from benchmarks.sources import data_folder
+
+        recipe = Recipe(**{name: given[name] for name in defaults})
+        options = {name: given[name] for name in ("sample", "seeds", "stack", "workers", "device")}
+        print(f"wrote {train(given['out'], recipe, folder=data_folder(given['data']), **options)}")
+
+    stopped = f"stopped; finished stacks are kept in {given['out']}: repeat the command to continue"
+    return carry_out("harness.train", action, stopped)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from harness.train import main as importable  # what worker processes are sent has to have a module's name
+
+    sys.exit(importable())
