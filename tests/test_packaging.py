@@ -28,7 +28,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def command(name: str) -> str:
     """The line of the README's block under <!-- command:name -->."""
-    (text,) = re.findall(rf"^<!-- command:{name} -->\n```sh\n(.*?)\n```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    block = rf"^<!-- command:{name} -->\n```sh\n(.*?)\n```$"
+    (text,) = re.findall(block, (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     return text
 
 
@@ -229,6 +230,7 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_run(page: Path, own_registry: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
+    from torch import nn
 
     import harness
     from harness import proxies
@@ -238,9 +240,7 @@ def test_examples_run(page: Path, own_registry: None, monkeypatch: pytest.Monkey
     for text in blocks(page, "python"):
         exec(compile(text.replace("sample=100", "sample=4"), page.name, "exec"), {})
         for name in set(proxies.registry()) - before:  # what the block registered gives a finite score
-            model = torch.nn.Sequential(
-                torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3)
-            )
+            model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
             inputs, targets = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
             blocks_of = ["2"] if "zen" in name else None
             value = harness.score(model, inputs, targets, proxies=name, blocks=blocks_of)[name]
