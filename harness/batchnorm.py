@@ -67,6 +67,8 @@ class _Forward(torch.autograd.Function):
 
 def batch_norm(module: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Return what the module returns for x in training mode, running statistics updated; weight and bias are constants."""
+    if x.numel() == x.shape[1]:
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {tuple(x.shape)}")
     momentum = module.momentum
     if module.track_running_stats and module.num_batches_tracked is not None:
         module.num_batches_tracked.add_(1)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear
 from harness.batchnorm import batch_norm
 from harness.view import owners_of, weighted_layers
 
@@ -32,6 +33,10 @@ READS = (
 """What a proxy may read from a probe, by attribute name."""
 NEED_GRAPH = {"gradients", "channel_saliency", "weight_curvature", "input_gradients", "relu_agreement"}
 """Reads whose forward has to be differentiable; relu_agreement needs the graph to tell which ReLUs reach the output."""
+LINEAR_IN_WEIGHT = (nn.Conv2d, nn.Linear, StackedConv2d, StackedLinear)
+"""Layers whose output before the bias is known to be linear in their weight."""
+PLAIN_BATCHNORM = (nn.BatchNorm2d, StackedBatchNorm2d)
+"""BatchNorm that is nothing more than that, so that `harness.batchnorm` may stand in for it."""
 
 
 @dataclass(frozen=True)
@@ -285,6 +290,8 @@ class Probe:
 
         With z = <stop(g), dL/dw>, w^T dz/dw is, layer by layer, <y, dz/dy> + <dx, dz/d(dx)>, y the layer's output before
         its bias and dx the gradient it sends to its input (Euler's rule for what is linear in w, in both passes).
+        Layers that may use their weight in another way (subclasses: weight standardisation, parametrisations) or whose
+        input does not depend on the network's, take the long way for the whole network: H g itself, then its sum with w.
         """
         if "weight_curvature" not in self._reads:
             self._reads.add("weight_curvature")
@@ -296,10 +303,13 @@ class Probe:
         with self._pass("curvature"):
             inner = sum((g * g.detach()).sum() for g in self._gradients)
             self._hooks.curvature = torch.zeros(self.archs, dtype=torch.float64, device=inputs.device)
-            if inner.requires_grad:
+            if inner.requires_grad and self._hooks.euler:
                 self._phase = "curvature"
                 torch.autograd.grad(inner, inputs, retain_graph=True, allow_unused=True)
                 self._phase = ""
+            elif inner.requires_grad:
+                products = self._differentiate(inner)
+                self._hooks.curvature += self.total(w.detach() * h for w, h in zip(self._weights(), products, strict=True))
             self._gathered["weight_curvature"] = self._hooks.curvature
 
     def _other_minibatches(self) -> None:
@@ -335,6 +345,7 @@ class _Hooks:
         self.codes: list[tuple[tuple[int, ...], Tensor, int, object]] = []
         self.salient: dict[nn.Module, Tensor] = {}
         self.curvature: Tensor | None = None
+        self.euler = all(type(layer.module) in LINEAR_IN_WEIGHT for layer in probe.layers)
 
     def __enter__(self) -> _Hooks:
         layers = {layer.module for layer in self.probe.layers}
@@ -347,7 +358,7 @@ class _Hooks:
             if isinstance(module, nn.ReLU) and "relu_agreement" in self.reads:
                 self.handles.append(module.register_forward_hook(self._watch_relu))
         if "weight_curvature" in self.reads:
-            self.plain = {m: m.forward for m in self.probe.network.modules() if isinstance(m, nn.BatchNorm2d) and m.training}
+            self.plain = [m for m in self.probe.network.modules() if type(m) in PLAIN_BATCHNORM and m.training]
             for module in self.plain:
                 module.forward = partial(batch_norm, module)
         return self
@@ -388,6 +399,7 @@ class _Hooks:
     def _watch_input(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         only_here = inputs[0].view_as(inputs[0])  # this layer's own tensor, so that its gradient is this layer's part
         if not only_here.requires_grad:
+            self.euler = False
             return (only_here,)
         owners = owners_of(module)
 
@@ -405,7 +417,10 @@ class _Hooks:
         owners, kept = owners_of(module), output.detach()
         if module.bias is not None:
             bias = module.bias.detach()
-            kept = kept - (bias.view(1, len(owners), -1) if output.dim() == 3 else bias.view(1, -1, *[1] * (output.dim() - 2)))
+            if isinstance(module, nn.Linear):  # channels come last, behind an axis of owners in a stack
+                kept = kept - (bias.view(len(owners), -1) if len(owners) > 1 else bias)
+            else:
+                kept = kept - bias.view(1, -1, *[1] * (output.dim() - 2))
         output.register_hook(lambda second: self._add(second.detach() * kept, owners))
 
     def _add(self, product: Tensor, owners: tuple[int, ...]) -> None:
