@@ -219,10 +219,13 @@ class Probe:
         """Run the network on the first minibatch with the hooks that the reads need."""
         with self._pass("forward"):
             differentiable = bool(self._reads & NEED_GRAPH)
-            hooks = _Hooks(self)
-            inputs = self._stacked(self.inputs).requires_grad_(differentiable)
-            with hooks, torch.set_grad_enabled(differentiable):
-                outputs = self._logits(inputs.clone())  # not a leaf: a network may work in place on its input
+            for copying in (False, True):
+                hooks = _Hooks(self, copying)
+                inputs = self._stacked(self.inputs).requires_grad_(differentiable)
+                with hooks, torch.set_grad_enabled(differentiable):
+                    outputs = self._logits(inputs.clone())  # not a leaf: a network may work in place on its input
+                if not hooks.overwritten():
+                    break
             self._gathered["outputs"] = outputs.detach()
             if "relu_agreement" in self._reads:
                 self._gathered["relu_agreement"] = hooks.agreement(outputs)
@@ -338,8 +341,11 @@ class Ordinary(nn.Module):
 class _Hooks:
     """The forward hooks of one pass: they reduce what flows by, and go when the forward is done."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Probe, copying: bool = False) -> None:
+        """`copying` outputs that are needed later: for networks that go on to change them in place."""
         self.probe = probe
+        self.copying = copying
+        self.kept: list[tuple[Tensor, int]] = []
         self.reads = probe._reads
         self.handles: list = []
         self.codes: list[tuple[tuple[int, ...], Tensor, int, object]] = []
@@ -355,7 +361,7 @@ class _Hooks:
             if module in layers and "weight_curvature" in self.reads:
                 self.handles.append(module.register_forward_pre_hook(self._watch_input))
                 self.handles.append(module.register_forward_hook(self._watch_output))
-            if isinstance(module, nn.ReLU) and "relu_agreement" in self.reads:
+            if "relu_agreement" in self.reads and "ReLU" in type(module).__name__:  # ReLU6, LeakyReLU, ... as its authors
                 self.handles.append(module.register_forward_hook(self._watch_relu))
         if "weight_curvature" in self.reads:
             self.plain = [m for m in self.probe.network.modules() if type(m) in PLAIN_BATCHNORM and m.training]
@@ -375,15 +381,27 @@ class _Hooks:
         sums = torch.zeros(self.probe.archs, dtype=torch.float64, device=values.device)
         return sums.index_add_(0, torch.tensor(owners, device=values.device), rows)
 
+    def _keep(self, output: Tensor) -> Tensor:
+        kept = output.detach()
+        if self.copying:
+            return kept.clone()
+        self.kept.append((kept, kept._version))
+        return kept
+
+    def overwritten(self) -> bool:
+        """Return whether the network changed an output in place that had to be kept as it was."""
+        changed = any(kept._version != version for kept, version in self.kept)
+        self.kept.clear()
+        return changed
+
     def _watch_saliency(self, module: nn.Module, _: object, output: Tensor) -> None:
         if not output.requires_grad:
             return
-        kept = output.detach()  # not `output`: a hook that holds its own tensor keeps the whole graph alive for good
+        kept = self._keep(output)  # not `output`: a hook that holds its own tensor keeps the whole graph alive for good
 
         def reduce(gradient: Tensor) -> None:
             if self.probe._phase == "backward":
-                product = kept * gradient.detach()
-                summed = product.flatten(2).sum(2) if kept.dim() > 3 else product.flatten(1)
+                summed = _by_channel(kept * gradient.detach(), module)
                 self.salient[module] = self.salient[module] + summed if module in self.salient else summed
 
         output.register_hook(reduce)
@@ -414,7 +432,7 @@ class _Hooks:
     def _watch_output(self, module: nn.Conv2d | nn.Linear, _: object, output: Tensor) -> None:
         if not output.requires_grad:
             return
-        owners, kept = owners_of(module), output.detach()
+        owners, kept = owners_of(module), self._keep(output)
         if module.bias is not None:
             bias = module.bias.detach()
             if isinstance(module, nn.Linear):  # channels come last, behind an axis of owners in a stack
@@ -444,6 +462,15 @@ class _Hooks:
                 total.index_add_(0, torch.tensor(owners, device=total.device), (product.double() + units) / 2)
         self.codes.clear()  # their graph nodes hold hooks that hold this object: a cycle no collector sees
         return total
+
+
+def _by_channel(product: Tensor, module: nn.Conv2d | nn.Linear) -> Tensor:
+    """Sum what is shaped like a layer's output over positions: (samples, owners * channels)."""
+    if not isinstance(module, nn.Linear):
+        return product.flatten(2).sum(2)
+    if len(owners_of(module)) > 1:
+        return product.flatten(1)
+    return product.reshape(len(product), -1, product.shape[-1]).sum(1)  # a linear layer has its channels last
 
 
 def _ancestors(node: object) -> set:
