@@ -2,6 +2,7 @@
 
     harness.score(model, inputs, targets, proxies="core")    any nn.Module -> {name: score}
     harness.correlate(bench="201", ...)                       what the command line does -> DataFrames
+    harness.judge(frame, bench="201", ...)                    scores computed elsewhere -> the same
     @harness.proxy, @harness.module_proxy                     add one's own
 """
 
@@ -10,10 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["correlate", "module_proxy", "proxy", "score"]
+__all__ = ["correlate", "judge", "module_proxy", "proxy", "score"]
 
 _HOMES = {
-    "score": "harness.api", "correlate": "harness.api", "proxy": "harness.proxies", "module_proxy": "harness.proxies",
+    "score": "harness.api", "correlate": "harness.api", "judge": "harness.evaluate",
+    "proxy": "harness.proxies", "module_proxy": "harness.proxies",
 }  # fmt: skip
 
 
