@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def write_report(run: StoredRun, summary: Summary, out: Path | None = None) -> dict[str, Path]:
     """Write every table, figure and the page into `out` (the run's own folder by default).
 
-    Returns file name -> path ("summary.csv", "report.html", "figures/regret.svg", ...). Each file is written
+    Returns file name -> path ("summary.csv", "figures/regret.svg", ...), and the page under "html". Each file is written
     aside and renamed, so a reader never meets half of one. Same run, same bytes (PNG: same matplotlib).
     """
     from harness import plots
-    from harness.report import html, tables
+    from harness.report import page, tables
 
     out = Path(out if out is not None else run.path)
     return {
         **tables.write_tables(run, summary, out),
         **plots.write_figures(run, summary, out),
-        **html.write_html(run, summary, out),
+        "html": page.write_page(run, summary, out),
     }
 
 

@@ -39,6 +39,8 @@ class Look:
     dashes: tuple[float, ...]
     """On-off lengths in points; empty is a solid line."""
     baseline: bool
+    slot: str
+    """CSS class of the colour in the page, which has a second set of colours for the dark."""
 
 
 def ordered(summary: Summary, population: str = "all") -> list[str]:
@@ -59,9 +61,9 @@ def looks(summary: Summary) -> dict[str, Look]:
     made = {}
     for place, name in enumerate(name for name in names if name not in BASELINES):
         dashes = DASHES[place // len(COLOURS) % len(DASHES)]
-        made[name] = Look(COLOURS[place % len(COLOURS)], dashes, baseline=False)
+        made[name] = Look(COLOURS[place % len(COLOURS)], dashes, False, f"c{place % len(COLOURS)}")
     for place, name in enumerate(name for name in names if name in BASELINES):
-        made[name] = Look(BASELINE_COLOUR, DASHES[place % len(DASHES)], baseline=True)
+        made[name] = Look(BASELINE_COLOUR, DASHES[place % len(DASHES)], True, "cb")
     return made
 
 
@@ -120,19 +122,45 @@ def interval(low: Any, high: Any, digits: int = 2) -> str:
 
 
 def target_line(run: StoredRun) -> str:
-    """Return the one line on which ground truth is meant."""
+    """Return the one line on which ground truth is meant, and whether it is the one shipped with the package."""
     manifest = run.manifest
     target = manifest.get("target") if isinstance(manifest.get("target"), dict) else {}
-    dataset = manifest.get("dataset") or target.get("dataset") or "?"
-    parts = [f"NAS-Bench {manifest.get('benchmark', '?')}", str(dataset), f"{target.get('split', '?')} accuracy"]
-    if target.get("epochs") is not None:
-        parts.append(f"{target['epochs']} epochs")
-    reduction = target.get("reduction")
-    if reduction is not None:
-        parts.append({"mean": "mean over seeds", "max": "best single trial"}.get(str(reduction), f"seed {reduction}"))
-    source = table_fact(run, "source")
-    return " · ".join(parts) + (f" · from {source}" if source else "") + (
-        " · embedded table (trained by this project, not the benchmark's own)" if is_embedded(run) else "")
+    reduction = str(target.get("reduction", "?"))
+    parts = [
+        str(manifest.get("benchmark", "?")),
+        str(target.get("dataset") or manifest.get("dataset") or "?"),
+        f"{target.get('split', '?')} accuracy",
+        f"{target.get('epochs', '?')} epochs",
+        {"mean": "mean over seeds", "max": "best single trial"}.get(reduction, f"seed {reduction}"),
+    ]
+    line = " · ".join(parts) + f" · from {table_fact(run, 'source') or 'an unnamed table'}"
+    return line + (" · embedded: not the benchmark's own accuracies" if is_embedded(run) else "")
+
+
+def best_line(run: StoredRun) -> str:
+    """Return the best accuracy scored beside the best there is, and how many architectures of the space were scored."""
+    import numpy as np
+
+    space = run.manifest.get("space_size")
+    return (
+        f"{count(len(run.archs))} architectures scored" + (f" of {count(space)}" if isinstance(space, int) else "")
+        + f"; best accuracy among them {number(np.nanmax(run.accuracy, initial=-np.inf), 2)} %"
+        + f", best in the whole table {number(run.space_best, 2)} %"
+    )
+
+
+def ceiling_line(summary: Summary, population: str) -> str:
+    """Return how far training seeds agree with each other: what no score can be expected to exceed."""
+    frame = summary.ceiling
+    found = frame[frame["population"] == population].to_dict("records") if "population" in frame else []
+    if not found or not math.isfinite(found[0].get("rho_single", math.nan)):
+        return "noise ceiling: unknown (fewer than two training seeds per architecture)"
+    row = found[0]
+    return (
+        f"noise ceiling: two single training seeds agree with rho {number(row['rho_single'])}"
+        f" ({number(row['rho_top10pct'])} within the top 10 %); a score that knew the expected accuracy would reach about"
+        f" {number(row['rho_ceiling'])} against the mean of {number(row['seeds'], 1)} seeds (Spearman-Brown)"
+    )
 
 
 def table_fact(run: StoredRun, name: str) -> str:

@@ -1,0 +1,105 @@
+"""The points of the page's scatter: which architectures are drawn, and where on each proxy's axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.report import style
+from harness.report.axes import Scale, accuracy_scale, rank_scale, score_scale
+
+if TYPE_CHECKING:
+    from harness.store import StoredRun
+    from harness.summary import Summary
+
+MOST_POINTS = 3000
+MOST_CELLS = 72_000
+"""Points times proxies that keep the page well under 3 MB."""
+PICKS = 10
+RESOLUTION = 1000
+
+
+def scatter_data(run: StoredRun, summary: Summary) -> dict[str, Any]:
+    """Return what the page's script draws: architectures, positions 0..1000, ticks, the ten top picks per population."""
+    first = style.populations(summary)[0]
+    names, look = style.ordered(summary, first), style.looks(summary)
+    scores = {name: style.mean_scores(run, name) for name in names}
+    members = {name: membership(run, name) for name in style.populations(summary)}
+    picks = {name: {population: top(score, members[population] & np.isfinite(run.accuracy))
+                    for population in members} for name, score in scores.items()}
+    kept = drawn(run, [place for each in picks.values() for place in each.values()])
+    place_of = {int(arch): place for place, arch in enumerate(kept)}
+    up = accuracy_scale(run.accuracy)
+    return {
+        "total": len(run.archs),
+        "archs": [run.archs[i] for i in kept],
+        "accuracy": [_value(run.accuracy[i]) for i in kept],
+        "up": _positions(up.positions(run.accuracy)[kept]),
+        "upTicks": up.ticks,
+        "upNote": up.note,
+        "connected": [int(run.connected[i]) for i in kept],
+        "members": {name: [int(mask[i]) for i in kept] for name, mask in members.items()},
+        "proxies": [
+            {
+                "name": name,
+                "slot": look[name].slot,
+                "rho": {population: style.number(style.rows(summary, population)[name]["rho"])
+                        for population in members if name in style.rows(summary, population)},
+                "score": _axis(score_scale(scores[name]), scores[name], kept),
+                "rank": _axis(rank_scale(scores[name]), scores[name], kept),
+                "values": [_value(scores[name][i]) for i in kept],
+                "picks": {population: [place_of[int(i)] for i in chosen] for population, chosen in picks[name].items()},
+            }
+            for name in names
+        ],
+    }
+
+
+def membership(run: StoredRun, population: str) -> np.ndarray:
+    """Return which architectures belong to a population of the summary, bool (archs,)."""
+    known = np.isfinite(run.accuracy)
+    if population == "connected":
+        return known & np.asarray(run.connected, bool)
+    if population == "distinct":
+        rows = np.flatnonzero(known)
+        named_first = rows[np.argsort(run.index[rows] != run.class_id[rows], kind="stable")]
+        mask = np.zeros(len(known), bool)
+        mask[named_first[np.unique(run.class_id[named_first], return_index=True)[1]]] = True
+        return mask
+    return known
+
+
+def top(score: np.ndarray, allowed: np.ndarray, k: int = PICKS) -> np.ndarray:
+    """Return the k largest finite scores' places among the allowed, ties in the run's order (they are only drawn)."""
+    places = np.flatnonzero(np.isfinite(score) & allowed)
+    return places[np.argsort(-score[places], kind="stable")[:k]]
+
+
+def drawn(run: StoredRun, always: list[np.ndarray]) -> np.ndarray:
+    """Return the places of the architectures to draw, ascending: all, or an even draw with a fixed seed.
+
+    The ten best accuracies and all of `always` are in it.
+    """
+    most = min(MOST_POINTS, MOST_CELLS // max(len(run.scores), 1))
+    if len(run.archs) <= most:
+        return np.arange(len(run.archs))
+    best = np.argsort(-np.nan_to_num(run.accuracy, nan=-np.inf), kind="stable")[:PICKS]
+    must = np.unique(np.concatenate([best, *always]))
+    rest = np.setdiff1d(np.arange(len(run.archs)), must)
+    drawn_too = np.random.default_rng(0).choice(rest, max(0, min(most - len(must), len(rest))), replace=False)
+    return np.sort(np.concatenate([must, drawn_too]))
+
+
+def _axis(scale: Scale, scores: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+    return {"at": _positions(scale.positions(scores)[kept]), "ticks": scale.ticks, "note": scale.note}
+
+
+def _positions(places: np.ndarray) -> list[int]:
+    """Positions 0..1 as whole thousandths; -1 for what has none."""
+    return [round(float(place) * RESOLUTION) if np.isfinite(place) else -1 for place in places]
+
+
+def _value(value: float) -> float | None:
+    """A number to six significant digits for the tip; None for what is not finite."""
+    return float(f"{value:.6g}") if np.isfinite(value) else None
