@@ -37,11 +37,12 @@ class StackedBatchNorm2d(nn.BatchNorm2d):
 
 
 class StackedReLU(nn.ReLU):
-    """ReLU that knows whose channels pass through it."""
+    """ReLU that knows whose channels pass through it, and for which of them it lies on a path to the output."""
 
-    def __init__(self, owners: Sequence[int]) -> None:
+    def __init__(self, owners: Sequence[int], on_path: Sequence[bool] | None = None) -> None:
         super().__init__()
         self.owners = tuple(owners)
+        self.on_path = (True,) * len(self.owners) if on_path is None else tuple(on_path)
 
 
 class StackedLinear(nn.Linear):

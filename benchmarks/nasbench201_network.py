@@ -12,24 +12,26 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take
-from benchmarks.nasbench201 import CONV1, CONV3, EDGES, KERNEL, POOL, SKIP, Cell
+from benchmarks.nasbench201 import CONV1, CONV3, EDGES, KERNEL, POOL, SKIP, Cell, reachable
 
 
-def relu_conv_bn(owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1) -> nn.Sequential:
+def relu_conv_bn(
+    owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1, on_path: Sequence[bool] | None = None
+) -> nn.Sequential:
     """ReLU, convolution without bias, BatchNorm: the benchmark's convolution."""
     return nn.Sequential(
-        StackedReLU(owners), StackedConv2d(owners, inside, outside, kernel, stride), StackedBatchNorm2d(owners, outside)
+        StackedReLU(owners, on_path), StackedConv2d(owners, inside, outside, kernel, stride), StackedBatchNorm2d(owners, outside)
     )
 
 
 class Edge(nn.Module):
-    """One operation on one edge of the cell, for the architectures that have it there."""
+    """One operation on one edge of the cell, for the architectures that have it there, on an input-output path or not."""
 
-    def __init__(self, operation: str, owners: Sequence[int], size: int, channels: int) -> None:
+    def __init__(self, operation: str, owners: Sequence[int], on_path: Sequence[bool], size: int, channels: int) -> None:
         super().__init__()
         self.take = Take(owners, size)
         if operation in KERNEL:
-            self.operation: nn.Module = relu_conv_bn(owners, channels, channels, KERNEL[operation])
+            self.operation: nn.Module = relu_conv_bn(owners, channels, channels, KERNEL[operation], on_path=on_path)
         elif operation == POOL:
             self.operation = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
         else:
@@ -43,10 +45,12 @@ class StackedCell(nn.Module):
         super().__init__()
         self.edges = nn.ModuleList()
         self.ends: list[tuple[int, int]] = []
+        kept = [reachable(cell) for cell in cells]
         for position, ends in enumerate(EDGES):
             for operation in (SKIP, CONV1, CONV3, POOL):
                 if owners := [k for k, cell in enumerate(cells) if cell[position] == operation]:
-                    self.edges.append(Edge(operation, owners, len(cells), channels))
+                    on_path = [kept[k][position] == operation for k in owners]
+                    self.edges.append(Edge(operation, owners, on_path, len(cells), channels))
                     self.ends.append(ends)
 
     def forward(self, x: Tensor) -> Tensor:
