@@ -17,14 +17,18 @@ from torch.nn import functional
 class StackedConv2d(nn.Conv2d):
     """One convolution without bias for each owner, run as one grouped convolution.
 
-    Input (samples, owners * in_channels, height, width); weight (owners * out_channels, in_channels, kernel, kernel).
+    Input (samples, owners * in_channels, height, width); weight (owners * out_channels, in_channels / groups, kernel,
+    kernel). `groups` are those of each owner's own convolution: in_channels makes it depthwise.
     """
 
-    def __init__(self, owners: Sequence[int], in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
+    def __init__(
+        self, owners: Sequence[int], in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
         k = len(owners)
         super().__init__(
-            k * in_channels, k * out_channels, kernel, stride, padding=kernel // 2, groups=k, bias=False, device="meta"
-        )
+            k * in_channels, k * out_channels, kernel, stride, padding=kernel // 2, groups=k * groups, bias=False,
+            device="meta",
+        )  # fmt: skip
         self.owners = tuple(owners)
 
 
