@@ -136,8 +136,8 @@ def _rows(frame: pd.DataFrame, benchmark: Benchmark) -> tuple[np.ndarray, list[s
     if len(found) == 2 and not problems and (differ := np.flatnonzero(found["arch"] != found["index"])).size:
         at = int(differ[0])
         problems.append(
-            f"{differ.size} rows whose index is not that of their arch, the first in row {at + 1}: {frame['arch'][at]} has"
-            f" the index {space.index(str(frame['arch'][at]).strip())}, not {frame['index'][at]}"
+            f"{differ.size} rows whose index is not that of their arch, the first in row {at + 1}:"
+            f" {frame['arch'][at]} has the index {space.index(str(frame['arch'][at]).strip())}, not {frame['index'][at]}"
         )
     return found.get("arch", found.get("index")), problems
 

@@ -14,3 +14,15 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} is not there (set NAS_HARNESS_DATA to the folder that holds it)")
     return folder
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A tiny ground truth in place of the embedded table, and no data folder: the folder of the table."""
+    import benchmarks
+    from tiny import embed
+
+    folder = embed(tmp_path / "embedded")
+    monkeypatch.setattr(benchmarks, "EMBEDDED", folder)
+    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
+    return folder
