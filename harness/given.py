@@ -135,9 +135,10 @@ def _rows(frame: pd.DataFrame, benchmark: Benchmark) -> tuple[np.ndarray, list[s
             problems.append(_unknown(unknown, "indices", table.source, f"0 to {len(space) - 1}"))
     if len(found) == 2 and not problems and (differ := np.flatnonzero(found["arch"] != found["index"])).size:
         at = int(differ[0])
+        arch, right = frame["arch"][at], benchmark.indices[found["arch"][at]]
         problems.append(
             f"{differ.size} rows whose index is not that of their arch, the first in row {at + 1}:"
-            f" {frame['arch'][at]} has the index {space.index(str(frame['arch'][at]).strip())}, not {frame['index'][at]}"
+            f" {arch} has the index {right}, not {frame['index'][at]}"
         )
     return found.get("arch", found.get("index")), problems
 

@@ -19,8 +19,9 @@ def real_data() -> Path:
 @pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny ground truth in place of the embedded table, and no data folder: the folder of the table."""
-    import benchmarks
     from tiny import embed
+
+    import benchmarks
 
     folder = embed(tmp_path / "embedded")
     monkeypatch.setattr(benchmarks, "EMBEDDED", folder)
