@@ -160,7 +160,8 @@ class Probe:
         model = copy.deepcopy(self.network)
         for parameter in model.parameters():
             parameter.requires_grad_(True)
-        yield Ordinary(model), self.inputs.clone(), self.targets.clone()
+        model.register_forward_hook(_without_archs)
+        yield model, self.inputs.clone(), self.targets.clone()
 
     def total(self, by_layer: Iterable[Tensor]) -> Tensor:
         """Return the sum of each architecture's elements over all layers, (archs,) float64."""
@@ -326,16 +327,9 @@ class Probe:
         self._gathered["other_gradients"] = gathered
 
 
-class Ordinary(nn.Module):
-    """A stack of one as research code expects it: outputs (samples, classes)."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        outputs = self.network(inputs)
-        return outputs[:, 0] if outputs.dim() == 3 else outputs
+def _without_archs(_: nn.Module, __: object, outputs: Tensor) -> Tensor:
+    """Give the outputs of a stack of one as research code expects them: (samples, classes)."""
+    return outputs.squeeze(1) if outputs.dim() == 3 else outputs
 
 
 class _Hooks:
