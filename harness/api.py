@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ def score(
     blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return {proxy: score} of a module for one minibatch; larger is better, NaN where a proxy failed.
+    """Return {proxy: score} of a module for one minibatch, larger is better; NaN where a proxy failed, with a warning why.
 
     `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples, classes).
     The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with several
@@ -61,6 +62,9 @@ def score(
             feature_map=None if not blocks else lambda network, x: _block_output(network, x, blocks[-1]),
         )  # fmt: skip
         results |= {name: each.scores.item() for name, each in scored.items()}
+        for name, each in scored.items():
+            if each.reasons:
+                warnings.warn(f"{name} is {results[name]}: {each.reasons[0]}", RuntimeWarning, stacklevel=3)
     return {proxy.name: results[proxy.name] for proxy in chosen}
 
 

@@ -31,6 +31,8 @@ def zen_score(probe) -> Tensor:
     score = distance.log()
     for module in probe.network.modules():
         if isinstance(module, nn.BatchNorm2d):
+            if module.running_var is None:
+                raise LookupError("needs BatchNorm that tracks running statistics")
             owners = owners_of(module)
             spread = module.running_var.view(len(owners), -1).double().mean(1).sqrt().log()
             score = score.index_add(0, torch.tensor(owners, device=score.device), spread)
