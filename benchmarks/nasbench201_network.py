@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take
-from benchmarks.nasbench201 import CONV1, CONV3, EDGES, KERNEL, POOL, SKIP, Cell, reachable
+from benchmarks.nasbench201 import CONV1, CONV3, EDGES, KERNEL, NONE, POOL, SKIP, Cell, reachable
 
 
 def relu_conv_bn(
@@ -66,10 +66,12 @@ class StackedCell(nn.Module):
 class Reduction(nn.Module):
     """The residual block between stages: half the resolution, twice the channels."""
 
-    def __init__(self, owners: Sequence[int], channels: int) -> None:
+    def __init__(self, connected: Sequence[bool], channels: int) -> None:
+        """`connected`: of each architecture, whether anything of the input arrives here."""
         super().__init__()
-        self.conv_a = relu_conv_bn(owners, channels, 2 * channels, 3, stride=2)
-        self.conv_b = relu_conv_bn(owners, 2 * channels, 2 * channels, 3)
+        owners = range(len(connected))
+        self.conv_a = relu_conv_bn(owners, channels, 2 * channels, 3, stride=2, on_path=connected)
+        self.conv_b = relu_conv_bn(owners, 2 * channels, 2 * channels, 3, on_path=connected)
         self.downsample = nn.Sequential(nn.AvgPool2d(2, stride=2), StackedConv2d(owners, channels, 2 * channels, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,15 +93,16 @@ class Network201(nn.Module):
         self.k = len(cells)
         self.input_channels = input_channels
         everyone = range(self.k)
+        connected = [set(reachable(cell)) != {NONE} for cell in cells]
         self.stem = nn.Sequential(StackedConv2d(everyone, input_channels, channels, 3), StackedBatchNorm2d(everyone, channels))
         body: list[nn.Module] = []
         for stage in range(3):
             width = channels * 2**stage
             if stage:
-                body.append(Reduction(everyone, width // 2))
+                body.append(Reduction(connected, width // 2))
             body.extend(StackedCell(cells, width) for _ in range(cells_per_stage))
         self.body = nn.Sequential(*body)
-        self.last = nn.Sequential(StackedBatchNorm2d(everyone, 4 * channels), StackedReLU(everyone))
+        self.last = nn.Sequential(StackedBatchNorm2d(everyone, 4 * channels), StackedReLU(everyone, connected))
         self.classifier = StackedLinear(everyone, 4 * channels, classes)
 
     def blocks(self) -> list[str]:

@@ -446,6 +446,8 @@ class _Hooks:
         if not all(on_path := getattr(module, "on_path", ())):  # the stack's graph cannot tell one owner from another
             x = x[:, list(on_path)]
             owners = tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts)
+            if not owners:
+                return
         signs = torch.where(x > 0, 1.0, -1.0).transpose(0, 1)  # (owners, samples, units)
         self.codes.append((owners, signs @ signs.transpose(1, 2), x.shape[2], output.grad_fn))
 

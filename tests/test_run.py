@@ -1,0 +1,504 @@
+"""A run's promises: continue, extend, refuse, stop, and the same bits whatever the workers, the order and the interrupts."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import UserError
+from harness import executors, runner
+from harness.config import RunConfig
+from harness.store import StoredRun, load_run
+
+USUAL = {"proxies": "snip,naswot", "sample": 10, "batch_size": 16, "workers": 1, "stack": 4}
+
+
+def score(out: Path, say=lambda line: None, **settings) -> StoredRun:
+    return runner.run(RunConfig(bench="201", out=str(out), **USUAL | settings), say=say)
+
+
+def same(first: StoredRun, second: StoredRun, *names: str, rows: int | None = None, seeds: int | None = None) -> bool:
+    """Whether two runs hold the same bits."""
+    for name in names or first.scores.keys() | second.scores.keys():
+        if first.scores[name][:seeds, :rows].tobytes() != second.scores[name][:seeds, :rows].tobytes():
+            return False
+    return first.archs[:rows] == second.archs[:rows]
+
+
+@pytest.fixture
+def out(embedded: Path, tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def scored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
+    """Every (proxy, seed, network) that is scored from here on."""
+    found: list[tuple[str, int, int]] = []
+    real = executors.Scorer.score
+
+    def spy(self, chunk):
+        found.extend((name, chunk.seed, index) for name in chunk.proxies for index in chunk.index)
+        return real(self, chunk)
+
+    monkeypatch.setattr(executors.Scorer, "score", spy)
+    return found
+
+
+# Continue and extend
+
+
+def test_repeating_a_command_scores_nothing_again(out: Path, scored: list):
+    first = score(out)
+    assert len(scored) == len(set(scored)) == 2 * len(set(first.class_id))
+    scored.clear()
+    again = score(out)
+    assert scored == [] and same(first, again) and again.manifest["earlier"]
+
+
+def test_more_proxies_architectures_and_seeds_extend(out: Path, scored: list):
+    first = score(out)
+    scored.clear()
+    more = score(out, proxies="naswot,grad_norm,snip")
+    assert {name for name, _, _ in scored} == {"grad_norm"} and same(first, more, "snip", "naswot")
+    scored.clear()
+    larger = score(out, sample=15)
+    new = set(larger.class_id[10:]) - set(larger.class_id[:10])
+    assert {index for _, _, index in scored} == new and {name for name, _, _ in scored} == {"snip", "naswot"}
+    assert same(first, larger, "snip", "naswot", "random", "params", rows=10)
+    scored.clear()
+    seeds = score(out, sample=15, seeds=2)
+    assert {seed for _, seed, _ in scored} == {1} and same(larger, seeds, "snip", "naswot", seeds=1)
+    assert not np.array_equal(seeds.scores["snip"][0], seeds.scores["snip"][1])
+    fresh = score(out.with_name("fresh"), sample=15, seeds=2)
+    np.testing.assert_allclose(seeds.scores["snip"], fresh.scores["snip"], rtol=1e-4)  # other stacks, not other scores
+
+
+def test_asking_for_less_reports_less_and_loses_nothing(out: Path, scored: list):
+    lines: list[str] = []
+    all_of_it = score(out, seeds=2)
+    scored.clear()
+    part = score(out, sample=4, proxies="snip")
+    assert part.scores["snip"].shape == (1, 4) and same(all_of_it, part, "snip", "naswot", rows=4, seeds=1)
+    back = score(out, seeds=2)
+    assert scored == [] and same(all_of_it, back)
+    score(out, sample=4, proxies="grad_norm,params_reachable")
+    scored.clear()
+    back = score(out, lines.append, seeds=2)
+    assert scored == [] and same(all_of_it, back, *all_of_it.scores)
+    assert set(back.scores) - set(all_of_it.scores) == {"params_reachable"}  # grad_norm has 4 of 10 architectures
+    assert any("kept, but not shown" in line and "grad_norm" in line for line in lines)
+    scored.clear()
+    score(out, proxies="grad_norm")
+    assert len(scored) == len(set(back.class_id)) - len(set(back.class_id[:4]))
+
+
+def test_proxies_of_an_interrupted_call_do_not_push_others_out(out: Path, tmp_path: Path):
+    first = score(out)
+    mine = stopping(tmp_path, at=2)
+    with pytest.raises(KeyboardInterrupt):
+        score(out, proxies=f"{mine}:stopping")
+    assert same(first, score(out, proxies="grad_norm"), "snip", "naswot")
+
+
+CHANGES = [
+    ({"batch_size": 8}, "batch_size 16 -> 8"),
+    ({"inputs": "gaussian"}, "inputs 'images' -> 'gaussian'"),
+    ({"split": "valid"}, "split 'test' -> 'valid'"),
+    ({"epochs": 2}, "epochs 12 -> 2"),
+    ({"reduction": "1"}, "reduction 'mean' -> '1'"),
+    ({"stack": 2}, "stack 4 -> 2"),
+    ({"balanced": True}, "balanced False -> True"),
+    ({"share": False}, "share True -> False"),
+    ({"keep_unreachable": True}, "keep_unreachable False -> True"),
+]
+
+
+def test_any_other_setting_is_refused_with_the_difference(out: Path, embedded: Path):
+    from tiny import embed, tiny_table
+
+    first = score(out, sample=2)
+    for change, said in CHANGES:
+        with pytest.raises(UserError) as caught:
+            score(out, sample=2, **change)
+        assert said in str(caught.value) and "--existing replace" in str(caught.value)
+    embed(embedded, tiny_table(checksum="1" * 64))
+    with pytest.raises(UserError, match="table '0000.* -> '1111"):
+        score(out, sample=2)
+    assert same(first, load_run(out))
+
+
+def test_replace_and_refuse(out: Path, scored: list):
+    first = score(out, sample=3)
+    scored.clear()
+    with pytest.raises(UserError, match="--existing refuse"):
+        score(out, sample=3, existing="refuse")
+    again = score(out, sample=3, existing="replace")
+    assert scored and same(first, again)
+    assert score(out, sample=3, existing="replace", batch_size=8).manifest["settings"]["batch_size"] == 8
+
+
+def test_the_default_folder_is_one_for_each_set_of_settings(embedded: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    usual = {"bench": "201", **USUAL, "sample": 2, "proxies": "params"}
+    folders = [runner.run(RunConfig(**usual | change), say=lambda line: None).path
+               for change in ({}, {"seeds": 2}, {"sample": 3}, {"batch_size": 8}, {"stack": 2})]  # fmt: skip
+    assert folders[0] == folders[1] == folders[2] and len(set(folders)) == 3
+    assert {folder.parent for folder in folders} == {Path("results")}
+
+
+# The same bits
+
+
+def test_same_bits_for_any_order_of_work_and_any_stack_committed_first(out: Path, monkeypatch: pytest.MonkeyPatch):
+    first, real = score(out, seeds=2), runner._chunks
+    monkeypatch.setattr(runner, "_chunks", lambda *given: list(real(*given))[::-1])
+    assert same(first, score(out.with_name("reversed"), seeds=2))
+
+
+def test_same_bits_for_one_worker_and_two(out: Path):
+    assert same(score(out), score(out.with_name("two"), workers=2))
+
+
+def test_sharing_gives_equal_networks_equal_scores_and_no_sharing_their_own(embedded: Path, tmp_path: Path, scored: list):
+    from tiny import embed, tiny_table
+
+    from benchmarks import space_of
+
+    space = space_of("201")
+    twins = [np.flatnonzero(space.class_id == each)[:2] for each in np.unique(space.class_id)]
+    pairs = np.array([pair for pair in twins if len(pair) == 2 and space.conv_count[pair[0]] > 1][:3]).ravel()
+    table = tiny_table(6, archs=tuple(space.archs[i] for i in pairs))
+    embed(embedded, table)
+    shared = score(tmp_path / "shared", sample="all")
+    assert len(scored) == 2 * 3
+    scored.clear()
+    for _ in range(2):  # and once more, resumed from the merged file, with one proxy more
+        own = score(tmp_path / "own", sample="all", share=False)
+        assert len(scored) == 2 * 6
+    more = score(tmp_path / "own", sample="all", share=False, proxies="grad_norm")
+    assert same(own, more, "snip", "naswot")
+    by_class = [np.flatnonzero(shared.class_id == each) for each in np.unique(shared.class_id)]
+    assert all(shared.scores["snip"][0, a] == shared.scores["snip"][0, b] for a, b in by_class)
+    assert all(own.scores["snip"][0, a] != own.scores["snip"][0, b] for a, b in by_class)
+    assert np.isfinite(shared.seconds["snip"]).sum() == 3 and np.isfinite(own.seconds["snip"]).sum() == 6
+
+
+# Stops
+
+
+def stopping(folder: Path, at: int, how: str = "raise KeyboardInterrupt") -> Path:
+    """Write a proxy that works like naswot and does something at its `at`-th call of the first process that makes it."""
+    path = folder / "stopping.py"
+    path.write_text(
+        "import os, signal, harness\nfrom pathlib import Path\n"
+        f"calls = Path({str(folder / 'calls')!r})\n"
+        "@harness.proxy(reads='outputs', labels=False)\n"
+        "def stopping(probe):\n"
+        "    n = len(calls.read_text()) + 1 if calls.exists() else 1\n"
+        "    calls.write_text('x' * n)\n"
+        f"    if n == {at}:\n        {how}\n"
+        "    return probe.outputs.sum((0, 2))\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_keeps_everything_scored(workers: int, out: Path, tmp_path: Path, scored: list):
+    proxies = f"snip,{stopping(tmp_path, at=3)}:stopping"
+    with pytest.raises(KeyboardInterrupt):
+        score(out, proxies=proxies, workers=workers)
+    before = sum(np.load(path)["index"].size for path in (out / "parts").glob("*.npz"))
+    assert before >= (8 if workers == 1 else 4)
+    scored.clear()
+    resumed = score(out, proxies=proxies)
+    assert len({index for _, _, index in scored}) == len(set(resumed.class_id)) - before
+    assert same(resumed, score(out.with_name("whole"), proxies=proxies))
+
+
+def test_a_killed_worker_is_one_line_and_loses_nothing(out: Path, tmp_path: Path):
+    proxies = f"snip,{stopping(tmp_path, at=2, how='os.kill(os.getpid(), signal.SIGKILL)')}:stopping"
+    with pytest.raises(UserError, match="a worker process died.*everything committed is kept: repeat the command"):
+        score(out, proxies=proxies, workers=2)
+    assert same(score(out, proxies=proxies), score(out.with_name("whole"), proxies=proxies))
+
+
+def test_kill_at_every_step_of_writing_then_repeat(out: Path, monkeypatch: pytest.MonkeyPatch):
+    """A forked process is killed before its n-th call that touches the disk for good, for every n; then it is repeated."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    monkeypatch.setattr(runner, "COMMIT_SECONDS", -1.0)
+    whole = score(out.with_name("whole"), sample=8, proxies="naswot")
+    for step in range(1, 40):
+        folder = out.with_name(f"killed{step}")
+        child = os.fork()
+        if child == 0:
+            _die_before(step)
+            try:
+                score(folder, sample=8, proxies="naswot")
+            finally:
+                os._exit(0)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+            break
+        assert same(whole, score(folder, sample=8, proxies="naswot")), step
+    assert 10 < step < 39
+
+
+def _die_before(step: int) -> None:
+    """Kill this process before its `step`-th fsync, rename or unlink."""
+    count = 0
+
+    def counted(real):
+        def call(*given, **named):
+            nonlocal count
+            count += 1
+            if count == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*given, **named)
+
+        return call
+
+    os.fsync, Path.rename, Path.unlink = counted(os.fsync), counted(Path.rename), counted(Path.unlink)
+
+
+SLOW = """
+import time, harness
+@harness.proxy(reads='outputs', labels=False)
+def slow(probe):
+    time.sleep(0.3)
+    return probe.outputs.sum((0, 2))
+"""
+
+
+class Command:
+    """`python -m harness.run` on the tiny ground truth, with a slow proxy, in a session of its own."""
+
+    def __init__(self, folder: Path, embedded: Path, workers: int) -> None:
+        self.folder = folder
+        (folder / "slow.py").write_text(SLOW)
+        launcher = folder / "launcher.py"
+        launcher.write_text(
+            f"import sys, pathlib, benchmarks\nbenchmarks.EMBEDDED = pathlib.Path({str(embedded)!r})\n"
+            "from harness.run import main\nsys.exit(main(sys.argv[1:]))\n"
+        )
+        words = ["--bench", "201", "--proxies", "slow.py:slow", "--batch-size", "16", "--stack", "1", "--out", "run"]
+        self.log = (folder / "log").open("w")
+        root = Path(__file__).resolve().parents[1]
+        self.process = subprocess.Popen(
+            [sys.executable, str(launcher), *words, "--workers", str(workers)], cwd=folder, stderr=self.log,
+            stdout=self.log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def until(self, words: str, seconds: float = 240) -> None:
+        """Wait until the command has said something."""
+        end = time.monotonic() + seconds
+        while words not in self.said:
+            assert self.process.poll() is None and time.monotonic() < end, self.said
+            time.sleep(0.05)
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def members(self) -> list[int]:
+        """Return the processes of the command's session that are alive."""
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == self.process.pid and fields[0] != "Z":
+                found.append(int(stat.parent.name))
+        return found
+
+    def gone(self, seconds: float) -> bool:
+        """Whether no process of the session is left after this time."""
+        end = time.monotonic() + seconds
+        while self.members() and time.monotonic() < end:
+            time.sleep(0.1)
+        return not self.members()
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("how", "workers", "when"),
+    [(signal.SIGINT, 1, " 2/"), (signal.SIGINT, 2, "0/"), (signal.SIGTERM, 2, " 2/"), (signal.SIGKILL, 2, " 2/")],
+)
+def test_signals(how: signal.Signals, workers: int, when: str, out: Path, embedded: Path, tmp_path: Path):
+    """Ctrl-C goes to the whole session, as a terminal sends it; the others to the command alone, as `kill` does."""
+    command = Command(tmp_path, embedded, workers)
+    try:
+        command.until(when)
+        (os.killpg if how == signal.SIGINT else os.kill)(command.process.pid, how)
+        code = command.process.wait(20)
+        assert code == (130 if how != signal.SIGKILL else -signal.SIGKILL)
+        assert command.gone(15), f"left: {command.members()}"
+    finally:
+        command.log.close()
+        for pid in command.members():
+            os.kill(pid, signal.SIGKILL)
+    if how != signal.SIGKILL:
+        assert "Traceback" not in command.said and "repeat the command to continue" in command.said
+        if "2/" in when:
+            assert list((out / "parts").glob("*.npz"))
+
+
+# Proxies that misbehave
+
+MISBEHAVING = """
+import time, torch, harness
+@harness.proxy(reads='outputs', labels=False)
+def raises(probe): raise RuntimeError('no\\nsuch luck')
+@harness.proxy(reads='outputs', labels=False)
+def wrong_shape(probe): return torch.zeros(3, 2)
+@harness.proxy(reads='outputs', labels=False)
+def no_number(probe): return probe.outputs.sum((0, 2)) * float('nan')
+@harness.proxy(reads='outputs', labels=False)
+def returns_none(probe): return None
+@harness.proxy(reads='outputs', labels=False)
+def sleeps(probe): time.sleep(0.2); return probe.outputs.sum((0, 2))
+@harness.proxy(reads='outputs', labels=False)
+def leaves(probe): raise SystemExit(3)
+@harness.module_proxy
+def breaks_the_model(model, inputs, targets):
+    for parameter in model.parameters(): parameter.data.zero_()
+    inputs.zero_(); torch.manual_seed(0)
+    return 1
+"""
+
+
+def test_what_a_proxy_does_wrong_is_its_own_failure(out: Path, tmp_path: Path):
+    names = ("raises", "wrong_shape", "no_number", "returns_none", "leaves", "sleeps", "breaks_the_model")
+    (tmp_path / "bad.py").write_text(MISBEHAVING)
+    run = score(out, proxies=",".join([*(f"{tmp_path}/bad.py:{name}" for name in names), "snip", "naswot"]), sample=4)
+    reasons = run.failures.groupby("proxy")["reason"].first()
+    assert set(reasons.index) == set(names[:5]) and (run.failures.groupby("proxy").size() == 4).all()
+    assert reasons["raises"] == "RuntimeError: no" and "(3, 2), expected (1,)" in reasons["wrong_shape"]
+    assert "nan" in reasons["no_number"] and "SystemExit" in reasons["leaves"]
+    for name in (*names[5:], "snip", "naswot"):
+        assert np.isfinite(run.scores[name]).all()
+    assert same(run, score(out.with_name("alone"), sample=4), "snip", "naswot")
+
+
+def test_the_code_of_a_users_proxy_is_part_of_the_run(out: Path, tmp_path: Path):
+    import harness.proxies
+
+    path = tmp_path / "mine.py"
+    text = "import harness\n@harness.proxy(reads='outputs', labels=False)\ndef mine(probe): return {} * probe.outputs.sum((0, 2))\n"
+    path.write_text(text.format(1))
+    score(out, proxies=f"{path}:mine", sample=2)
+    del harness.proxies._registry["mine"]  # as another process would start
+    path.write_text(text.format(2))
+    with pytest.raises(UserError, match="the code of the proxy mine"):
+        score(out, proxies=f"{path}:mine", sample=2)
+
+
+def test_a_proxy_of_the_session_is_scored_in_this_process(out: Path):
+    import harness
+
+    @harness.proxy(reads="outputs", labels=False)
+    def from_a_notebook(probe):
+        return probe.outputs.sum((0, 2))
+
+    assert np.isfinite(score(out, proxies="from_a_notebook", workers=2).scores["from_a_notebook"]).all()
+
+
+# What cannot be used
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--bench 2O1", ["unknown benchmark: '2O1' (did you mean 201"]),
+        ("--bench 201 --dataset cifar10", ["dataset 'cifar10'", "looked", "get NAS-Bench-201", "GB"]),
+        ("--bench 201 --proxies synflo,naswott", ["'synflo' (did you mean synflow", "'naswott' (did you mean naswot"]),
+        ("--bench 201 --sampel 3", ["unrecognized arguments", "did you mean --sample?"]),
+        ("--bench 201 --samp 3", ["did you mean --sample?"]),
+        ("--bench 201 --epochs many", ["--epochs", "many"]),
+        ("--bench 201 --existing replac", ["did you mean replace"]),
+        ("--bench 201 --split tset --seeds 0 --sample -1", ["did you mean test", "--seeds 0", "--sample '-1'"]),
+        ("--bench 201 --split train --epochs 7 --reduction median --sample 31",
+         ["unknown split", "after 7 epochs", "'median'", "--sample 31: the table has 30"]),
+        ("--bench 201 --batch-size 0", ["--batch-size 0: expected 1 or more"]),
+        ("--bench 201 --batch-size 2000", ["batch size 2000 is larger than the set", "at most 1797"]),
+        ("--bench 201 --device cuda:x", ["--device 'cuda:x'"]),
+        ("--bench 201 --device cuda:99", ["--device cuda:99"]),
+        ("--bench 201 --inputs nowhere.npz", ["--inputs 'nowhere.npz'"]),
+        ("--bench 201 --data nowhere", ["no folder 'nowhere'"]),
+        ("--bench 201 --proxies nowhere.py:x", ["no file 'nowhere.py'"]),
+        ("", ["--bench"]),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(words: str, said: list[str], out: Path, tmp_path: Path, capsys, monkeypatch):
+    from harness.run import main
+
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main([*words.split(), *([] if "--out" in words else ["--out", str(out)])])
+    except SystemExit as error:  # argparse
+        code = error.code
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert code == 2 and len(lines) == 1, lines
+    assert all(part in lines[0] for part in said), lines[0]
+    assert not out.exists()
+
+
+def write_csv(folder: Path, rows: list[str], header: str = "arch,cifar10_test_200") -> None:
+    (folder / "nasbench201.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
+@pytest.mark.parametrize("case", ["no images", "duplicate", "outside", "unknown", "truncated h5", "foreign h5", "foreign csv"])
+def test_ground_truth_that_cannot_be_used(case: str, out: Path, tmp_path: Path, capsys):
+    from tiny import tiny_table
+
+    from benchmarks.table import save_tables
+    from harness.run import main
+
+    table = tiny_table(dataset="cifar10")
+    rows = [f"{arch},90" for arch in table.archs]
+    if case == "duplicate":
+        write_csv(tmp_path, [*rows, rows[0]])
+    elif case == "outside":
+        write_csv(tmp_path, [*rows[:-1], f"{table.archs[-1]},0.9e3"])
+    elif case == "unknown":
+        write_csv(tmp_path, [*rows, "resnet,90"])
+    elif case == "foreign csv":
+        (tmp_path / "nasbench201.csv").write_bytes(b"\x80\x02}q\x00.")
+    elif case == "foreign h5":
+        (tmp_path / "nasbench201.h5").write_bytes(b"GIF89a")
+    else:
+        save_tables(tmp_path / "nasbench201.h5", [table])
+        if case == "truncated h5":
+            path = tmp_path / "nasbench201.h5"
+            path.write_bytes(path.read_bytes()[:3000])
+    assert main(["--bench", "201", "--data", str(tmp_path), "--out", str(out)]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and not out.exists(), lines
+    said = {"no images": "--inputs gaussian", "duplicate": table.archs[0], "outside": "900", "unknown": "resnet"}
+    assert said.get(case, "nasbench201") in lines[0]
+
+
+def test_ground_truth_without_images_is_scored_on_noise(out: Path, tmp_path: Path):
+    from tiny import tiny_table
+
+    from benchmarks.table import save_tables
+
+    save_tables(tmp_path / "nasbench201.h5", [tiny_table(dataset="cifar10")])
+    run = score(out, data=str(tmp_path), inputs="gaussian", sample=2)
+    assert np.isfinite(run.scores["snip"]).all() and "Gaussian noise" in run.manifest["minibatch"]
+
+
+def test_the_command_line_makes_a_report(out: Path, capsys):
+    from harness.run import main
+
+    assert main(["--bench", "201", "--proxies", "naswot", "--workers", "1", "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "naswot" in said.out and "embedded table" in said.err and (out / "report.html").is_file()
