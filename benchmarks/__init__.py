@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BENCHMARKS", "Benchmark", "UserError", "load", "space_of"]
 
-BENCHMARKS = {"201": "benchmarks.nasbench201:Space201"}
+BENCHMARKS = {
+    "201": "benchmarks.nasbench201:Space201",
+    "macro": "benchmarks.nasbench_macro:SpaceMacro",
+}
 """Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here."""
 EMBEDDED = Path(__file__).parent / "embedded"
 """Tables this project made and ships: networks of the spaces, reduced, trained on the UCI digits."""
@@ -46,16 +49,21 @@ def space_of(bench: str):
     """Return the space of a benchmark key; UserError suggests the nearest where there is none."""
     if bench not in BENCHMARKS:
         raise suggest([bench], BENCHMARKS, "benchmark")
-    module, name = BENCHMARKS[bench].split(":")
-    return getattr(import_module(module), name)()
+    return named_object(BENCHMARKS[bench])()
+
+
+def named_object(place: str) -> Any:
+    """Return what `module:name` names."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
 
 
 def load(bench: str, dataset: str | None = None, data: str | Path | None = None) -> Benchmark:
     """Open a benchmark: the space and its ground truth on a dataset.
 
     `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA). Without a
-    dataset: the space's first one where there is ground truth, otherwise the embedded digits. A dataset that is named and
-    not found is a UserError that says where it looked and what to get.
+    dataset: the space's first one where there is ground truth, otherwise the embedded digits. A dataset that is named
+    and not found is a UserError that says where it looked and what to get.
     """
     import numpy as np
 
@@ -70,9 +78,13 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
     if embedded:
         path, wanted = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5", EMBEDDED_DATASET
     if path is None:
-        raise UserError(f"dataset '{dataset}': {what_to_get(bench, folder)}; or leave --dataset out for the embedded one")
+        missing = f"dataset '{dataset}': {what_to_get(bench, folder)}"
+        raise UserError(f"{missing}; or leave --dataset out for the embedded one")
+    if embedded and not path.is_file():
+        raise UserError(f"{what_to_get(bench, folder)}; {space.title} has no embedded ground truth yet")
     table = _open(path, wanted or next(iter(space.datasets)), space)
-    facts = {name: int(value) for name, value in table.attributes.items() if name in (*space.network, "classes", "resolution")}
+    known = (*space.network, "classes", "resolution")
+    facts = {name: int(value) for name, value in table.attributes.items() if name in known}
     classes, resolution = space.datasets.get(table.dataset, (None, None))
     network = {**space.network, "classes": classes, **facts}
     resolution = network.pop("resolution", resolution)
@@ -80,12 +92,12 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
 
 
 def _open(path: Path, dataset: str, space) -> Table:
-    from benchmarks.csv_table import read_csv
+    from benchmarks.convert import read, recognise
     from benchmarks.table import load_table
 
-    if path.suffix != ".csv":
+    if path.suffix == ".h5":
         return load_table(path, dataset)
-    tables = {table.dataset: table for table in read_csv(path, space.name, expected=space.archs)}
+    tables = {table.dataset: table for table in read(path, recognise(path), space)}
     if dataset not in tables:
         raise suggest([dataset], tables, f"dataset in {path}")
     return tables[dataset]

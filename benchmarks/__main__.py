@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import BENCHMARKS
 from benchmarks.errors import UserError
 from benchmarks.sources import SOURCES, VARIABLE, Source, data_folder, matches, readable_size
 
@@ -28,7 +29,7 @@ def _line(source: Source, folder: Path | None) -> str:
     found = next(matches(source, folder), None) if folder else None
     if found is not None:
         note = f"there, {readable_size(_size(found))}"
-        if source.official and source.bench == "201":
+        if source.official and not source.direct and source.bench in BENCHMARKS:
             note += f"; convert once: python -m benchmarks.convert {found}"
     else:
         size = f", {readable_size(source.size)}" if source.size else ""

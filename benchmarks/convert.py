@@ -5,30 +5,33 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import fnmatch
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.errors import UserError, suggest
+from benchmarks import BENCHMARKS
+from benchmarks.errors import UserError
 
 if TYPE_CHECKING:
     from benchmarks.table import Table
 
-READABLE = ("201",)
 KINDS = (
     "NAS-Bench-201-v1_0-*.pth, NAS-Bench-201-v1_1-*.pth, NATS-tss-v1_0-*.pickle.pbz2, a NATS-tss-v1_0-*-simple folder, "
-    "or a .csv"
+    "nas-bench-macro_cifar10.json, or a .csv"
 )
+NAMES = {"csv": "a CSV", "pickle": "a pickle or archive", "json": "a JSON file"}
+"""Kind of file -> what it is called."""
 
 
 def recognise(path: Path) -> str:
-    """Return what a file or folder is by its content: "official" or "csv". UserError for every other kind."""
+    """Return what a file or folder is by its content, a key of NAMES. UserError for every other kind."""
     if path.is_dir():
         if (path / "meta.pickle.pbz2").is_file():
-            return "official"
+            return "pickle"
         raise UserError(f"{path}: a folder without meta.pickle.pbz2; expected {KINDS}")
     if not path.is_file():
         raise UserError(f"{path}: no such file; expected {KINDS}")
@@ -41,9 +44,9 @@ def recognise(path: Path) -> str:
     if start.startswith(b"\x89HDF"):
         raise UserError(f"{path}: an HDF5 file already; if it is a table of ours, use it as it is: --data {path.parent}")
     if start.startswith((b"\x80", b"PK\x03\x04", b"BZh", b"\x1f\x8b")):
-        return "official"
+        return "pickle"
     if start.lstrip()[:1] in (b"{", b"["):
-        raise UserError(f"{path}: a JSON file; this version converts {KINDS}")
+        return "json"
     if b"\0" in start:
         raise UserError(f"{path}: not a known kind of file; this version converts {KINDS}")
     return "csv"
@@ -52,34 +55,52 @@ def recognise(path: Path) -> str:
 def convert(
     path: str | Path,
     out: str | Path | None = None,
-    bench: str = "201",
+    bench: str | None = None,
     partial: bool = False,
     replace: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Path, list[Table]]:
     """Read ground truth and write it as a table file; return where, and the tables.
 
-    `out` None is `nasbench<bench>.h5` beside the file. `partial` accepts a file that lacks architectures of the space.
-    An existing table is kept unless `replace`. The file appears complete or not at all. Raises UserError.
+    `bench` None is what the file's name says, otherwise 201. `out` None is `nasbench<bench>.h5` beside the file.
+    `partial` accepts a file that lacks architectures of the space. An existing table is kept unless `replace`. The file
+    appears complete or not at all. Raises UserError.
     """
-    if bench not in READABLE:
-        raise suggest([bench], READABLE, "benchmark to convert")
+    from benchmarks import space_of  # these take a moment to import, and --help should not
+    from benchmarks.table import save_tables
+
     path = Path(path)
+    bench = bench or _bench_of(path)
+    space = space_of(bench)
     kind = recognise(path)
     out = Path(out) if out is not None else path.parent / f"nasbench{bench}.h5"
     _check_target(out, replace)
-    from benchmarks import space_of  # these take a moment to import, and --help should not
-    from benchmarks.csv_table import read_csv
-    from benchmarks.nasbench201_files import read_official
-    from benchmarks.table import save_tables
-
-    expected = space_of(bench).archs
-    if kind == "csv":
-        tables = read_csv(path, bench, expected, complete=not partial)
-    else:
-        tables = read_official(path, expected, complete=not partial, on_progress=on_progress)
+    tables = read(path, kind, space, complete=not partial, on_progress=on_progress)
     save_tables(out, tables)
     return out, tables
+
+
+def read(
+    path: Path, kind: str, space: Any, complete: bool = True, on_progress: Callable[[int, int], None] | None = None
+) -> list[Table]:
+    """Return the tables in a file of a known kind, one per dataset: a CSV, or what the space names a reader for."""
+    from benchmarks import named_object
+    from benchmarks.csv_table import read_csv
+
+    if kind == "csv":
+        return read_csv(path, space.name, space.archs, complete=complete)
+    if kind not in space.readers:
+        what = f"{NAMES[kind]}, which is no form of {space.title}"
+        raise UserError(f"{path}: {what}; this version converts {KINDS}")
+    return named_object(space.readers[kind])(path, space.archs, complete=complete, on_progress=on_progress)
+
+
+def _bench_of(path: Path) -> str:
+    """Return the benchmark that a file's name says."""
+    from benchmarks.sources import SOURCES
+
+    known = (source.bench for source in SOURCES if fnmatch.fnmatch(path.name, source.name.rstrip("/")))
+    return next(known, "201")
 
 
 def _check_target(out: Path, replace: bool) -> None:
@@ -134,8 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Turn an official file, or a CSV, into a table that opens in a moment. Nothing in it is executed.",
     )
     parser.add_argument("file", metavar="FILE", help=KINDS.replace("%", "%%"))
-    parser.add_argument("--out", metavar="FILE", help="the table to write (default: nasbench201.h5 beside FILE)")
-    parser.add_argument("--bench", default="201", metavar="NAME", help=f"{', '.join(READABLE)} (default: 201)")
+    parser.add_argument("--out", metavar="FILE", help="the table to write (default: nasbench<NAME>.h5 beside FILE)")
+    names = ", ".join(BENCHMARKS)
+    parser.add_argument("--bench", metavar="NAME", help=f"{names} (default: as FILE's name says, or 201)")
     parser.add_argument("--partial", action="store_true", help="accept a file that lacks architectures of the space")
     parser.add_argument("--replace", action="store_true", help="overwrite a table that is there already")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -35,7 +35,9 @@ class Source:
     page: str | None = None
     """Public page that says where to get it."""
     official: bool = False
-    """Has to be converted (`python -m benchmarks.convert`) before it can be used."""
+    """Has to be converted (`python -m benchmarks.convert`) before it can be used, unless `direct`."""
+    direct: bool = False
+    """An official file so small that it is read as it is."""
 
 
 NB201 = "https://github.com/D-X-Y/NAS-Bench-201"
@@ -58,7 +60,7 @@ SOURCES = (
     ),
     Source(
         "nas-bench-macro_cifar10.json", "macro", "official file", int(1.2 * MB),
-        page="https://github.com/xiusu/NAS-Bench-Macro", official=True,
+        page="https://github.com/xiusu/NAS-Bench-Macro", official=True, direct=True,
     ),
     Source("cifar-10-batches-py/", "images", "CIFAR-10, Python version", 186 * MB, page=CIFAR),
     Source("cifar-100-python/", "images", "CIFAR-100, Python version", 186 * MB, page=CIFAR),
@@ -89,7 +91,8 @@ def matches(source: Source, folder: Path) -> Iterator[Path]:
 
 
 def find_table(bench: str, folder: Path | None) -> Path | None:
-    """Return the table of a benchmark in the data folder: our `.h5`, otherwise a `.csv`, otherwise None.
+    """Return the table of a benchmark in the data folder: our `.h5`, otherwise a `.csv`, otherwise an official file
+    that is read as it is, otherwise None.
 
     Raises UserError, with the command to type, where only official files lie there.
     """
@@ -101,6 +104,8 @@ def find_table(bench: str, folder: Path | None) -> Path | None:
     for source in SOURCES:
         if source.bench == bench and source.official:
             for path in matches(source, folder):
+                if source.direct:
+                    return path
                 raise UserError(
                     f"{path.name} is an official file; convert it once: python -m benchmarks.convert {path}"
                 )

@@ -58,7 +58,7 @@ def test_an_official_file_becomes_a_table(tmp_path, capsys):
     ("name", "content", "said"),
     [
         ("x.bin", b"\x01\x00\x02", "not a known kind of file"),
-        ("x.json", b'{"a": 1}', "a JSON file; this version converts NAS-Bench-201-v1_0"),
+        ("x.json", b'{"a": 1}', "a JSON file, which is no form of NAS-Bench-201; this version converts NAS-Bench-201-v1_0"),
         ("x.h5", b"\x89HDF\r\n\x1a\n....", "an HDF5 file already"),
         ("x.tar", b"\0" * 257 + b"ustar" + b"\0" * 250, "a tar archive; unpack it first"),
         ("x.pth", b"", "an empty file"),
@@ -85,7 +85,7 @@ def test_bad_arguments(tmp_path, capsys):
     for arguments, said in (
         ([str(tmp_path / "none.pth")], "no such file"),
         ([str(tmp_path)], "a folder without meta.pickle.pbz2"),
-        ([str(path), "--bench", "210"], "unknown benchmark to convert: '210' (did you mean 201?)"),
+        ([str(path), "--bench", "210"], "unknown benchmark: '210' (did you mean 201?)"),
         ([str(path), "--out", str(tmp_path)], "is a folder; name the file"),
         ([str(path), "--out", str(tmp_path / "there.h5")], "is there already; give --replace"),
         ([str(path), "--out", str(path / "x.h5")], "cannot write to"),
