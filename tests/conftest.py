@@ -17,6 +17,17 @@ def real_data() -> Path:
 
 
 @pytest.fixture
+def own_proxies():
+    """Whatever proxies a test registers are forgotten after it."""
+    from harness import proxies
+
+    before = proxies.registry()
+    yield
+    proxies._registry.clear()
+    proxies._registry.update(before)
+
+
+@pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny ground truth in place of the embedded table, and no data folder: the folder of the table."""
     from tiny import embed

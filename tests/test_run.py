@@ -1,4 +1,4 @@
-"""A run's promises: continue, extend, refuse, stop, and the same bits whatever the workers, the order and the interrupts."""
+"""A run's promises: continue, extend, refuse, stop, and the same bits whatever the workers, order and interrupts."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from harness import executors, runner
 from harness.config import RunConfig
 from harness.store import StoredRun, load_run
 
+pytestmark = pytest.mark.usefixtures("own_proxies")
 USUAL = {"proxies": "snip,naswot", "sample": 10, "batch_size": 16, "workers": 1, "stack": 4}
 
 
@@ -164,7 +165,7 @@ def test_same_bits_for_one_worker_and_two(out: Path):
     assert same(score(out), score(out.with_name("two"), workers=2))
 
 
-def test_sharing_gives_equal_networks_equal_scores_and_no_sharing_their_own(embedded: Path, tmp_path: Path, scored: list):
+def test_sharing_gives_equal_networks_equal_scores(embedded: Path, tmp_path: Path, scored: list):
     from tiny import embed, tiny_table
 
     from benchmarks import space_of
@@ -192,7 +193,7 @@ def test_sharing_gives_equal_networks_equal_scores_and_no_sharing_their_own(embe
 
 
 def stopping(folder: Path, at: int, how: str = "raise KeyboardInterrupt") -> Path:
-    """Write a proxy that works like naswot and does something at its `at`-th call of the first process that makes it."""
+    """Write a proxy that does something at its `at`-th call, counted over all processes."""
     path = folder / "stopping.py"
     path.write_text(
         "import os, signal, harness\nfrom pathlib import Path\n"
@@ -228,7 +229,7 @@ def test_a_killed_worker_is_one_line_and_loses_nothing(out: Path, tmp_path: Path
 
 
 def test_kill_at_every_step_of_writing_then_repeat(out: Path, monkeypatch: pytest.MonkeyPatch):
-    """A forked process is killed before its n-th call that touches the disk for good, for every n; then it is repeated."""
+    """A forked process is killed before its n-th call that touches the disk, for every n; then it is repeated."""
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
     monkeypatch.setattr(runner, "COMMIT_SECONDS", -1.0)
@@ -290,7 +291,7 @@ class Command:
         root = Path(__file__).resolve().parents[1]
         self.process = subprocess.Popen(
             [sys.executable, str(launcher), *words, "--workers", str(workers)], cwd=folder, stderr=self.log,
-            stdout=self.log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+            stdout=self.log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(root)},
         )  # fmt: skip
 
     def until(self, words: str, seconds: float = 240) -> None:
@@ -389,13 +390,11 @@ def test_what_a_proxy_does_wrong_is_its_own_failure(out: Path, tmp_path: Path):
 
 
 def test_the_code_of_a_users_proxy_is_part_of_the_run(out: Path, tmp_path: Path):
-    import harness.proxies
-
     path = tmp_path / "mine.py"
-    text = "import harness\n@harness.proxy(reads='outputs', labels=False)\ndef mine(probe): return {} * probe.outputs.sum((0, 2))\n"
+    head = "import harness\n@harness.proxy(reads='outputs', labels=False)\n"
+    text = head + "def mine(probe): return {} * probe.outputs.sum((0, 2))\n"
     path.write_text(text.format(1))
     score(out, proxies=f"{path}:mine", sample=2)
-    del harness.proxies._registry["mine"]  # as another process would start
     path.write_text(text.format(2))
     with pytest.raises(UserError, match="the code of the proxy mine"):
         score(out, proxies=f"{path}:mine", sample=2)
@@ -437,10 +436,10 @@ def test_a_proxy_of_the_session_is_scored_in_this_process(out: Path):
         ("", ["--bench"]),
     ],
 )  # fmt: skip
-def test_bad_input_is_one_line_and_exit_code_2(words: str, said: list[str], out: Path, tmp_path: Path, capsys, monkeypatch):
+def test_bad_input_is_one_line_and_exit_code_2(words: str, said: list[str], out: Path, capsys, monkeypatch):
     from harness.run import main
 
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(out.parent)
     try:
         code = main([*words.split(), *([] if "--out" in words else ["--out", str(out)])])
     except SystemExit as error:  # argparse
@@ -455,7 +454,10 @@ def write_csv(folder: Path, rows: list[str], header: str = "arch,cifar10_test_20
     (folder / "nasbench201.csv").write_text("\n".join([header, *rows]) + "\n")
 
 
-@pytest.mark.parametrize("case", ["no images", "duplicate", "outside", "unknown", "truncated h5", "foreign h5", "foreign csv"])
+CASES = ("no images", "duplicate", "outside", "unknown", "truncated h5", "foreign h5", "foreign csv")
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_ground_truth_that_cannot_be_used(case: str, out: Path, tmp_path: Path, capsys):
     from tiny import tiny_table
 
@@ -482,7 +484,7 @@ def test_ground_truth_that_cannot_be_used(case: str, out: Path, tmp_path: Path, 
     assert main(["--bench", "201", "--data", str(tmp_path), "--out", str(out)]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and not out.exists(), lines
-    said = {"no images": "--inputs gaussian", "duplicate": table.archs[0], "outside": "900", "unknown": "resnet"}
+    said = {"no images": "--inputs gaussian", "duplicate": table.archs[0], "outside": "0.9e3", "unknown": "resnet"}
     assert said.get(case, "nasbench201") in lines[0]
 
 

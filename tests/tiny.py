@@ -1,4 +1,4 @@
-"""A tiny ground truth: a few real NAS-Bench-201 strings with accuracies by arithmetic, networks that run in milliseconds."""
+"""A tiny ground truth: real NAS-Bench-201 strings, accuracies by arithmetic, networks that run in milliseconds."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from benchmarks.table import Table, save_tables
 SIZES = {"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10, "resolution": 8}
 
 
-def tiny_table(archs: int = 30, **changes) -> Table:
-    """Return a table of the first strings of the seeded sample; accuracy of row i, seed s: 40 + i + s / 10, valid 5 less."""
+def tiny_table(count: int = 30, **changes) -> Table:
+    """Return a table of the first strings of the seeded sample; row i, seed s: 40 + i + s / 10, valid 5 less."""
     space = space_of("201")
-    names = tuple(space.archs[i] for i in space.sample(len(space), 0)[:archs])
-    accuracy = 40.0 + np.arange(archs)[:, None, None, None] + np.zeros((archs, 2, 2, 3)) + np.arange(3) / 10
+    names = tuple(space.archs[i] for i in space.sample(len(space), 0)[:count])
+    accuracy = 40.0 + np.arange(count)[:, None, None, None] + np.zeros((count, 2, 2, 3)) + np.arange(3) / 10
     accuracy[:, 0] -= 5
     accuracy[:, :, 0] -= 10  # the smaller budget
     facts = {

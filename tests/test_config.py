@@ -1,0 +1,79 @@
+"""Settings and the proxies they name: all that is wrong at once; users' files and notebooks as people use them."""
+
+from pathlib import Path
+
+import pytest
+
+import harness
+from benchmarks import UserError
+from harness.config import RunConfig
+from harness.proxies import BASELINES, choose
+
+pytestmark = pytest.mark.usefixtures("own_proxies")
+TWO = """
+import harness
+@harness.proxy(reads='outputs', labels=False)
+def one_of_two(probe): return {value} + probe.outputs.sum((0, 2))
+@harness.proxy(reads='outputs', labels=False)
+def two_of_two(probe): return probe.outputs.sum((0, 2))
+"""
+
+
+def test_everything_wrong_is_said_at_once():
+    with pytest.raises(UserError) as caught:
+        RunConfig(
+            bench="2001", split="tst", existing="replce", protocol="x", seeds=0, batch_size=-1, workers=-2,
+            sample="many", stack="0", epochs=0, device="gpu", inputs="nowhere", proxies="snipp,params,fishr",
+        )  # fmt: skip
+    said = str(caught.value)
+    for part in ("'2001'", "'tst'", "replace", "'x'", "--seeds 0", "--batch-size -1", "--workers -2", "'many'",
+                 "--stack '0'", "--epochs 0", "'gpu'", "'nowhere'", "snip", "fisher"):  # fmt: skip
+        assert part in said, part
+    assert "\n" not in said and "'params'" not in said
+
+
+def test_whole_numbers_and_words_are_sample_and_stack():
+    assert RunConfig(bench="201", sample=5, stack=2) == RunConfig(bench="201", sample="5", stack="2")
+    assert RunConfig(bench="201", sample="all", device="cuda:1", proxies="").sample == "all"
+
+
+def test_two_proxies_of_one_file(tmp_path: Path):
+    path = tmp_path / "two.py"
+    path.write_text(TWO.format(value=0))
+    both = f"{path}:one_of_two,{path}:two_of_two"
+    for _ in range(2):
+        assert [proxy.name for proxy in choose(both)] == [*BASELINES, "one_of_two", "two_of_two"]
+    before = {proxy.name: proxy.source for proxy in choose(both)}
+    path.write_text(TWO.format(value=1))
+    after = {proxy.name: proxy.source for proxy in choose(both)}
+    assert before["one_of_two"] != after["one_of_two"] == after["two_of_two"]
+
+
+def test_a_file_without_that_proxy_leaves_nothing_behind(tmp_path: Path):
+    path = tmp_path / "three.py"
+    path.write_text(TWO.format(value=0).replace("of_two", "of_three"))
+    with pytest.raises(UserError, match="registers no proxy named 'four' .*one_of_three, two_of_three"):
+        choose(f"{path}:four")
+    with pytest.raises(UserError, match="unknown proxy: 'one_of_three'"):
+        choose("one_of_three")
+    path.write_text("raise RuntimeError('no\\nluck')")
+    with pytest.raises(UserError, match="could not be run: RuntimeError"):
+        choose(f"{path}:four")
+
+
+def test_a_users_file_cannot_take_a_built_in_name(tmp_path: Path):
+    path = tmp_path / "four.py"
+    path.write_text(TWO.format(value=0).replace("two_of_two", "snip"))
+    with pytest.raises(UserError, match="a proxy named 'snip' exists already"):
+        choose(f"{path}:snip")
+    assert choose("snip")[-1].score.__module__ == "harness.proxies.snip"
+
+
+def test_a_cell_of_a_notebook_can_be_run_again():
+    for value in (1, 2):
+
+        @harness.proxy(reads="outputs", labels=False)
+        def of_a_cell(probe, value=value):
+            return value
+
+    assert choose("of_a_cell")[-1].score(None) == 2
