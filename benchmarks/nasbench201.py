@@ -122,6 +122,8 @@ class Space201:
     """C, N and image channels of the networks the benchmark trained."""
     datasets = {"cifar10": (10, 32), "cifar10-valid": (10, 32), "cifar100": (100, 32), "imagenet16-120": (120, 16)}
     """dataset: (classes, resolution in pixels); the first is the default."""
+    readers = {"pickle": "benchmarks.nasbench201_files:read_official"}
+    """Kind of official file (`benchmarks.convert.recognise`) -> what reads it."""
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
