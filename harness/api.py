@@ -60,6 +60,7 @@ def score(
         scored = score_stack(
             lambda: plain_copy(model), ["model"], group, views, seed=seed, own_weights=True,
             feature_map=None if not blocks else lambda network, x: _block_output(network, x, blocks[-1]),
+            blocks=lambda network: blocks or (),
         )  # fmt: skip
         results |= {name: each.scores.item() for name, each in scored.items()}
         for name, each in scored.items():

@@ -10,10 +10,12 @@ import copy
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from harness.batchnorm import of_each_sample
 from harness.inputs import Minibatch, gaussian_minibatches, ones
 from harness.probe import Probe
 from harness.proxies import Proxy
@@ -64,7 +66,8 @@ class ViewInputs:
                 shape=tuple(own.shape[1:]), classes=self.classes, batch_size=size, count=count, seed=1000 * self.seed + repeat
             )
         else:
-            chosen = list(self.minibatches[:count])
+            first = slice(view.batch_size)
+            chosen = [Minibatch(m.inputs[first], m.targets[first]) for m in self.minibatches[:count]]
         dtype = getattr(torch, view.precision)
         return [Minibatch(m.inputs.to(self.device, dtype), m.targets.to(self.device)) for m in chosen]
 
@@ -72,6 +75,10 @@ class ViewInputs:
 def as_seen(network: nn.Module, view: View) -> nn.Module:
     """Put a network of our own (a copy) into a view's BatchNorm mode, precision and sign of weights; return it."""
     network.train(view.batchnorm != "eval")
+    if view.batchnorm == "one":
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.forward = partial(of_each_sample, module)
     if view.batchnorm == "off":
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
@@ -104,12 +111,14 @@ def score_stack(
     seed: int,
     own_weights: bool = False,
     feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
+    blocks: Callable[[nn.Module], Sequence[str]] | None = None,
     spent: dict[str, float] | None = None,
 ) -> dict[str, Scored]:
     """Score one stack with proxies that are not static; return what each gave, by name.
 
     `build` returns the stack's network, uninitialised unless `own_weights`; `names` are the strings that seed each
-    architecture. `spent` collects the passes that ran and their seconds, over all views.
+    architecture. `blocks` gives the names of a network's feature blocks. `spent` collects the passes that ran and their
+    seconds, over all views.
     """
     results: dict[str, Scored] = {}
     for (view, _), group in by_view(proxies).items():
@@ -128,6 +137,8 @@ def score_stack(
                 as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
                 reads=[read for proxy in group for read in proxy.reads], objective=view.objective,
                 feature_map=None if feature_map is None else (lambda x, network=network: feature_map(network, x)),
+                blocks=() if blocks is None else blocks(network),
+                channels_last=not own_weights and len(names) == 1 and torch.device(inputs.device).type == "cpu",
             )  # fmt: skip
             preparing += time.perf_counter() - start
             for proxy, tally in zip(group, given, strict=True):
@@ -162,7 +173,7 @@ class _Tally:
                 reasons = probe.reasons
             except torch.OutOfMemoryError:
                 raise
-            except Exception as error:  # one proxy's failure is that proxy's alone
+            except (Exception, SystemExit) as error:  # one proxy's failure is that proxy's alone
                 scores = torch.full((self.archs,), torch.nan, dtype=torch.float64)
                 reasons = dict.fromkeys(range(self.archs), f"{type(error).__name__}: {error}".strip().splitlines()[0][:300])
         own = time.perf_counter() - start - sum(probe.seconds.values()) + sum(before.values())
@@ -178,16 +189,18 @@ class _Tally:
 def score_adaptively(
     build: Callable[[Sequence[int]], nn.Module], indices: Sequence[int], names: Sequence[str], proxies: Sequence[Proxy],
     inputs: ViewInputs, *, seed: int, feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
+    blocks: Callable[[nn.Module], Sequence[str]] | None = None,
 ) -> tuple[dict[str, Scored], int]:
     """Score a stack, halving it while memory does not suffice, and one by one where a proxy fails on the whole of it.
 
     Return what each proxy gave and the largest stack that was run.
     """  # fmt: skip
     k = len(indices)
+    features = {"feature_map": feature_map, "blocks": blocks}
 
     def alone(some: Sequence[Proxy]) -> list[dict[str, Scored]]:
         return [
-            score_stack(lambda i=i: build([i]), [name], some, inputs, seed=seed, feature_map=feature_map)
+            score_stack(lambda i=i: build([i]), [name], some, inputs, seed=seed, **features)
             for i, name in zip(indices, names, strict=True)
         ]
 
@@ -196,12 +209,12 @@ def score_adaptively(
     single = [proxy for proxy in proxies if proxy.on_module]
     stacked = [proxy for proxy in proxies if not proxy.on_module]
     try:
-        results = score_stack(lambda: build(indices), names, stacked, inputs, seed=seed, feature_map=feature_map)
+        results = score_stack(lambda: build(indices), names, stacked, inputs, seed=seed, **features)
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
         half = k // 2
         parts = [
-            score_adaptively(build, indices[a:b], names[a:b], proxies, inputs, seed=seed, feature_map=feature_map)
+            score_adaptively(build, indices[a:b], names[a:b], proxies, inputs, seed=seed, **features)
             for a, b in ((0, half), (half, k))
         ]
         return {name: _joined([part[name] for part, _ in parts], [half, k - half]) for name in parts[0][0]}, half

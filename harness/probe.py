@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,13 +26,15 @@ from torch.nn import functional
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear
 from harness.batchnorm import batch_norm
 from harness.view import owners_of, weighted_layers
+from harness.watchers import WATCHERS, Watcher, is_relu
 
 READS = (
     "weights", "outputs", "gradients", "other_gradients", "input_gradients", "channel_saliency",
-    "relu_agreement", "weight_curvature",
+    "relu_agreement", "relu_kernels", "weight_curvature", *WATCHERS,
 )  # fmt: skip
-"""What a proxy may read from a probe, by attribute name."""
+"""What a proxy may read from a probe, by attribute name or, for those of `harness.watchers`, by `watched(name)`."""
 NEED_GRAPH = {"gradients", "channel_saliency", "weight_curvature", "input_gradients", "relu_agreement"}
+NEED_GRAPH |= {name for name, watcher in WATCHERS.items() if watcher.graph}
 """Reads whose forward has to be differentiable; relu_agreement needs the graph to tell which ReLUs reach the output."""
 LINEAR_IN_WEIGHT = (nn.Conv2d, nn.Linear, StackedConv2d, StackedLinear)
 """Layers whose output before the bias is known to be linear in their weight."""
@@ -65,8 +68,13 @@ class Probe:
         reads: Iterable[str] = (),
         objective: str = "loss",
         feature_map: Callable[[Tensor], Tensor] | None = None,
+        blocks: Sequence[str] = (),
+        channels_last: bool = False,
     ) -> None:
         """`minibatches` are `harness.inputs.Minibatch`; the first is what all passes use unless said otherwise.
+
+        `channels_last` is the layout the network runs in: on a CPU faster for one architecture, slower for a stack; a
+        user's own module may not bear it.
 
         `objective`: "loss" is the cross-entropy, mean over samples; "sum" the sum of all outputs (labels unused).
         """
@@ -74,6 +82,9 @@ class Probe:
         self.archs = archs
         self.minibatches = minibatches
         self.objective = objective
+        self._channels_last = channels_last
+        self.blocks = blocks
+        """Names of the modules whose outputs are the feature blocks, in order; none where nobody said."""
         self.passes: dict[str, int] = {}
         """How often each pass ran."""
         self.seconds: dict[str, float] = {}
@@ -117,6 +128,37 @@ class Probe:
         """(archs, samples, samples) float64: how many ReLU units, over all ReLUs that reach the output, are on in both or
         off in both samples. A unit is on where its input is above zero."""
         return self._get("relu_agreement", "forward")
+
+    @property
+    def relu_kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:
+        """By ReLU call, whether it reaches the output or not: owners, `relu_agreement` of that ReLU alone (owners, samples,
+        samples), and its units."""
+        return self._get("relu_kernels", "forward")
+
+    def watched(self, name: str) -> Any:
+        """Return a quantity of `harness.watchers`; raises what went wrong with it."""
+        value = self._get(name, "forward")
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    @property
+    def block_maps(self) -> list[Tensor]:
+        """By feature block: its map (samples, archs, channels, height, width). Raises LookupError where none are known."""
+        return [maps.detach().unflatten(1, (self.archs, -1)) for maps in self.watched("block_maps")]
+
+    def block_pullback(self, position: int, vector: Tensor) -> Tensor:
+        """Return the gradient of <vector, block `position`> with respect to the block before it.
+
+        Both are (samples, archs, channels, height, width), each of its own block. Zeros where no path leads.
+        """
+        maps = self.watched("block_maps")
+        with self.timed("block pullback"):
+            before, after = maps[position - 1], maps[position]
+            found = None
+            if after.requires_grad and before.requires_grad:
+                (found,) = torch.autograd.grad(after, before, vector.flatten(1, 2), retain_graph=True, allow_unused=True)
+            return (torch.zeros_like(before) if found is None else found).unflatten(1, (self.archs, -1))
 
     @property
     def gradients(self) -> list[Tensor]:
@@ -208,6 +250,13 @@ class Probe:
         return self._gathered[name]
 
     @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Count what happens inside as a pass of this name that the proxy at work used."""
+        self._used.add(name)
+        with self._pass(name):
+            yield
+
+    @contextmanager
     def _pass(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
@@ -222,21 +271,29 @@ class Probe:
             differentiable = bool(self._reads & NEED_GRAPH)
             for copying in (False, True):
                 hooks = _Hooks(self, copying)
+                watchers = {name: WATCHERS[name](self) for name in sorted(self._reads & WATCHERS.keys())}
+                hooks.watchers = list(watchers.values())
                 inputs = self._stacked(self.inputs).requires_grad_(differentiable)
                 with hooks, torch.set_grad_enabled(differentiable):
                     outputs = self._logits(inputs.clone())  # not a leaf: a network may work in place on its input
                 if not hooks.overwritten():
                     break
             self._gathered["outputs"] = outputs.detach()
+            if "relu_kernels" in self._reads:
+                self._gathered["relu_kernels"] = hooks.kernels()
             if "relu_agreement" in self._reads:
                 self._gathered["relu_agreement"] = hooks.agreement(outputs)
+            hooks.codes.clear()  # their graph nodes hold hooks that hold this object: a cycle no collector sees
+            for name, watcher in watchers.items():
+                self._gathered[name] = watcher.gathered()
             if differentiable:
                 self._graph = (inputs, outputs, self._objective(outputs, self.targets))
                 self._hooks = hooks
 
     def _stacked(self, inputs: Tensor) -> Tensor:
         """Give every architecture its own copy of the inputs: (samples, archs * channels, height, width)."""
-        return inputs.repeat(1, self.archs, *[1] * (inputs.dim() - 2))
+        inputs = inputs.repeat(1, self.archs, *[1] * (inputs.dim() - 2))
+        return inputs.contiguous(memory_format=torch.channels_last) if self._channels_last else inputs
 
     def _logits(self, inputs: Tensor) -> Tensor:
         outputs = self.network(inputs)
@@ -344,6 +401,7 @@ class _Hooks:
         self.handles: list = []
         self.codes: list[tuple[tuple[int, ...], Tensor, int, object]] = []
         self.salient: dict[nn.Module, Tensor] = {}
+        self.watchers: list[Watcher] = []
         self.curvature: Tensor | None = None
         self.euler = all(type(layer.module) in LINEAR_IN_WEIGHT for layer in probe.layers)
 
@@ -355,10 +413,13 @@ class _Hooks:
             if module in layers and "weight_curvature" in self.reads:
                 self.handles.append(module.register_forward_pre_hook(self._watch_input))
                 self.handles.append(module.register_forward_hook(self._watch_output))
-            if "relu_agreement" in self.reads and "ReLU" in type(module).__name__:  # ReLU6, LeakyReLU, ... as its authors
+            if self.reads & {"relu_agreement", "relu_kernels"} and is_relu(module):  # ReLU6, LeakyReLU, ... as its authors
                 self.handles.append(module.register_forward_hook(self._watch_relu))
+        for watcher in self.watchers:
+            watcher.attach()
         if "weight_curvature" in self.reads:
-            self.plain = [m for m in self.probe.network.modules() if type(m) in PLAIN_BATCHNORM and m.training]
+            plain = [m for m in self.probe.network.modules() if type(m) in PLAIN_BATCHNORM and m.training]
+            self.plain = [m for m in plain if "forward" not in vars(m)]  # else of each sample by itself
             for module in self.plain:
                 module.forward = partial(batch_norm, module)
         return self
@@ -366,11 +427,16 @@ class _Hooks:
     def __exit__(self, *_: object) -> None:
         for handle in self.handles:
             handle.remove()
+        for watcher in self.watchers:
+            watcher.detach()
+        self.watchers = []
         for module in getattr(self, "plain", ()):
             del module.forward
 
     def _per_owner(self, values: Tensor, owners: tuple[int, ...]) -> Tensor:
         """(samples, owners * channels, ...) -> sums (archs,) float64, zero where the layer has no part."""
+        if values.dim() == 4:
+            values = values.sum((2, 3))  # float64 throughout costs as much as a convolution
         rows = values.reshape(len(values), len(owners), -1).sum((0, 2), dtype=torch.float64)
         sums = torch.zeros(self.probe.archs, dtype=torch.float64, device=values.device)
         return sums.index_add_(0, torch.tensor(owners, device=values.device), rows)
@@ -442,25 +508,34 @@ class _Hooks:
     @torch.no_grad()
     def _watch_relu(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         owners = owners_of(module)
-        x = inputs[0].detach().reshape(len(output), len(owners), -1)
+        x = inputs[0].detach()
+        if len(owners) == 1 and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+            x = x.movedim(1, 3)  # the order of units does not matter, a copy would cost
+        x = x.reshape(len(output), len(owners), -1)
         if not all(on_path := getattr(module, "on_path", ())):  # the stack's graph cannot tell one owner from another
             x = x[:, list(on_path)]
             owners = tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts)
             if not owners:
                 return
-        signs = torch.where(x > 0, 1.0, -1.0).transpose(0, 1)  # (owners, samples, units)
-        self.codes.append((owners, signs @ signs.transpose(1, 2), x.shape[2], output.grad_fn))
+        on = torch.gt(x, 0, out=torch.empty_like(x, dtype=torch.float32)).transpose(0, 1)  # (owners, samples, units)
+        both = on @ on.transpose(1, 2)
+        single = both.diagonal(dim1=1, dim2=2)
+        agreement = 2 * both - single.unsqueeze(1) - single.unsqueeze(2) + x.shape[2]  # on in both, or off in both
+        self.codes.append((owners, agreement.double(), x.shape[2], output.grad_fn))
 
     def agreement(self, outputs: Tensor) -> Tensor:
-        """Agreements over the ReLUs that reach the output: signs s give units + s s^T = 2 * agreements."""
+        """Agreements over the ReLUs that reach the output."""
         samples = len(self.probe.inputs)
         total = torch.zeros(self.probe.archs, samples, samples, dtype=torch.float64, device=self.probe.inputs.device)
         reached = _ancestors(outputs.grad_fn)
-        for owners, product, units, node in self.codes:
+        for owners, agreement, _, node in self.codes:
             if node in reached:
-                total.index_add_(0, torch.tensor(owners, device=total.device), (product.double() + units) / 2)
-        self.codes.clear()  # their graph nodes hold hooks that hold this object: a cycle no collector sees
+                total.index_add_(0, torch.tensor(owners, device=total.device), agreement)
         return total
+
+    def kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:
+        """Agreements ReLU by ReLU."""
+        return [(owners, agreement, units) for owners, agreement, units, _ in self.codes]
 
 
 def _by_channel(product: Tensor, module: nn.Conv2d | nn.Linear) -> Tensor:

@@ -26,11 +26,12 @@ class View:
     inputs: str = "minibatch"
     """"minibatch" (the run's), "gaussian" noise of the same shape, or "ones" (one image)."""
     batchnorm: str = "train"
-    """"train" (statistics of the minibatch), "eval" (running statistics) or "off" (BatchNorm is the identity)."""
+    """"train" (statistics of the minibatch), "one" (of each sample by itself, as in batches of one), "eval" (running
+    statistics) or "off" (BatchNorm is the identity)."""
     precision: str = "float32"
     """Or "float64"."""
     batch_size: int | None = None
-    """Samples of noise or ones; None is the run's minibatch size."""
+    """Samples of noise or ones, or the first so many of the minibatch; None is the run's minibatch size."""
     minibatches: int = field(default=1, compare=False)
     """How many minibatches the proxy needs; does not make another view, the others just do not look at the rest."""
     repeats: int = 1
