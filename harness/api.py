@@ -50,7 +50,7 @@ def score(
     for proxy in chosen:
         if proxy.static:
             with seeded(seed, device):
-                results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].to(device), seed)))
+                results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].clone().to(device), seed)))
     for several in (False, True):
         group = [p for p in chosen if not p.static and (p.view.inputs == "minibatch" and p.view.minibatches > 1) == several]
         if not group:
