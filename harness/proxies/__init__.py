@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, wraps
@@ -172,9 +173,10 @@ def load_file(word: str) -> str:
     if name in _registry and _registry[name].source == source:
         return name
     held = registry()
-    for other in [each for each, entry in held.items() if entry.source and entry.score.__module__ == path.stem]:
+    home = f"harness_own_{path.stem}"  # no name that an installed module may have
+    for other in [each for each, entry in held.items() if entry.source and entry.score.__module__ == home]:
         del _registry[other]  # the same file, read for another of its proxies or before it was edited
-    module = ModuleType(path.stem)
+    module = sys.modules[home] = ModuleType(home)  # dataclasses look their module up
     module.__file__ = str(path)
     try:
         exec(compile(path.read_text(), str(path), "exec"), module.__dict__)  # the user's own code, named by the user
