@@ -1,4 +1,4 @@
-"""Figures of a stored run as PNG and SVG: scatter, rank correlations, rank agreement, regret; several runs beside each other.
+"""Figures of a stored run as PNG and SVG: scatter, rank correlations, rank agreement, regret; several runs together.
 
 Same run, same SVG bytes: ids come from a fixed salt and no date is written. Colours follow `harness.report.style`.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
@@ -25,13 +26,26 @@ if TYPE_CHECKING:
     from harness.store import StoredRun
     from harness.summary import Summary
 
-LOOK = {
-    "font.size": 8.5, "axes.titlesize": 8.5, "axes.labelsize": 8.5, "xtick.labelsize": 7.5, "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5, "font.family": "DejaVu Sans", "axes.spines.top": False, "axes.spines.right": False,
-    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "axes.grid": False,
-    "text.parse_math": False, "svg.hashsalt": "harness", "svg.fonttype": "path", "text.usetex": False,
+LOOK: dict[str, Any] = {
+    "font.size": 8.5,
+    "axes.titlesize": 8.5,
+    "axes.labelsize": 8.5,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 7.5,
+    "font.family": "DejaVu Sans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.grid": False,
+    "text.parse_math": False,
+    "svg.hashsalt": "harness",
+    "svg.fonttype": "path",
+    "text.usetex": False,
 }
-GRID = {"color": "#dddddd", "linewidth": 0.5}
+GRID: dict[str, Any] = {"color": "#dddddd", "linewidth": 0.5}
 LINES_SHOWN = 12
 RASTER_ABOVE = 20_000
 """Points in one figure above which an SVG holds them as a picture: it stays small, the text stays text."""
@@ -40,7 +54,8 @@ RASTER_ABOVE = 20_000
 @contextmanager
 def _drawing(width: float, height: float) -> Iterator[Figure]:
     """A figure of width x height inches in our look, without touching the caller's settings or pyplot."""
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **LOOK, "backend": matplotlib.get_backend()}):
+    settings: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    with matplotlib.rc_context(settings | LOOK):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
@@ -74,9 +89,9 @@ def save(figure: Figure, out: Path, name: str) -> dict[str, Path]:
     written = {}
     for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
         path = Path(out) / "figures" / f"{name}.{kind}"
-        style.write_atomically(path, lambda file, kind=kind, metadata=metadata: figure.savefig(
-            file, format=kind, dpi=300, metadata=metadata, facecolor="white",
-            bbox_inches="tight", pad_inches=0.03))
+        settings: dict[str, Any] = {"format": kind, "metadata": metadata, "dpi": 300, "facecolor": "white"}
+        fitted: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.03}
+        style.write_atomically(path, partial(figure.savefig, **settings, **fitted))
         written[f"figures/{name}.{kind}"] = path
     return written
 
@@ -98,22 +113,34 @@ def draw_scatter(figure: Figure, run: StoredRun, summary: Summary) -> None:
         _scatter_panel(panel, style.mean_scores(run, name), up, np.asarray(run.connected, bool), look[name], raster)
         failed = f", {style.count(rows[name]['failed'])} failed" if rows[name]["failed"] else ""
         panel.set_title(f"{_short(name, 22)}\nρ {style.number(rows[name]['rho'], 2)}{failed}", loc="left", pad=3)
-        panel.set_yticks([tick for tick, _ in accuracy.ticks],
-                         [label for _, label in accuracy.ticks] if place % columns == 0 else [])
+        panel.set_yticks(
+            [tick for tick, _ in accuracy.ticks], [label for _, label in accuracy.ticks] if place % columns == 0 else []
+        )
     figure.supylabel("accuracy, %" + (f" ({accuracy.note})" if accuracy.note else ""), fontsize=8.5)
-    figure.supxlabel("score (linear unless the axis says otherwise; mean over seeds). "
-                     "Open rings: no path from input to output.", fontsize=7.5)
+    figure.supxlabel(
+        "score (linear unless the axis says otherwise; mean over seeds). Open rings: no path from input to output.",
+        fontsize=7.5,
+    )
 
 
-def _scatter_panel(panel: Axes, scores: np.ndarray, up: np.ndarray, connected: np.ndarray, look: style.Look,
-                   raster: bool) -> None:
+def _scatter_panel(
+    panel: Axes, scores: np.ndarray, up: np.ndarray, connected: np.ndarray, look: style.Look, raster: bool
+) -> None:
     scale = score_scale(scores)
     across = scale.positions(scores)
     size = float(np.clip(2500 / max(len(scores), 1), 0.6, 5))
-    panel.scatter(across[~connected], up[~connected], s=size * 1.5, facecolors="none", edgecolors="#888888",
-                  linewidths=0.4, rasterized=raster)
-    panel.scatter(across[connected], up[connected], s=size, color=look.colour, alpha=0.45, linewidths=0,
-                  rasterized=raster)
+    panel.scatter(
+        across[~connected],
+        up[~connected],
+        s=size * 1.5,
+        facecolors="none",
+        edgecolors="#888888",
+        linewidths=0.4,
+        rasterized=raster,
+    )
+    panel.scatter(
+        across[connected], up[connected], s=size, color=look.colour, alpha=0.45, linewidths=0, rasterized=raster
+    )
     panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     panel.set_xticks([tick for tick, _ in scale.ticks], [label for _, label in scale.ticks])
     panel.tick_params(length=2, pad=1.5, labelsize=6.5)
@@ -141,15 +168,29 @@ def draw_correlation(figure: Figure, summary: Summary) -> None:
         panel.tick_params(axis="y", length=0)
     for population, marker in zip(others, "Do", strict=False):
         there = style.rows(summary, population)
-        left.plot([there[name]["rho"] if name in there else np.nan for name in names], places, marker,
-                  markersize=3, markerfacecolor="white", markeredgecolor="black", markeredgewidth=0.6,
-                  linestyle="none", label=f"ρ, {population}")
+        left.plot(
+            [there[name]["rho"] if name in there else np.nan for name in names],
+            places,
+            marker,
+            markersize=3,
+            markerfacecolor="white",
+            markeredgecolor="black",
+            markeredgewidth=0.6,
+            linestyle="none",
+            label=f"ρ, {population}",
+        )
     left.set_yticks(places, [_short(name) for name in names])
     left.set_ylim(-0.6, len(names) - 0.4)
     intervals = summary.table.loc[summary.table["population"] == first, "rho_low"].notna().any()
-    figure.legend(*left.get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False,
-                  title=f"bars: population {first}" + (", with intervals" if intervals else ", no intervals (no sampling error)"),
-                  title_fontsize=7.5, alignment="right")
+    figure.legend(
+        *left.get_legend_handles_labels(),
+        loc="outside upper right",
+        ncols=3,
+        frameon=False,
+        title=f"bars: population {first}" + (", with intervals" if intervals else ", no intervals (no sampling error)"),
+        title_fontsize=7.5,
+        alignment="right",
+    )
 
 
 def draw_agreement(figure: Figure, summary: Summary, population: str | None = None) -> None:
@@ -161,8 +202,15 @@ def draw_agreement(figure: Figure, summary: Summary, population: str | None = No
     image = panel.imshow(np.ma.masked_invalid(values), cmap="RdBu_r", vmin=-1, vmax=1, aspect="equal")
     for (row, column), value in np.ndenumerate(values):
         text = style.number(value, 2).replace("0.", ".", 1)
-        panel.text(column, row, text, ha="center", va="center", fontsize=5.8,
-                   color="white" if np.isfinite(value) and abs(value) > 0.65 else "black")
+        panel.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            fontsize=5.8,
+            color="white" if np.isfinite(value) and abs(value) > 0.65 else "black",
+        )
     panel.set_xticks(range(len(names)), names, rotation=90)
     panel.set_yticks(range(len(names)), names)
     panel.tick_params(length=0)
@@ -195,9 +243,16 @@ def draw_regret(figure: Figure, summary: Summary, population: str | None = None)
     for name in [*rest, *shown[::-1]]:
         curve = curves[curves["proxy"] == name].sort_values("k")
         faint = name in rest
-        panel.plot(curve["k"], curve["regret"], color="#cccccc" if faint else look[name].colour,
-                   linewidth=0.7 if faint else 1.3, dashes=look[name].dashes or (None, None),
-                   marker="" if faint else ".", markersize=3.5, label=None if faint else _short(name))
+        panel.plot(
+            curve["k"],
+            curve["regret"],
+            color="#cccccc" if faint else look[name].colour,
+            linewidth=0.7 if faint else 1.3,
+            dashes=look[name].dashes or (None, None),
+            marker="" if faint else ".",
+            markersize=3.5,
+            label=None if faint else _short(name),
+        )
     if rest:
         panel.plot([], [], color="#cccccc", linewidth=0.9, label=f"{len(rest)} others")
     random = curves[curves["proxy"] == style.RANDOM_PICKS].sort_values("k")
@@ -230,7 +285,8 @@ def lines_shown(names: list[str]) -> tuple[list[str], list[str]]:
 def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -> dict[str, Path]:
     """Write figures/comparison.{png,svg}: rho per proxy, one mark per run.
 
-    `table` has proxy as index and for each run label the columns (label, "rho"), (label, "rho_low"), (label, "rho_high").
+    `table` has proxy as index and for each run label the columns (label, "rho"), (label, "rho_low") and
+    (label, "rho_high").
     """
     with _drawing(5.4, 1.1 + 0.22 * max(len(table), 4)) as figure:
         panel = figure.subplots()
@@ -238,10 +294,18 @@ def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -
         for order, label in enumerate(labels):
             shift = 0.0 if len(labels) == 1 else 0.3 - 0.6 * order / (len(labels) - 1)
             colour = style.COLOURS[order % len(style.COLOURS)]
-            panel.hlines(places + shift, table[(label, "rho_low")], table[(label, "rho_high")], color=colour,
-                         linewidth=0.9)
-            panel.plot(table[(label, "rho")], places + shift, "osD^vP"[order % 6], markersize=3.5, color=colour,
-                       linestyle="none", label=_short(label, 40))
+            panel.hlines(
+                places + shift, table[(label, "rho_low")], table[(label, "rho_high")], color=colour, linewidth=0.9
+            )
+            panel.plot(
+                table[(label, "rho")],
+                places + shift,
+                "osD^vP"[order % 6],
+                markersize=3.5,
+                color=colour,
+                linestyle="none",
+                label=_short(label, 40),
+            )
         for place in places[:-1]:
             panel.axhline(place - 0.5, color="#eeeeee", linewidth=0.5)
         panel.axvline(0, color="black", linewidth=0.6)

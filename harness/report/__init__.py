@@ -18,18 +18,23 @@ if TYPE_CHECKING:
 def write_report(run: StoredRun, summary: Summary, out: Path | None = None) -> dict[str, Path]:
     """Write every table, figure and the page into `out` (the run's own folder by default).
 
-    Returns file name -> path ("summary.csv", "figures/regret.svg", ...), and the page under "html". Each file is written
-    aside and renamed, so a reader never meets half of one. Same run, same bytes (PNG: same matplotlib).
+    Returns file name -> path ("summary.csv", "figures/regret.svg", ...), and the page under "html". Each file is
+    written aside and renamed, so a reader never meets half of one. Same run, same bytes (figures: by the same
+    matplotlib). Raises UserError where the folder cannot be written.
     """
+    from benchmarks.errors import UserError
     from harness import plots
     from harness.report import page, tables
 
     out = Path(out if out is not None else run.path)
-    return {
-        **tables.write_tables(run, summary, out),
-        **plots.write_figures(run, summary, out),
-        "html": page.write_page(run, summary, out),
-    }
+    try:
+        return {
+            **tables.write_tables(run, summary, out),
+            **plots.write_figures(run, summary, out),
+            "html": page.write_page(run, summary, out),
+        }
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or out}: {error.strerror}; give another folder") from error
 
 
 def print_summary(

@@ -54,20 +54,21 @@ def score_scale(values: ArrayLike) -> Scale:
     finite = values[np.isfinite(values)]
     if finite.size == 0 or finite.min() == finite.max():
         label = f"{finite[0]:.3g}" if finite.size else ""
-        return Scale("constant", "", ((0.5, label),) if label else (),
-                     lambda given: np.where(np.isfinite(given), 0.5, np.nan))
+        return Scale(
+            "constant", "", ((0.5, label),) if label else (), lambda given: np.where(np.isfinite(given), 0.5, np.nan)
+        )
     if _seen(finite):
         return _mapped("linear", "", finite, lambda given: given, nice_ticks(finite.min(), finite.max()))
     if finite.min() > 0 and _seen(np.log10(finite)):
         return _mapped("log", "log", finite, np.log10, _decades(finite.min(), finite.max(), 0.0))
-    threshold = float(np.median(np.abs(finite[finite != 0])))
+    threshold = float(f"{np.median(np.abs(finite[finite != 0])):.0e}")
 
     def symlog(given: np.ndarray) -> np.ndarray:
         size = np.abs(given) / threshold
         return np.sign(given) * np.where(size <= 1, size, 1 + np.log10(np.maximum(size, 1)))
 
     if _seen(symlog(finite)):
-        note = f"symlog, linear within ±{threshold:.2g}"
+        note = f"symlog, linear within ±{_label(threshold)}"
         return _mapped("symlog", note, finite, symlog, _decades(finite.min(), finite.max(), threshold))
     return rank_scale(values)
 
@@ -83,8 +84,13 @@ def accuracy_scale(values: ArrayLike) -> Scale:
         return _mapped("linear", "", finite, lambda given: given, nice_ticks(low, high))
     end = high + 0.5 * max(high - middle, 0.01 * (high - low))
     wanted = [*nice_ticks(low, high), *nice_ticks(middle, high, 4)]
-    return _mapped("stretched", "axis stretched towards the best", finite,
-                   lambda given: -np.log10(np.maximum(end - given, 1e-12)), wanted)
+    return _mapped(
+        "stretched",
+        "axis stretched towards the best",
+        finite,
+        lambda given: -np.log10(np.maximum(end - given, 1e-12)),
+        wanted,
+    )
 
 
 def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -95,7 +101,7 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
     power = 10.0 ** np.floor(np.log10(raw))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
     first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
-    return [float(f"{step * place:.12g}") for place in np.arange(first, last + 1)]
+    return [float(f"{step * place:.12g}") + 0.0 for place in np.arange(first, last + 1)]
 
 
 def _seen(placed: np.ndarray) -> bool:
@@ -110,6 +116,7 @@ def _seen(placed: np.ndarray) -> bool:
 
 def _decades(low: float, high: float, threshold: float) -> list[float]:
     """Powers of ten within low..high, and 0 and both signs where the scale is linear within ±threshold."""
+
     def powers(start: float, stop: float) -> list[float]:
         first, last = int(np.ceil(np.log10(start))), int(np.floor(np.log10(stop)))
         step = max(1, (last - first + 4) // 4)
@@ -122,8 +129,9 @@ def _decades(low: float, high: float, threshold: float) -> list[float]:
     return [*below, *([0.0] if low <= 0 <= high else []), *above]
 
 
-def _mapped(kind: str, note: str, finite: np.ndarray, forward: Callable[[np.ndarray], np.ndarray],
-            wanted: list[float]) -> Scale:
+def _mapped(
+    kind: str, note: str, finite: np.ndarray, forward: Callable[[np.ndarray], np.ndarray], wanted: list[float]
+) -> Scale:
     """A scale through `forward`, with a margin of 3 % at both ends and ticks whose labels do not touch."""
     low, high = float(forward(finite.min())), float(forward(finite.max()))
     margin = 0.03 * (high - low)
@@ -135,7 +143,10 @@ def _mapped(kind: str, note: str, finite: np.ndarray, forward: Callable[[np.ndar
         return np.where(np.isfinite(given), placed, np.nan)
 
     ticks: list[tuple[float, str]] = []
-    for value in sorted(set(wanted), reverse=True):
+    inside = [value for value in wanted if finite.min() <= value <= finite.max()]
+    if len(inside) < 2:
+        inside = [float(f"{value:.2g}") for value in np.percentile(finite, [5, 50, 95])]
+    for value in sorted(set(inside), reverse=True):
         place = float(positions(value))
         label = _label(value)
         if all(abs(place - other) >= 0.04 + 0.018 * (len(label) + len(beside)) for other, beside in ticks):

@@ -9,7 +9,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from harness.plots import clustered
+from harness.plots import clustered, lines_shown
 from harness.report import style
 from harness.report.axes import nice_ticks
 
@@ -29,11 +29,16 @@ def bars(summary: Summary, population: str) -> str:
     known = [value for value in values if math.isfinite(value)] + [0.0]
     low, high = min(known), max(max(known), 0.1)
     height, width = ROW * len(names) + 40, 900
-    parts = [f'<svg class="chart" viewBox="0 0 {width} {height}" role="img" aria-label="Rank correlation per proxy">']
+    parts = [
+        f'<div class="scroll"><svg class="chart" viewBox="0 0 {width} {height}" role="img" '
+        'aria-label="Rank correlation per proxy">'
+    ]
     for place, name in enumerate(names):
         middle = ROW * place + 24
-        parts.append(f'<text x="{NAME_WIDTH - 8}" y="{middle + 4}" text-anchor="end">{escape(shorten(name))}'
-                     f"<title>{escape(name)}</title></text>")
+        parts.append(
+            f'<text x="{NAME_WIDTH - 8}" y="{middle + 4}" text-anchor="end">{escape(shorten(name))}'
+            f"<title>{escape(name)}</title></text>"
+        )
     for panel, (statistic, label) in enumerate((("rho", "Spearman ρ"), ("tau_b", "Kendall τ-b"))):
         left = NAME_WIDTH + panel * 365
         span = 345
@@ -42,10 +47,12 @@ def bars(summary: Summary, population: str) -> str:
             return round(left + span * (value - low) / (high - low), 2)
 
         parts.append(f'<text x="{left + span / 2}" y="10" text-anchor="middle" class="strong">{label}</text>')
-        for tick in nice_ticks(low, high):
+        for tick in nice_ticks(low, high, 8):
             x = across(tick)
-            parts.append(f'<line class="{"axis" if tick == 0 else "grid"}" x1="{x}" x2="{x}" y1="14" y2="{height - 18}"/>'
-                         f'<text x="{x}" y="{height - 4}" text-anchor="middle">{tick:g}</text>')
+            parts.append(
+                f'<line class="{"axis" if tick == 0 else "grid"}" x1="{x}" x2="{x}" y1="14" y2="{height - 18}"/>'
+                f'<text x="{x}" y="{height - 4}" text-anchor="middle">{tick:g}</text>'
+            )
         for place, name in enumerate(names):
             middle, row = ROW * place + 24, rows[name]
             parts.append(_bar(row, statistic, across, middle, look[name].slot, name))
@@ -53,9 +60,10 @@ def bars(summary: Summary, population: str) -> str:
                 for order, there in enumerate(others.values()):
                     if name in there and math.isfinite(there[name]["rho"]):
                         parts.append(_mark(across(there[name]["rho"]), middle, order))
-    keys = "".join(f' <span class="key">{"◇○"[order % 2]} ρ on {escape(other)}</span>'
-                   for order, other in enumerate(others))
-    return "".join([*parts, "</svg>"]) + f'<p class="keys">Bars: {escape(population)}.{keys}</p>'
+    keys = "".join(
+        f' <span class="key">{"◇○"[order % 2]} ρ on {escape(other)}</span>' for order, other in enumerate(others)
+    )
+    return "".join([*parts, "</svg></div>"]) + f'<p class="keys">Bars: {escape(population)}.{keys}</p>'
 
 
 def _bar(row: dict, statistic: str, across, middle: int, slot: str, name: str) -> str:
@@ -91,31 +99,51 @@ def regret(summary: Summary, population: str) -> str:
         squeezed = points if points <= 1 else 1 + 1.5 * math.log10(points)
         return round(340 - 320 * squeezed / (1 + 1.5 * math.log10(top)), 2)
 
-    parts = ['<svg class="chart" viewBox="0 0 700 390" role="img" aria-label="Regret against the number of picks">']
+    parts = [
+        '<div class="scroll"><svg class="chart" viewBox="0 0 700 390" role="img" '
+        'aria-label="Regret against the number of picks">'
+    ]
     for tick in (0, 0.5, 1, 2, 5, 10, 20, 50, 100):
         if tick <= top:
-            parts.append(f'<line class="grid" x1="50" x2="690" y1="{up(tick)}" y2="{up(tick)}"/>'
-                         f'<text x="44" y="{up(tick) + 4}" text-anchor="end">{tick:g}</text>')
+            parts.append(
+                f'<line class="grid" x1="50" x2="690" y1="{up(tick)}" y2="{up(tick)}"/>'
+                f'<text x="44" y="{up(tick) + 4}" text-anchor="end">{tick:g}</text>'
+            )
     for power in range(int(math.log10(most)) + 1):
-        parts.append(f'<line class="grid" x1="{across(10**power)}" x2="{across(10**power)}" y1="20" y2="340"/>'
-                     f'<text x="{across(10**power)}" y="358" text-anchor="middle">{10**power:,}</text>')
-    parts.append('<text x="370" y="382" text-anchor="middle">k, architectures picked by the score</text>'
-                 '<text transform="translate(12 180) rotate(-90)" text-anchor="middle">regret, points of accuracy</text>')
-    keys = []
+        parts.append(
+            f'<line class="grid" x1="{across(10**power)}" x2="{across(10**power)}" y1="20" y2="340"/>'
+            f'<text x="{across(10**power)}" y="358" text-anchor="middle">{10**power:,}</text>'
+        )
+    parts.append(
+        '<text x="370" y="382" text-anchor="middle">k, architectures picked by the score</text>'
+        '<text transform="translate(12 180) rotate(-90)" text-anchor="middle">regret, points of accuracy</text>'
+    )
+    keys, rest = [], lines_shown(names)[1]
     for place, name in enumerate([*names, style.RANDOM_PICKS]):
         curve = curves[curves["proxy"] == name].sort_values("k")
         slot, dashes = (look[name].slot, look[name].dashes) if name in look else ("picks", (2, 3))
-        points = [(across(k), up(value), k, value) for k, value in zip(curve["k"], curve["regret"], strict=True)
-                  if math.isfinite(value)]
+        points = [
+            (across(k), up(value), k, value)
+            for k, value in zip(curve["k"], curve["regret"], strict=True)
+            if math.isfinite(value)
+        ]
         path = " ".join(f"{x},{y}" for x, y, _, _ in points)
         dash = f' stroke-dasharray="{" ".join(map(str, dashes))}"' if dashes else ""
-        dots = "".join(f'<circle class="fill {slot}" cx="{x}" cy="{y}" r="3"><title>{escape(name)}: {value:.2f} points'
-                       f" at k = {k:,}</title></circle>" for x, y, k, value in points)
-        parts.append(f'<g class="curve" data-line="{place}"><polyline class="line {slot}" points="{path}"{dash}/>{dots}</g>')
-        keys.append(f'<button type="button" class="linekey" data-line="{place}" aria-pressed="false"><svg width="28" '
-                    f'height="10" aria-hidden="true"><line class="line {slot}" x1="0" x2="28" y1="5" y2="5"{dash}/></svg> '
-                    f"{escape(name)}</button>")
-    return f'<div class="regret">{"".join(parts)}</svg><div class="linekeys">{"".join(keys)}</div></div>'
+        dots = "".join(
+            f'<circle class="fill {slot}" cx="{x}" cy="{y}" r="3"><title>{escape(name)}: {value:.2f} points'
+            f" at k = {k:,}</title></circle>"
+            for x, y, k, value in points
+        )
+        kind = "curve rest" if name in rest else "curve"
+        parts.append(
+            f'<g class="{kind}" data-line="{place}"><polyline class="line {slot}" points="{path}"{dash}/>{dots}</g>'
+        )
+        keys.append(
+            f'<button type="button" class="linekey" data-line="{place}" aria-pressed="false"><svg width="28" '
+            f'height="10" aria-hidden="true"><line class="line {slot}" x1="0" x2="28" y1="5" y2="5"{dash}/></svg> '
+            f"{escape(name)}</button>"
+        )
+    return f'<div class="regret">{"".join(parts)}</svg></div><div class="linekeys">{"".join(keys)}</div></div>'
 
 
 def agreement(summary: Summary, population: str) -> str:
@@ -124,9 +152,12 @@ def agreement(summary: Summary, population: str) -> str:
     heads = "".join(f'<th scope="col"><span>{escape(shorten(str(name)))}</span></th>' for name in square.columns)
     lines = []
     for name, line in zip(square.index, square.to_numpy(dtype=float), strict=True):
-        cells = "".join(heat_cell(str(name), str(other), value) for other, value in zip(square.columns, line, strict=True))
+        cells = "".join(
+            heat_cell(str(name), str(other), value) for other, value in zip(square.columns, line, strict=True)
+        )
         lines.append(f'<tr><th scope="row">{escape(shorten(str(name)))}</th>{cells}</tr>')
-    return f'<div class="scroll"><table class="heat"><thead><tr><td></td>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    body = f"<thead><tr><td></td>{heads}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="scroll"><table class="heat">{body}</table></div>'
 
 
 def heat_cell(name: str, other: str, value: float) -> str:

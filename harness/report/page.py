@@ -1,7 +1,7 @@
 """report.html: one file, no network; the tables and drawings of a run, a scatter to point at, where it all came from.
 
-Everything that came from outside (names, architectures, reasons, settings) is escaped; the page's own script is the only
-one its content security policy lets run.
+Everything that came from outside (names, architectures, reasons, settings) is escaped; the page's own script is the
+only one its content security policy lets run.
 """
 
 from __future__ import annotations
@@ -9,47 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
+from collections.abc import Callable
+from functools import partial
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from harness.report import charts, style, text
+from harness.report import charts, sections, style
 from harness.report.points import scatter_data
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.store import StoredRun
     from harness.summary import Summary
-
-COLUMNS = (
-    # heading, column, decimals or kind, interval's stem, what it is
-    ("τ-b", "tau_b", 3, "tau_b", "Kendall's tau-b between score and accuracy"),
-    ("ρ", "rho", 3, "rho", "Spearman's rho between score and accuracy (Pearson of midranks)"),
-    ("ρ top 10 %", "rho_top10pct", 3, "", "rho among the truly best tenth"),
-    ("ρ given params", "rho_partial_params", 3, "", "partial rho given the number of parameters"),
-    ("ρ equal size", "rho_strata", 3, "", "mean rho within groups of equal size"),
-    ("regret@1", "regret_1", 2, "", "points of accuracy lost by taking the top score (mean over ties)"),
-    ("regret@10", "regret_10", 2, "regret_10", "points lost by taking the best of the ten top scores"),
-    ("regret@100", "regret_100", 2, "", "points lost by taking the best of the hundred top scores"),
-    ("regret@1 %", "regret_1pct", 2, "", "points lost by taking the best of the top 1 %"),
-    ("P@10 %", "precision_10pct", 3, "", "share of the top tenth by score that is in the true top tenth; 0.1 by chance"),
-    ("best rank@10", "best_rank_10", 1, "", "true rank of the best among the ten top scores; 1 is best"),
-    ("nDCG@10 %", "ndcg_10pct", 3, "", "normalised discounted cumulative gain of the top tenth"),
-    ("τ-a", "tau_a", 3, "", "Kendall's tau-a"),
-    ("τ weighted", "tau_weighted", 3, "", "SciPy's weighted tau"),
-    ("Pearson", "pearson", 3, "", "Pearson's r between score and accuracy"),
-    ("sd over seeds", "rho_seed_sd", 3, "", "spread of rho over the proxy's seeds"),
-    ("ρ mean score", "rho_mean_score", 3, "", "rho of the mean score over seeds"),
-    ("ρ worst", "rho_worst", 3, "", "rho if all failures were ranked against the truth"),
-    ("ρ best", "rho_best", 3, "", "rho if all failures were ranked with the truth"),
-    ("n", "n", "count", "", "architectures with a finite score"),
-    ("failed", "failed", "count", "", "architectures without one: in no statistic, never picked"),
-    ("ties", "ties", "count", "", "scores that share their value with another"),
-    ("s/arch", "seconds", "seconds", "", "seconds per scored network"),
-)
 
 
 def write_page(run: StoredRun, summary: Summary, out: Path) -> Path:
@@ -61,30 +33,38 @@ def page(run: StoredRun, summary: Summary) -> str:
     """Return the page."""
     script, sheet = (files("harness.report").joinpath(f"page.{end}").read_text("utf-8") for end in ("js", "css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
     title = f"{run.manifest.get('benchmark', '')} {run.manifest.get('dataset', '')}: zero-cost proxies".strip()
     data = json.dumps(scatter_data(run, summary), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     for sign in "<>&":
         data = data.replace(sign, f"\\u{ord(sign):04x}")
+    parts = [
+        section("How well each score ranks", "table", TABLE_NOTE, each(summary, partial(sections.table, run, summary))),
+        section("Rank correlation", "correlation", BARS_NOTE, each(summary, partial(charts.bars, summary))),
+        section("Score against accuracy", "scatter", SCATTER_NOTE, SCATTER),
+        section(
+            "What picking by the score costs", "regret", REGRET_NOTE, each(summary, partial(charts.regret, summary))
+        ),
+        section("Which proxies rank alike", "agreement", HEAT_NOTE, each(summary, partial(charts.agreement, summary))),
+        section(
+            "Among networks of equal size", "strata", STRATA_NOTE, each(summary, partial(sections.strata, summary))
+        ),
+        section("Failures", "failures", "", sections.failures(run)),
+        section("What was scored", "proxies", "", sections.proxies(run)),
+        section("Where this came from", "provenance", "", sections.provenance(run, summary)),
+    ]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>{escape(title)}</title>
 <style>{sheet}</style></head>
-<body data-population="{escape(style.populations(summary)[0])}">
+<body>
 <header><h1>{escape(title)}</h1>
 <p>{escape(style.target_line(run))}.</p><p>{escape(style.best_line(run))}.</p></header>
 {switch(summary)}
 <main>
-{section("How well each score ranks", TABLE_NOTE, each(summary, lambda name: table(run, summary, name)), "table")}
-{section("Rank correlation", BARS_NOTE, each(summary, lambda name: charts.bars(summary, name)), "correlation")}
-{section("Score against accuracy", SCATTER_NOTE, SCATTER, "scatter")}
-{section("What picking by the score costs", REGRET_NOTE, each(summary, lambda name: charts.regret(summary, name)), "regret")}
-{section("Which proxies rank alike", HEAT_NOTE, each(summary, lambda name: charts.agreement(summary, name)), "agreement")}
-{section("Among networks of equal size", STRATA_NOTE, each(summary, lambda name: strata(summary, name)), "strata")}
-{section("Failures", "", failures(run), "failures")}
-{section("Where this came from", "", provenance(run, summary), "provenance")}
+{"".join(parts)}
 </main>
 <script type="application/json" id="points">{data}</script>
 <script>{script}</script>
@@ -92,133 +72,65 @@ def page(run: StoredRun, summary: Summary) -> str:
 """
 
 
-TABLE_NOTE = ("One row per proxy, larger is better except for regret and best rank; click a heading to sort; look at the baselines "
-              "first: a proxy that does not beat them has learnt the size of the network.")
-BARS_NOTE = ("The longer the bar to the right, the better the score ranks; a thin line is the 95 % interval over other samples "
-             "(absent where all were scored); marks show rho on the other populations.")
-SCATTER_NOTE = ("Each point is an architecture, accuracy upwards; a good score rises from left to right; point at one (or touch it) "
-                "for its string; squares are the ten that the score would pick, rings have no path from input to output.")
-REGRET_NOTE = ("Points of accuracy between the best architecture and the best among the k top scores; lower is better; a score "
-               "above the dotted line loses to picking at random; the axis is linear to 1 point and logarithmic above.")
-HEAT_NOTE = "Spearman's rho between the scores of two proxies; red blocks are proxies that say the same thing in other words."
-STRATA_NOTE = ("rho within groups of equal size (n in the heading): what is left of a score once the size of the network cannot "
-               "help it; groups of fewer than three or of constant score are undefined.")
-SCATTER = ('<p id="shown"></p><fieldset class="switch"><legend>Score axis</legend>'
-           '<label><input type="radio" name="axis" value="score" checked> score</label>'
-           '<label><input type="radio" name="axis" value="rank"> rank, percent</label></fieldset>'
-           '<div id="panels"></div><div id="tip" role="status" hidden></div>'
-           "<noscript><p>These figures need scripts; figures/scatter.png shows the same.</p></noscript>")
+TABLE_NOTE = (
+    "One row per proxy, larger is better except for regret and best rank; click a heading to sort; look at the "
+    "baselines first: a proxy that does not beat them has learnt the size of the network."
+)
+BARS_NOTE = (
+    "The longer the bar to the right, the better the score ranks; a thin line is the 95 % interval over other samples "
+    "(absent where all were scored); marks show rho on the other populations."
+)
+SCATTER_NOTE = (
+    "Each point is an architecture, accuracy upwards; a good score rises from left to right; point at one (or touch "
+    "it) for its string; squares are the ten that the score would pick, rings have no path from input to output."
+)
+REGRET_NOTE = (
+    "Points of accuracy between the best architecture and the best among the k top scores; lower is better; a score "
+    "above the dotted line loses to picking at random; the axis is linear to 1 point and logarithmic above; with many "
+    "proxies the lower ones are faint; point at a name or press it to bring its line forward."
+)
+HEAT_NOTE = (
+    "Spearman's rho between the scores of two proxies; red blocks are proxies that say the same thing in other words."
+)
+STRATA_NOTE = (
+    "rho within groups of equal size (n in the heading): what is left of a score once the size of the network cannot "
+    "help it; groups of fewer than three or of constant score are undefined."
+)
+SCATTER = (
+    '<p id="shown"></p><fieldset class="switch"><legend>Score axis</legend>'
+    '<label><input type="radio" name="axis" value="score" checked> score</label>'
+    '<label><input type="radio" name="axis" value="rank"> rank, percent</label></fieldset>'
+    '<div id="panels"></div><div id="tip" role="status" hidden></div>'
+    "<noscript><p>These figures need scripts; figures/scatter.png shows the same.</p></noscript>"
+)
 
 
-def section(title: str, note: str, body: str, name: str) -> str:
+def section(title: str, name: str, note: str, body: str) -> str:
     """Return a section of the page; `title`, `note` and `name` are ours, `body` is finished HTML."""
-    return f'<section id="{name}"><h2>{title}</h2>' + (f'<p class="note">{note}</p>' if note else "") + f"{body}</section>"
+    return (
+        f'<section id="{name}"><h2>{title}</h2>' + (f'<p class="note">{note}</p>' if note else "") + f"{body}</section>"
+    )
 
 
 def switch(summary: Summary) -> str:
     """Return the radio buttons that choose the population, and what each population is."""
     first, *_ = names = style.populations(summary)
-    choices = "".join(f'<label><input type="radio" name="population" value="{escape(name)}"'
-                      f"{' checked' if name == first else ''}> {escape(name)}</label>" for name in names)
-    return (f'<nav><fieldset class="switch"><legend>Population</legend>{choices}</fieldset>'
-            + each(summary, lambda name: f'<p class="note">{escape(style.POPULATIONS.get(name, ""))}</p>') + "</nav>")
+    choices = "".join(
+        f'<label><input type="radio" name="population" value="{escape(name)}"'
+        f"{' checked' if name == first else ''}> {escape(name)}</label>"
+        for name in names
+    )
+    return (
+        f'<nav><fieldset class="switch"><legend>Population</legend>{choices}</fieldset>'
+        + each(summary, lambda name: f'<p class="note">{escape(style.POPULATIONS.get(name, ""))}</p>')
+        + "</nav>"
+    )
 
 
-def each(summary: Summary, make) -> str:
+def each(summary: Summary, make: Callable[[str], str]) -> str:
     """Return `make(population)` for every population, each in a block that the switch shows or hides."""
     first, *_ = names = style.populations(summary)
-    return "".join(f'<div class="population" data-for="{escape(name)}"{"" if name == first else " hidden"}>{make(name)}</div>'
-                   for name in names)
-
-
-def table(run: StoredRun, summary: Summary, population: str) -> str:
-    """Return the sortable table of a population, with the lines that explain it."""
-    rows = style.rows(summary, population)
-    heads = [("proxy", "name of the proxy"), *((head, about) for head, *_, about in COLUMNS)]
-    heads.append((f"beats {text.baseline(summary, population)}?",
-                  "paired difference in rho to the best baseline, corrected for the number of proxies"))
-    head = "".join(f'<th scope="col" title="{escape(about)}"><button type="button">{escape(name)}</button></th>'
-                   for name, about in heads)
-    body = []
-    for name in style.ordered(summary, population):
-        about = (run.manifest.get("proxies") or {}).get(name)
-        summary_line = str(about.get("summary", "")) if isinstance(about, dict) else ""
-        kind = ' class="baseline"' if name in style.BASELINES else ""
-        body.append(f'<tr{kind}><th scope="row" title="{escape(summary_line)}">{escape(name)}{style.marks(run, name)}</th>'
-                    + "".join(_cell(rows[name], column) for column in COLUMNS)
-                    + f"<td>{escape(text.verdict(summary, population, name))}</td></tr>")
-    picks = text.random_picks(summary, population)
-    foot = "".join(f"<td>{style.number(picks.get(int(column[7:])), 2)}</td>" if column in ("regret_1", "regret_10", "regret_100")
-                   else "<td></td>" for _, column, *_ in COLUMNS)
-    lines = [style.ceiling_line(summary, population), *text.legend(run, summary, population)]
-    return (f'<div class="scroll"><table class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
-            f'<tfoot><tr><th scope="row">{style.RANDOM_PICKS}</th>{foot}<td></td></tr></tfoot></table></div>'
-            + "".join(f'<p class="note">{escape(line)}</p>' for line in lines))
-
-
-def _cell(row: dict[str, Any], column: tuple) -> str:
-    """One number of the table with its interval; the full value is what sorting uses."""
-    _, name, digits, stem, _ = column
-    value = row[name]
-    if digits == "count":
-        shown = style.count(value)
-    else:
-        shown = style.duration(value) if digits == "seconds" else style.number(value, digits)
-    around = style.interval(row[f"{stem}_low"], row[f"{stem}_high"]) if stem else ""
-    kind = ' class="warn"' if name == "failed" and value else ""
-    sort = f' data-value="{value!r}"' if math.isfinite(value) else ""
-    sort = sort.replace("np.float64(", "").replace("np.int64(", "").replace(')"', '"')
-    return f"<td{kind}{sort}>{shown}" + (f" <small>{around}</small>" if around else "") + "</td>"
-
-
-def strata(summary: Summary, population: str) -> str:
-    """Return rho by stratum as a table: one row per proxy, one column per group of equal size."""
-    frame = summary.strata[summary.strata["population"] == population]
-    groups = sorted(set(frame["stratum"]))
-    if not groups:
-        return '<p class="faint">No groups.</p>'
-    known = {(row.proxy, row.stratum): row for row in frame.itertuples()}
-    sizes = frame.groupby("stratum")["n"].max()
-    heads = "".join(f'<th scope="col">{float(group):g}<br><small>n {style.count(sizes[group])}</small></th>' for group in groups)
-    lines = []
-    for name in style.ordered(summary, population):
-        cells = "".join(charts.heat_cell(name, f"size {float(group):g}", float(known[name, group].rho))
-                        if (name, group) in known else "<td></td>" for group in groups)
-        lines.append(f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>')
-    return (f'<div class="scroll"><table class="heat"><thead><tr><th scope="col">proxy</th>{heads}</tr></thead>'
-            f'<tbody>{"".join(lines)}</tbody></table></div>')
-
-
-def failures(run: StoredRun) -> str:
-    """Return failed scores by proxy and reason: how many, and one architecture to try it on."""
-    if run.failures.empty:
-        return "<p>Every score was finite.</p>"
-    groups: list[tuple[str, str, pd.DataFrame]] = [
-        (str(proxy), str(reason), group) for (proxy, reason), group in run.failures.groupby(["proxy", "reason"], sort=True)]
-    groups.sort(key=lambda group: -len(group[2]))
-    lines = "".join(f"<tr><td>{escape(proxy)}</td><td>{style.count(len(group))}</td><td>{escape(reason[:400])}</td>"
-                    f"<td><code>{escape(str(group['arch'].iloc[0]))}</code></td></tr>" for proxy, reason, group in groups[:200])
-    more = f"<p>{style.count(len(groups) - 200)} more kinds are in failures.csv.</p>" if len(groups) > 200 else ""
-    return ('<p class="note">A score that could not be computed or is not finite; all of them are in failures.csv.</p>'
-            '<div class="scroll"><table class="plain"><thead><tr><th>proxy</th><th>scores</th><th>reason</th><th>for example</th>'
-            f"</tr></thead><tbody>{lines}</tbody></table></div>{more}")
-
-
-def provenance(run: StoredRun, summary: Summary) -> str:
-    """Return all that the manifest says, and how the statistics were made, as two columns."""
-    facts = {**run.manifest, "statistics": getattr(summary, "settings", {})}
-    lines = "".join(f"<tr><th scope=\"row\">{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in flattened(facts))
-    return f'<div class="scroll"><table class="plain">{lines}</table></div>'
-
-
-def flattened(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return (dotted name, value) of nested settings, in alphabetical order."""
-    lines: list[tuple[str, str]] = []
-    for name in sorted(facts, key=str):
-        value = facts[name]
-        if isinstance(value, dict) and value:
-            lines += flattened(value, f"{prefix}{name}.")
-        else:
-            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            lines.append((f"{prefix}{name}", shown))
-    return lines
+    return "".join(
+        f'<div class="population" data-for="{escape(name)}"{"" if name == first else " hidden"}>{make(name)}</div>'
+        for name in names
+    )

@@ -21,16 +21,19 @@ RESOLUTION = 1000
 
 
 def scatter_data(run: StoredRun, summary: Summary) -> dict[str, Any]:
-    """Return what the page's script draws: architectures, positions 0..1000, ticks, the ten top picks per population."""
+    """Return what the page's script draws: architectures, positions 0..1000, ticks, ten top picks per population."""
     first = style.populations(summary)[0]
     names, look = style.ordered(summary, first), style.looks(summary)
     scores = {name: style.mean_scores(run, name) for name in names}
     members = {name: membership(run, name) for name in style.populations(summary)}
-    picks = {name: {population: top(score, members[population] & np.isfinite(run.accuracy))
-                    for population in members} for name, score in scores.items()}
+    picks = {
+        name: {population: top(score, members[population] & np.isfinite(run.accuracy)) for population in members}
+        for name, score in scores.items()
+    }
     kept = drawn(run, [place for each in picks.values() for place in each.values()])
     place_of = {int(arch): place for place, arch in enumerate(kept)}
     up = accuracy_scale(run.accuracy)
+    rows = {population: style.rows(summary, population) for population in members}
     return {
         "total": len(run.archs),
         "archs": [run.archs[i] for i in kept],
@@ -44,8 +47,9 @@ def scatter_data(run: StoredRun, summary: Summary) -> dict[str, Any]:
             {
                 "name": name,
                 "slot": look[name].slot,
-                "rho": {population: style.number(style.rows(summary, population)[name]["rho"])
-                        for population in members if name in style.rows(summary, population)},
+                "rho": {
+                    population: style.number(there[name]["rho"]) for population, there in rows.items() if name in there
+                },
                 "score": _axis(score_scale(scores[name]), scores[name], kept),
                 "rank": _axis(rank_scale(scores[name]), scores[name], kept),
                 "values": [_value(scores[name][i]) for i in kept],

@@ -124,7 +124,8 @@ def interval(low: Any, high: Any, digits: int = 2) -> str:
 def target_line(run: StoredRun) -> str:
     """Return the one line on which ground truth is meant, and whether it is the one shipped with the package."""
     manifest = run.manifest
-    target = manifest.get("target") if isinstance(manifest.get("target"), dict) else {}
+    target = manifest.get("target")
+    target = target if isinstance(target, dict) else {}
     reduction = str(target.get("reduction", "?"))
     parts = [
         str(manifest.get("benchmark", "?")),
@@ -143,7 +144,8 @@ def best_line(run: StoredRun) -> str:
 
     space = run.manifest.get("space_size")
     return (
-        f"{count(len(run.archs))} architectures scored" + (f" of {count(space)}" if isinstance(space, int) else "")
+        f"{count(len(run.archs))} architectures scored"
+        + (f" of {count(space)}" if isinstance(space, int) else "")
         + f"; best accuracy among them {number(np.nanmax(run.accuracy, initial=-np.inf), 2)} %"
         + f", best in the whole table {number(run.space_best, 2)} %"
     )
@@ -158,8 +160,8 @@ def ceiling_line(summary: Summary, population: str) -> str:
     row = found[0]
     return (
         f"noise ceiling: two single training seeds agree with rho {number(row['rho_single'])}"
-        f" ({number(row['rho_top10pct'])} within the top 10 %); a score that knew the expected accuracy would reach about"
-        f" {number(row['rho_ceiling'])} against the mean of {number(row['seeds'], 1)} seeds (Spearman-Brown)"
+        f" ({number(row['rho_top10pct'])} within the top 10 %); a score that knew the expected accuracy would reach"
+        f" about {number(row['rho_ceiling'])} against the mean of {number(row['seeds'], 1)} seeds (Spearman-Brown)"
     )
 
 

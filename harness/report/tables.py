@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_tables(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]:
-    """Write summary, regret, differences, agreement, strata, ceiling and failures as CSV, and summary.md, into `out`."""
+    """Write summary, regret, differences, agreement, strata, ceiling, failures as CSV, and summary.md, into `out`."""
     frames = {
         "summary.csv": summary.table,
         "regret.csv": summary.regret,
@@ -55,19 +55,36 @@ def markdown(run: StoredRun, summary: Summary) -> str:
     for population in style.populations(summary):
         lines += [f"## Population: {cell(population)}", "", cell(style.POPULATIONS.get(population, "")), ""]
         lines += population_table(run, summary, population)
-        lines += ["", cell(style.ceiling_line(summary, population)), ""]
-    lines += [cell(line) for line in text.legend(run, summary, style.populations(summary)[0])]
-    return "\n".join(lines) + "\n"
+        for line in (style.ceiling_line(summary, population), *text.legend(run, summary, population)):
+            lines += ["", cell(line)]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def population_table(run: StoredRun, summary: Summary, population: str) -> list[str]:
     """Return the lines of one population's markdown table; baselines and random picks at the end."""
-    heads = ["proxy", "tau-b", "rho", "regret@1", "regret@10", "regret@100", "top 10 %", "given params", "equal size",
-             f"beats {cell(text.baseline(summary, population))}?", "n", "failed", "ties", "s/arch"]
+    heads = [
+        "proxy",
+        "tau-b",
+        "rho",
+        "regret@1",
+        "regret@10",
+        "regret@100",
+        "top 10 %",
+        "given params",
+        "equal size",
+        f"beats {cell(text.baseline(summary, population))}?",
+        "n",
+        "failed",
+        "ties",
+        "s/arch",
+    ]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for name, row in ((name, style.rows(summary, population)[name]) for name in style.ordered(summary, population)):
-        both = [f"{style.number(row[s])} {style.interval(row[f'{s}_low'], row[f'{s}_high'])}".strip()
-                for s in ("tau_b", "rho")]
+        both = [
+            f"{style.number(row[s])} {style.interval(row[f'{s}_low'], row[f'{s}_high'])}".strip()
+            for s in ("tau_b", "rho")
+        ]
         rest = [style.number(row[f"regret_{k}"], 2) for k in (1, 10, 100)]
         rest += [style.number(row[column]) for column in ("rho_top10pct", "rho_partial_params", "rho_strata")]
         rest += [cell(text.verdict(summary, population, name))]

@@ -35,7 +35,9 @@ def print_summary(
         console.print(main_table(run, summary, population, wide=console.width >= WIDE))
     console.print(strict_table(run, summary, chosen[0], wide=console.width >= WIDE))
     if console.width < WIDE:
-        console.print(f"(narrower than {WIDE} columns: intervals, equal size and sd over seeds are left out)", style="dim")
+        console.print(
+            f"(narrower than {WIDE} columns: intervals, equal size and sd over seeds are left out)", style="dim"
+        )
     for line in [style.ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
         console.print(escape(line), style="dim")
 
@@ -72,15 +74,24 @@ def main_table(run: StoredRun, summary: Summary, population: str, *, wide: bool 
         table.add_row(*cells, end_section=last)
     picks = random_picks(summary, population)
     blank = [""] * (4 if wide else 2)
-    table.add_row(style.RANDOM_PICKS, *blank, *(style.number(picks.get(k), 2) for k in (1, 10, 100)), "", "", "", "",
-                  style="italic")
+    table.add_row(
+        style.RANDOM_PICKS,
+        *blank,
+        *(style.number(picks.get(k), 2) for k in (1, 10, 100)),
+        "",
+        "",
+        "",
+        "",
+        style="italic",
+    )
     return table
 
 
 def random_picks(summary: Summary, population: str) -> dict[int, float]:
     """Return k -> the regret expected of k random picks; 0 where k reaches past the last architecture."""
-    curve = summary.regret[(summary.regret["population"] == population)
-                           & (summary.regret["proxy"] == style.RANDOM_PICKS)]
+    curve = summary.regret[
+        (summary.regret["population"] == population) & (summary.regret["proxy"] == style.RANDOM_PICKS)
+    ]
     known = {int(k): float(regret) for k, regret in zip(curve["k"], curve["regret"], strict=True)}
     return {k: 0.0 for k in (1, 10, 100) if known and k > max(known)} | known
 
@@ -99,8 +110,12 @@ def strict_table(run: StoredRun, summary: Summary, population: str, *, wide: boo
         cells: list[Any] = [rows[name]["rho"] if name in rows else None for rows in everywhere.values()]
         cells += [everywhere[population][name][column] for column in columns.values()]
         last = place + 1 < len(order) and name not in style.BASELINES and order[place + 1] in style.BASELINES
-        table.add_row(escape(name) + style.marks(run, name), *(style.number(value) for value in cells),
-                      verdict(summary, population, name), end_section=last)
+        table.add_row(
+            escape(name) + style.marks(run, name),
+            *(style.number(value) for value in cells),
+            verdict(summary, population, name),
+            end_section=last,
+        )
     return table
 
 
@@ -121,11 +136,11 @@ def verdict(summary: Summary, population: str, proxy: str) -> str:
 
 
 def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
-    """Return the lines under the table: what its columns are, the marks in use, the summary's notes."""
+    """Return the lines under a population's table: its columns, the marks in use, the summary's notes on it."""
     table = summary.table[summary.table["population"] == population]
     lines = [
-        "n: architectures with a finite score; failed: the rest, in no statistic and never picked; ties: scores shared with"
-        " another; [ ]: 95 % interval over other samples"
+        "n: architectures with a finite score; failed: the rest, in no statistic and never picked; ties: scores shared"
+        " with another; [ ]: 95 % interval over other samples"
         + ("" if table["rho_low"].notna().any() else " (none here: the whole space was scored)")
         + "; regret@k: points of accuracy lost by taking the best of the k top scores; larger score = better, signs as"
         " they came out. 'beats': paired difference in rho to the best baseline, corrected for the number of proxies."
@@ -133,4 +148,5 @@ def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
     signs = {sign for name in run.scores for sign in style.marks(run, name)}
     lines += ["†: fitted to accuracies, not comparable with the others."] if "†" in signs else []
     lines += ["‡: depends on which architectures were scored together."] if "‡" in signs else []
-    return lines + [f"note: {note}" for note in getattr(summary, "notes", ())]
+    others = tuple(f"{name}, " for name in style.populations(summary) if name != population)
+    return lines + [f"note: {note}" for note in summary.notes if not note.startswith(others)]

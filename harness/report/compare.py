@@ -1,0 +1,119 @@
+"""Several runs beside each other: rho per proxy and run, as a table in the terminal, CSV, markdown and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from harness.report import style
+from harness.report.tables import cell, write_csv
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.store import StoredRun
+    from harness.summary import Summary
+
+COLUMNS = ("tau_b", "tau_b_low", "tau_b_high", "rho", "rho_low", "rho_high", "regret_10", "n", "failed")
+
+
+def labels(runs: Sequence[StoredRun]) -> list[str]:
+    """Return one label per run: its folder's name, with the parent's where names repeat, numbered if need be."""
+    paths = [Path(run.path).resolve() for run in runs]
+    names = [path.name for path in paths]
+    said = [path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}" for path in paths]
+    return [
+        label if said.count(label) == 1 else f"{label} ({said[:place].count(label) + 1})"
+        for place, label in enumerate(said)
+    ]
+
+
+def comparison(runs: Sequence[StoredRun], summaries: Sequence[Summary], population: str = "all") -> pd.DataFrame:
+    """Return proxy x (run label, statistic); NaN where a run lacks the proxy. In the first run's order."""
+    names: dict[str, None] = {}
+    for summary in summaries:
+        names |= dict.fromkeys(style.ordered(summary, population))
+    order = sorted(names, key=lambda name: name in style.BASELINES)
+    frames = {}
+    for label, summary in zip(labels(runs), summaries, strict=True):
+        table = summary.table[summary.table["population"] == population].set_index("proxy")
+        frames[label] = table.loc[:, list(COLUMNS)].reindex(order)
+    return pd.concat(frames, axis=1)
+
+
+def write_comparison(
+    runs: Sequence[StoredRun], summaries: Sequence[Summary], out: Path, population: str = "all"
+) -> dict[str, Path]:
+    """Write comparison.csv (long), comparison.md and figures/comparison.{png,svg} into `out`."""
+    from benchmarks.errors import UserError
+    from harness.plots import write_comparison_figure
+
+    table, names = comparison(runs, summaries, population), labels(runs)
+    long = pd.concat(
+        [table[label].rename_axis("proxy").reset_index().assign(run=label, population=population) for label in names],
+        ignore_index=True,
+    )
+    long = long[["run", "population", "proxy", *COLUMNS]]
+    try:
+        return {
+            "comparison.csv": write_csv(long, out / "comparison.csv"),
+            "comparison.md": style.write_text(out / "comparison.md", markdown(runs, table, population)),
+            **write_comparison_figure(table, names, out),
+        }
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or out}: {error.strerror}; give another folder") from error
+
+
+def markdown(runs: Sequence[StoredRun], table: pd.DataFrame, population: str) -> str:
+    """Return the comparison as a markdown table, with what each run was scored against."""
+    names = labels(runs)
+    lines = [f"# Spearman's rho per run, population {cell(population)}", ""]
+    lines += [f"- {cell(label)}: {cell(style.target_line(run))}" for label, run in zip(names, runs, strict=True)]
+    lines += ["", "| proxy | " + " | ".join(cell(label) for label in names) + " |", "|---|" + "---:|" * len(names)]
+    lines += [
+        "| " + " | ".join([cell(name), *(value(table, name, label) for label in names)]) + " |" for name in table.index
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def value(table: pd.DataFrame, proxy: str, label: str) -> str:
+    """Return "0.712 [0.66, 0.75] n 997", a dash where the run lacks the proxy."""
+    row = table.loc[proxy, label]
+    around = style.interval(row["rho_low"], row["rho_high"])
+    return (
+        f"{style.number(row['rho'])} {around} n {style.count(row['n'])}".replace("  ", " ")
+        if row["n"] == row["n"]
+        else style.DASH
+    )
+
+
+def print_comparison(
+    runs: Sequence[StoredRun], summaries: Sequence[Summary], console: Console | None = None, population: str = "all"
+) -> None:
+    """Print rho per proxy and run. Runs of different targets or samples are named as such: their rows differ in more
+    than the proxy."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = console or Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
+    table, names = comparison(runs, summaries, population), labels(runs)
+    for label, run in zip(names, runs, strict=True):
+        console.print(escape(f"{label}: {style.target_line(run)}"))
+    shown = Table(box=SIMPLE_HEAD, title=f"rho, population: {population}", title_justify="left", pad_edge=False)
+    shown.add_column("proxy", overflow="fold")
+    for label in names:
+        shown.add_column(escape(label), justify="right", overflow="fold")
+    for proxy in table.index:
+        shown.add_row(escape(proxy), *(escape(value(table, proxy, label)) for label in names))
+    console.print(shown)
+    if len({style.target_line(run) for run in runs}) > 1 or len({run.archs for run in runs}) > 1:
+        console.print(
+            "the runs differ in ground truth or architectures, so part of a difference is theirs", style="dim"
+        )

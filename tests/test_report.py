@@ -1,0 +1,399 @@
+"""The report says what the summary says, in every form, and nothing from outside gets to act in it."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from benchmarks.errors import UserError
+from harness import report
+from harness.report import __main__ as command
+from harness.report import compare, page, points, style, tables, text
+from harness.store import StoredRun, write_run
+from harness.summary import Summary, _population, summarise
+
+HOSTILE = '</script><script>window.hit=1</script><img src=x onerror="window.hit=1">\'|[x](y)'
+
+
+def toy_run(path: Path, archs: int = 90, seeds: int = 2, hostile: str = "<b>mine</b>", name: str = "toy") -> StoredRun:
+    """A run with ties, failures, a constant score, sentinels, equivalent and disconnected architectures."""
+    rng = np.random.default_rng(3)
+    accuracy = np.round(rng.uniform(50, 94, archs), 1)
+    connected = np.ones(archs, bool)
+    connected[::30] = False
+    accuracy[~connected] = 10.0
+    index = np.arange(archs)
+    class_id = np.where((index % 9 == 1) & (index > 1), index - 1, index)
+
+    def like(weight: float) -> np.ndarray:
+        return weight * accuracy / 20 + rng.normal(size=(seeds, archs))
+
+    scores = {
+        "synflow": np.exp(10 * like(1.0)),
+        "naswot": like(2.0),
+        "zen": like(0.3),
+        "plain": -like(1.0),
+        hostile: like(0.7),
+        "constant": np.ones((seeds, archs)),
+        "params": np.tile(np.round(accuracy / 10), (seeds, 1)),
+        "random": rng.normal(size=(seeds, archs)),
+    }
+    scores["zen"][:, 5::7] = -1e8
+    scores["naswot"][0, 4] = np.nan
+    scores["naswot"][1, 4] = np.inf
+    strings = [f"|op{i}~0|+|none~0|" for i in range(archs)]
+    strings[4] = f"|{HOSTILE}~0|"
+    failures = pd.DataFrame(
+        [("naswot", 0, strings[4], f"ValueError: {hostile}"), ("naswot", 1, strings[4], "score is inf")],
+        columns=["proxy", "seed", "arch", "reason"],
+    )
+    manifest = {
+        "benchmark": "NAS-Bench-201",
+        "dataset": hostile,
+        "target": {"dataset": hostile, "split": "test", "epochs": 200, "reduction": "mean"},
+        "embedded": True,
+        "table_source": "a table <of> ours",
+        "table_checksum": "ab" * 32,
+        "space_size": 15625,
+        "settings": {"bench": "201", "batch_size": 64, "share": True, "note": hostile},
+        "proxies": {"zen": {"fitted": True, "summary": HOSTILE}, "naswot": {"fitted": False, "summary": "codes"}},
+    }
+    return StoredRun(
+        path=path / name,
+        manifest=manifest,
+        archs=tuple(strings),
+        index=index,
+        accuracy=accuracy,
+        seed_accuracy=accuracy[:, None] + rng.normal(size=(archs, 3)),
+        class_id=class_id,
+        connected=connected,
+        params=scores["params"][0],
+        conv_count=(index % 5).astype(int),
+        scores=scores,
+        seconds={name: np.full((seeds, archs), 0.25) for name in scores},
+        failures=failures,
+        space_best=94.4,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> StoredRun:
+    return toy_run(tmp_path_factory.mktemp("runs"), hostile=HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def summary(run) -> Summary:
+    return summarise(run, resamples=20)
+
+
+@pytest.fixture(scope="module")
+def written(run, summary) -> dict[str, Path]:
+    return report.write_report(run, summary)
+
+
+@pytest.fixture(scope="module")
+def html(written) -> str:
+    return written["html"].read_text("utf-8")
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, as a browser would see them."""
+
+    def __init__(self, page_text: str) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict]] = []
+        self.feed(page_text)
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+
+def printed(run: StoredRun, summary: Summary, width: int = 120, **settings) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False)
+    report.print_summary(run, summary, console, **settings)
+    return console.file.getvalue()
+
+
+def test_every_promised_file_is_there_and_none_is_half_written(written, run):
+    tables_written = {"summary", "regret", "differences", "agreement", "strata", "ceiling", "failures"}
+    figures = {f"figures/{n}.{e}" for n in ("scatter", "correlation", "agreement", "regret") for e in ("png", "svg")}
+    assert set(written) == {f"{name}.csv" for name in tables_written} | {"summary.md", "html"} | figures
+    assert all(path.stat().st_size > 50 for path in written.values())
+    assert not list(run.path.rglob("*.part"))
+    assert written["html"] == run.path / "report.html"
+
+
+def test_csv_reads_back_to_the_summary(written, summary, run):
+    pd.testing.assert_frame_equal(pd.read_csv(written["summary.csv"]), summary.table, check_dtype=False, rtol=1e-15)
+    pd.testing.assert_frame_equal(pd.read_csv(written["regret.csv"]), summary.regret, check_dtype=False, rtol=1e-15)
+    back = pd.read_csv(written["agreement.csv"]).set_index(["population", "proxy", "other"])["rho"]
+    assert back["distinct", "naswot", "params"] == pytest.approx(summary.agreement["distinct"].loc["naswot", "params"])
+    assert pd.read_csv(written["failures.csv"])["reason"].tolist() == run.failures["reason"].tolist()
+
+
+def test_terminal_table_shows_the_summary(run, summary):
+    shown = printed(run, summary)
+    assert max(map(len, shown.splitlines())) <= 120
+    main, strict = shown.split("asked more strictly")
+    line = next(line for line in main.splitlines() if line.strip().startswith("zen†"))
+    row = style.rows(summary, "all")["zen"]
+    for value in (row["tau_b"], row["rho"]):
+        assert f"{value:.3f}" in line
+    assert f"[{row['rho_low']:.2f}, {row['rho_high']:.2f}]" in line
+    assert line.split()[-6:] == [f"{row['regret_10']:.2f}", f"{row['regret_100']:.2f}", "90", "0", "13", "0.25"]
+    failing = next(line for line in main.splitlines() if line.strip().startswith("naswot"))
+    assert failing.split()[-4:-1] == ["89", "1", "0"]
+    cells = next(line for line in strict.splitlines() if line.strip().startswith("zen†")).split()
+    assert cells[1:4] == [style.number(style.rows(summary, name)["zen"]["rho"]) for name in style.POPULATIONS]
+    picks = next(line for line in main.splitlines() if "random picks" in line).split()
+    assert picks[2:4] == [f"{text.random_picks(summary, 'all')[k]:.2f}" for k in (1, 10)]
+
+
+def test_terminal_says_which_truth_and_what_the_columns_are(run, summary):
+    shown = " ".join(printed(run, summary).split())
+    for word in ("test accuracy", "200 epochs", "embedded", "noise ceiling", "failed", "regret@k", "fitted", "94.40 %"):
+        assert word in shown
+    assert "[/" not in shown  # no markup left over
+
+
+def test_narrow_terminal_drops_columns_and_says_so(run, summary):
+    shown = printed(run, summary, width=80)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "left out" in shown and "…" not in shown
+
+
+@pytest.mark.parametrize("population", ["connected", "distinct"])
+def test_other_populations_are_printed_on_request(run, summary, population):
+    assert f"population: {population}" in printed(run, summary, populations=(population,))
+    assert f"population: {population}" not in printed(run, summary)
+
+
+def test_baselines_come_last_and_undefined_after_defined(summary):
+    names = style.ordered(summary, "all")
+    assert set(names[-2:]) == {"params", "random"} and names[-3] == "constant"
+    rho = [style.rows(summary, "all")[name]["rho"] for name in names[:-3]]
+    assert rho == sorted(rho, reverse=True)
+
+
+def test_markdown_holds_the_values_and_stays_a_table(written, summary):
+    lines = written["summary.md"].read_text("utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ")]
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in rows}) == 1  # hostile names broke no row
+    row = style.rows(summary, "all")["plain"]
+    line = next(line for line in rows if line.startswith("| plain "))
+    assert (
+        f"{row['rho']:.3f} [{row['rho_low']:.2f}, {row['rho_high']:.2f}]" in line
+        and f"| {row['regret_1']:.2f} |" in line
+    )
+    assert not re.search(r"<(?!br)[a-z/]", "\n".join(lines))
+
+
+def test_page_table_holds_full_values(html, summary):
+    row = style.rows(summary, "distinct")["plain"]
+    block = html.split('data-for="distinct"')[2]
+    for column in ("tau_b", "rho", "rho_partial_params", "regret_1", "rho_worst", "rho_seed_sd"):
+        assert f'data-value="{float(row[column])!r}"' in block
+
+
+def test_page_is_one_file_without_network(html):
+    tags = Tags(html).seen
+    assert not [attrs for _, attrs in tags if {"src", "href", "action"} & attrs.keys()]
+    assert "http://" not in html and "https://" not in html and "@import" not in html
+    assert [tag for tag, _ in tags].count("script") == 2
+
+
+def test_hostile_strings_stay_text(html):
+    tags = Tags(html).seen
+    assert not [tag for tag, _ in tags if tag in ("img", "b", "a", "iframe")]
+    assert not [name for _, attrs in tags for name in attrs if name.startswith("on")]
+    assert "&lt;/script&gt;" in html  # it is there, as text
+    data = json.loads(re.search(r'id="points">(.*?)</script>', html, re.S)[1])
+    assert data["archs"][4] == f"|{HOSTILE}~0|"
+    assert HOSTILE in [proxy["name"] for proxy in data["proxies"]]
+
+
+def test_escaping_is_what_keeps_them_text(run, summary, monkeypatch):
+    """The test above can fail: without escaping the tags are there."""
+    monkeypatch.setattr("harness.report.sections.escape", str)
+    assert [tag for tag, _ in Tags(page.page(run, summary)).seen if tag == "img"]
+
+
+def test_policy_names_the_page_s_own_script(html):
+    import base64
+    import hashlib
+
+    script = re.search(r"<script>(.*)</script>", html, re.S)[1]
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in html.split("<title>")[0]
+
+
+def test_provenance_and_failures_are_on_the_page(html):
+    for words in ("ab" * 32, "settings.batch_size", "statistics.resamples", "score is inf", "embedded"):
+        assert words in html
+
+
+def test_same_run_same_bytes(run, summary, written, tmp_path):
+    again = report.write_report(run, summarise(run, resamples=20), tmp_path)
+    for name, path in again.items():
+        assert path.read_bytes() == written[name].read_bytes(), name
+
+
+@pytest.mark.parametrize("population", ["all", "connected", "distinct"])
+def test_scatter_draws_the_summary_s_populations(run, population):
+    expected = _population(run, population).accuracy
+    np.testing.assert_array_equal(run.accuracy[points.membership(run, population)], expected)
+
+
+def test_few_points_are_all_drawn(run, summary):
+    data = points.scatter_data(run, summary)
+    assert data["total"] == len(data["archs"]) == len(run.archs)
+    naswot = next(proxy for proxy in data["proxies"] if proxy["name"] == "naswot")
+    assert naswot["score"]["at"][4] == -1 and naswot["values"][4] is None  # failed: not drawn
+    best = int(np.argmax(np.where(np.isfinite(run.scores["naswot"]), run.scores["naswot"], -np.inf).mean(axis=0)))
+    assert naswot["picks"]["all"][0] == best and max(naswot["rank"]["at"]) == naswot["rank"]["at"][best]
+
+
+def test_many_points_are_thinned_and_the_count_is_said(tmp_path):
+    big = toy_run(tmp_path, archs=9000, seeds=1)
+    summary = summarise(big, resamples=2, populations=("all",))
+    data = points.scatter_data(big, summary)
+    assert len(data["archs"]) == points.MOST_POINTS and data["total"] == 9000
+    assert data == points.scatter_data(big, summary)
+    drawn = set(data["archs"])
+    for name in ("naswot", "plain"):
+        for place in points.top(style.mean_scores(big, name), np.isfinite(big.accuracy)):
+            assert big.archs[place] in drawn
+    assert big.archs[int(np.argmax(big.accuracy))] in drawn
+    assert len(page.page(big, summary)) < 3_000_000
+
+
+def test_a_run_where_nothing_worked_is_still_reported(tmp_path):
+    run = toy_run(tmp_path, archs=40, seeds=1)
+    for name, values in run.scores.items():
+        if name != "params":
+            values[:] = np.nan
+    paths = report.write_report(run, summarise(run, resamples=5))
+    assert "undefined" in paths["html"].read_text("utf-8")
+    assert "undecided" in printed(run, summarise(run, resamples=5))
+
+
+def test_whole_space_has_no_intervals_and_the_legend_says_so(tmp_path):
+    run = toy_run(tmp_path, archs=40)
+    run.manifest["space_size"] = 40
+    assert "whole space was scored" in " ".join(printed(run, summarise(run)).split())
+
+
+def test_unwritable_folder_is_one_line(run, summary, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write .*give another folder"):
+        report.write_report(run, summary, tmp_path / "file" / "out")
+
+
+# The command line
+
+
+def stored(run: StoredRun) -> Path:
+    import h5py
+
+    run.path.mkdir(parents=True, exist_ok=True)
+    (run.path / "manifest.json").write_text(json.dumps(run.manifest))
+    with h5py.File(run.path / "scores.h5", "w") as file:
+        write_run(file, run)
+    return run.path
+
+
+def test_command_remakes_a_report_from_the_stored_run(tmp_path, capsys):
+    folder = stored(toy_run(tmp_path, archs=40, hostile="mine"))
+    assert command.main([str(folder), "--resamples", "5"]) == 0
+    assert (folder / "report.html").is_file() and "population: all" in capsys.readouterr().out
+
+
+def test_command_puts_several_runs_side_by_side(tmp_path, capsys):
+    one, other = toy_run(tmp_path / "a", archs=40, hostile="mine"), toy_run(tmp_path / "b", archs=50, hostile="yours")
+    folders = [str(stored(run)) for run in (one, other)]
+    assert command.main([*folders, "--out", str(tmp_path / "both"), "--resamples", "5"]) == 0
+    rows = list(csv.DictReader((tmp_path / "both" / "comparison.csv").open()))
+    by = {(row["run"], row["proxy"]): row for row in rows}
+    rho = style.rows(summarise(other, resamples=5), "all")["plain"]["rho"]
+    assert float(by["b/toy", "plain"]["rho"]) == pytest.approx(rho)
+    assert by["a/toy", "yours"]["rho"] == "" and by["b/toy", "yours"]["rho"]
+    assert (tmp_path / "both" / "figures" / "comparison.svg").is_file()
+    shown = capsys.readouterr().out
+    assert "b/toy" in shown and f"{rho:.3f}" in shown and "differ in ground truth or architectures" in shown
+    assert "| plain |" in (tmp_path / "both" / "comparison.md").read_text()
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path):
+    runs = [toy_run(tmp_path / part, archs=10) for part in ("x", "y", "y")]
+    assert compare.labels(runs) == ["x/toy", "y/toy (1)", "y/toy (2)"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere", "neither"], r"nowhere.*neither"),
+        (["nowhere", "--population", "conected"], "did you mean connected"),
+    ],
+)
+def test_command_says_what_is_wrong_in_one_line(arguments, said, capsys):
+    assert command.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert re.search(said, error) and error.count("\n") == 1
+
+
+def test_help_is_fast_and_loads_nothing_heavy():
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "harness.report", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "RUN" in done.stdout
+    assert not re.search(r"\| +(torch|matplotlib|scipy|pandas|numpy|rich)$", done.stderr, re.M)
+
+
+# In a browser
+
+
+def test_sorting_and_switching_in_a_browser(html, tmp_path):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no chromium to open the page in")
+    probe = """<script>
+      const rows = () => [...document.querySelectorAll('[data-for=all] .sortable tbody tr')];
+      const order = () => rows().map(row => row.cells[2].dataset.value ?? 'none');
+      const button = document.querySelectorAll('[data-for=all] .sortable thead button')[2];
+      button.click(); const falling = order(); button.click(); const rising = order();
+      document.querySelector('input[value=distinct]').click();
+      const shown = [...document.querySelectorAll('#table .population')].filter(e => !e.hidden).map(e => e.dataset.for);
+      const panels = document.querySelectorAll('canvas').length;
+      document.title = JSON.stringify({falling, rising, shown, panels, hit: window.hit ?? 0});
+    </script>"""
+    open_page = re.sub(r"<meta http-equiv[^>]*>", "", html).replace("</body>", probe + "</body>")
+    (tmp_path / "page.html").write_text(open_page, "utf-8")
+    done = subprocess.run(
+        [chromium, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+         "--virtual-time-budget=3000", "--dump-dom", f"file://{tmp_path / 'page.html'}"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    import html as entities
+
+    found = json.loads(entities.unescape(re.search(r"<title>(.*?)</title>", done.stdout, re.S)[1]))
+    falling = [float(value) for value in found["falling"] if value != "none"]
+    assert falling == sorted(falling, reverse=True) and found["falling"][-1] == "none"
+    assert [float(value) for value in found["rising"][:-1]] == falling[::-1] and found["rising"][-1] == "none"
+    assert found["shown"] == ["distinct"] and found["panels"] == 8
+    assert found["hit"] == 0
+
+
+def test_hostile_cells_in_markdown():
+    assert tables.cell("a|b <i> [x](y) `c` *d*\ne") == r"a\|b &lt;i&gt; \[x\](y) \`c\` \*d\* e"
