@@ -2,13 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import Session
 
 from benchmarks import UserError
 from harness import executors, runner
@@ -266,89 +264,44 @@ def _die_before(step: int) -> None:
     os.fsync, Path.rename, Path.unlink = counted(os.fsync), counted(Path.rename), counted(Path.unlink)
 
 
+BEGUN = r" [1-9]\d*/"
+"""What a progress bar says once something is done."""
 SLOW = """
 import time, harness
 @harness.proxy(reads='outputs', labels=False)
 def slow(probe):
-    time.sleep(0.3)
+    time.sleep(1)
     return probe.outputs.sum((0, 2))
 """
 
 
-class Command:
-    """`python -m harness.run` on the tiny ground truth, with a slow proxy, in a session of its own."""
-
-    def __init__(self, folder: Path, embedded: Path, workers: int) -> None:
-        self.folder = folder
-        (folder / "slow.py").write_text(SLOW)
-        launcher = folder / "launcher.py"
-        launcher.write_text(
-            f"import sys, pathlib, benchmarks\nbenchmarks.EMBEDDED = pathlib.Path({str(embedded)!r})\n"
-            "from harness.run import main\nsys.exit(main(sys.argv[1:]))\n"
-        )
-        words = ["--bench", "201", "--proxies", "slow.py:slow", "--batch-size", "16", "--stack", "1", "--out", "run"]
-        self.log = (folder / "log").open("w")
-        root = Path(__file__).resolve().parents[1]
-        self.process = subprocess.Popen(
-            [sys.executable, str(launcher), *words, "--workers", str(workers)], cwd=folder, stderr=self.log,
-            stdout=self.log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(root)},
-        )  # fmt: skip
-
-    def until(self, words: str, seconds: float = 240) -> None:
-        """Wait until the command has said something."""
-        end = time.monotonic() + seconds
-        while words not in self.said:
-            assert self.process.poll() is None and time.monotonic() < end, self.said
-            time.sleep(0.05)
-
-    @property
-    def said(self) -> str:
-        return (self.folder / "log").read_text()
-
-    def members(self) -> list[int]:
-        """Return the processes of the command's session that are alive."""
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            if int(fields[3]) == self.process.pid and fields[0] != "Z":
-                found.append(int(stat.parent.name))
-        return found
-
-    def gone(self, seconds: float) -> bool:
-        """Whether no process of the session is left after this time."""
-        end = time.monotonic() + seconds
-        while self.members() and time.monotonic() < end:
-            time.sleep(0.1)
-        return not self.members()
+def command(folder: Path, embedded: Path, workers: int) -> Session:
+    """Start `python -m harness.run` on the tiny ground truth with a slow proxy."""
+    (folder / "slow.py").write_text(SLOW)
+    launcher = folder / "launcher.py"
+    launcher.write_text(
+        f"import sys, pathlib, benchmarks\nbenchmarks.EMBEDDED = pathlib.Path({str(embedded)!r})\n"
+        "from harness.run import main\nsys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ["--bench", "201", "--proxies", "slow.py:slow", "--batch-size", "16", "--stack", "1", "--out", "run"]
+    return Session(folder, [str(launcher), *words, "--workers", str(workers)])
 
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-
-
-@needs_proc
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize(
     ("how", "workers", "when"),
-    [(signal.SIGINT, 1, " 2/"), (signal.SIGINT, 2, "0/"), (signal.SIGTERM, 2, " 2/"), (signal.SIGKILL, 2, " 2/")],
+    [(signal.SIGINT, 1, BEGUN), (signal.SIGINT, 2, " 0/"), (signal.SIGTERM, 2, BEGUN), (signal.SIGKILL, 2, BEGUN)],
 )
 def test_signals(how: signal.Signals, workers: int, when: str, out: Path, embedded: Path, tmp_path: Path):
-    """Ctrl-C goes to the whole session, as a terminal sends it; the others to the command alone, as `kill` does."""
-    command = Command(tmp_path, embedded, workers)
-    try:
-        command.until(when)
-        (os.killpg if how == signal.SIGINT else os.kill)(command.process.pid, how)
-        code = command.process.wait(20)
-        assert code == (130 if how != signal.SIGKILL else -signal.SIGKILL)
-        assert command.gone(15), f"left: {command.members()}"
-    finally:
-        command.log.close()
-        for pid in command.members():
-            os.kill(pid, signal.SIGKILL)
+    """In the middle of the work, and (0/) while the workers start."""
+    with command(tmp_path, embedded, workers) as session:
+        session.until(when)
+        session.send(how)
+        assert session.process.wait(20) == (130 if how != signal.SIGKILL else -signal.SIGKILL)
+        assert session.gone(15), f"left: {session.members()}"
     if how != signal.SIGKILL:
-        assert "Traceback" not in command.said and "repeat the command to continue" in command.said
-        if "2/" in when:
+        assert "Traceback" not in session.said and "repeat the command to continue" in session.said
+        if when == BEGUN:
             assert list((out / "parts").glob("*.npz"))
 
 
