@@ -31,6 +31,9 @@ class StackedConv2d(nn.Conv2d):
         )  # fmt: skip
         self.owners = tuple(owners)
 
+    def reset_parameters(self) -> None:
+        """Nothing: who builds a stack sets its weights, and PyTorch's own draw takes its time even on the meta device."""
+
 
 class StackedBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm over (owners * channels); statistics are an architecture's own by construction."""
@@ -58,6 +61,9 @@ class StackedLinear(nn.Linear):
     def __init__(self, owners: Sequence[int], in_features: int, out_features: int) -> None:
         super().__init__(in_features, len(owners) * out_features, device="meta")
         self.owners = tuple(owners)
+
+    def reset_parameters(self) -> None:
+        """Nothing, as for convolutions."""
 
     def forward(self, x: Tensor) -> Tensor:
         k = len(self.owners)

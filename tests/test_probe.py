@@ -256,7 +256,7 @@ def test_undeclared_after_declared():
     expected = {name: score(CONNECTED[:1], [p])[name].scores for name, p in everything.items()}
     network = build(CONNECTED[:1])
     initialise(network, [stream(0, SPACE.canonical(CONNECTED[0]), "default 0")])
-    probe = Probe(network.train(), view_inputs().of(DEFAULT, 2), reads=["gradients"])
+    probe = Probe(network.train(), view_inputs().of(DEFAULT, 2), reads=["gradients"], channels_last=True)
     for name, proxy in everything.items():
         torch.testing.assert_close(proxy.score(probe), expected[name], rtol=1e-6, atol=1e-9, msg=name)
 
