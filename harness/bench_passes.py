@@ -125,13 +125,16 @@ def _same(one: float, other: float, scale: float) -> bool:
 
 
 def _bare(network: nn.Module, inputs: Tensor, targets: Tensor, watch: Watch) -> None:
-    """Time every distinct pass by itself: plain PyTorch, no hooks; then ours where a proxy needs the Hessian."""
+    """Time every distinct pass by itself, no hooks: plain PyTorch, then as the shared side runs it (channels last, own
+    Hessian form)."""
     weights = [layer.weight for layer in layers_of(network)]
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     for weight in weights:
         weight.requires_grad_(True)
     _plain_passes(network, inputs, targets, weights, watch)
+    last = inputs.contiguous(memory_format=torch.channels_last)
+    _first_order_passes(network, last, targets, weights, watch, ", channels last")
     watch.time("ours with curvature", partial(_curvature, network, inputs, targets))
     twin = without_batchnorm(copy.deepcopy(network))
     ones = torch.ones(1, *inputs.shape[1:], dtype=torch.float64)
@@ -139,16 +142,24 @@ def _bare(network: nn.Module, inputs: Tensor, targets: Tensor, watch: Watch) -> 
     watch.time("synflow", lambda: _gradient(logits(twin, ones).sum(), to))
 
 
-def _plain_passes(network: nn.Module, inputs: Tensor, targets: Tensor, weights: list[Tensor], watch: Watch) -> None:
+def _first_order_passes(
+    network: nn.Module, inputs: Tensor, targets: Tensor, weights: list[Tensor], watch: Watch, layout: str = ""
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor | None, ...]]:
+    """Return inputs, outputs, loss and its gradients, and keep the times."""
     x = inputs.clone().requires_grad_(True)
 
     def forward() -> tuple[Tensor, Tensor]:
         outputs = logits(network, x)
         return outputs, functional.cross_entropy(outputs, targets)
 
-    outputs, loss = watch.time("forward", forward)
-    fixed = watch.time("loss backward", lambda: _gradient(loss, weights))
-    watch.time("jacobian", lambda: _gradient(outputs.sum(), [x]))
+    outputs, loss = watch.time("forward" + layout, forward)
+    fixed = watch.time("loss backward" + layout, lambda: _gradient(loss, weights))
+    watch.time("jacobian" + layout, lambda: _gradient(outputs.sum(), [x]))
+    return x, outputs, loss, fixed
+
+
+def _plain_passes(network: nn.Module, inputs: Tensor, targets: Tensor, weights: list[Tensor], watch: Watch) -> None:
+    x, outputs, loss, fixed = _first_order_passes(network, inputs, targets, weights, watch)
     watch.time("full backward", lambda: _gradient(outputs.sum(), [x, *weights]))
     flowing = watch.time("graph backward", lambda: _gradient(loss, weights, graph=True))
     inner = sum((f * g).sum() for f, g in zip(fixed, flowing, strict=True) if f is not None)
@@ -164,6 +175,6 @@ def _gradient(of: Tensor, to: Sequence[Tensor], graph: bool = False) -> tuple[Te
 
 def _curvature(network: nn.Module, inputs: Tensor, targets: Tensor) -> None:
     """Forward, loss backward and Hessian form as the probe runs them."""
-    probe = Probe(network, [Minibatch(inputs, targets)], reads=("gradients", "weight_curvature"))
+    probe = Probe(network, [Minibatch(inputs, targets)], reads=("gradients", "weight_curvature"), channels_last=True)
     assert probe.weight_curvature is not None
     probe.close()

@@ -121,16 +121,17 @@ def one_at_a_time(passes: dict[str, float], proxies: tuple[str, ...]) -> float:
     return sum(count * passes[name] for proxy in proxies for name, count in NEEDS[proxy].items())
 
 
-def distinct(passes: dict[str, float], proxies: tuple[str, ...], curvature: str) -> float:
-    """Return the seconds of the distinct passes; `curvature`, "plain" or "ours", says how grasp's part is run."""
+def distinct(passes: dict[str, float], proxies: tuple[str, ...], kind: str) -> float:
+    """Return the seconds of the distinct passes: "plain" PyTorch, or as "ours" runs them (layout, Hessian form)."""
     needed = {name for proxy in proxies for name in NEEDS[proxy]}
-    total = sum(passes[name] for name in ("forward", "synflow") if name in needed)
-    total += passes["jacobian"] if "full backward" in needed else 0.0
-    if "grasp" not in proxies:
-        return total + (passes["loss backward"] if "loss backward" in needed else 0.0)
-    if curvature == "ours":
-        return total - passes["forward"] + passes["ours with curvature"]
-    return total + passes["graph backward"] + passes["double backward"]
+    layout = ", channels last" if kind == "ours" else ""
+    total = passes["synflow"] if "synflow" in needed else 0.0
+    total += passes["jacobian" + layout] if "full backward" in needed else 0.0
+    if "grasp" in proxies:
+        plain = passes["forward"] + passes["graph backward"] + passes["double backward"]
+        return total + (passes["ours with curvature"] if kind == "ours" else plain)
+    total += passes["forward" + layout] if "forward" in needed else 0.0
+    return total + (passes["loss backward" + layout] if "loss backward" in needed else 0.0)
 
 
 def ratios(measured: list[dict], name: str, proxies: tuple[str, ...], clock: str) -> dict:
@@ -198,9 +199,8 @@ def _verdict(name: str, by_clock: dict[str, dict], clock: str, archs: int) -> li
     ]
     if "reached_naswot_forward" in found:
         lines.append(f"  {found['reached_naswot_forward']:.2f} if naswot alone is one forward, as NASLib runs it")
-    for kind in ("plain", "ours") if found["allowed_plain"] != found["allowed_ours"] else ("plain",):
+    for kind, what in (("plain", "the distinct passes"), ("ours", "the same, channels last, with our Hessian form,")):
         quotient = found["reached"] / found[f"allowed_{kind}"]
-        what = "the distinct passes" if kind == "plain" else "the distinct passes with our Hessian form"
         lines.append(
             f"  {what} allow {found[f'allowed_{kind}']:.2f}: reached / allowed = {quotient:.2f}"
             f" ({'within' if quotient >= 0.8 else 'NOT within'} 20 %)"
