@@ -1,4 +1,4 @@
-"""A draw from N(0, 1): what a proxy is worth that knows nothing."""
+"""random: a draw from N(0, 1), what a proxy is worth that knows nothing. Larger is better, as everywhere, and means nothing."""
 
 from __future__ import annotations
 
