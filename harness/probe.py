@@ -185,6 +185,24 @@ class Probe:
         """By further minibatch, then by layer: gradients as in `gradients`, a forward and a backward each."""
         return self._get("other_gradients", "other minibatches")
 
+    def all_gradients(self) -> list[tuple[tuple[int, ...], Tensor]]:
+        """By trainable tensor, BatchNorm's and biases too: owners, and the gradient of the objective, shaped like it.
+
+        A forward and a backward of its own; zeros where no path leads.
+        """
+        owners = {p: owners_of(module) for module in self.network.modules() for p in module.parameters(recurse=False)}
+        with self.timed("all gradients"):
+            for parameter in owners:
+                parameter.requires_grad_(True)
+            try:
+                objective = self._objective(self._logits(self._stacked(self.inputs)), self.targets)
+                found = torch.autograd.grad(objective, list(owners), allow_unused=True)
+            finally:
+                for parameter in owners.keys() - {layer.module.weight for layer in self.layers}:
+                    parameter.requires_grad_(False)
+        zeros = (torch.zeros_like(p) if g is None else g for p, g in zip(owners, found, strict=True))
+        return list(zip(owners.values(), zeros, strict=True))
+
     def feature_map(self, inputs: Tensor) -> Tensor:
         """Return the map before global pooling, (samples, archs * channels, height, width), without gradients.
 
@@ -399,7 +417,7 @@ class _Hooks:
         self.kept: list[tuple[Tensor, int]] = []
         self.reads = probe._reads
         self.handles: list = []
-        self.codes: list[tuple[tuple[int, ...], Tensor, int, object]] = []
+        self.codes: list[tuple[nn.Module, Tensor, int, object]] = []
         self.salient: dict[nn.Module, Tensor] = {}
         self.watchers: list[Watcher] = []
         self.curvature: Tensor | None = None
@@ -512,30 +530,29 @@ class _Hooks:
         if len(owners) == 1 and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
             x = x.movedim(1, 3)  # the order of units does not matter, a copy would cost
         x = x.reshape(len(output), len(owners), -1)
-        if not all(on_path := getattr(module, "on_path", ())):  # the stack's graph cannot tell one owner from another
-            x = x[:, list(on_path)]
-            owners = tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts)
-            if not owners:
-                return
         on = torch.gt(x, 0, out=torch.empty_like(x, dtype=torch.float32)).transpose(0, 1)  # (owners, samples, units)
         both = on @ on.transpose(1, 2)
         single = both.diagonal(dim1=1, dim2=2)
         agreement = 2 * both - single.unsqueeze(1) - single.unsqueeze(2) + x.shape[2]  # on in both, or off in both
-        self.codes.append((owners, agreement.double(), x.shape[2], output.grad_fn))
+        self.codes.append((module, agreement.double(), x.shape[2], output.grad_fn))
 
     def agreement(self, outputs: Tensor) -> Tensor:
         """Agreements over the ReLUs that reach the output."""
         samples = len(self.probe.inputs)
         total = torch.zeros(self.probe.archs, samples, samples, dtype=torch.float64, device=self.probe.inputs.device)
         reached = _ancestors(outputs.grad_fn)
-        for owners, agreement, _, node in self.codes:
-            if node in reached:
+        for module, agreement, _, node in self.codes:
+            owners = owners_of(module)
+            if not all(on_path := getattr(module, "on_path", ())):  # the graph cannot tell one owner from another
+                owners = tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts)
+                agreement = agreement[list(on_path)]
+            if owners and node in reached:
                 total.index_add_(0, torch.tensor(owners, device=total.device), agreement)
         return total
 
     def kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:
         """Agreements ReLU by ReLU."""
-        return [(owners, agreement, units) for owners, agreement, units, _ in self.codes]
+        return [(owners_of(module), agreement, units) for module, agreement, units, _ in self.codes]
 
 
 def _by_channel(product: Tensor, module: nn.Conv2d | nn.Linear) -> Tensor:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from benchmarks.layers import Take
 from harness.view import owners_of, stream
 
 if TYPE_CHECKING:
@@ -29,15 +28,11 @@ def is_relu(module: nn.Module) -> bool:
 
 
 def owned(module: nn.Module, values: Tensor) -> tuple[tuple[int, ...], Tensor]:
-    """(samples, owners * channels, ...) -> owners on whose paths the module lies, and (samples, owners, -1, ...)."""
+    """(samples, owners * channels, ...) -> a module's owners, and (samples, owners, -1, ...)."""
     owners = owners_of(module)
-    shape = (len(values), len(owners), -1, *values.shape[2:]) if values.dim() != 3 or len(owners) == 1 else values.shape
-    parts = values.reshape(shape)
-    on_path = getattr(module, "on_path", ())
-    if not all(on_path):
-        parts = parts[:, list(on_path)]
-        owners = tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts)
-    return owners, parts
+    if values.dim() == 3 and len(owners) > 1:  # of a stacked linear layer
+        return owners, values
+    return owners, values.reshape(len(values), len(owners), -1, *values.shape[2:])
 
 
 def fixed_draw(count: int, what: str) -> torch.Generator:
@@ -158,7 +153,7 @@ class ChannelCorrelations(Watcher):
     """By layer: (owners, Pearson correlations of the channels of the first sample's map (owners, channels, channels)
     float64, positions). A constant channel's correlations are zero, its own included.
 
-    Layers are the modules without parts that return a map: convolutions, BatchNorm, activations, pooling, identities.
+    Layers are convolutions, BatchNorm and activations that return a map.
     """
 
     def __init__(self, probe: Probe) -> None:
@@ -166,7 +161,7 @@ class ChannelCorrelations(Watcher):
         self.found: list[tuple[tuple[int, ...], Tensor, int]] = []
 
     def wants(self, module: nn.Module) -> bool:
-        return not isinstance(module, Take) and next(module.children(), None) is None
+        return isinstance(module, (nn.Conv2d, nn.modules.batchnorm._BatchNorm, *ACTIVATIONS))
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
         if y.dim() != 4:

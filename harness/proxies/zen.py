@@ -25,6 +25,9 @@ MIX = 1e-2
 def zen_score(probe) -> Tensor:
     """(archs,) of one draw of weights and noise."""
     x, z = (minibatch.inputs for minibatch in probe.minibatches)
+    for module in probe.network.modules():
+        if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+            module.reset_running_stats()  # other proxies of this view may have run passes of theirs
     first = probe.feature_map(x)
     distance = (first - probe.feature_map(x + MIX * z)).abs()
     distance = distance.unflatten(1, (probe.archs, -1)).flatten(2).sum(2).mean(0).double()

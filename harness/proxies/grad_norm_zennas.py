@@ -1,0 +1,28 @@
+"""grad_norm@zennas: sqrt( sum over all trainable tensors of ||g||^2 ), g the gradient of the loss on noise.
+
+All tensors means BatchNorm's weights and biases and the classifier's bias too, under one root; `grad_norm` sums the
+norms of convolution and linear layers. Weights are N(0, 1), 16 Gaussian images with random labels, training-mode
+BatchNorm, one draw. Larger is better; no data, no labels. Cost: one forward and backward. Source: Lin et al.,
+"Zen-NAS" (ICCV 2021, arXiv 2102.01063), whose repository has it as a baseline. Departure: float64, as with these
+weights a ReLU that rounding switches changes the score by 0.1 %.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from harness.proxies import proxy
+from harness.view import View
+
+VIEW = View(init="normal", inputs="gaussian", batch_size=16, precision="float64")
+
+
+@proxy(name="grad_norm@zennas", view=VIEW, reads="weights", labels=False, paper="Lin et al. 2021, arXiv 2102.01063")
+def grad_norm_zennas(probe) -> Tensor:
+    """Norm of all gradients together, on noise."""
+    squares = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+    for owners, gradient in probe.all_gradients():
+        rows = gradient.reshape(len(owners), -1).double().square().sum(1)
+        squares.index_add_(0, torch.tensor(owners, device=squares.device), rows)
+    return squares.sqrt()

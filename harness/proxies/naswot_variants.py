@@ -1,0 +1,79 @@
+"""Other scores of ReLU codes. K_r[i, j] counts the units of ReLU r that are both on or both off in samples i and j.
+
+    naswot@naslib         log |det sum_r K_r| over every ReLU module that runs, whether it reaches the output or not
+    naswot@zero-cost-pt   the same with BatchNorm in evaluation mode: running statistics, 0 and 1 at initialisation
+    naswot@layerwise      sum_r log |det K_r|, "lnwot" of WRCor's repository
+    naswot@hnas           log |det sum_r X_r X_r^T|, X_r the raw inputs of ReLU r, one row a sample: no codes at all
+
+Larger is better; no labels. Cost: one forward, shared with `naswot` where the view is. Sources: Mellor et al. (ICML
+2021, arXiv 2006.04647); NASLib, which dropped the authors' check of which ReLUs the backward pass visits; Xiang et
+al., "Zero-Cost-PT" (AAAI 2023, arXiv 2106.06799); Yang et al., "WRCor" (2024, repository ZSNAS-WRCor); Shu et al.,
+"HNAS" (NeurIPS 2022, arXiv 2201.09785). Departure: determinants in float64. A singular K gives minus infinity, kept
+as computed; layer by layer that is common in small networks, as samples then share a code in one ReLU or another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from harness.proxies import proxy
+from harness.view import DEFAULT
+
+PAPER = "Mellor et al. 2021, arXiv 2006.04647"
+EVAL = replace(DEFAULT, batchnorm="eval")
+
+
+def _log_determinant(probe, kernel: Tensor, why: str) -> Tensor:
+    """(archs, samples, samples) -> (archs,); NaN where there is nothing, minus infinity where singular."""
+    empty = ~(kernel != 0).flatten(1).any(1)
+    score = torch.linalg.slogdet(kernel).logabsdet
+    probe.fail(score.isinf(), why)
+    probe.fail(empty, "no ReLU module runs")
+    return torch.where(empty, torch.nan, score)
+
+
+def _summed(probe) -> Tensor:
+    """(archs, samples, samples): agreements over every ReLU."""
+    samples = len(probe.inputs)
+    total = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
+    for owners, kernel, _ in probe.relu_kernels:
+        total.index_add_(0, torch.tensor(owners, device=total.device), kernel)
+    return total
+
+
+@proxy(name="naswot@naslib", reads="relu_kernels", labels=False, cost="F", paper=PAPER)
+def naswot_naslib(probe) -> Tensor:
+    """naswot over every ReLU, reached by the backward pass or not."""
+    return _log_determinant(probe, _summed(probe), "two samples have the same code in every ReLU")
+
+
+@proxy(
+    name="naswot@zero-cost-pt", view=EVAL, reads="relu_kernels", labels=False, cost="F",
+    paper="Xiang et al. 2023, arXiv 2106.06799",
+)  # fmt: skip
+def naswot_zero_cost_pt(probe) -> Tensor:
+    """naswot with BatchNorm in evaluation mode."""
+    return naswot_naslib(probe)
+
+
+@proxy(name="naswot@layerwise", reads="relu_kernels", labels=False, cost="F", paper=PAPER)
+def naswot_layerwise(probe) -> Tensor:
+    """Log-determinants of each ReLU's agreements, summed."""
+    score = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+    seen = torch.zeros(probe.archs, dtype=torch.bool, device=score.device)
+    for owners, kernel, _ in probe.relu_kernels:
+        at = torch.tensor(owners, device=score.device, dtype=torch.long)
+        score.index_add_(0, at, torch.linalg.slogdet(kernel).logabsdet)
+        seen[at] = True
+    probe.fail(score.isinf(), "two samples have the same code in a ReLU")
+    probe.fail(~seen, "no ReLU module runs")
+    return torch.where(seen, score, torch.nan)
+
+
+@proxy(name="naswot@hnas", reads="relu_gram", labels=False, cost="F", paper="Shu et al. 2022, arXiv 2201.09785")
+def naswot_hnas(probe) -> Tensor:
+    """Log-determinant of the Gram matrix of ReLU inputs."""
+    return _log_determinant(probe, probe.watched("relu_gram"), "the samples' ReLU inputs are linearly dependent")
