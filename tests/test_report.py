@@ -50,7 +50,7 @@ def toy_run(path: Path, archs: int = 90, seeds: int = 2, hostile: str = "<b>mine
     }
     scores["zen"][:, 5::7] = -1e8
     scores["naswot"][0, 4] = np.nan
-    scores["naswot"][1, 4] = np.inf
+    scores["naswot"][-1, 4] = np.inf
     strings = [f"|op{i}~0|+|none~0|" for i in range(archs)]
     strings[4] = f"|{HOSTILE}~0|"
     failures = pd.DataFrame(
@@ -169,7 +169,20 @@ def test_terminal_says_which_truth_and_what_the_columns_are(run, summary):
 def test_narrow_terminal_drops_columns_and_says_so(run, summary):
     shown = printed(run, summary, width=80)
     assert max(map(len, shown.splitlines())) <= 80
-    assert "left out" in shown and "…" not in shown
+    assert "left out for want of width: tau-b interval" in shown and "…" not in shown
+    head = next(line for line in shown.splitlines() if "regret@1" in line).split()
+    assert head[0] == "proxy" and head[-2:] == ["n", "failed"]
+
+
+@pytest.mark.parametrize("width", [100, 104, 110, 120])
+def test_no_column_is_cut_off(run, summary, width):
+    shown = printed(run, summary, width=width)
+    assert max(map(len, shown.splitlines())) <= width and "…" not in shown
+    left_out = re.findall(r"left out for want of width: (.*)", shown)
+    gone = left_out[0].split(", ") if left_out else []
+    heads = [line for line in shown.splitlines() if line.split()[:1] == ["proxy"]]
+    for heading, at in (("failed", 0), ("ties", 0), ("s/arch", 0), ("equal size", 1), ("beats params?", 1)):
+        assert (heading.split(" p")[0] in gone) != (heading in heads[at])
 
 
 @pytest.mark.parametrize("population", ["connected", "distinct"])
@@ -276,7 +289,7 @@ def test_many_points_are_thinned_and_the_count_is_said(tmp_path):
     assert len(page.page(big, summary)) < 3_000_000
 
 
-def test_a_run_where_nothing_worked_is_still_reported(tmp_path):
+def test_a_run_where_nothing_worked_is_still_reported(tmp_path, no_figures):
     run = toy_run(tmp_path, archs=40, seeds=1)
     for name, values in run.scores.items():
         if name != "params":
@@ -301,6 +314,12 @@ def test_unwritable_folder_is_one_line(run, summary, tmp_path):
 # The command line
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Leaves out what takes the time; test_plots.py looks at the figures."""
+    monkeypatch.setattr("harness.plots.write_figures", lambda run, summary, out: {})
+
+
 def stored(run: StoredRun) -> Path:
     import h5py
 
@@ -311,13 +330,13 @@ def stored(run: StoredRun) -> Path:
     return run.path
 
 
-def test_command_remakes_a_report_from_the_stored_run(tmp_path, capsys):
+def test_command_remakes_a_report_from_the_stored_run(tmp_path, capsys, no_figures):
     folder = stored(toy_run(tmp_path, archs=40, hostile="mine"))
     assert command.main([str(folder), "--resamples", "5"]) == 0
     assert (folder / "report.html").is_file() and "population: all" in capsys.readouterr().out
 
 
-def test_command_puts_several_runs_side_by_side(tmp_path, capsys):
+def test_command_puts_several_runs_side_by_side(tmp_path, capsys, no_figures):
     one, other = toy_run(tmp_path / "a", archs=40, hostile="mine"), toy_run(tmp_path / "b", archs=50, hostile="yours")
     folders = [str(stored(run)) for run in (one, other)]
     assert command.main([*folders, "--out", str(tmp_path / "both"), "--resamples", "5"]) == 0
@@ -368,7 +387,7 @@ def test_sorting_and_switching_in_a_browser(html, tmp_path):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no chromium to open the page in")
-    probe = """<script>
+    probe = """<script>{
       const rows = () => [...document.querySelectorAll('[data-for=all] .sortable tbody tr')];
       const order = () => rows().map(row => row.cells[2].dataset.value ?? 'none');
       const button = document.querySelectorAll('[data-for=all] .sortable thead button')[2];
@@ -377,7 +396,7 @@ def test_sorting_and_switching_in_a_browser(html, tmp_path):
       const shown = [...document.querySelectorAll('#table .population')].filter(e => !e.hidden).map(e => e.dataset.for);
       const panels = document.querySelectorAll('canvas').length;
       document.title = JSON.stringify({falling, rising, shown, panels, hit: window.hit ?? 0});
-    </script>"""
+    }</script>"""
     open_page = re.sub(r"<meta http-equiv[^>]*>", "", html).replace("</body>", probe + "</body>")
     (tmp_path / "page.html").write_text(open_page, "utf-8")
     done = subprocess.run(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
 from harness.report import style
@@ -15,8 +18,16 @@ if TYPE_CHECKING:
     from harness.store import StoredRun
     from harness.summary import Summary
 
-WIDE = 104
-"""Columns from which the intervals and every column fit; a narrower terminal gets fewer, and a line that says so."""
+DROPPED_FIRST = ("tau-b interval", "s/arch", "ties", "sd over seeds", "equal size", "rho interval", "beats", "@100")
+"""What a narrow terminal goes without, in this order; n and failed always stay."""
+STRICTER = {
+    "top 10 %": "rho_top10pct",
+    "given params": "rho_partial_params",
+    "equal size": "rho_strata",
+    "sd over seeds": "rho_seed_sd",
+}
+Cells = dict[str, tuple[str, Callable[[str], str]]]
+"""Column name -> (heading, proxy -> what its cell says)."""
 
 
 def print_summary(
@@ -31,60 +42,97 @@ def print_summary(
     chosen = [name for name in populations if name in known] or known[:1]
     console.print(escape(style.target_line(run)), style="bold")
     console.print(escape(style.best_line(run)))
+    left_out: list[str] = []
     for population in chosen:
-        console.print(main_table(run, summary, population, wide=console.width >= WIDE))
-    console.print(strict_table(run, summary, chosen[0], wide=console.width >= WIDE))
-    if console.width < WIDE:
-        console.print(
-            f"(narrower than {WIDE} columns: intervals, equal size and sd over seeds are left out)", style="dim"
-        )
+        title = f"population: {population}"
+        left_out += _print_fitting(console, run, summary, population, title, _main_cells(summary, population))
+    title = f"rho, asked more strictly (where no population is named: {chosen[0]})"
+    left_out += _print_fitting(console, run, summary, chosen[0], title, _strict_cells(summary, chosen[0]))
+    if left_out:
+        console.print(f"left out for want of width: {', '.join(dict.fromkeys(left_out))}", style="dim")
     for line in [style.ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
         console.print(escape(line), style="dim")
 
 
-def _table(title: str, names: list[str]) -> Table:
-    """An empty table with its first column, which is never narrower than the names that fit in 24 columns."""
-    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
-    width = min(24, max([12, *(len(name) + 2 for name in names)]))
-    table.add_column("proxy", overflow="fold", min_width=width, max_width=width)
-    return table
+def _print_fitting(
+    console: Console, run: StoredRun, summary: Summary, population: str, title: str, cells: Cells
+) -> list[str]:
+    """Print a table with as many of its columns as the console is wide; return those left out."""
+    left_out = [name for name in DROPPED_FIRST if name in cells]
+    for drop in range(len(left_out) + 1):
+        kept = {name: column for name, column in cells.items() if name not in left_out[:drop]}
+        table = _table(run, summary, population, title, kept)
+        if Measurement.get(console, console.options.update_width(1000), table).minimum <= console.width:
+            break
+    console.print(table)
+    return left_out[:drop]
 
 
-def main_table(run: StoredRun, summary: Summary, population: str, *, wide: bool = True) -> Table:
-    """Return one row per proxy: tau-b and rho with intervals, regret, n, failed, ties, seconds; baselines apart."""
-    rows = style.rows(summary, population)
-    table = _table(f"population: {population}", list(rows))
-    for header in ("tau-b", "", "rho", "") if wide else ("tau-b", "rho"):
-        table.add_column(header, justify="right" if header else "left", no_wrap=True, style=None if header else "dim")
-    for header in ("regret@1", "@10", "@100", "n", "failed", "ties", "s/arch"):
-        table.add_column(header, justify="right", no_wrap=True)
+def _table(run: StoredRun, summary: Summary, population: str, title: str, cells: Cells) -> Table:
+    """One row per proxy, baselines set apart, random picks at the end where there is a column of regret."""
     names = style.ordered(summary, population)
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("proxy", overflow="fold", min_width=12, max_width=24)
+    columns = {name: [cell(proxy) for proxy in names] for name, (_, cell) in cells.items()}
+    for name, (heading, _) in cells.items():
+        width = max(len(said) for said in (heading, *columns[name]))  # measured by words otherwise
+        left: dict[str, Any] = (
+            {"justify": "left", "style": "dim"} if name.endswith("interval") else {"justify": "right"}
+        )
+        table.add_column(heading, no_wrap=True, min_width=width, **left)
     for place, name in enumerate(names):
-        row = rows[name]
-        cells = [escape(name) + style.marks(run, name)]
-        for statistic in ("tau_b", "rho"):
-            cells.append(style.number(row[statistic]))
-            if wide:
-                cells.append(escape(style.interval(row[f"{statistic}_low"], row[f"{statistic}_high"])))
-        cells += [style.number(row[f"regret_{k}"], 2) for k in (1, 10, 100)]
-        failed = style.count(row["failed"])
-        cells += [style.count(row["n"]), f"[red]{failed}[/red]" if row["failed"] else failed, style.count(row["ties"])]
-        cells.append(style.duration(row["seconds"]))
         last = place + 1 == len(names) or (name not in style.BASELINES and names[place + 1] in style.BASELINES)
-        table.add_row(*cells, end_section=last)
-    picks = random_picks(summary, population)
-    blank = [""] * (4 if wide else 2)
-    table.add_row(
-        style.RANDOM_PICKS,
-        *blank,
-        *(style.number(picks.get(k), 2) for k in (1, 10, 100)),
-        "",
-        "",
-        "",
-        "",
-        style="italic",
-    )
+        said = (escape(column[place]) for column in columns.values())
+        table.add_row(escape(name) + style.marks(run, name), *said, end_section=last)
+    if "regret@1" in cells:
+        picks = random_picks(summary, population)
+        at = {"regret@1": 1, "@10": 10, "@100": 100}
+        regrets = (style.number(picks.get(at[name]), 2) if name in at else "" for name in cells)
+        table.add_row(style.RANDOM_PICKS, *regrets, style="italic")
     return table
+
+
+def _main_cells(summary: Summary, population: str) -> Cells:
+    """tau-b and rho with intervals, regret, n, failed, ties, seconds."""
+    rows = style.rows(summary, population)
+    numbers = partial(_number, rows)
+
+    def around(column: str) -> Callable[[str], str]:
+        return lambda name: style.interval(rows[name][f"{column}_low"], rows[name][f"{column}_high"])
+
+    def counts(column: str) -> Callable[[str], str]:
+        return lambda name: style.count(rows[name][column])
+
+    return {
+        "tau-b": ("tau-b", numbers("tau_b")),
+        "tau-b interval": ("", around("tau_b")),
+        "rho": ("rho", numbers("rho")),
+        "rho interval": ("", around("rho")),
+        "regret@1": ("regret@1", numbers("regret_1", 2)),
+        "@10": ("@10", numbers("regret_10", 2)),
+        "@100": ("@100", numbers("regret_100", 2)),
+        "n": ("n", counts("n")),
+        "failed": ("failed", counts("failed")),
+        "ties": ("ties", counts("ties")),
+        "s/arch": ("s/arch", lambda name: style.duration(rows[name]["seconds"])),
+    }
+
+
+def _strict_cells(summary: Summary, population: str) -> Cells:
+    """rho on every population side by side, in the top tenth, given params, among equal sizes, over seeds."""
+    rows = style.rows(summary, population)
+    cells: Cells = {}
+    for other in style.populations(summary):
+        cells[other] = (other, _number(style.rows(summary, other), "rho"))
+    for heading, column in STRICTER.items():
+        cells[heading] = (heading, _number(rows, column))
+    beats = f"beats {baseline(summary, population)}?"
+    return cells | {"beats": (beats, lambda name: verdict(summary, population, name))}
+
+
+def _number(rows: dict[str, dict[str, Any]], column: str, digits: int = 3) -> Callable[[str], str]:
+    """Return proxy -> its number in a column; a dash for a proxy that has no row."""
+    return lambda name: style.number(rows[name][column] if name in rows else None, digits)
 
 
 def random_picks(summary: Summary, population: str) -> dict[int, float]:
@@ -94,29 +142,6 @@ def random_picks(summary: Summary, population: str) -> dict[int, float]:
     ]
     known = {int(k): float(regret) for k, regret in zip(curve["k"], curve["regret"], strict=True)}
     return {k: 0.0 for k in (1, 10, 100) if known and k > max(known)} | known
-
-
-def strict_table(run: StoredRun, summary: Summary, population: str, *, wide: bool = True) -> Table:
-    """Return rho on every population side by side, in the top tenth, given params, among equal sizes, over seeds."""
-    everywhere = {name: style.rows(summary, name) for name in style.populations(summary)}
-    order = style.ordered(summary, population)
-    columns = {"top 10 %": "rho_top10pct", "given params": "rho_partial_params"}
-    if wide:
-        columns |= {"equal size": "rho_strata", "sd over seeds": "rho_seed_sd"}
-    table = _table(f"rho, asked more strictly (where no population is named: {population})", order)
-    for header in (*everywhere, *columns, f"beats {baseline(summary, population)}?"):
-        table.add_column(header, justify="right", no_wrap=True)
-    for place, name in enumerate(order):
-        cells: list[Any] = [rows[name]["rho"] if name in rows else None for rows in everywhere.values()]
-        cells += [everywhere[population][name][column] for column in columns.values()]
-        last = place + 1 < len(order) and name not in style.BASELINES and order[place + 1] in style.BASELINES
-        table.add_row(
-            escape(name) + style.marks(run, name),
-            *(style.number(value) for value in cells),
-            verdict(summary, population, name),
-            end_section=last,
-        )
-    return table
 
 
 def baseline(summary: Summary, population: str) -> str:
