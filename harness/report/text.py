@@ -72,7 +72,7 @@ def _table(run: StoredRun, summary: Summary, population: str, title: str, cells:
     """One row per proxy, baselines set apart, random picks at the end where there is a column of regret."""
     names = style.ordered(summary, population)
     table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("proxy", overflow="fold", min_width=12, max_width=24)
+    table.add_column("proxy", overflow="fold", min_width=12, max_width=20)
     columns = {name: [cell(proxy) for proxy in names] for name, (_, cell) in cells.items()}
     for name, (heading, _) in cells.items():
         width = max(len(said) for said in (heading, *columns[name]))  # measured by words otherwise
