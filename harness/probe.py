@@ -185,6 +185,14 @@ class Probe:
         """By further minibatch, then by layer: gradients as in `gradients`, a forward and a backward each."""
         return self._get("other_gradients", "other minibatches")
 
+    def logits(self) -> Tensor:
+        """(samples, archs, classes), by a forward of its own, with a graph of its own and none of the probe's hooks."""
+        return self._logits(self._stacked(self.inputs))
+
+    def loss(self) -> Tensor:
+        """The objective by `logits`: summed over architectures, mean over samples where it is the loss."""
+        return self._objective(self.logits(), self.targets)
+
     def all_gradients(self) -> list[tuple[tuple[int, ...], Tensor]]:
         """By trainable tensor, BatchNorm's and biases too: owners, and the gradient of the objective, shaped like it.
 
@@ -195,8 +203,7 @@ class Probe:
             for parameter in owners:
                 parameter.requires_grad_(True)
             try:
-                objective = self._objective(self._logits(self._stacked(self.inputs)), self.targets)
-                found = torch.autograd.grad(objective, list(owners), allow_unused=True)
+                found = torch.autograd.grad(self.loss(), list(owners), allow_unused=True)
             finally:
                 for parameter in owners.keys() - {layer.module.weight for layer in self.layers}:
                     parameter.requires_grad_(False)

@@ -2,7 +2,9 @@
 
 synflow_bn: sum of |w * dR/dw| over convolution and linear weights, as synflow, with training-mode BatchNorm kept in
 the network. Source: zero-cost-nas (Abdelfattah et al., ICLR 2021, arXiv 2101.08134) under this name. It ranks far
-worse than synflow on NAS-Bench-201; people who forget to take BatchNorm out compute it by mistake.
+worse than synflow on NAS-Bench-201; people who forget to take BatchNorm out compute it by mistake. An image of ones
+is nearly constant: where pooling makes it quite constant, BatchNorm gives zeros, and the score is 0 up to rounding
+(1e-13).
 
 logsynflow: sum of |w * log(dR/dw + 1)|, BatchNorm taken out. Source: Cavagnero, Robbiano, Caputo and Averta, "FreeREA"
 (WACV 2023, arXiv 2207.05135). Not the logarithm of synflow.

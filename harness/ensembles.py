@@ -1,0 +1,157 @@
+"""Several proxies as one score: sums of ranks over a cohort, and majority votes on pairs.
+
+An ensemble's score of an architecture depends on which others are ranked with it. So it is not a proxy: it is computed
+from stored scores, over the cohort at hand, and whoever shows it names the cohort (`Ensemble.label`). Larger is better;
+no function here sees an accuracy except `concordance`, which judges.
+
+    rank_sum    sum over proxies of rank / n                  Chen et al., TE-NAS (ICLR 2021, arXiv 2102.11535)
+    log_rank    sum over proxies of log(rank / n)             Lee and Ham, AZ-NAS (CVPR 2024, arXiv 2403.19232)
+    vote        on each pair, the sign that most proxies give Abdelfattah et al. (ICLR 2021, arXiv 2101.08134)
+
+Ranks run from 1 (worst) to n over the architectures that every member scored; equal scores share their mean rank;
+infinite scores rank as they are. An architecture that a member failed on (NaN) is outside the cohort and gets NaN.
+AZ-NAS's code ranks it last instead; `failed_last` does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from benchmarks.errors import UserError, suggest
+
+ROWS = 256
+"""Architectures compared with all others at a time."""
+
+
+def _ranked(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(proxies, archs) -> rank / n over the cohort (proxies, cohort), and who is in it (archs,) bool."""
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 2:
+        raise UserError(f"ensembles take scores of shape (proxies, archs), got {scores.shape}")
+    cohort = ~np.isnan(scores).any(0)
+    return rankdata(scores[:, cohort], axis=1) / max(cohort.sum(), 1), cohort
+
+
+def _spread(values: np.ndarray, cohort: np.ndarray) -> np.ndarray:
+    whole = np.full(len(cohort), np.nan)
+    whole[cohort] = values
+    return whole
+
+
+def rank_sum(scores: np.ndarray) -> np.ndarray:
+    """(proxies, archs) -> (archs,): sum of relative ranks, NaN where a member failed."""
+    ranks, cohort = _ranked(scores)
+    return _spread(ranks.sum(0), cohort)
+
+
+def log_rank(scores: np.ndarray) -> np.ndarray:
+    """(proxies, archs) -> (archs,): sum of logarithms of relative ranks, at most 0; NaN where a member failed."""
+    ranks, cohort = _ranked(scores)
+    return _spread(np.log(ranks).sum(0), cohort)
+
+
+def failed_last(scores: np.ndarray) -> np.ndarray:
+    """(proxies, archs) -> the same with minus infinity where a score is NaN, as AZ-NAS's code has it."""
+    return np.where(np.isnan(scores), -np.inf, scores)
+
+
+@dataclass(frozen=True)
+class Concordance:
+    """How often votes on pairs agree with the accuracies. Not a rank correlation: chance is 0.5, not 0."""
+
+    fraction: float
+    """Pairs ordered as the accuracies order them, an undecided vote counting half; NaN without a pair."""
+    pairs: int
+    """Pairs of architectures in the cohort whose accuracies differ."""
+    undecided: int
+    """Of those, pairs on which the vote is a draw."""
+
+
+def vote(scores: np.ndarray, one: int, other: int) -> int:
+    """Return 1 where most proxies, (proxies, archs), put `one` above `other`, -1 for the opposite, 0 for a draw.
+
+    Votes on pairs need not be transitive: there may be no ranking that agrees with all of them.
+    """
+    return int(np.sign((scores[:, one] > scores[:, other]).sum() - (scores[:, one] < scores[:, other]).sum()))
+
+
+def concordance(scores: np.ndarray, accuracy: np.ndarray) -> Concordance:
+    """Judge the majority vote of proxies, (proxies, archs), by accuracies (archs,), over all pairs.
+
+    zero-cost-nas reports this fraction beside Spearman correlations. For one proxy without ties it is (tau + 1) / 2.
+    """
+    scores, accuracy = np.asarray(scores, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
+    cohort = ~np.isnan(scores).any(0) & np.isfinite(accuracy)
+    scores, accuracy = scores[:, cohort], accuracy[cohort]
+    agree, undecided, pairs = 0, 0, 0
+    for start in range(0, len(accuracy), ROWS):
+        rows = slice(start, start + ROWS)
+        votes = np.zeros((len(accuracy[rows]), len(accuracy)), dtype=np.int16)
+        for row in scores:  # no differences: infinities compare too
+            votes += (row[rows, None] > row).astype(np.int16) - (row[rows, None] < row)
+        truth = np.sign(accuracy[rows, None] - accuracy)
+        later = np.arange(len(accuracy)) > np.arange(start, start + len(votes))[:, None]
+        counted = later & (truth != 0)
+        pairs += int(counted.sum())
+        undecided += int((counted & (votes == 0)).sum())
+        agree += int((counted & (np.sign(votes) == truth)).sum())
+    return Concordance((agree + undecided / 2) / pairs if pairs else float("nan"), pairs, undecided)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A named way to combine named proxies."""
+
+    name: str
+    members: tuple[str, ...]
+    combine: Callable[[np.ndarray], np.ndarray] | None
+    """(proxies, archs) -> (archs,); None for a vote, which gives no score."""
+    paper: str
+
+    def label(self, cohort: int) -> str:
+        """What to show it as: it means something only within its cohort."""
+        return f"{self.name} (ensemble of {len(self.members)} over {cohort:,} architectures)"
+
+
+ENSEMBLES = {
+    each.name: each
+    for each in (
+        Ensemble(
+            "az_nas", ("az_expressivity", "az_progressivity", "az_trainability", "az_complexity"), log_rank,
+            "Lee and Ham 2024, arXiv 2403.19232",
+        ),
+        Ensemble("te_nas", ("ntk_cond", "linear_regions@az_nas"), rank_sum, "Chen et al. 2021, arXiv 2102.11535"),
+        Ensemble("vote", ("synflow", "jacob_cov", "snip"), None, "Abdelfattah et al. 2021, arXiv 2101.08134"),
+    )
+}  # fmt: skip
+"""The published ones. A vote is judged by `concordance` alone and has no place on an axis of rank correlations."""
+
+
+def combined(
+    scores: Mapping[str, np.ndarray], members: Sequence[str], combine: Callable[[np.ndarray], np.ndarray] = rank_sum
+) -> np.ndarray:
+    """Combine stored scores {proxy: (seeds, archs)} seed by seed: (seeds, archs). All archs given are the cohort.
+
+    Raises UserError for members that were not scored, all at once.
+    """
+    if missing := [name for name in members if name not in scores]:
+        raise suggest(missing, scores, "scored proxy")
+    seeds = {scores[name].shape[0] for name in members} - {1}  # counts may come as one row for all seeds
+    if len(seeds) > 1:
+        raise UserError(f"members have different numbers of seeds: {sorted(seeds)}")
+    s = seeds.pop() if seeds else 1
+    stacked = np.stack([np.broadcast_to(scores[name], (s, scores[name].shape[1])) for name in members])
+    return np.stack([combine(stacked[:, seed]) for seed in range(s)])
+
+
+def available(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return {ensemble: (seeds, archs)} of each published ensemble that gives a score and whose members were scored."""
+    return {
+        name: combined(scores, each.members, each.combine)
+        for name, each in ENSEMBLES.items()
+        if each.combine is not None and set(each.members) <= scores.keys()
+    }
