@@ -11,7 +11,9 @@ from torch.nn import functional
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 
-def minibatch(samples: int = 12, *, side: int = 8, channels: int = 3, classes: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
+def minibatch(
+    samples: int = 12, *, side: int = 8, channels: int = 3, classes: int = 5, seed: int = 0
+) -> tuple[Tensor, Tensor]:
     """Inputs N(0, 1) (samples, channels, side, side); every class at least twice where samples allow."""
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(samples, channels, side, side, generator=generator)
@@ -65,7 +67,10 @@ class Bare(nn.Module):
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.ReLU(inplace=True), nn.Conv2d(4, 8, 3, padding=1), nn.ReLU(inplace=True)
+            nn.Conv2d(3, 4, 3, stride=2, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4, 8, 3, padding=1),
+            nn.ReLU(inplace=True),
         )
         self.classifier = nn.Linear(8, 5)
         draw(self, seed)
@@ -140,9 +145,13 @@ class ReferenceReduction(nn.Module):
 
 
 class Reference201(nn.Module):
-    def __init__(self, arch: str, *, channels: int = 16, cells: int = 5, classes: int = 10, input_channels: int = 3) -> None:
+    def __init__(
+        self, arch: str, *, channels: int = 16, cells: int = 5, classes: int = 10, input_channels: int = 3
+    ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(input_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+        self.stem = nn.Sequential(
+            nn.Conv2d(input_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        )
         body: list[nn.Module] = []
         for width, before in ((channels, None), (2 * channels, channels), (4 * channels, 2 * channels)):
             if before:

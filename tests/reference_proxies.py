@@ -162,7 +162,12 @@ def zico(model, both: list[tuple[Tensor, Tensor]]):
     return relative(total)
 
 
-def zen(model, pairs: list[tuple[Tensor, Tensor]], draw: Callable[[nn.Module, int], None], features: Callable[[nn.Module, Tensor], Tensor]):
+def zen(
+    model,
+    pairs: list[tuple[Tensor, Tensor]],
+    draw: Callable[[nn.Module, int], None],
+    features: Callable[[nn.Module, Tensor], Tensor],
+):
     """`draw(model, repeat)` sets the weights of a repeat; `pairs` are x and z of each."""
     scores = []
     for repeat, (x, z) in enumerate(pairs):

@@ -1,4 +1,4 @@
-"""`harness.score` on any module: right, and the module, its inputs and every generator are as before; users' own proxies."""
+"""`harness.score` on any module: right values, and nothing of the caller's changes; users' own proxies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,12 @@ def everything_of(model: nn.Module) -> dict:
         state[f"identity {name}"] = id(parameter)
     for name, module in model.named_modules():
         hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-        state[f"module {name}"] = (type(module), module.training, *(len(h) for h in hooks), getattr(module, "inplace", None))
+        state[f"module {name}"] = (
+            type(module),
+            module.training,
+            *(len(h) for h in hooks),
+            getattr(module, "inplace", None),
+        )
         state[f"attributes {name}"] = sorted(vars(module))
     return state
 
@@ -88,7 +93,9 @@ def test_mode_and_frozen_weights_do_not_matter():
     x, y = minibatch(12)
     model = Small()
     frozen = copy.deepcopy(model).eval().requires_grad_(False)
-    assert harness.score(frozen, x, y, proxies=NAMES) == pytest.approx(harness.score(model, x, y, proxies=NAMES), nan_ok=True, rel=0)
+    assert harness.score(frozen, x, y, proxies=NAMES) == pytest.approx(
+        harness.score(model, x, y, proxies=NAMES), nan_ok=True, rel=0
+    )
 
 
 def test_dropout_is_seeded():
@@ -223,14 +230,18 @@ def test_without_batchnorm_and_without_images():
 
 
 def test_zen_needs_running_statistics():
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(), nn.Linear(144, 5))
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(), nn.Linear(144, 5)
+    )
     with pytest.warns(RuntimeWarning, match="zen@naslib is nan: LookupError: needs BatchNorm that tracks"):
         assert np.isnan(harness.score(model, *minibatch(12), proxies="zen@naslib", blocks=["1"])["zen@naslib"])
 
 
 def test_zico_splits_the_minibatch():
     x, y = minibatch(12)
-    expected, scale = reference.zico(copy.deepcopy(Small()).double(), [(x[:6].double(), y[:6]), (x[6:].double(), y[6:])])
+    expected, scale = reference.zico(
+        copy.deepcopy(Small()).double(), [(x[:6].double(), y[:6]), (x[6:].double(), y[6:])]
+    )
     assert abs(harness.score(Small(), x, y, proxies="zico")["zico"] - expected) <= 1e-3 * scale
 
 

@@ -1,4 +1,4 @@
-"""Imports point one way, starting is fast, and one name is one name: the rules of the code base that a machine can check."""
+"""Imports point one way, starting is fast, and one name is one name: the rules a machine can check."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ RULES = [
     # reports are made from the stored run alone
     ("harness.store", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies", "harness.report",
                        "harness.stats", "harness.summary", "harness.runner", "harness.executors", "harness.inputs")),
-    ("harness.summary", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies", "harness.report",
-                         "harness.runner", "harness.executors", "harness.inputs", "harness.plots")),
+    ("harness.summary", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies",
+                         "harness.report", "harness.runner", "harness.executors", "harness.inputs", "harness.plots")),
     ("harness.report", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies", "harness.runner",
                         "harness.executors", "harness.inputs", "harness.stats")),
     ("harness.plots", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies", "harness.runner",
@@ -101,8 +101,15 @@ def test_packages_that_few_files_may_touch():
         "h5py": {"benchmarks.table", "harness.store", "harness.assemble"},  # the last only asks for its version
         "matplotlib": {"harness.plots", "harness.report"},
         "ray": {"harness.executors"},
-        "argparse": {"harness.command", "harness.run", "harness.train", "harness.report", "harness.evaluate", "harness.published",
-                     "benchmarks"},
+        "argparse": {
+            "harness.command",
+            "harness.run",
+            "harness.train",
+            "harness.report",
+            "harness.evaluate",
+            "harness.published",
+            "benchmarks",
+        },
     }
     for package, allowed in homes.items():
         users = {name for name, found in imports().items() if any(within(each, package) for each in found)}
@@ -122,7 +129,9 @@ def test_importing_the_packages_is_light():
     assert not loaded_by("import harness, benchmarks, benchmarks.nasbench201, benchmarks.errors")
 
 
-@pytest.mark.parametrize("module", ["harness.run", "benchmarks", "harness.report", "harness.train", "harness.evaluate", "benchmarks.convert"])
+@pytest.mark.parametrize(
+    "module", ["harness.run", "benchmarks", "harness.report", "harness.train", "harness.evaluate", "benchmarks.convert"]
+)
 def test_help_is_light(module):
     code = f"""
 import contextlib, io, runpy, sys
@@ -139,7 +148,9 @@ assert {module.split(".")[0]!r} in told.getvalue() and "--help" in told.getvalue
 
 
 def builtin():
-    return [entry for entry in registry().values() if not entry.source and entry.score.__module__.startswith("harness.")]
+    return [
+        entry for entry in registry().values() if not entry.source and entry.score.__module__.startswith("harness.")
+    ]
 
 
 @pytest.mark.parametrize("entry", builtin(), ids=lambda entry: entry.name)

@@ -56,7 +56,9 @@ def test_derivatives_by_finite_differences(settings):
 def second_derivative(function, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """First derivative of a scalar of the layer's output, and of a scalar of that, with respect to x."""
     y = function(x)
-    (first,) = torch.autograd.grad((y.tanh() * torch.arange(y.numel(), dtype=y.dtype).view_as(y).cos()).sum(), x, create_graph=True)
+    (first,) = torch.autograd.grad(
+        (y.tanh() * torch.arange(y.numel(), dtype=y.dtype).view_as(y).cos()).sum(), x, create_graph=True
+    )
     (second,) = torch.autograd.grad((first**3).sum(), x)
     return y.detach(), first.detach(), second
 

@@ -54,7 +54,13 @@ def test_convolution(kernel, stride):
 def test_batchnorm():
     x = torch.randn(4, 3 * 2, 6, 6, generator=torch.Generator().manual_seed(1))
     stacked = filled(StackedBatchNorm2d(OWNERS, 2))
-    beside(stacked, lambda: nn.BatchNorm2d(2), lambda row: x[:, 2 * row : 2 * row + 2], x, lambda out, row: out[:, 2 * row : 2 * row + 2])
+    beside(
+        stacked,
+        lambda: nn.BatchNorm2d(2),
+        lambda row: x[:, 2 * row : 2 * row + 2],
+        x,
+        lambda out, row: out[:, 2 * row : 2 * row + 2],
+    )
 
 
 def test_linear():
@@ -98,4 +104,6 @@ def test_allocate():
     allocate(network, "cpu", torch.float64)
     assert all(not t.is_meta for t in (*network.parameters(), *network.buffers()))
     assert network[0].weight.dtype is torch.float64 and network[1].num_batches_tracked.dtype is torch.int64
-    assert (network[1].running_var == 1).all() and (network[1].weight == 1).all() and network[3].positions.tolist() == [1]
+    assert (
+        (network[1].running_var == 1).all() and (network[1].weight == 1).all() and network[3].positions.tolist() == [1]
+    )

@@ -1,4 +1,4 @@
-"""The 201 space against the real table, and its stacked networks against a plain PyTorch network written in the tests."""
+"""The 201 space against the real table, and its stacked networks against a plain PyTorch network."""
 
 from __future__ import annotations
 
@@ -44,8 +44,14 @@ def build(space: Space201, indices, *, keep_unreachable: bool = False, seed: int
 
 def test_order_and_size(space):
     assert len(space) == len(space.archs) == len(set(space.archs)) == 15_625
-    assert space.archs[0] == "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
-    assert space.archs[1] == "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+    assert (
+        space.archs[0]
+        == "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+    )
+    assert (
+        space.archs[1]
+        == "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+    )
     assert space.index(space.archs[6111]) == 6111
 
 
@@ -164,7 +170,11 @@ def sizes_of(arch: str, *, resolution: int, classes: int, **settings) -> tuple[i
 
 @pytest.mark.parametrize("settings", [{"channels": 4, "cells": 1}, {"channels": 6, "cells": 2, "input_channels": 1}])
 def test_sizes_are_those_of_the_network(space, settings):
-    named = {"channels": settings["channels"], "cells_per_stage": settings["cells"], "input_channels": settings.get("input_channels", 3)}
+    named = {
+        "channels": settings["channels"],
+        "cells_per_stage": settings["cells"],
+        "input_channels": settings.get("input_channels", 3),
+    }
     all_of_them = space.sizes(classes=7, resolution=16, **named)
     pruned = space.sizes(classes=7, resolution=16, reachable_only=True, **named)
     for index in space.sample(12, seed=1):
@@ -233,7 +243,12 @@ def test_stack_equals_the_reference_networks(space, keep_unreachable):
             arch = space.archs[index] if keep_unreachable else space.canonical(index)
             reference = copy_from_stack(stack, position, Reference201(arch, **LITERAL_TINY))
             if not keep_unreachable or on_a_path(arch) == [name != "none" for name in operations(arch)]:
-                owned = sum(p.numel() // len(m.owners) for m in stack.modules() for p in m.parameters(recurse=False) if position in m.owners)
+                owned = sum(
+                    p.numel() // len(m.owners)
+                    for m in stack.modules()
+                    for p in m.parameters(recurse=False)
+                    if position in m.owners
+                )
                 assert owned == sum(p.numel() for p in reference.parameters())
             torch.testing.assert_close(outputs[:, position], reference.train()(x), rtol=1e-4, atol=1e-5)
 
@@ -241,7 +256,9 @@ def test_stack_equals_the_reference_networks(space, keep_unreachable):
 def test_running_statistics_match(space):
     indices = space.sample(4, seed=6)
     stack = build(space, indices)
-    references = [copy_from_stack(stack, k, Reference201(space.canonical(i), **LITERAL_TINY)) for k, i in enumerate(indices)]
+    references = [
+        copy_from_stack(stack, k, Reference201(space.canonical(i), **LITERAL_TINY)) for k, i in enumerate(indices)
+    ]
     x, _ = minibatch(6)
     stack.train()(x.repeat(1, 4, 1, 1))
     for position, reference in enumerate(references):
@@ -252,7 +269,7 @@ def test_running_statistics_match(space):
 
 
 def test_members_of_a_class_compute_the_same_function(space):
-    """The literal networks of a class's members, with the same weights by edge on reachable edges, agree with the pruned one.
+    """Literal networks of a class's members agree with the pruned one, given its weights on the edges they share.
 
     Exact only with BatchNorm as initialised (bias 0), where a convolution of zeros gives zeros; that is what is scored.
     """
@@ -286,7 +303,9 @@ def test_blocks_and_features(space):
     x = torch.randn(2, 3 * 3, 8, 8)
     seen = {}
     for name in names:
-        network.get_submodule(name).register_forward_hook(lambda m, i, o, name=name: seen.__setitem__(name, tuple(o.shape)))
+        network.get_submodule(name).register_forward_hook(
+            lambda m, i, o, name=name: seen.__setitem__(name, tuple(o.shape))
+        )
     features = network.features(x)
     assert list(seen) == names
     assert [shape[1:] for shape in seen.values()] == [(12, 8, 8)] * 3 + [(24, 4, 4)] * 3 + [(48, 2, 2)] * 3

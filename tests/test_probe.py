@@ -1,4 +1,4 @@
-"""Passes are shared and counted; a score does not depend on the stack, the order, or what else is computed; failures stay alone."""
+"""Passes are shared; a score depends on neither stack, order nor neighbours; failures stay alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ def proxies_named(*names: str, precision: str = "float32") -> list[Proxy]:
 
 def all_proxies(precision: str = "float32") -> list[Proxy]:
     """Every proxy that looks at a network."""
-    return proxies_named(*(name for name, p in registry().items() if not p.static and not p.source), precision=precision)
+    return proxies_named(
+        *(name for name, p in registry().items() if not p.static and not p.source), precision=precision
+    )
 
 
 def first_proxies() -> list[Proxy]:
@@ -73,8 +75,9 @@ DISCONNECTED = [int(i) for i in np.flatnonzero(~SPACE.connected)[[0, 100, 200]]]
 
 @pytest.mark.parametrize("precision, tolerance, keep_unreachable", [("float32", 1e-4, False), ("float64", 1e-6, True)])
 def test_a_stack_equals_its_members(precision, tolerance, keep_unreachable):
-    """Every proxy, disconnected cells among them. What cancels is compared relative to its absolute terms: plain to snip,
-    grasp to the sum of |w * Hg| of the same network written in plain PyTorch. zico: see its docstring."""
+    """Every proxy, disconnected cells among them. What cancels is relative to its absolute terms: plain to snip,
+    grasp to the sum of |w * Hg| of the same network written in plain PyTorch; below 1e-6 all is rounding (synflow_bn).
+    zico: see its docstring."""
     indices = CONNECTED[:3] + DISCONNECTED[:1]
     proxies = all_proxies(precision)
     together = score(indices, proxies, keep_unreachable=keep_unreachable)
@@ -86,6 +89,8 @@ def test_a_stack_equals_its_members(precision, tolerance, keep_unreachable):
             scale = abs(other)
             if name == "plain":
                 scale = alone[position]["snip"].scores.item()
+            if name == "synflow_bn":
+                scale = max(scale, 1.0)  # see its docstring: zero up to rounding where pooling makes maps constant
             if name == "grasp":
                 stack = build([index], keep_unreachable)
                 initialise(stack, [stream(0, SPACE.canonical(index), "default 0")])
@@ -94,9 +99,9 @@ def test_a_stack_equals_its_members(precision, tolerance, keep_unreachable):
                 scale = reference.grasp(network, x.double(), y)[1]
             if np.isfinite(other):
                 loose = 300 if name == "zico" and precision == "float32" else 1
-                assert abs(one - other) <= loose * tolerance * max(scale, 1e-30), (name, SPACE.archs[index])
+                assert abs(one - other) <= loose * tolerance * max(scale, 1e-6), (name, SPACE.archs[index])
             else:
-                assert one == other or np.isnan(one) and np.isnan(other), (name, SPACE.archs[index])
+                assert one == other or (np.isnan(one) and np.isnan(other)), (name, SPACE.archs[index])
             assert (position in scored.reasons) == (0 in alone[position][name].reasons) == (not np.isfinite(other))
 
 
@@ -105,7 +110,8 @@ def test_same_bits_at_the_same_size_of_stack():
     first = score(CONNECTED[:2], proxies)
     torch.manual_seed(99)
     score(CONNECTED[2:4], proxies, seed=4)
-    again = score(CONNECTED[:2], proxies)
+    with torch.no_grad():  # of the caller's; the engine needs gradients all the same
+        again = score(CONNECTED[:2], proxies)
     for name, scored in first.items():
         assert torch.equal(scored.scores, again[name].scores), name
 
@@ -144,7 +150,7 @@ def test_weights_differ_between_architectures_and_seeds():
 
 def test_labels_are_used_where_it_says_so():
     """The stated fact `labels` is true: other labels change exactly those scores."""
-    x, y = minibatch(12)
+    _, y = minibatch(12)
     usual = score(CONNECTED[:2], all_proxies(), inputs=view_inputs())
     other = score(CONNECTED[:2], all_proxies(), inputs=view_inputs(targets=(y * 2 + torch.arange(12) // 5) % 5))
     for name, scored in usual.items():
@@ -158,7 +164,7 @@ def test_labels_are_used_where_it_says_so():
 
 @pytest.mark.parametrize("index", DISCONNECTED[:2])
 def test_a_network_without_a_path(index):
-    """What each gives where the output does not depend on the input: a limit, or NaN or -inf with the reason; never an error."""
+    """Where the output does not depend on the input: a limit, or NaN or -inf with the reason; never an error."""
     scored = score([index], all_proxies())
     for name, each in scored.items():
         assert each.scores.isfinite().item() == (not each.reasons), name
@@ -270,15 +276,17 @@ def test_weights_gradients_shapes():
     for layer, gradient, saliency in zip(probe.layers, probe.gradients, probe.channel_saliency, strict=True):
         assert gradient.shape == layer.weight.shape and saliency.shape == (12, layer.weight.shape[0])
         assert not layer.weight.requires_grad
-    assert (probe.relu_agreement.diagonal(dim1=1, dim2=2).std(1) == 0).all()  # each sample agrees with itself everywhere
+    assert (
+        probe.relu_agreement.diagonal(dim1=1, dim2=2).std(1) == 0
+    ).all()  # each sample agrees with itself everywhere
 
 
 # One proxy's failure
 
 
 def own(function, name: str, **facts) -> Proxy:
-    return Proxy(name=name, score=function, view=DEFAULT, reads=facts.get("reads", ()), labels=False, cost="F", paper="",
-                 fitted=False, static=False)  # fmt: skip
+    return Proxy(name=name, score=function, view=DEFAULT, reads=facts.get("reads", ()), labels=False, cost="F",
+                 paper="", fitted=False, static=False)  # fmt: skip
 
 
 def broken(probe):
@@ -331,7 +339,9 @@ def test_a_proxy_that_fails_on_the_whole_stack_is_tried_one_by_one():
 
     names = [SPACE.canonical(i) for i in CONNECTED[:3]]
     scored, k = score_adaptively(named, CONNECTED[:3], names, [own(picky, "mine")], view_inputs(), seed=0)
-    assert scored["mine"].scores[[0, 2]].tolist() == [1, 1] and scored["mine"].reasons == {1: "ValueError: not this one"}
+    assert scored["mine"].scores[[0, 2]].tolist() == [1, 1] and scored["mine"].reasons == {
+        1: "ValueError: not this one"
+    }
     assert k == 3
 
 
@@ -355,7 +365,9 @@ def test_out_of_memory_halves_the_stack():
 
 def test_a_failing_network_fails_every_proxy_that_runs_it_with_the_reason():
     model = nn.Sequential(nn.Conv2d(3, 4, 5), nn.ReLU(), nn.Flatten(), nn.Linear(7, 5))
-    scored = score_stack(lambda: copy.deepcopy(model), ["m"], proxies_named("l2_norm", "snip", "naswot"), view_inputs(), seed=0)
+    scored = score_stack(
+        lambda: copy.deepcopy(model), ["m"], proxies_named("l2_norm", "snip", "naswot"), view_inputs(), seed=0
+    )
     assert scored["l2_norm"].scores.isfinite() and not scored["l2_norm"].reasons
     for name in ("snip", "naswot"):
         assert scored[name].scores.isnan() and "shapes cannot be multiplied" in scored[name].reasons[0]

@@ -54,7 +54,15 @@ def test_streams():
         return torch.rand(3, generator=stream(*which)).tolist()
 
     assert draw(0, "a", "x") == draw(0, "a", "x")
-    assert len({tuple(draw(*which)) for which in [(0, "a", "x"), (1, "a", "x"), (0, "b", "x"), (0, "a", "y"), (0, "ax", "")]}) == 5
+    assert (
+        len(
+            {
+                tuple(draw(*which))
+                for which in [(0, "a", "x"), (1, "a", "x"), (0, "b", "x"), (0, "a", "y"), (0, "ax", "")]
+            }
+        )
+        == 5
+    )
 
 
 def test_the_same_weights_in_any_stack():
@@ -108,7 +116,9 @@ def test_inputs_of_a_view():
 
 
 def test_proxies_of_one_view_share_a_probe():
-    groups = by_view(p for p in choose("plain,grad_norm,snip,grasp,fisher,jacob_cov,naswot,epe_nas,l2_norm,zico") if not p.static)
+    groups = by_view(
+        p for p in choose("plain,grad_norm,snip,grasp,fisher,jacob_cov,naswot,epe_nas,l2_norm,zico") if not p.static
+    )
     assert len(groups) == 1
     assert registry()["zen"].view != registry()["zen@naslib"].view
     assert hash(registry()["zico"].view) == hash(DEFAULT) and registry()["zico"].view.minibatches == 2
