@@ -77,7 +77,8 @@ def store_scores(
         say(embedded_note(benchmark))
     count = f"{len(rows):,} architectures x {len(given)} prox{'ies' if len(given) > 1 else 'y'}"
     say(f"{benchmark.space.title}, {target.dataset}: {count} from {source} -> {folder}")
-    network = {k: int(v) for k, v in {**benchmark.network, "classes": benchmark.network["classes"] or 10}.items()}
+    sizes = {**benchmark.network, "classes": benchmark.network["classes"] or 10}
+    network = {name: int(size) for name, size in sizes.items() if size is not None}
     side = benchmark.resolution or 32
     whole = _with_baselines(benchmark, rows, given, network, side)
     store.merge(assemble(benchmark, rows, target, whole, manifest, folder, network, side))
