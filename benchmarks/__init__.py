@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["BENCHMARKS", "Benchmark", "UserError", "load", "space_of"]
 
 BENCHMARKS = {
     "201": "benchmarks.nasbench201:Space201",
+    "101": "benchmarks.nasbench101:Space101",
     "macro": "benchmarks.nasbench_macro:SpaceMacro",
 }
 """Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here."""
@@ -45,11 +47,15 @@ class Benchmark:
     """Whether this is the table that ships with the project."""
 
 
-def space_of(bench: str):
-    """Return the space of a benchmark key; UserError suggests the nearest where there is none."""
+def space_of(bench: str, archs: Sequence[str] | None = None) -> Any:
+    """Return the space of a benchmark key; UserError suggests the nearest where there is none.
+
+    `archs` are a table's, for a benchmark that is known only as far as a table holds it.
+    """
     if bench not in BENCHMARKS:
         raise suggest([bench], BENCHMARKS, "benchmark")
-    return named_object(BENCHMARKS[bench])()
+    space = named_object(BENCHMARKS[bench])()
+    return space if archs is None else space.over(archs)
 
 
 def named_object(place: str) -> Any:
@@ -83,6 +89,7 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
     if embedded and not path.is_file():
         raise UserError(f"{what_to_get(bench, folder)}; {space.title} has no embedded ground truth yet")
     table = _open(path, wanted or next(iter(space.datasets)), space)
+    space = space.over(table.archs)
     known = (*space.network, "classes", "resolution")
     facts = {name: int(value) for name, value in table.attributes.items() if name in known}
     classes, resolution = space.datasets.get(table.dataset, (None, None))

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import errno
 import fnmatch
+import re
 import signal
 import sys
 import tempfile
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
 
 KINDS = (
     "NAS-Bench-201-v1_0-*.pth, NAS-Bench-201-v1_1-*.pth, NATS-tss-v1_0-*.pickle.pbz2, a NATS-tss-v1_0-*-simple folder, "
-    "nas-bench-macro_cifar10.json, or a .csv"
+    "nasbench_only108.tfrecord, nasbench_full.tfrecord, an .npz of NAS-Bench-101 cells, nas-bench-macro_cifar10.json, "
+    "or a .csv"
 )
-NAMES = {"csv": "a CSV", "pickle": "a pickle or archive", "json": "a JSON file"}
+NAMES = {
+    "csv": "a CSV", "pickle": "a pickle or archive", "json": "a JSON file", "tfrecord": "a TFRecord file",
+    "npz": "a NumPy archive",
+}  # fmt: skip
 """Kind of file -> what it is called."""
 
 
@@ -39,10 +44,16 @@ def recognise(path: Path) -> str:
         start = file.read(1 << 12)
     if not start:
         raise UserError(f"{path}: an empty file; get it again")
+    from benchmarks.tfrecord import starts_record
+
     if start[257:262] == b"ustar":
         raise UserError(f"{path}: a tar archive; unpack it first (tar -xf {path.name}) and give the folder")
     if start.startswith(b"\x89HDF"):
         raise UserError(f"{path}: an HDF5 file already; if it is a table of ours, use it as it is: --data {path.parent}")
+    if start.startswith(b"PK\x03\x04") and re.match(rb"\w+\.npy", start[30:]):  # the name of the first file in it
+        return "npz"
+    if starts_record(start):
+        return "tfrecord"
     if start.startswith((b"\x80", b"PK\x03\x04", b"BZh", b"\x1f\x8b")):
         return "pickle"
     if start.lstrip()[:1] in (b"{", b"["):
@@ -88,11 +99,11 @@ def read(
     from benchmarks.csv_table import read_csv
 
     if kind == "csv":
-        return read_csv(path, space.name, space.archs, complete=complete)
+        return read_csv(path, space.name, space.expected, complete=complete)
     if kind not in space.readers:
         what = f"{NAMES[kind]}, which is no form of {space.title}"
         raise UserError(f"{path}: {what}; this version converts {KINDS}")
-    return named_object(space.readers[kind])(path, space.archs, complete=complete, on_progress=on_progress)
+    return named_object(space.readers[kind])(path, space.expected, complete=complete, on_progress=on_progress)
 
 
 def _bench_of(path: Path) -> str:

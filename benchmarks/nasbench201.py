@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
+from benchmarks.space import Space
 
 if TYPE_CHECKING:
     from torch import nn
@@ -113,7 +114,7 @@ def count(
     return params, flops + (width + 1) * classes, tensors
 
 
-class Space201:
+class Space201(Space):
     """All 15,625 architectures in official index order, with what can be said of them without a network."""
 
     name = "201"
@@ -144,9 +145,6 @@ class Space201:
     @cached_property
     def _reachable(self) -> tuple[Cell, ...]:
         return tuple(reachable(cell) for cell in self.cells)
-
-    def __len__(self) -> int:
-        return len(self.cells)
 
     def index(self, arch: str) -> int:
         """Return the official index of an architecture string."""
@@ -190,12 +188,6 @@ class Space201:
             for operation in OPERATIONS
             if operation != cell[edge]
         ]
-
-    def sample(self, n: int, seed: int) -> np.ndarray:
-        """Return n indices drawn uniformly without replacement; a larger n extends the sample of a smaller one."""
-        if not 1 <= n <= len(self):
-            raise UserError(f"a sample of {n} architectures was asked for; {self.title} has {len(self):,}: give 1 to {len(self)}")
-        return np.random.default_rng([seed, len(self)]).permutation(len(self))[:n]
 
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
         """Return the networks of these architectures as one stack, its weights not initialised.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,8 +15,6 @@ class Space:
 
     name: str
     """Key on the command line."""
-    title: str
-    """Name for people."""
     network: dict[str, Any]
     """Settings of the networks that were trained; `build` and `sizes` take them by name."""
     datasets: dict[str, tuple[int, int]]
@@ -23,10 +22,27 @@ class Space:
     readers: dict[str, str]
     """Kind of official file (`benchmarks.convert.recognise`) -> `module:function` that reads it."""
 
+    together: int | None = None
+    """Architectures in a stack beyond which nothing is gained, where there is such a number."""
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        raise NotImplementedError
+
     @property
     def archs(self) -> tuple[str, ...]:
         """Canonical strings by index."""
         raise NotImplementedError
+
+    @property
+    def expected(self) -> tuple[str, ...] | None:
+        """The architectures a table has to hold, in order; None where the table says what the space is."""
+        return self.archs
+
+    def over(self, archs: Sequence[str]) -> Self:
+        """Return the space of a table with these architectures: this one, where the space is known without a table."""
+        return self
 
     def __len__(self) -> int:
         return len(self.archs)

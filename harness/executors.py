@@ -39,6 +39,8 @@ class Setting:
     share: bool
     keep_unreachable: bool
     device: str
+    archs: tuple[str, ...] | None = None
+    """The architectures of the table, where it is they that make the space; None where the space is known without."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Scorer:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.space = space_of(setting.bench)
+        self.space = space_of(setting.bench, setting.archs)
         self.proxies: dict[str, Proxy] = {proxy.name: proxy for proxy in choose(setting.proxies)}
         self.inputs: dict[int, ViewInputs] = {}
         self.description = ""

@@ -109,6 +109,7 @@ def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
         resolution=benchmark.resolution, inputs=inputs, dataset=benchmark.table.dataset, batch_size=config.batch_size,
         balanced=config.balanced, share=config.share and not config.keep_unreachable,
         keep_unreachable=config.keep_unreachable, device=device,
+        archs=benchmark.space.archs if benchmark.space.expected is None else None,
     )  # fmt: skip
 
 
@@ -133,12 +134,12 @@ def _representatives(benchmark: Benchmark, rows: np.ndarray, share: bool) -> lis
     return [int(i) for i in (benchmark.space.class_id[indices] if share else indices)]
 
 
-def _stack(config: RunConfig, setting: Setting) -> int:
+def _stack(config: RunConfig, setting: Setting, benchmark: Benchmark) -> int:
     """Architectures run together: many on a GPU; on a CPU only where one network's maps are small."""
     if config.stack != "auto":
         return int(config.stack)
     if setting.device.startswith("cuda"):
-        return 64
+        return benchmark.space.together or 64
     floats = config.batch_size * setting.network.get("channels", 16) * (setting.resolution or 32) ** 2
     return int(np.clip(2**18 // floats, 1, 32))
 
@@ -159,7 +160,7 @@ def _settings(
         "network": setting.network,
         "resolution": setting.resolution,
         "share": setting.share,
-        "stack": _stack(config, setting),
+        "stack": _stack(config, setting, benchmark),
         "device_kind": setting.device.split(":")[0],
         "sample": n,
         "proxies": [proxy.name for proxy in proxies],

@@ -85,7 +85,7 @@ def test_bad_arguments(tmp_path, capsys):
     for arguments, said in (
         ([str(tmp_path / "none.pth")], "no such file"),
         ([str(tmp_path)], "a folder without meta.pickle.pbz2"),
-        ([str(path), "--bench", "210"], "unknown benchmark: '210' (did you mean 201?)"),
+        ([str(path), "--bench", "210"], "unknown benchmark: '210' (did you mean 201"),
         ([str(path), "--out", str(tmp_path)], "is a folder; name the file"),
         ([str(path), "--out", str(tmp_path / "there.h5")], "is there already; give --replace"),
         ([str(path), "--out", str(path / "x.h5")], "cannot write to"),
