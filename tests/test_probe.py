@@ -97,6 +97,8 @@ def test_a_stack_equals_its_members(precision, tolerance, keep_unreachable):
                 arch = SPACE.archs[index] if keep_unreachable else SPACE.canonical(index)
                 network = copy_from_stack(stack, 0, Reference201(arch, channels=4, cells=1, classes=5)).double().train()
                 scale = reference.grasp(network, x.double(), y)[1]
+            if name.startswith("gradsign"):  # counts signs, and where 2 x 2 maps are averaged all are rounding
+                scale = max(scale, 2 / tolerance)
             if np.isfinite(other):
                 loose = 300 if name == "zico" and precision == "float32" else 1
                 assert abs(one - other) <= loose * tolerance * max(scale, 1e-6), (name, SPACE.archs[index])
