@@ -271,13 +271,14 @@ def test_undeclared_after_declared():
 
 def test_no_hook_outlives_its_pass():
     network = plain_copy(Small()).train()
-    probe = Probe(network, view_inputs().of(DEFAULT, 2), reads=("channel_saliency", "weight_curvature", "relu_agreement"))
+    reads = ("channel_saliency", "weight_curvature", "relu_agreement")
+    probe = Probe(network, view_inputs().of(DEFAULT, 2), reads=reads)
     assert probe.relu_agreement.shape == (1, 12, 12) and probe.passes == {"forward": 1}
     for module in network.modules():
         assert not module._forward_hooks and not module._forward_pre_hooks and "forward" not in vars(module)
     broken = nn.Sequential(nn.Conv2d(3, 4, 5), nn.BatchNorm2d(4), nn.ReLU(), nn.Linear(9, 9))
     with pytest.raises(RuntimeError):
-        _ = Probe(broken, view_inputs().of(DEFAULT, 1), reads=probe._reads).outputs
+        _ = Probe(broken, view_inputs().of(DEFAULT, 1), reads=reads).outputs
     for module in broken.modules():
         assert not module._forward_hooks and not module._forward_pre_hooks and "forward" not in vars(module)
 
