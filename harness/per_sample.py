@@ -150,12 +150,12 @@ def each_sample(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor
     waiting: dict[nn.Module, Tensor] = {}
     reduced: dict[nn.Module, Tensor] = {}
 
-    def watch(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def watch(module: nn.Conv2d | nn.Linear, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if output.requires_grad:
             calls[module] = calls.get(module, 0) + 1
             output.register_hook(partial(arrive, module, inputs[0].detach()))
 
-    def arrive(module: nn.Module, x: Tensor, gradient: Tensor) -> None:
+    def arrive(module: nn.Conv2d | nn.Linear, x: Tensor, gradient: Tensor) -> None:
         rows = _rows(module, x, gradient.detach())
         waiting[module] = waiting[module] + rows if module in waiting else rows
         calls[module] -= 1
@@ -191,12 +191,10 @@ def _rows(module: nn.Conv2d | nn.Linear, x: Tensor, gradient: Tensor) -> Tensor:
 
 def _padded(module: nn.Conv2d, x: Tensor) -> Tensor:
     """Pad as the convolution does."""
-    if module.padding == "valid":
-        return x
     if module.padding == "same":
         total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
         height, width = ((each // 2, each - each // 2) for each in total)
     else:
-        height, width = ((each, each) for each in module.padding)
+        height, width = ((int(each), int(each)) for each in ((0, 0) if module.padding == "valid" else module.padding))
     mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
     return functional.pad(x, (*width, *height), mode=mode)
