@@ -167,6 +167,12 @@ def test_scale_suits_the_scores(kind):
     assert len(scale.ticks) >= 2 and all(0 <= at <= 1 for at, _ in scale.ticks)
 
 
+def test_zeros_among_huge_scores_do_not_squeeze_the_rest():
+    scores = np.concatenate([np.zeros(20), np.exp(np.linspace(30, 120, 300))])
+    scale = score_scale(scores)
+    assert scale.kind == "symlog" and np.ptp(np.percentile(scale.positions(scores), [25, 75])) > 0.4
+
+
 def test_scores_that_failed_have_no_place():
     values = np.array([1.0, np.nan, 2.0, np.inf, 3.0])
     for scale in (score_scale(values), rank_scale(values)):

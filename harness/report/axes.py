@@ -61,15 +61,17 @@ def score_scale(values: ArrayLike) -> Scale:
         return _mapped("linear", "", finite, lambda given: given, nice_ticks(finite.min(), finite.max()))
     if finite.min() > 0 and _seen(np.log10(finite)):
         return _mapped("log", "log", finite, np.log10, _decades(finite.min(), finite.max(), 0.0))
-    threshold = float(f"{np.median(np.abs(finite[finite != 0])):.0e}")
-
-    def symlog(given: np.ndarray) -> np.ndarray:
-        size = np.abs(given) / threshold
-        return np.sign(given) * np.where(size <= 1, size, 1 + np.log10(np.maximum(size, 1)))
-
-    if _seen(symlog(finite)):
+    candidates = [float(f"{size:.0e}") for size in np.percentile(np.abs(finite[finite != 0]), [0, 1, 10, 50])]
+    threshold = max(candidates, key=lambda size: _spread(_symlog(finite, size)))
+    if _seen(_symlog(finite, threshold)):
         note = f"symlog, linear within ±{_label(threshold)}"
-        return _mapped("symlog", note, finite, symlog, _decades(finite.min(), finite.max(), threshold))
+        return _mapped(
+            "symlog",
+            note,
+            finite,
+            lambda given: _symlog(given, threshold),
+            _decades(finite.min(), finite.max(), threshold),
+        )
     return rank_scale(values)
 
 
@@ -106,12 +108,22 @@ def nice_ticks(low: float, high: float, most: int = 5) -> list[float]:
 
 def _seen(placed: np.ndarray) -> bool:
     """Whether the middle half of the points takes a twelfth of the axis, or few distinct values stand clear."""
-    span = placed.max() - placed.min()
-    low, high = np.percentile(placed, [25, 75])
-    if high - low >= span / 12:
+    if _spread(placed) >= 1 / 12:
         return True
     distinct = np.unique(placed)
-    return len(distinct) <= 30 and bool(np.diff(distinct).min() >= span / 100)
+    return len(distinct) <= 30 and bool(np.diff(distinct).min() >= (placed.max() - placed.min()) / 100)
+
+
+def _spread(placed: np.ndarray) -> float:
+    """The share of the axis that the middle half of the points takes."""
+    low, high = np.percentile(placed, [25, 75])
+    return float((high - low) / (placed.max() - placed.min()))
+
+
+def _symlog(given: np.ndarray, threshold: float) -> np.ndarray:
+    """Linear within ±threshold, logarithmic beyond."""
+    size = np.abs(given) / threshold
+    return np.sign(given) * np.where(size <= 1, size, 1 + np.log10(np.maximum(size, 1)))
 
 
 def _decades(low: float, high: float, threshold: float) -> list[float]:

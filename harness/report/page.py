@@ -93,8 +93,8 @@ HEAT_NOTE = (
     "Spearman's rho between the scores of two proxies; red blocks are proxies that say the same thing in other words."
 )
 STRATA_NOTE = (
-    "rho within groups of equal size (n in the heading): what is left of a score once the size of the network cannot "
-    "help it; groups of fewer than three or of constant score are undefined."
+    "rho within groups of equal size (parameters, or convolutions where those differ too much; n below): what is left "
+    "of a score once the size of the network cannot help it; groups too small for any rho are left out."
 )
 SCATTER = (
     '<p id="shown"></p><fieldset class="switch"><legend>Score axis</legend>'

@@ -108,18 +108,22 @@ def _cell(row: dict[str, Any], column: tuple) -> str:
 def strata(summary: Summary, population: str) -> str:
     """Return rho by stratum as a table: one row per proxy, one column per group of equal size."""
     frame = summary.strata[summary.strata["population"] == population]
-    groups = sorted(set(frame["stratum"]))
+    groups = sorted(set(frame.loc[frame["rho"].notna(), "stratum"]))
     if not groups:
         return '<p class="faint">No groups.</p>'
+
+    def size(group: float) -> str:
+        return style.count(group) if float(group).is_integer() else f"{float(group):g}"
+
     known = {(row.proxy, row.stratum): row for row in frame.itertuples()}
     sizes = frame.groupby("stratum")["n"].max()
     heads = "".join(
-        f'<th scope="col">{float(group):g}<br><small>n {style.count(sizes[group])}</small></th>' for group in groups
+        f'<th scope="col">{size(group)}<br><small>n {style.count(sizes[group])}</small></th>' for group in groups
     )
     lines = []
     for name in style.ordered(summary, population):
         cells = "".join(
-            charts.heat_cell(name, f"size {float(group):g}", float(known[name, group].rho))
+            charts.heat_cell(name, f"size {size(group)}", float(known[name, group].rho))
             if (name, group) in known
             else "<td></td>"
             for group in groups

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from harness.store import StoredRun
     from harness.summary import Summary
 
-BASELINES = ("params", "flops", "layers", "random")
+# Counts and chance: set apart everywhere, in grey.
+BASELINES = ("params", "flops", "layers", "random", "params_reachable", "flops_reachable")
 RANDOM_PICKS = "random picks"
 POPULATIONS = {
     "all": "every architecture that was scored, disconnected ones and equivalent strings included",
@@ -124,14 +125,18 @@ def interval(low: Any, high: Any, digits: int = 2) -> str:
 def target_line(run: StoredRun) -> str:
     """Return the one line on which ground truth is meant, and whether it is the one shipped with the package."""
     manifest = run.manifest
-    target = manifest.get("target")
-    target = target if isinstance(target, dict) else {}
-    reduction = str(target.get("reduction", "?"))
+    known = [manifest.get("target"), manifest, manifest.get("settings")]
+
+    def fact(name: str) -> str:
+        said = (place[name] for place in known if isinstance(place, dict) and place.get(name) is not None)
+        return str(next(said, "?"))
+
+    reduction = fact("reduction")
     parts = [
         str(manifest.get("benchmark", "?")),
-        str(target.get("dataset") or manifest.get("dataset") or "?"),
-        f"{target.get('split', '?')} accuracy",
-        f"{target.get('epochs', '?')} epochs",
+        fact("dataset"),
+        f"{fact('split')} accuracy",
+        f"{fact('epochs')} epochs",
         {"mean": "mean over seeds", "max": "best single trial"}.get(reduction, f"seed {reduction}"),
     ]
     line = " · ".join(parts) + f" · from {table_fact(run, 'source') or 'an unnamed table'}"
