@@ -151,6 +151,24 @@ def test_terminal_table_shows_the_summary(run, summary):
         assert f"{value:.3f}" in line
     assert f"[{row['rho_low']:.2f}, {row['rho_high']:.2f}]" in line
     assert line.split()[-6:] == [f"{row['regret_10']:.2f}", f"{row['regret_100']:.2f}", "90", "0", "13", "0.25"]
+    for name in ("params", "plain", "synflow"):
+        said = next(line for line in main.splitlines() if line.split()[:1] == [name]).replace("[", "").replace("]", "")
+        numbers = [float(word.strip(",")) for word in said.split()[1:]]
+        row = style.rows(summary, "all")[name]
+        columns = (
+            "tau_b",
+            "tau_b_low",
+            "tau_b_high",
+            "rho",
+            "rho_low",
+            "rho_high",
+            "regret_1",
+            "regret_10",
+            "regret_100",
+        )
+        assert numbers[:9] == pytest.approx([row[column] for column in columns], abs=0.0051)
+        assert numbers[0] == pytest.approx(row["tau_b"], abs=0.00051)
+        assert numbers[9:] == [row["n"], row["failed"], row["ties"], 0.25]
     failing = next(line for line in main.splitlines() if line.strip().startswith("naswot"))
     assert failing.split()[-4:-1] == ["89", "1", "0"]
     cells = next(line for line in strict.splitlines() if line.strip().startswith("zen†")).split()
