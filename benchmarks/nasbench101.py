@@ -149,8 +149,8 @@ def edits(cell: Cell) -> list[Cell]:
 def enumerate_cells(vertices: int) -> Iterator[Cell]:
     """Yield every different cell of exactly this many vertices once: 1, 6, 84, 2,441, 62,010, 359,082 for 2 to 7.
 
-    Graphs are told apart unlabelled first, so that each labelling is hashed for one graph of its kind only. Seven
-    vertices take a minute or more.
+    Graphs are told apart unlabelled first, so that each labelling is looked at for one graph of its kind only. All
+    423,624 cells take some ten seconds.
     """
     pairs = list(combinations(range(vertices), 2))
     bits = np.arange(2 ** len(pairs), dtype=np.int64)
@@ -248,16 +248,16 @@ class Space101(Space):
         marks = fingerprints(*self._arrays).tolist()
         return {mark: position for position, mark in reversed(list(enumerate(marks)))}
 
-    def _find(self, cell: Cell) -> int | None:
-        """Return the index of the first isomorphic cell of the table, or None."""
-        return self._by_fingerprint.get(int(fingerprints(*as_arrays([cell]))[0]))
+    def find(self, cells: Sequence[Cell]) -> np.ndarray:
+        """Return the index of the table's first isomorphic cell for each pruned cell, (cells,) int; -1 where none."""
+        return np.array([self._by_fingerprint.get(mark, -1) for mark in fingerprints(*as_arrays(cells)).tolist()])
 
     def index(self, arch: str) -> int:
         """Return the index of a printed cell, or of the first that is isomorphic to it."""
         if arch in self._position:
             return self._position[arch]
-        found = self._find(parse_cell(arch))
-        if found is None:
+        found = int(self.find([parse_cell(arch)])[0])
+        if found < 0:
             raise UserError(f"'{arch}' is a NAS-Bench-101 cell, but not among the {len(self):,} of the table at hand")
         return found
 
@@ -299,8 +299,7 @@ class Space101(Space):
 
     def neighbours(self, index: int) -> list[int]:
         """Return the cells of the table one edit away: an edge added or removed, an operation changed, then pruned."""
-        found = (self._find(cell) for cell in edits(self.cell(index)))
-        return sorted({position for position in found if position is not None})
+        return sorted({int(position) for position in self.find(edits(self.cell(index))) if position >= 0})
 
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
         """Return the networks of these cells as one stack, its weights not initialised.

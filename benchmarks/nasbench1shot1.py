@@ -1,0 +1,244 @@
+"""NAS-Bench-1Shot1: three search spaces of one-shot methods whose architectures are cells of NAS-Bench-101.
+
+Source: Zela, Siems and Hutter, "NAS-Bench-1Shot1: Benchmarking and Dissecting One-shot Neural Architecture Search"
+(ICLR 2020, arXiv 2001.10422). A space has four or five choice blocks, each one of 101's operations, and prescribes how
+many vertices before it feed each block and the output; nine edges in all. A block that feeds nothing is a loose end.
+
+Populations (counts for spaces 1, 2, 3):
+
+    released   what the authors' released generator enumerates as "without loose ends": 2,487 / 3,609 / 24,066 strings,
+               2,127 / 3,258 / 17,940 different cells. It grows a graph backwards from the output and stops at the first
+               part that is valid, so most of its graphs leave blocks out, and it misses graphs.
+    closed     every graph in which all blocks feed something: 3,078 / 11,178 / 108,135 strings, 2,484 / 7,236 / 49,032
+               different cells.
+    pruned     every graph, with its loose ends pruned: 3,702 / 12,474 / 135,900 strings, 2,685 / 7,773 / 55,854
+               different cells. Both others are part of it. It and closed need the full table of NAS-Bench-101.
+
+With loose ends the papers state 6,240 / 29,160 / 363,648. There are 180 / 360 / 5,400 graphs; 6,240 and 363,648 count
+operations only on the blocks that feed something, 29,160 (360 x 3^4) on all blocks: counted alike space 2 has 16,632.
+`count_with_loose_ends` gives both.
+
+Printed form: a cell of 101 with all blocks, `-` for one that is left out: `conv3x3,-,maxpool3x3,conv1x1|01,03,...`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.errors import UserError, suggest
+from benchmarks.nasbench101 import OPERATIONS, Cell, Space101, print_cell, pruned
+from benchmarks.nasbench101_arrays import as_arrays, fingerprints, sizes
+from benchmarks.space import Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from benchmarks.table import Table
+
+PARENTS = {1: (0, 1, 2, 2, 2, 2), 2: (0, 1, 1, 2, 2, 3), 3: (0, 1, 1, 1, 2, 2, 2)}
+"""Space -> how many vertices feed each vertex: input, blocks, output."""
+UNUSED = "-"
+
+Graph = frozenset[tuple[int, int]]
+"""Edges (source, target)."""
+
+
+def _choices(vertex: int, parents: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    return itertools.combinations(range(vertex), parents[vertex])
+
+
+def used(graph: Graph, blocks: int) -> list[int]:
+    """Return the blocks (1 .. blocks) that feed something."""
+    return sorted({source for source, _ in graph} & set(range(1, blocks + 1)))
+
+
+def _is_valid(graph: Graph, parents: Sequence[int]) -> bool:
+    """Whether the released generator takes a part for a whole.
+
+    That is: a block is used, the input too, whatever is fed is fed by as many as prescribed, every used block is fed.
+    """
+    fed = [sum(target == vertex for _, target in graph) for vertex in range(len(parents))]
+    feeding = {source for source, _ in graph}
+    complete = all(n in (0, wanted) for n, wanted in zip(fed, parents, strict=True))
+    blocks = feeding - {0}
+    return complete and bool(blocks) and 0 in feeding and all(fed[block] for block in blocks)
+
+
+def released_graphs(space: int) -> list[Graph]:
+    """Return the graphs of the released generator, in its order."""
+    parents = PARENTS[space]
+
+    def grow(graph: Graph, vertex: int) -> Iterator[Graph]:
+        if _is_valid(graph, parents):
+            yield graph
+            return
+        for sources in _choices(vertex, parents):
+            grown = graph
+            for source in sources:  # the quirk: it goes on from the first source before the others are set
+                grown |= {(source, vertex)}
+                yield from grow(grown, source)
+
+    return list(dict.fromkeys(grow(frozenset(), len(parents) - 1)))
+
+
+def all_graphs(space: int) -> Iterator[Graph]:
+    """Yield every graph in which each vertex is fed as prescribed, loose ends or not: 180 / 360 / 5,400."""
+    parents = PARENTS[space]
+    for chosen in itertools.product(*(_choices(vertex, parents) for vertex in range(1, len(parents)))):
+        yield frozenset((source, vertex) for vertex, sources in enumerate(chosen, start=1) for source in sources)
+
+
+def closed_graphs(space: int) -> list[Graph]:
+    """Return every graph in which all blocks feed something: 38 / 138 / 445."""
+    blocks = len(PARENTS[space]) - 2
+    return [graph for graph in all_graphs(space) if len(used(graph, blocks)) == blocks]
+
+
+def pruned_graphs(space: int) -> list[Graph]:
+    """Return what is left of every graph without blocks that lead nowhere, each once: 66 / 190 / 876."""
+    return list(dict.fromkeys(map(_without_loose_ends, all_graphs(space))))
+
+
+def _without_loose_ends(graph: Graph) -> Graph:
+    last = max(target for _, target in graph)
+    feeding = {source for source, _ in graph} | {last}
+    left = frozenset((source, target) for source, target in graph if target in feeding)
+    return left if left == graph else _without_loose_ends(left)
+
+
+POPULATIONS = {"released": released_graphs, "closed": closed_graphs, "pruned": pruned_graphs}
+"""Name -> the graphs of a space."""
+
+
+def count_with_loose_ends(space: int) -> tuple[int, int]:
+    """Return how many strings there are with loose ends: operations told apart on used blocks only, and on all."""
+    blocks = len(PARENTS[space]) - 2
+    feeding = [len(used(graph, blocks)) for graph in all_graphs(space)]
+    return sum(len(OPERATIONS) ** n for n in feeding), len(feeding) * len(OPERATIONS) ** blocks
+
+
+class Space1Shot1(Space):
+    """One population of one of the three spaces; its networks are those of the cells of NAS-Bench-101."""
+
+    name = "1shot1"
+    network = Space101.network
+    datasets = Space101.datasets
+    together = Space101.together
+
+    def __init__(self, space: int = 1, population: str = "released") -> None:
+        if space not in PARENTS:
+            raise UserError(f"NAS-Bench-1Shot1 has the spaces 1, 2 and 3, not {space}")
+        if population not in POPULATIONS:
+            raise suggest([population], POPULATIONS, "population of NAS-Bench-1Shot1")
+        self.space, self.population = space, population
+        self.blocks = len(PARENTS[space]) - 2
+
+    @property
+    def title(self) -> str:
+        """Name for people, with the population."""
+        return f"NAS-Bench-1Shot1, space {self.space} ({self.population})"
+
+    @cached_property
+    def _literal(self) -> tuple[tuple[tuple[str, ...], Graph], ...]:
+        """(operation of each block, graph) by index."""
+        rows = []
+        for graph in POPULATIONS[self.population](self.space):
+            feeding = used(graph, self.blocks)
+            for chosen in itertools.product(OPERATIONS, repeat=len(feeding)):
+                named = dict(zip(feeding, chosen, strict=True))
+                rows.append((tuple(named.get(block, UNUSED) for block in range(1, self.blocks + 1)), graph))
+        return tuple(rows)
+
+    @cached_property
+    def archs(self) -> tuple[str, ...]:
+        """Printed strings by index."""
+        return tuple(print_cell(Cell(operations, tuple(sorted(graph)))) for operations, graph in self._literal)
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cell of NAS-Bench-101 of each string, without unused blocks, by index."""
+        found = (pruned(Cell(operations, tuple(sorted(graph)))) for operations, graph in self._literal)
+        return tuple(cell for cell in found if cell is not None)
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return as_arrays(self.cells)
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {arch: position for position, arch in enumerate(self.archs)}
+
+    def index(self, arch: str) -> int:
+        """Return the index of a string; UserError where it is not in this population."""
+        if arch not in self._position:
+            raise UserError(f"'{arch}' is not in {self.title}; its strings look like '{self.archs[0]}'")
+        return self._position[arch]
+
+    @cached_property
+    def class_id(self) -> np.ndarray:
+        """(archs,) int: the index of the first string with an isomorphic cell."""
+        _, first, inverse = np.unique(fingerprints(*self._arrays), return_index=True, return_inverse=True)
+        return first[inverse]
+
+    @cached_property
+    def connected(self) -> np.ndarray:
+        """(archs,) bool: all are."""
+        return np.ones(len(self), dtype=bool)
+
+    @cached_property
+    def conv_count(self) -> np.ndarray:
+        """(archs,) int: blocks that are convolutions and used."""
+        return ((self._arrays[1] == 0) | (self._arrays[1] == 1)).sum(1)
+
+    def canonical(self, index: int) -> str:
+        """Return the string that names the network: of those with isomorphic cells, the first."""
+        return self.archs[self.class_id[index]]
+
+    def sizes(
+        self, *, channels: int, stacks: int, modules: int, input_channels: int, classes: int, resolution: int,
+        reachable_only: bool = False,
+    ) -> np.ndarray:
+        """Return params, FLOPs and number of parameter tensors of the 101 networks, (3, archs) float64."""  # fmt: skip
+        return sizes(
+            *self._arrays, channels=channels, stacks=stacks, modules=modules, input_channels=input_channels,
+            classes=classes, resolution=resolution,
+        )  # fmt: skip
+
+    def neighbours(self, index: int) -> list[int]:
+        """Return the strings that differ in the operation of one used block, the graph being the same."""
+        operations, graph = self._literal[index]
+        near = []
+        for at, operation in enumerate(operations):
+            for other in OPERATIONS:
+                if operation not in (UNUSED, other):
+                    changed = (*operations[:at], other, *operations[at + 1 :])
+                    near.append(self._position[print_cell(Cell(changed, tuple(sorted(graph))))])
+        return near
+
+    def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
+        """Return the 101 networks of these strings as one stack, its weights not initialised."""
+        from benchmarks.nasbench101_network import Network101
+
+        return Network101([self.cells[self.class_id[index]] for index in indices], **network)
+
+    def table(self, table: Table) -> Table:
+        """Return the ground truth of this population out of a table of NAS-Bench-101, matched by graph.
+
+        UserError where cells are missing there, which says how many.
+        """
+        rows = Space101(table.archs).find(self.cells)
+        if missing := int((rows < 0).sum()):
+            lacks = f"{missing:,} of the {len(self):,} strings have no cell in {table.source}"
+            raise UserError(f"{self.title}: {lacks}; the full table of NAS-Bench-101 has them all")
+        seconds = None if table.seconds_per_run is None else table.seconds_per_run[rows]
+        source = f"{self.title}, out of {table.source}"
+        return replace(
+            table, benchmark=self.name, archs=self.archs, accuracy=table.accuracy[rows], source=source,
+            seconds_per_run=seconds,
+        )  # fmt: skip
