@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from benchmarks import BENCHMARKS
 from harness.command import Parser, carry_out
 
 
@@ -11,7 +12,7 @@ def parser() -> Parser:
     """Return the command line; its names are the fields of RunConfig."""
     line = Parser(prog="python -m harness.run", description=__doc__)
     add = line.add_argument
-    add("--bench", required=True, help="benchmark: 201")
+    add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--split", default="test", help="accuracy to predict: test (default), valid, train")
     add("--epochs", type=int, help="training budget of that accuracy (default: the largest)")

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 import harness
-from benchmarks import UserError
+import harness.evaluate
+import harness.run
+from benchmarks import BENCHMARKS, UserError
 from harness.config import RunConfig
 from harness.proxies import BASELINES, choose
 
@@ -77,3 +79,9 @@ def test_a_cell_of_a_notebook_can_be_run_again():
             return value
 
     assert choose("of_a_cell")[-1].score(None) == 2
+
+
+@pytest.mark.parametrize("line", [harness.run.parser, harness.evaluate.parser])
+def test_help_lists_the_benchmarks(line):
+    said = " ".join(line().format_help().split())
+    assert f"benchmark: {', '.join(BENCHMARKS)} " in said
