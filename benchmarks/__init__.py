@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -68,8 +68,9 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
     """Open a benchmark: the space and its ground truth on a dataset.
 
     `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA). Without a
-    dataset: the space's first one where there is ground truth, otherwise the embedded digits. A dataset that is named
-    and not found is a UserError that says where it looked and what to get.
+    dataset: where there is ground truth, the space's first one that it holds, otherwise its own first; where there is
+    none, the embedded digits. A dataset that is named and not found is a UserError that says where it looked and what
+    to get.
     """
     import numpy as np
 
@@ -88,7 +89,7 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
         raise UserError(f"{missing}; or leave --dataset out for the embedded one")
     if embedded and not path.is_file():
         raise UserError(f"{what_to_get(bench, folder)}; {space.title} has no embedded ground truth yet")
-    table = _open(path, wanted or next(iter(space.datasets)), space)
+    table = _open(path, wanted, space)
     space = space.over(table.archs)
     known = (*space.network, "classes", "resolution")
     facts = {name: int(value) for name, value in table.attributes.items() if name in known}
@@ -98,13 +99,20 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
     return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), network, resolution, embedded)
 
 
-def _open(path: Path, dataset: str, space) -> Table:
+def _open(path: Path, dataset: str | None, space: Any) -> Table:
     from benchmarks.convert import read, recognise
-    from benchmarks.table import load_table
+    from benchmarks.table import list_datasets, load_table
 
     if path.suffix == ".h5":
-        return load_table(path, dataset)
+        return load_table(path, dataset or _default(list_datasets(path), space))
     tables = {table.dataset: table for table in read(path, recognise(path), space)}
+    dataset = dataset or _default(tables, space)
     if dataset not in tables:
         raise suggest([dataset], tables, f"dataset in {path}")
     return tables[dataset]
+
+
+def _default(there: Collection[str], space: Any) -> str:
+    """Return the dataset that is meant where none is named, out of those of a file."""
+    first = next(iter(space.datasets))
+    return next((name for name in (*space.datasets, *there) if name in there), first)
