@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear
 from harness.batchnorm import batch_norm
+from harness.convolution import convolution
 from harness.view import owners_of, weighted_layers
 from harness.watchers import WATCHERS, Watcher, is_relu
 
@@ -39,6 +40,7 @@ NEED_GRAPH |= {name for name, watcher in WATCHERS.items() if watcher.graph}
 LINEAR_IN_WEIGHT = (nn.Conv2d, nn.Linear, StackedConv2d, StackedLinear)
 """Layers whose output before the bias is known to be linear in their weight."""
 PLAIN_BATCHNORM = (nn.BatchNorm2d, StackedBatchNorm2d)
+PLAIN_CONVOLUTION = (nn.Conv2d, StackedConv2d)
 """BatchNorm that is nothing more than that, so that `harness.batchnorm` may stand in for it."""
 
 
@@ -263,7 +265,7 @@ class Probe:
         self._used, self.reasons = set(), {}
         yield self._used
 
-    def _get(self, name: str, of: str) -> object:
+    def _get(self, name: str, of: str) -> Any:
         if name not in self._gathered:
             run = {"forward": self._forward, "backward": self._backward, "jacobian": self._jacobian,
                    "curvature": self._curvature, "other minibatches": self._other_minibatches}[of]  # fmt: skip
@@ -350,6 +352,7 @@ class Probe:
             self._phase = ""
             self._gathered["gradients"] = [g.detach() for g in self._gradients]
             if "channel_saliency" in self._reads:
+                assert self._hooks is not None  # they come with the graph
                 self._gathered["channel_saliency"] = self._hooks.saliency()
 
     def _differentiate(self, objective: Tensor, create_graph: bool = False, retain_graph: bool = True) -> list[Tensor]:
@@ -366,7 +369,9 @@ class Probe:
         with self._pass("jacobian"):
             found = None
             if outputs.requires_grad:
+                self._phase = "jacobian"
                 (found,) = torch.autograd.grad(outputs.sum(), inputs, retain_graph=True, allow_unused=True)
+                self._phase = ""
             gradient = torch.zeros_like(inputs) if found is None else found
             by_arch = gradient.unflatten(1, (self.archs, -1)).transpose(0, 1)
             self._gathered["input_gradients"] = by_arch.flatten(2)
@@ -387,7 +392,8 @@ class Probe:
             self._backward()
         inputs, _, _ = self._ensure_graph()
         with self._pass("curvature"):
-            inner = sum((g * g.detach()).sum() for g in self._gradients)
+            assert self._gradients is not None and self._hooks is not None  # just made, with the graph
+            inner: Any = sum((g * g.detach()).sum() for g in self._gradients)
             self._hooks.curvature = torch.zeros(self.archs, dtype=torch.float64, device=inputs.device)
             if inner.requires_grad and self._hooks.euler:
                 self._phase = "curvature"
@@ -443,10 +449,16 @@ class _Hooks:
         for watcher in self.watchers:
             watcher.attach()
         if "weight_curvature" in self.reads:
-            plain = [m for m in self.probe.network.modules() if type(m) in PLAIN_BATCHNORM and m.training]
+            batchnorms = [m for m in self.probe.network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
+            plain = [m for m in batchnorms if type(m) in PLAIN_BATCHNORM]
             self.plain = [m for m in plain if "forward" not in vars(m)]  # else of each sample by itself
             for module in self.plain:
-                module.forward = partial(batch_norm, module)
+                module.forward = partial(batch_norm, module)  # type: ignore[method-assign]  # deleted on exit
+            convolutions = [m for m in layers if type(m) in PLAIN_CONVOLUTION and "forward" not in vars(m)]
+            convolutions = [m for m in convolutions if m.padding_mode == "zeros" and not isinstance(m.padding, str)]
+            for module in convolutions:
+                module.forward = partial(convolution, module, self._skip_weights)  # type: ignore[method-assign]
+            self.plain += convolutions
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -457,6 +469,10 @@ class _Hooks:
         self.watchers = []
         for module in getattr(self, "plain", ()):
             del module.forward
+
+    def _skip_weights(self) -> bool:
+        """Return whether nobody wants the weights' gradients of the backward that is running."""
+        return self.probe._phase in ("jacobian", "curvature")
 
     def _per_owner(self, values: Tensor, owners: tuple[int, ...]) -> Tensor:
         """(samples, owners * channels, ...) -> sums (archs,) float64, zero where the layer has no part."""
@@ -479,7 +495,7 @@ class _Hooks:
         self.kept.clear()
         return changed
 
-    def _watch_saliency(self, module: nn.Module, _: object, output: Tensor) -> None:
+    def _watch_saliency(self, module: nn.Conv2d | nn.Linear, _: object, output: Tensor) -> None:
         if not output.requires_grad:
             return
         kept = self._keep(output)  # not `output`: a hook that holds its own tensor keeps the whole graph alive for good
@@ -571,7 +587,7 @@ def _by_channel(product: Tensor, module: nn.Conv2d | nn.Linear) -> Tensor:
     return product.reshape(len(product), -1, product.shape[-1]).sum(1)  # a linear layer has its channels last
 
 
-def _ancestors(node: object) -> set:
+def _ancestors(node: Any) -> set:
     """Return every node of the autograd graph that leads to this one."""
     if node is None:
         return set()
