@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ def as_seen(network: nn.Module, view: View) -> nn.Module:
     if view.batchnorm == "one":
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.forward = partial(of_each_sample, module)
+                module.forward = partial(of_each_sample, module)  # type: ignore[method-assign]  # of this copy alone
     if view.batchnorm == "off":
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
@@ -136,7 +137,7 @@ def score_stack(
             probe = Probe(
                 as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
                 reads=[read for proxy in group for read in proxy.reads], objective=view.objective,
-                feature_map=None if feature_map is None else (lambda x, network=network: feature_map(network, x)),
+                feature_map=None if feature_map is None else partial(feature_map, network),
                 blocks=() if blocks is None else blocks(network),
                 channels_last=not own_weights and len(names) == 1 and torch.device(inputs.device).type == "cpu",
             )  # fmt: skip
@@ -196,11 +197,11 @@ def score_adaptively(
     Return what each proxy gave and the largest stack that was run.
     """  # fmt: skip
     k = len(indices)
-    features = {"feature_map": feature_map, "blocks": blocks}
+    features: dict[str, Any] = {"feature_map": feature_map, "blocks": blocks}
 
     def alone(some: Sequence[Proxy]) -> list[dict[str, Scored]]:
         return [
-            score_stack(lambda i=i: build([i]), [name], some, inputs, seed=seed, **features)
+            score_stack(partial(build, [i]), [name], some, inputs, seed=seed, **features)
             for i, name in zip(indices, names, strict=True)
         ]
 
@@ -227,7 +228,8 @@ def score_adaptively(
 
 def _joined(parts: Sequence[Scored], sizes: Sequence[int]) -> Scored:
     """Put the results of consecutive stacks together."""
-    reasons, start = {}, 0
+    reasons: dict[int, str] = {}
+    start = 0
     for part, size in zip(parts, sizes, strict=True):
         reasons |= {start + position: reason for position, reason in part.reasons.items()}
         start += size
@@ -240,5 +242,5 @@ def plain_copy(model: nn.Module) -> nn.Module:
     twin = copy.deepcopy(model)
     for module in twin.modules():
         if getattr(module, "inplace", False):
-            module.inplace = False
+            module.inplace = False  # type: ignore[assignment]  # a flag, no submodule
     return twin

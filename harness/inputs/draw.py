@@ -171,7 +171,7 @@ def _check_balance(images: Images, decks: list[_Deck], batch_size: int) -> None:
 
 
 def gaussian_minibatches(
-    *, shape: tuple[int, int, int], classes: int, batch_size: int, count: int, seed: int
+    *, shape: tuple[int, ...], classes: int, batch_size: int, count: int, seed: int
 ) -> list[Minibatch]:
     """Inputs N(0, 1) of shape (channels, height, width); targets uniform over the classes; both seeded."""
     _check_at_least_one(batch_size=batch_size, count=count, seed=seed + 1, classes=classes, size=min(shape))
@@ -183,7 +183,7 @@ def gaussian_minibatches(
     return drawn
 
 
-def ones(shape: tuple[int, int, int], batch_size: int = 1) -> Minibatch:
+def ones(shape: tuple[int, ...], batch_size: int = 1) -> Minibatch:
     """Inputs of ones, shape (channels, height, width) each, for proxies without data; targets are 0."""
     _check_at_least_one(batch_size=batch_size, size=min(shape))
     return Minibatch(torch.ones(batch_size, *shape), torch.zeros(batch_size, dtype=torch.int64))
