@@ -97,7 +97,8 @@ def _counts(model: nn.Module, image: Tensor, seed: int) -> Counts:
         handle.remove()
     params, flops = sum(p.numel() for p in parameters), sum(done)
     values = [torch.tensor([float(value)], dtype=torch.float64) for value in (params, flops, len(parameters), params, flops)]
-    return Counts(*values, torch.randn(1, generator=stream(seed, "model", "random"), dtype=torch.float64))
+    noise = torch.randn(1, generator=stream(seed, "model", "random"), dtype=torch.float64)
+    return Counts(*(*values, noise))
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def static_scores(
     for seed in range(seeds):
         draws = [torch.randn(1, generator=stream(seed, space.archs[i], "random"), dtype=torch.float64) for i in indices]
         for proxy in proxies:
-            rows[proxy.name].append(proxy.score(Counts(*counts, torch.cat(draws))).numpy())
+            rows[proxy.name].append(proxy.score(Counts(*(*counts, torch.cat(draws)))).numpy())
     return {name: np.stack(values) for name, values in rows.items()}
 
 

@@ -44,8 +44,8 @@ def arrange(frame: pd.DataFrame, benchmark: Benchmark, source: str) -> tuple[np.
         values[name], reasons[name], wrong = _numbers(frame[name])
         if wrong:
             problems.append(f"column '{name}' has {wrong}")
-    row, wrong = _rows(frame, benchmark)
-    problems += wrong
+    row, unusable = _rows(frame, benchmark)
+    problems += unusable
     if problems:
         raise UserError(f"{source}: {'; '.join(problems)}")
     key = pd.DataFrame({
@@ -140,7 +140,7 @@ def _rows(frame: pd.DataFrame, benchmark: Benchmark) -> tuple[np.ndarray, list[s
             f"{differ.size} rows whose index is not that of their arch, the first in row {at + 1}:"
             f" {arch} has the index {right}, not {frame['index'][at]}"
         )
-    return found.get("arch", found.get("index")), problems
+    return found["arch" if "arch" in found else "index"], problems
 
 
 def _unknown(names: list[str], what: str, source: str, example: str) -> str:

@@ -182,7 +182,8 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def plan(space, classes: int) -> tuple[list[int], list[int]]:
     """Return (strings, representatives): a uniform sample of strings that holds the wanted number of distinct networks."""
     order = space.sample(len(space), 0)
-    strings, representatives = [], {}
+    strings: list[int] = []
+    representatives: dict[int, int] = {}
     for index in order:
         key = int(space.class_id[index])
         if key not in representatives and len(representatives) == classes:
