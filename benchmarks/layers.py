@@ -77,6 +77,9 @@ class StackedLinear(nn.Linear):
 class Take(nn.Module):
     """Picks the channels of some owners out of a stack of `size`, and adds what came of them to where they belong."""
 
+    positions: Tensor | None
+    """Places of the owners in the stack; None where they are all of it, in order."""
+
     def __init__(self, owners: Sequence[int], size: int) -> None:
         super().__init__()
         self.size = size

@@ -56,6 +56,7 @@ class StackedCell(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         nodes: list[Tensor | None] = [x, None, None, None]
         for edge, (source, target) in zip(self.edges, self.ends, strict=True):
+            assert isinstance(edge, Edge)
             node = nodes[source]
             if node is None:  # nothing arrives there in any architecture of the stack
                 node = torch.zeros_like(x)

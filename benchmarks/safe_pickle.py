@@ -46,7 +46,7 @@ def decompressed(stream: BinaryIO, max_bytes: int = MAX_BYTES) -> BinaryIO:
         stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
     elif start == b"BZh":
         stream = bz2.BZ2File(stream)  # type: ignore[assignment]
-    return io.BufferedReader(_Limited(stream, max_bytes), 1 << 20)  # type: ignore[return-value]
+    return io.BufferedReader(_Limited(stream, max_bytes), 1 << 20)
 
 
 @contextlib.contextmanager
