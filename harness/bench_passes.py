@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,7 @@ class Watch:
 
 def measure(
     sets: Mapping[str, Sequence[str]], *, archs: int, batch_size: int, threads: int, repeats: int, seed: int,
-    network: dict[str, int], resolution: int, say: Callable[[str], None],
+    network: dict[str, Any], resolution: int, say: Callable[[str], None],
 ) -> list[dict]:  # fmt: skip
     """Return for each architecture: its string, seconds by clock (building, shared, alone, passes), what disagrees."""
     torch.set_num_threads(threads)
@@ -71,7 +71,7 @@ def measure(
 
 def _one(
     space: Space201, index: int, sets: Mapping[str, Sequence[str]], inputs: ViewInputs, repeats: int, seed: int,
-    network: dict[str, int],
+    network: dict[str, Any],
 ) -> dict:  # fmt: skip
     """Measure one architecture; the sides take turns within each repeat."""
     name, known = space.canonical(index), registry()
@@ -162,7 +162,7 @@ def _plain_passes(network: nn.Module, inputs: Tensor, targets: Tensor, weights: 
     x, outputs, loss, fixed = _first_order_passes(network, inputs, targets, weights, watch)
     watch.time("full backward", lambda: _gradient(outputs.sum(), [x, *weights]))
     flowing = watch.time("graph backward", lambda: _gradient(loss, weights, graph=True))
-    inner = sum((f * g).sum() for f, g in zip(fixed, flowing, strict=True) if f is not None)
+    inner = sum((f * g).sum() for f, g in zip(fixed, flowing, strict=True) if f is not None and g is not None)
     if torch.is_tensor(inner) and inner.requires_grad:
         watch.time("double backward", lambda: _gradient(inner, weights))
     else:  # nothing but the classifier's bias has a gradient

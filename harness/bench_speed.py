@@ -19,6 +19,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 NINE = ("plain", "grad_norm", "snip", "fisher", "synflow", "jacob_cov", "naswot", "l2_norm", "epe_nas")
 SETS = {"nine": NINE, "ten": (*NINE, "grasp")}
@@ -73,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"harness.bench_speed: {error}", file=sys.stderr)
         return 2
-    result = {"options": vars(given), "machine": machine(given.threads), "sets": {}, "measured": measured}
+    result: dict[str, Any] = {"options": vars(given), "machine": machine(given.threads), "sets": {}, "measured": measured}
     clock = "cpu" if given.threads == 1 else "wall"
     for name, proxies in sets.items():
         result["sets"][name] = {each: ratios(measured, name, proxies, each) for each in ("cpu", "wall")}
@@ -143,14 +144,14 @@ def ratios(measured: list[dict], name: str, proxies: tuple[str, ...], clock: str
 
     alone, alone_each = sums(lambda one: one["building"] + sum(one["alone"][proxy] for proxy in proxies))
     shared, shared_each = sums(lambda one: one["shared"][name])
-    result = {"alone": alone, "shared": shared, "reached": alone / shared}
+    result: dict[str, Any] = {"alone": alone, "shared": shared, "reached": alone / shared}
     result["reached_each"] = [a / s for a, s in zip(alone_each, shared_each, strict=True)]
     if "naswot" in proxies:
         lighter, _ = sums(lambda one: one["alone"]["naswot"] - one["alone"]["naswot_forward"])
         result["reached_naswot_forward"] = (alone - lighter) / shared
     whole, _ = sums(lambda one: one_at_a_time(one["passes"], proxies))
     for kind in ("plain", "ours"):
-        result[f"distinct_{kind}"], _ = sums(lambda one, kind=kind: distinct(one["passes"], proxies, kind))
+        result[f"distinct_{kind}"] = sum(distinct(one[clock]["passes"], proxies, kind) for one in measured)
         result[f"allowed_{kind}"] = whole / result[f"distinct_{kind}"]
     result["outside"] = sum(1 - one["inside"][name] for one in measured) / len(measured)
     return result

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,7 @@ def without_batchnorm(network: nn.Module) -> nn.Module:
     """Return the network in float64 with BatchNorm skipped and absolute weights, as synflow wants it; changes it."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.forward = lambda x: x  # type: ignore[method-assign]
+            module.forward = lambda x: x  # type: ignore[method-assign, assignment]  # of this copy alone
     network.double()
     with torch.no_grad():
         for tensor in network.state_dict().values():
@@ -47,34 +48,42 @@ def _loss_backward(network: nn.Module, inputs: Tensor, targets: Tensor) -> list[
     return [layer for layer in layers_of(network) if layer.weight.grad is not None]
 
 
+def _gradient(layer: nn.Conv2d | nn.Linear) -> Tensor:
+    """Return what a backward left on a layer that it reached."""
+    assert layer.weight.grad is not None
+    return layer.weight.grad
+
+
 def plain(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
     """Sum of weight times gradient."""
-    products = [layer.weight.detach() * layer.weight.grad for layer in _loss_backward(network, inputs, targets)]
+    products = [layer.weight.detach() * _gradient(layer) for layer in _loss_backward(network, inputs, targets)]
     return sum(p.sum().item() for p in products), sum(p.abs().sum().item() for p in products)
 
 
 def grad_norm(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
     """Sum of the norms of the layers' gradients."""
-    score = sum(layer.weight.grad.norm().item() for layer in _loss_backward(network, inputs, targets))
+    score = sum(_gradient(layer).norm().item() for layer in _loss_backward(network, inputs, targets))
     return score, abs(score)
 
 
 def snip(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
     """Sum of the absolute gradients of masks of ones on the weights."""
 
-    def conv(self: nn.Conv2d, x: Tensor) -> Tensor:
+    def conv(self: Any, x: Tensor) -> Tensor:
         return functional.conv2d(x, self.weight * self.weight_mask, None, self.stride, self.padding)
 
-    def linear(self: nn.Linear, x: Tensor) -> Tensor:
+    def linear(self: Any, x: Tensor) -> Tensor:
         return functional.linear(x, self.weight * self.weight_mask, self.bias).unsqueeze(1)
 
     for layer in layers_of(network):
         layer.weight_mask = nn.Parameter(torch.ones_like(layer.weight))
         layer.weight.requires_grad = False
-        layer.forward = types.MethodType(conv if isinstance(layer, nn.Conv2d) else linear, layer)
+        layer.forward = types.MethodType(  # type: ignore[method-assign]  # as zero-cost-nas does
+            conv if isinstance(layer, nn.Conv2d) else linear, layer
+        )
     network.zero_grad()
     functional.cross_entropy(logits(network, inputs), targets).backward()
-    masks = [layer.weight_mask for layer in layers_of(network)]
+    masks = [layer.get_parameter("weight_mask") for layer in layers_of(network)]
     score = sum(mask.grad.abs().sum().item() for mask in masks if mask.grad is not None)
     return score, abs(score)
 
@@ -108,6 +117,7 @@ def grasp(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
     loss = functional.cross_entropy(logits(network, inputs), targets)
     flowing = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
     z = sum((f.detach() * g).sum() for f, g in zip(fixed, flowing, strict=True) if f is not None and g is not None)
+    assert isinstance(z, Tensor)  # the classifier has a gradient
     z.backward()
     products = [-weight.detach() * weight.grad for weight in weights if weight.grad is not None]
     return sum(p.sum().item() for p in products), sum(p.abs().sum().item() for p in products)
@@ -118,7 +128,7 @@ def synflow(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
     without_batchnorm(network).zero_grad()
     logits(network, torch.ones(1, *inputs.shape[1:], dtype=torch.float64)).sum().backward()
     layers = [layer for layer in layers_of(network) if layer.weight.grad is not None]
-    score = sum((layer.weight.detach() * layer.weight.grad).abs().sum().item() for layer in layers)
+    score = sum((layer.weight.detach() * _gradient(layer)).abs().sum().item() for layer in layers)
     return score, abs(score)
 
 
@@ -128,6 +138,7 @@ def _jacobian(network: nn.Module, inputs: Tensor) -> np.ndarray:
     x = inputs.clone().requires_grad_(True)
     y = logits(network, x)
     y.backward(torch.ones_like(y))
+    assert x.grad is not None
     return x.grad.reshape(len(x), -1).numpy()
 
 
