@@ -45,6 +45,29 @@ def test_counts_of_the_released_generator(spaces):
     assert [len(set(space.class_id)) for space in spaces.values()] == [2_127, 3_258, 17_940]
 
 
+def grown_backwards(graph: frozenset, vertex: int, parents: tuple[int, ...]):
+    """The released generator's recursion: sources of a vertex, then on from one of them, until the whole is valid."""
+    fed = [sum(b == v for _, b in graph) for v in range(len(parents))]
+    feeding = {a for a, _ in graph}
+    complete = all(n in (0, wanted) for n, wanted in zip(fed, parents, strict=True))
+    if complete and len(feeding) > 1 and 0 in feeding and all(fed[v] for v in feeding - {0}):
+        yield graph
+        return
+    for sources in itertools.combinations(range(vertex), parents[vertex]):
+        grown = graph
+        for source in sources:
+            grown |= {(source, vertex)}
+            yield from grown_backwards(grown, source, parents)
+
+
+@pytest.mark.parametrize("number", PARENTS)
+def test_the_released_generator_finds_the_chains(number):
+    parents = PARENTS[number]
+    found = list(grown_backwards(frozenset(), len(parents) - 1, parents))
+    assert len(found) == len(set(found)) == {1: 49, 2: 65, 3: 234}[number]
+    assert set(found) == set(released_graphs(number))
+
+
 def test_counts_of_what_really_has_no_loose_ends():
     assert [len(closed_graphs(number)) for number in PARENTS] == [38, 138, 445]
     for number, strings, cells in ((1, 3_078, 2_484), (2, 11_178, 7_236)):
