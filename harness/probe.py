@@ -41,7 +41,7 @@ LINEAR_IN_WEIGHT = (nn.Conv2d, nn.Linear, StackedConv2d, StackedLinear)
 """Layers whose output before the bias is known to be linear in their weight."""
 PLAIN_BATCHNORM = (nn.BatchNorm2d, StackedBatchNorm2d)
 PLAIN_CONVOLUTION = (nn.Conv2d, StackedConv2d)
-"""BatchNorm that is nothing more than that, so that `harness.batchnorm` may stand in for it."""
+"""Modules that are nothing more than that, so that `harness.batchnorm` and `harness.convolution` may stand in for them."""
 
 
 @dataclass(frozen=True)
@@ -451,10 +451,11 @@ class _Hooks:
         if "weight_curvature" in self.reads:
             batchnorms = [m for m in self.probe.network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
             plain = [m for m in batchnorms if type(m) in PLAIN_BATCHNORM]
-            self.plain = [m for m in plain if "forward" not in vars(m)]  # else of each sample by itself
+            self.plain: list[nn.Module] = [m for m in plain if "forward" not in vars(m)]  # else of each sample by itself
             for module in self.plain:
                 module.forward = partial(batch_norm, module)  # type: ignore[method-assign]  # deleted on exit
-            convolutions = [m for m in layers if type(m) in PLAIN_CONVOLUTION and "forward" not in vars(m)]
+            convolutions = [m for m in layers if isinstance(m, nn.Conv2d) and type(m) in PLAIN_CONVOLUTION]
+            convolutions = [m for m in convolutions if "forward" not in vars(m)]
             convolutions = [m for m in convolutions if m.padding_mode == "zeros" and not isinstance(m.padding, str)]
             for module in convolutions:
                 module.forward = partial(convolution, module, self._skip_weights)  # type: ignore[method-assign]
