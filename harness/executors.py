@@ -6,7 +6,7 @@ Each worker runs one thread, so that a score has the same bits whatever the numb
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,7 @@ class Scorer:
         names = [self.space.canonical(i) if self.setting.share else self.space.archs[i] for i in chunk.index]
         results, _ = score_adaptively(
             self.build, chunk.index, names, [self.proxies[name] for name in chunk.proxies], self.inputs_of(chunk.seed),
-            seed=chunk.seed, feature_map=lambda network, x: network.features(x), blocks=lambda network: network.blocks(),
+            seed=chunk.seed, feature_map=lambda network, x: network.features(x), blocks=lambda network: network.blocks(),  # type: ignore[operator]  # networks of spaces have both
         )  # fmt: skip
         scored = [results[name] for name in chunk.proxies]
         return Part(
@@ -106,12 +106,14 @@ def join(parts: list[Part]) -> list[Part]:
             {int(at) + position: text for at, part in zip(offsets, group, strict=False) for position, text in part.reasons[row].items()}
             for row in range(len(proxies))
         )
-        arrays = (np.concatenate([getattr(part, name) for part in group], axis=-1) for name in ("index", "scores", "seconds"))
-        joined.append(Part(seed, proxies, *arrays, reasons))
+        index, scores, seconds = (
+            np.concatenate([getattr(part, name) for part in group], axis=-1) for name in ("index", "scores", "seconds")
+        )
+        joined.append(Part(seed, proxies, index, scores, seconds, reasons))
     return joined
 
 
-def execute(chunks: list[Chunk], setting: Setting, workers: int) -> Iterator[Part]:
+def execute(chunks: list[Chunk], setting: Setting, workers: int) -> Generator[Part, None, None]:
     """Yield the parts of all chunks as they are done, in any order."""
     if workers > 1 and len(chunks) > 1:
         yield from work(_score, chunks, workers, _start, setting)

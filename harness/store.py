@@ -194,7 +194,7 @@ class Store:
         self._save(part)
 
     def _save(self, part: Part) -> None:
-        content = {
+        content: dict[str, Any] = {
             "seed": part.seed, "proxies": np.array(part.proxies), "index": part.index, "scores": part.scores,
             "seconds": part.seconds, "reasons": np.array(json.dumps([list(r.items()) for r in part.reasons])),
         }  # fmt: skip
