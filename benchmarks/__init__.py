@@ -13,6 +13,7 @@ from benchmarks.errors import UserError, suggest
 if TYPE_CHECKING:
     import numpy as np
 
+    from benchmarks.space import Space
     from benchmarks.table import Table
 
 __all__ = ["BENCHMARKS", "Benchmark", "UserError", "load", "space_of"]
@@ -32,7 +33,7 @@ EMBEDDED_DATASET = "digits"
 class Benchmark:
     """A space of architectures and the ground truth on one dataset."""
 
-    space: Any
+    space: Space
     """All architectures: strings, equivalence, counts, networks."""
     table: Table
     """Accuracies in percent."""
@@ -47,14 +48,14 @@ class Benchmark:
     """Whether this is the table that ships with the project."""
 
 
-def space_of(bench: str, archs: Sequence[str] | None = None) -> Any:
+def space_of(bench: str, archs: Sequence[str] | None = None) -> Space:
     """Return the space of a benchmark key; UserError suggests the nearest where there is none.
 
     `archs` are a table's, for a benchmark that is known only as far as a table holds it.
     """
     if bench not in BENCHMARKS:
         raise suggest([bench], BENCHMARKS, "benchmark")
-    space = named_object(BENCHMARKS[bench])()
+    space: Space = named_object(BENCHMARKS[bench])()
     return space if archs is None else space.over(archs)
 
 
@@ -99,7 +100,7 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
     return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), network, resolution, embedded)
 
 
-def _open(path: Path, dataset: str | None, space: Any) -> Table:
+def _open(path: Path, dataset: str | None, space: Space) -> Table:
     from benchmarks.convert import read, recognise
     from benchmarks.table import list_datasets, load_table
 
@@ -112,7 +113,7 @@ def _open(path: Path, dataset: str | None, space: Any) -> Table:
     return tables[dataset]
 
 
-def _default(there: Collection[str], space: Any) -> str:
+def _default(there: Collection[str], space: Space) -> str:
     """Return the dataset that is meant where none is named, out of those of a file."""
     first = next(iter(space.datasets))
     return next((name for name in (*space.datasets, *there) if name in there), first)

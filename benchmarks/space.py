@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from benchmarks.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Space:
@@ -33,6 +36,45 @@ class Space:
     @property
     def archs(self) -> tuple[str, ...]:
         """Canonical strings by index."""
+        raise NotImplementedError
+
+    @property
+    def class_id(self) -> np.ndarray:
+        """(archs,) int: equal for architectures that are the same network; the index of one of them."""
+        raise NotImplementedError
+
+    @property
+    def connected(self) -> np.ndarray:
+        """(archs,) bool: whether any path leads from the input to the output."""
+        raise NotImplementedError
+
+    @property
+    def conv_count(self) -> np.ndarray:
+        """(archs,) int: convolutions on such a path."""
+        raise NotImplementedError
+
+    def index(self, arch: str) -> int:
+        """Return the index of an architecture string."""
+        raise NotImplementedError
+
+    def canonical(self, index: int) -> str:
+        """Return the string that names the network of an architecture, the same for all of its class."""
+        raise NotImplementedError
+
+    def sizes(self, *args: Any, **network: Any) -> np.ndarray:
+        """Return params, FLOPs and number of parameter tensors of every architecture, (3, archs) float64.
+
+        By name: the settings of the networks, `resolution`, and `reachable_only` (default False), which leaves out
+        what lies on no path.
+        """
+        raise NotImplementedError
+
+    def neighbours(self, index: int) -> list[int]:
+        """Return the architectures that differ from one in a single choice."""
+        raise NotImplementedError
+
+    def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
+        """Return the networks of these architectures as one stack, its weights not initialised."""
         raise NotImplementedError
 
     @property

@@ -106,8 +106,10 @@ def train_stack(names: list[str], indices: list[int], recipe: Recipe, seed: int,
 
     splits, classes = load_splits(recipe, folder)
     train, k = splits["train"], len(indices)
-    sizes = {"channels": recipe.channels, "cells_per_stage": recipe.cells_per_stage}
-    network = space_of(recipe.bench).build(indices, classes=classes, input_channels=train.images.shape[1], **sizes)
+    network = space_of(recipe.bench).build(
+        indices, channels=recipe.channels, cells_per_stage=recipe.cells_per_stage, classes=classes,
+        input_channels=train.images.shape[1],
+    )  # fmt: skip
     allocate(network, "cpu")
     initialise(network, [stream(seed, name, "training") for name in names])
     network.to(device)
