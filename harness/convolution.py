@@ -1,8 +1,8 @@
 """Convolution whose second derivative takes three convolutions, each by the kernel made for it.
 
-PyTorch differentiates the backward of a convolution by generic transposed convolutions. With x the input, w the weight,
-u the gradient of the output, and (gx, gw) what arrives for the two results of the backward, dx = data_gradient(u, w) and
-dw = weight_gradient(x, u):
+PyTorch differentiates the backward of a convolution by generic transposed convolutions. With x the input, w the
+weight, u the gradient of the output, and (gx, gw) what arrives for the two results of the backward,
+dx = data_gradient(u, w) and dw = weight_gradient(x, u):
 
     d/du   convolve(x, gw) + convolve(gx, w)
     d/dx   data_gradient(u, gw)
