@@ -451,15 +451,15 @@ class _Hooks:
         if "weight_curvature" in self.reads:
             batchnorms = [m for m in self.probe.network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
             plain = [m for m in batchnorms if type(m) in PLAIN_BATCHNORM]
-            self.plain: list[nn.Module] = [m for m in plain if "forward" not in vars(m)]  # else of each sample by itself
-            for module in self.plain:
+            plain = [m for m in plain if "forward" not in vars(m)]  # else of each sample by itself
+            for module in plain:
                 module.forward = partial(batch_norm, module)  # type: ignore[method-assign]  # deleted on exit
             convolutions = [m for m in layers if isinstance(m, nn.Conv2d) and type(m) in PLAIN_CONVOLUTION]
             convolutions = [m for m in convolutions if "forward" not in vars(m)]
             convolutions = [m for m in convolutions if m.padding_mode == "zeros" and not isinstance(m.padding, str)]
-            for module in convolutions:
-                module.forward = partial(convolution, module, self._skip_weights)  # type: ignore[method-assign]
-            self.plain += convolutions
+            for conv in convolutions:
+                conv.forward = partial(convolution, conv, self._skip_weights)  # type: ignore[method-assign]
+            self.plain: list[nn.Module] = [*plain, *convolutions]
         return self
 
     def __exit__(self, *_: object) -> None:
