@@ -74,7 +74,8 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         print(f"harness.bench_speed: {error}", file=sys.stderr)
         return 2
-    result: dict[str, Any] = {"options": vars(given), "machine": machine(given.threads), "sets": {}, "measured": measured}
+    facts = machine(given.threads)
+    result: dict[str, Any] = {"options": vars(given), "machine": facts, "sets": {}, "measured": measured}
     clock = "cpu" if given.threads == 1 else "wall"
     for name, proxies in sets.items():
         result["sets"][name] = {each: ratios(measured, name, proxies, each) for each in ("cpu", "wall")}
