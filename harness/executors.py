@@ -85,7 +85,9 @@ class Scorer:
         names = [self.space.canonical(i) if self.setting.share else self.space.archs[i] for i in chunk.index]
         results, _ = score_adaptively(
             self.build, chunk.index, names, [self.proxies[name] for name in chunk.proxies], self.inputs_of(chunk.seed),
-            seed=chunk.seed, feature_map=lambda network, x: network.features(x), blocks=lambda network: network.blocks(),  # type: ignore[operator]  # networks of spaces have both
+            seed=chunk.seed,
+            feature_map=lambda network, x: network.features(x),  # type: ignore[operator]  # networks of spaces have both
+            blocks=lambda network: network.blocks(),  # type: ignore[operator]
         )  # fmt: skip
         scored = [results[name] for name in chunk.proxies]
         return Part(
