@@ -49,7 +49,9 @@ def recognise(path: Path) -> str:
     if start[257:262] == b"ustar":
         raise UserError(f"{path}: a tar archive; unpack it first (tar -xf {path.name}) and give the folder")
     if start.startswith(b"\x89HDF"):
-        raise UserError(f"{path}: an HDF5 file already; if it is a table of ours, use it as it is: --data {path.parent}")
+        raise UserError(
+            f"{path}: an HDF5 file already; if it is a table of ours, use it as it is: --data {path.parent}"
+        )
     if start.startswith(b"PK\x03\x04") and re.match(rb"\w+\.npy", start[30:]):  # the name of the first file in it
         return "npz"
     if starts_record(start):
@@ -122,7 +124,9 @@ def _check_target(out: Path, replace: bool) -> None:
         raise UserError(f"{out} is there already; give --replace to write it again, or another --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if not out.parent.stat().st_mode & 0o222:  # root could write all the same, but it is marked as not to be changed
+        if (
+            not out.parent.stat().st_mode & 0o222
+        ):  # root could write all the same, but it is marked as not to be changed
             raise PermissionError(errno.EACCES, "the folder is read-only")
         with tempfile.TemporaryFile(dir=out.parent):
             pass

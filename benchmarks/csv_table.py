@@ -83,7 +83,9 @@ def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
         raise UserError(f"{path}: not a CSV text file ({error})") from None
     header = [name.strip() for name in lines[0]] if lines else []
     if "arch" not in header:
-        raise UserError(f"{path}: no column 'arch'; expected a comma-separated header, found: {named(header) or 'none'}")
+        raise UserError(
+            f"{path}: no column 'arch'; expected a comma-separated header, found: {named(header) or 'none'}"
+        )
     if repeated(header):
         raise UserError(f"{path}: columns that occur more than once: {named(repeated(header))}")
     rows = lines[1:]
@@ -172,8 +174,16 @@ def _tables(
                 taken.add((split, budget, seed))
                 accuracy[:, split, budget, seeds.index(seed)] = cells[at][:, i]
         tables.append(
-            Table(dataset=dataset, splits=splits, epochs=epochs, seeds=seeds, accuracy=accuracy, source=source,
-                  checksum=checksum, **shared)
+            Table(
+                dataset=dataset,
+                splits=splits,
+                epochs=epochs,
+                seeds=seeds,
+                accuracy=accuracy,
+                source=source,
+                checksum=checksum,
+                **shared,
+            )
         )
     return tables
 

@@ -32,7 +32,7 @@ class StackedConv2d(nn.Conv2d):
         self.owners = tuple(owners)
 
     def reset_parameters(self) -> None:
-        """Nothing: who builds a stack sets its weights, and PyTorch's own draw takes its time even on the meta device."""
+        """Nothing: who builds a stack sets its weights, and PyTorch's draw takes its time even on the meta device."""
 
 
 class StackedBatchNorm2d(nn.BatchNorm2d):
@@ -93,7 +93,7 @@ class Take(nn.Module):
         return x.unflatten(1, (self.size, -1)).index_select(1, self.positions).flatten(1, 2)
 
     def add(self, total: Tensor | None, x: Tensor, like: Tensor) -> Tensor:
-        """Return `total` (None stands for zeros, shaped like `like`) plus x at its owners' places; may reuse `total`."""
+        """Return `total` (None: zeros, shaped like `like`) plus x at its owners' places; may reuse `total`."""
         if self.size == 1:
             return x if total is None else total + x
         if total is None:
@@ -105,7 +105,7 @@ class Take(nn.Module):
 
 
 def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """Give every tensor that is still on the meta device memory; BatchNorm starts at its defaults, weights are not set."""
+    """Give every tensor still on the meta device memory; BatchNorm starts at its defaults, weights are not set."""
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.is_meta:

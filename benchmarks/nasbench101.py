@@ -284,7 +284,14 @@ class Space101(Space):
         return self.archs[self.class_id[index]]
 
     def sizes(
-        self, *, channels: int, stacks: int, modules: int, input_channels: int, classes: int, resolution: int,
+        self,
+        *,
+        channels: int,
+        stacks: int,
+        modules: int,
+        input_channels: int,
+        classes: int,
+        resolution: int,
         reachable_only: bool = False,
     ) -> np.ndarray:
         """Return params, FLOPs and number of parameter tensors of every cell's network, (3, archs) float64.

@@ -78,8 +78,15 @@ def vertex_channels(matrix: np.ndarray, inside: int, outside: int) -> np.ndarray
 
 
 def sizes(
-    matrix: np.ndarray, labels: np.ndarray, *, channels: int, stacks: int, modules: int, input_channels: int,
-    classes: int, resolution: int,
+    matrix: np.ndarray,
+    labels: np.ndarray,
+    *,
+    channels: int,
+    stacks: int,
+    modules: int,
+    input_channels: int,
+    classes: int,
+    resolution: int,
 ) -> np.ndarray:
     """Return params, FLOPs and number of parameter tensors of the cells' networks, (3, cells) float64."""  # fmt: skip
     stem = 9 * input_channels * channels

@@ -182,7 +182,14 @@ class Space1Shot1(Space):
         return self.archs[self.class_id[index]]
 
     def sizes(
-        self, *, channels: int, stacks: int, modules: int, input_channels: int, classes: int, resolution: int,
+        self,
+        *,
+        channels: int,
+        stacks: int,
+        modules: int,
+        input_channels: int,
+        classes: int,
+        resolution: int,
         reachable_only: bool = False,
     ) -> np.ndarray:
         """Return params, FLOPs and number of parameter tensors of the 101 networks, (3, archs) float64."""  # fmt: skip

@@ -90,7 +90,8 @@ def benchmark_string(cell: Cell, *, consider_zero: bool) -> str:
 def count(
     cell: Cell, *, channels: int, cells_per_stage: int, classes: int, resolution: int, input_channels: int
 ) -> tuple[int, int, int]:
-    """Return (parameters, FLOPs, parameter tensors) of the network of a cell, every operation counted, reachable or not.
+    """Return (parameters, FLOPs, parameter tensors) of the network of a cell, every operation counted, reachable or
+    not.
 
     FLOPs are multiply-accumulates of convolutions and the classifier (its bias included) for one image, as the
     benchmark states them; pooling, BatchNorm and additions are left out.

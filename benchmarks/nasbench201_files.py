@@ -39,15 +39,20 @@ ARCH_FILE = re.compile(r"(\d+)\.pickle\.pbz2")
 NETWORK: dict[str, str | int | float] = {"channels": 16, "cells": 5}
 OFFICIAL = {
     "cifar10": {
-        "train": ("cifar10", "train"), "valid": ("cifar10-valid", "x-valid"), "test": ("cifar10", "ori-test"),
+        "train": ("cifar10", "train"),
+        "valid": ("cifar10-valid", "x-valid"),
+        "test": ("cifar10", "ori-test"),
     },
     "cifar10-valid": {
-        "train": ("cifar10-valid", "train"), "valid": ("cifar10-valid", "x-valid"),
+        "train": ("cifar10-valid", "train"),
+        "valid": ("cifar10-valid", "x-valid"),
         "test": ("cifar10-valid", "ori-test"),
     },
 } | {
     official.lower(): {
-        "train": (official, "train"), "valid": (official, "x-valid"), "test": (official, "x-test"),
+        "train": (official, "train"),
+        "valid": (official, "x-valid"),
+        "test": (official, "x-test"),
         "valtest": (official, "ori-test"),
     }
     for official in ("cifar100", "ImageNet16-120")
@@ -169,7 +174,9 @@ def _trainings(archs: Sequence[str], index: int, infos: dict) -> Iterator[Traini
         raise UserError(f"results of architecture {index!r}, but the file lists {len(archs)}")
     for results in infos.values():
         if results["arch_str"] != archs[index]:
-            raise UserError(f"architecture {index} is {results['arch_str']} in its results and {archs[index]} in the list")
+            raise UserError(
+                f"architecture {index} is {results['arch_str']} in its results and {archs[index]} in the list"
+            )
         for dataset, seeds in results["dataset_seed"].items():
             for seed in seeds:
                 yield _training(archs[index], dataset, seed, results["all_results"][dataset, seed])

@@ -16,18 +16,27 @@ from benchmarks.nasbench201 import CONV1, CONV3, EDGES, KERNEL, NONE, POOL, SKIP
 
 
 def relu_conv_bn(
-    owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1, on_path: Sequence[bool] | None = None
+    owners: Sequence[int],
+    inside: int,
+    outside: int,
+    kernel: int,
+    stride: int = 1,
+    on_path: Sequence[bool] | None = None,
 ) -> nn.Sequential:
     """ReLU, convolution without bias, BatchNorm: the benchmark's convolution."""
     return nn.Sequential(
-        StackedReLU(owners, on_path), StackedConv2d(owners, inside, outside, kernel, stride), StackedBatchNorm2d(owners, outside)
+        StackedReLU(owners, on_path),
+        StackedConv2d(owners, inside, outside, kernel, stride),
+        StackedBatchNorm2d(owners, outside),
     )
 
 
 class Edge(nn.Module):
-    """One operation on one edge of the cell, for the architectures that have it there, on an input-output path or not."""
+    """One operation on one edge of the cell, for the architectures that have it there, reachable or not."""
 
-    def __init__(self, operation: str, owners: Sequence[int], on_path: Sequence[bool], size: int, channels: int) -> None:
+    def __init__(
+        self, operation: str, owners: Sequence[int], on_path: Sequence[bool], size: int, channels: int
+    ) -> None:
         super().__init__()
         self.take = Take(owners, size)
         if operation in KERNEL:
@@ -88,14 +97,22 @@ class Network201(nn.Module):
     """
 
     def __init__(
-        self, cells: Sequence[Cell], *, channels: int = 16, cells_per_stage: int = 5, classes: int = 10, input_channels: int = 3
+        self,
+        cells: Sequence[Cell],
+        *,
+        channels: int = 16,
+        cells_per_stage: int = 5,
+        classes: int = 10,
+        input_channels: int = 3,
     ) -> None:
         super().__init__()
         self.k = len(cells)
         self.input_channels = input_channels
         everyone = range(self.k)
         connected = [set(reachable(cell)) != {NONE} for cell in cells]
-        self.stem = nn.Sequential(StackedConv2d(everyone, input_channels, channels, 3), StackedBatchNorm2d(everyone, channels))
+        self.stem = nn.Sequential(
+            StackedConv2d(everyone, input_channels, channels, 3), StackedBatchNorm2d(everyone, channels)
+        )
         body: list[nn.Module] = []
         for stage in range(3):
             width = channels * 2**stage

@@ -121,7 +121,13 @@ class SpaceMacro(Space):
         return self.archs[self.class_id[index]]
 
     def sizes(
-        self, *, channels: int, head_channels: int, input_channels: int, classes: int, resolution: int,
+        self,
+        *,
+        channels: int,
+        head_channels: int,
+        input_channels: int,
+        classes: int,
+        resolution: int,
         reachable_only: bool = False,
     ) -> np.ndarray:
         """Return params, FLOPs and number of parameter tensors of every architecture, (3, archs) float64.

@@ -142,7 +142,9 @@ class Machine:
             if any(key is ABSENT for key in keys):
                 raise UserError("a reference to nothing")
         else:
-            if "put" in (form.names or ()) and not np.array_equal(pairs["put"], len(self._memo) + np.arange(len(pairs))):
+            if "put" in (form.names or ()) and not np.array_equal(
+                pairs["put"], len(self._memo) + np.arange(len(pairs))
+            ):
                 return False
             texts = [str(text, "utf-8", "surrogatepass") for text in pairs["text"].tolist()]
             keys = [self._strings.setdefault(text, text) for text in texts]
@@ -294,27 +296,51 @@ def _steps() -> list[Callable[[Machine], None] | None]:
         m._stack = []
 
     table: dict[bytes, Callable[[Machine], None]] = {
-        b"\x80": lambda m: m._skip(1), b"\x95": lambda m: m._skip(8),  # version, frame
-        b"K": in_runs(INT1_RUN, push(lambda m: m._number(u1))), b"M": in_runs(INT2_RUN, push(lambda m: m._number(u2))),
+        b"\x80": lambda m: m._skip(1),
+        b"\x95": lambda m: m._skip(8),  # version, frame
+        b"K": in_runs(INT1_RUN, push(lambda m: m._number(u1))),
+        b"M": in_runs(INT2_RUN, push(lambda m: m._number(u2))),
         b"J": push(lambda m: m._number(i4)),
-        b"G": push(lambda m: m._number(f8)), b"\x8a": long(u1), b"\x8b": long(u4),
-        b"N": push(lambda m: None), b"\x88": push(lambda m: True), b"\x89": push(lambda m: False),
-        b"X": lambda m: m._text(X, u4), b"\x8c": lambda m: m._text(X1, u1), b"\x8d": lambda m: m._text(X8, u8),
-        b"U": lambda m: m._old_text(m._number(u1)), b"T": lambda m: m._old_text(m._number(u4)),
-        b"C": push(lambda m: m._take(m._number(u1))), b"B": push(lambda m: m._take(m._number(u4))),
-        b"\x8e": push(lambda m: m._take(m._number(u8))), b"\x96": push(lambda m: bytearray(m._take(m._number(u8)))),
-        b"q": lambda m: m._put(m._number(u1)), b"r": lambda m: m._put(m._number(u4)),
+        b"G": push(lambda m: m._number(f8)),
+        b"\x8a": long(u1),
+        b"\x8b": long(u4),
+        b"N": push(lambda m: None),
+        b"\x88": push(lambda m: True),
+        b"\x89": push(lambda m: False),
+        b"X": lambda m: m._text(X, u4),
+        b"\x8c": lambda m: m._text(X1, u1),
+        b"\x8d": lambda m: m._text(X8, u8),
+        b"U": lambda m: m._old_text(m._number(u1)),
+        b"T": lambda m: m._old_text(m._number(u4)),
+        b"C": push(lambda m: m._take(m._number(u1))),
+        b"B": push(lambda m: m._take(m._number(u4))),
+        b"\x8e": push(lambda m: m._take(m._number(u8))),
+        b"\x96": push(lambda m: bytearray(m._take(m._number(u8)))),
+        b"q": lambda m: m._put(m._number(u1)),
+        b"r": lambda m: m._put(m._number(u4)),
         b"\x94": lambda m: m._put(len(m._memo)),
         b"h": in_runs(REF1_RUN, lambda m: m._get(m._number(u1))),
         b"j": in_runs(REF4_RUN, lambda m: m._get(m._number(u4))),
-        b"}": push(lambda m: {}), b"]": push(lambda m: []), b")": push(lambda m: ()), b"\x8f": push(lambda m: set()),
-        b"(": mark, b"u": lambda m: m._set_items(m._pop_mark()), b"e": lambda m: m._append(m._pop_mark()),
-        b"\x90": lambda m: m._add(m._pop_mark()), b"\x91": lambda m: m._close(frozenset),
+        b"}": push(lambda m: {}),
+        b"]": push(lambda m: []),
+        b")": push(lambda m: ()),
+        b"\x8f": push(lambda m: set()),
+        b"(": mark,
+        b"u": lambda m: m._set_items(m._pop_mark()),
+        b"e": lambda m: m._append(m._pop_mark()),
+        b"\x90": lambda m: m._add(m._pop_mark()),
+        b"\x91": lambda m: m._close(frozenset),
         b"t": lambda m: m._close(tuple),
-        b"s": lambda m: m._set_items([m._stack.pop(), m._stack.pop()][::-1]), b"a": lambda m: m._append([m._stack.pop()]),
-        b"\x85": lambda m: m._tuple(1), b"\x86": lambda m: m._tuple(2), b"\x87": lambda m: m._tuple(3),
-        b"c": lambda m: m._global(m._line(), m._line()), b"\x93": Machine._stack_global,
-        b"R": Machine._reduce, b"b": Machine._build, b"Q": Machine._persistent,
+        b"s": lambda m: m._set_items([m._stack.pop(), m._stack.pop()][::-1]),
+        b"a": lambda m: m._append([m._stack.pop()]),
+        b"\x85": lambda m: m._tuple(1),
+        b"\x86": lambda m: m._tuple(2),
+        b"\x87": lambda m: m._tuple(3),
+        b"c": lambda m: m._global(m._line(), m._line()),
+        b"\x93": Machine._stack_global,
+        b"R": Machine._reduce,
+        b"b": Machine._build,
+        b"Q": Machine._persistent,
     }
     return [table.get(bytes([code])) for code in range(256)]
 

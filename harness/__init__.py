@@ -1,9 +1,9 @@
 """How far can a zero-cost proxy be trusted? Scores untrained networks and compares with tabular ground truth.
 
-    harness.score(model, inputs, targets, proxies="core")    any nn.Module -> {name: score}
-    harness.correlate(bench="201", ...)                       what the command line does -> DataFrames
-    harness.judge(frame, bench="201", ...)                    scores computed elsewhere -> the same
-    @harness.proxy, @harness.module_proxy                     add one's own
+harness.score(model, inputs, targets, proxies="core")    any nn.Module -> {name: score}
+harness.correlate(bench="201", ...)                       what the command line does -> DataFrames
+harness.judge(frame, bench="201", ...)                    scores computed elsewhere -> the same
+@harness.proxy, @harness.module_proxy                     add one's own
 """
 
 from __future__ import annotations

@@ -30,11 +30,14 @@ def score(
     blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return {proxy: score} of a module for one minibatch, larger is better; NaN where a proxy failed, with a warning why.
+    """Return {proxy: score} of a module for one minibatch, larger is better; NaN where a proxy failed, with a warning
+    why.
 
-    `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples, classes).
+    `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples,
+    classes).
     The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with several
-    minibatches (zico) splits the given one evenly. `blocks` names modules whose outputs are the feature blocks; the last
+    minibatches (zico) splits the given one evenly. `blocks` names modules whose outputs are the feature blocks; the
+    last
     is the map before pooling. The module is left as it was: everything happens on copies. Raises UserError for unknown
     proxies, all at once.
     """
@@ -52,7 +55,9 @@ def score(
             with seeded(seed, device):
                 results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].clone().to(device), seed)))
     for several in (False, True):
-        group = [p for p in chosen if not p.static and (p.view.inputs == "minibatch" and p.view.minibatches > 1) == several]
+        group = [
+            p for p in chosen if not p.static and (p.view.inputs == "minibatch" and p.view.minibatches > 1) == several
+        ]
         if not group:
             continue
         given = [Minibatch(x, y) for x, y in halves] if several else [Minibatch(inputs, targets)]
@@ -81,7 +86,7 @@ def _block_output(network: nn.Module, inputs: Tensor, name: str) -> Tensor:
 
 
 def _counts(model: nn.Module, image: Tensor, seed: int) -> Counts:
-    """Count a module: trainable weights, parameter tensors, and multiply-accumulates of its convolutions and linear layers."""
+    """Count weights, parameter tensors, and multiply-accumulates of convolutions and linear layers of a module."""
     parameters = [parameter for parameter in model.parameters()]
     done: list[int] = []
 
@@ -96,7 +101,9 @@ def _counts(model: nn.Module, image: Tensor, seed: int) -> Counts:
     for handle in handles:
         handle.remove()
     params, flops = sum(p.numel() for p in parameters), sum(done)
-    values = [torch.tensor([float(value)], dtype=torch.float64) for value in (params, flops, len(parameters), params, flops)]
+    values = [
+        torch.tensor([float(value)], dtype=torch.float64) for value in (params, flops, len(parameters), params, flops)
+    ]
     noise = torch.randn(1, generator=stream(seed, "model", "random"), dtype=torch.float64)
     return Counts(*(*values, noise))
 

@@ -1,4 +1,5 @@
-"""Scores of a benchmark's architectures -> a StoredRun: the target accuracies, the counts and the baselines beside them.
+"""Scores of a benchmark's architectures -> a StoredRun: the target accuracies, the counts and the baselines beside
+them.
 
 What `harness.run` scored itself and what `harness.evaluate` was given go through here alike.
 """
@@ -73,7 +74,12 @@ def target_of(benchmark: Benchmark, split: str, epochs: int | None, reduction: s
 
 
 def static_scores(
-    proxies: Sequence[Proxy], benchmark: Benchmark, indices: np.ndarray, seeds: int, network: dict[str, int], resolution: int
+    proxies: Sequence[Proxy],
+    benchmark: Benchmark,
+    indices: np.ndarray,
+    seeds: int,
+    network: dict[str, int],
+    resolution: int,
 ) -> dict[str, np.ndarray]:
     """Return {proxy: (seeds, archs)} of proxies that need no network, for architectures by index in the space."""
     space = benchmark.space
@@ -89,8 +95,14 @@ def static_scores(
 
 
 def assemble(
-    benchmark: Benchmark, rows: np.ndarray, target: Target, given: Scores, manifest: dict, out: Path,
-    network: dict[str, int], resolution: int,
+    benchmark: Benchmark,
+    rows: np.ndarray,
+    target: Target,
+    given: Scores,
+    manifest: dict,
+    out: Path,
+    network: dict[str, int],
+    resolution: int,
 ) -> StoredRun:
     """Put scores of some rows of the table beside what is known of their architectures."""  # fmt: skip
     space, indices = benchmark.space, benchmark.indices[rows]
@@ -152,7 +164,11 @@ def revision(folder: Path) -> str:
     """Return the git revision of the source, with a mark if it was changed, or "unknown"."""
     try:
         told = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=10, check=True
+            ["git", "-C", str(folder), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return "unknown"

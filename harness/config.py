@@ -81,7 +81,9 @@ class RunConfig:
         if self.device not in ("auto", "cpu", "cuda") and not self.device.removeprefix("cuda:").isdecimal():
             problems.append(f"--device '{self.device}': expected auto, cpu, cuda or cuda:N")
         if self.inputs not in ("images", "gaussian") and not Path(self.inputs).exists():
-            problems.append(f"--inputs '{self.inputs}': expected images, gaussian, or the path of an .npz file or a folder")
+            problems.append(
+                f"--inputs '{self.inputs}': expected images, gaussian, or the path of an .npz file or a folder"
+            )
         try:
             self._check_proxies()
         except UserError as error:

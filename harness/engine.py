@@ -1,7 +1,7 @@
 """Architectures x proxies -> scores: builds a stack for each view, lets the proxies read one shared probe.
 
-The engine knows no accuracies. What one proxy raises is caught at one place and becomes NaN with the reason; running out
-of memory halves the stack; anything else that goes wrong is the engine's own error and stops the run.
+The engine knows no accuracies. What one proxy raises is caught at one place and becomes NaN with the reason; running
+out of memory halves the stack; anything else that goes wrong is the engine's own error and stops the run.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Scored:
 class ViewInputs:
     """The minibatches of each view for one seed: the run's own, noise, or ones. The same for every architecture."""
 
-    def __init__(self, minibatches: Sequence[Minibatch], classes: int, seed: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, minibatches: Sequence[Minibatch], classes: int, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
         self.minibatches = minibatches
         self.classes = classes
         self.seed = seed
@@ -64,7 +66,11 @@ class ViewInputs:
         elif view.inputs == "gaussian":
             size = view.batch_size or len(own)
             chosen = gaussian_minibatches(
-                shape=tuple(own.shape[1:]), classes=self.classes, batch_size=size, count=count, seed=1000 * self.seed + repeat
+                shape=tuple(own.shape[1:]),
+                classes=self.classes,
+                batch_size=size,
+                count=count,
+                seed=1000 * self.seed + repeat,
             )
         else:
             first = slice(view.batch_size)
@@ -176,7 +182,9 @@ class _Tally:
                 raise
             except (Exception, SystemExit) as error:  # one proxy's failure is that proxy's alone
                 scores = torch.full((self.archs,), torch.nan, dtype=torch.float64)
-                reasons = dict.fromkeys(range(self.archs), f"{type(error).__name__}: {error}".strip().splitlines()[0][:300])
+                reasons = dict.fromkeys(
+                    range(self.archs), f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+                )
         own = time.perf_counter() - start - sum(probe.seconds.values()) + sum(before.values())
         self.seconds += own + sum(probe.seconds.get(name, 0.0) for name in used)
         self.total += scores
@@ -188,8 +196,14 @@ class _Tally:
 
 
 def score_adaptively(
-    build: Callable[[Sequence[int]], nn.Module], indices: Sequence[int], names: Sequence[str], proxies: Sequence[Proxy],
-    inputs: ViewInputs, *, seed: int, feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
+    build: Callable[[Sequence[int]], nn.Module],
+    indices: Sequence[int],
+    names: Sequence[str],
+    proxies: Sequence[Proxy],
+    inputs: ViewInputs,
+    *,
+    seed: int,
+    feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
     blocks: Callable[[nn.Module], Sequence[str]] | None = None,
 ) -> tuple[dict[str, Scored], int]:
     """Score a stack, halving it while memory does not suffice, and one by one where a proxy fails on the whole of it.

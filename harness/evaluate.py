@@ -31,8 +31,15 @@ OWN = "@given"
 
 
 def judge(
-    scores: pd.DataFrame | str | Path, bench: str = "201", *, dataset: str | None = None, split: str = "test",
-    epochs: int | None = None, reduction: str = "mean", data: str | None = None, out: str | Path | None = None,
+    scores: pd.DataFrame | str | Path,
+    bench: str = "201",
+    *,
+    dataset: str | None = None,
+    split: str = "test",
+    epochs: int | None = None,
+    reduction: str = "mean",
+    data: str | None = None,
+    out: str | Path | None = None,
     existing: str = "resume",
 ) -> Correlation:
     """Return the run and the statistics of scores computed elsewhere: a DataFrame, or the path of a CSV file.
@@ -52,8 +59,17 @@ def judge(
 
 
 def store_scores(
-    scores: pd.DataFrame | str | Path, bench: str, *, dataset: str | None, split: str, epochs: int | None,
-    reduction: str, data: str | None, out: str | Path | None, existing: str, say=lambda line: None,
+    scores: pd.DataFrame | str | Path,
+    bench: str,
+    *,
+    dataset: str | None,
+    split: str,
+    epochs: int | None,
+    reduction: str,
+    data: str | None,
+    out: str | Path | None,
+    existing: str,
+    say=lambda line: None,
 ) -> StoredRun:
     """Check scores computed elsewhere and store them beside the target as a run; return it."""  # fmt: skip
     import benchmarks

@@ -77,7 +77,9 @@ class Scorer:
 
     def build(self, indices: Iterable[int]) -> torch.nn.Module:
         """Return the stack of these architectures, its weights not drawn yet."""
-        network = self.space.build(list(indices), keep_unreachable=self.setting.keep_unreachable, **self.setting.network)
+        network = self.space.build(
+            list(indices), keep_unreachable=self.setting.keep_unreachable, **self.setting.network
+        )
         return allocate(network, self.setting.device)
 
     def score(self, chunk: Chunk) -> Part:
@@ -105,7 +107,11 @@ def join(parts: list[Part]) -> list[Part]:
     for (seed, proxies), group in groups.items():
         offsets = np.cumsum([0, *(len(part.index) for part in group)])
         reasons = tuple(
-            {int(at) + position: text for at, part in zip(offsets, group, strict=False) for position, text in part.reasons[row].items()}
+            {
+                int(at) + position: text
+                for at, part in zip(offsets, group, strict=False)
+                for position, text in part.reasons[row].items()
+            }
             for row in range(len(proxies))
         )
         index, scores, seconds = (

@@ -1,8 +1,8 @@
 """One stack of architectures under one view, and the passes every proxy of that view shares.
 
 A pass (forward, loss backward, Jacobian backward, Hessian form) runs once, when a proxy first asks for what it yields.
-What a proxy declares in `reads` is gathered during the first forward; whatever was not declared costs a pass of its own.
-Sums over a whole layer are formed inside the hooks, so activations are not kept for a proxy's sake.
+What a proxy declares in `reads` is gathered during the first forward; whatever was not declared costs a pass of its
+own. Sums over a whole layer are formed inside the hooks, so activations are not kept for a proxy's sake.
 
 Every per-architecture tensor has the architectures of the stack on its own axis, `archs`; an ordinary module is a stack
 of one. Lists that are "by layer" go with `probe.layers`: convolutions and linear layers in module order; their tensors
@@ -41,7 +41,7 @@ LINEAR_IN_WEIGHT = (nn.Conv2d, nn.Linear, StackedConv2d, StackedLinear)
 """Layers whose output before the bias is known to be linear in their weight."""
 PLAIN_BATCHNORM = (nn.BatchNorm2d, StackedBatchNorm2d)
 PLAIN_CONVOLUTION = (nn.Conv2d, StackedConv2d)
-"""Modules that are nothing more than that, so that `harness.batchnorm` and `harness.convolution` may stand in for them."""
+"""Nothing more than that, so that `harness.batchnorm` and `harness.convolution` may stand in for them."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +127,14 @@ class Probe:
 
     @property
     def relu_agreement(self) -> Tensor:
-        """(archs, samples, samples) float64: how many ReLU units, over all ReLUs that reach the output, are on in both or
-        off in both samples. A unit is on where its input is above zero."""
+        """(archs, samples, samples) float64: how many ReLU units, over all ReLUs that reach the output, are on in
+        both or off in both samples. A unit is on where its input is above zero."""
         return self._get("relu_agreement", "forward")
 
     @property
     def relu_kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:
-        """By ReLU call, whether it reaches the output or not: owners, `relu_agreement` of that ReLU alone (owners, samples,
-        samples), and its units."""
+        """By ReLU call, whether it reaches the output or not: owners, `relu_agreement` of that ReLU alone (owners,
+        samples, samples), and its units."""
         return self._get("relu_kernels", "forward")
 
     def watched(self, name: str) -> Any:
@@ -146,7 +146,7 @@ class Probe:
 
     @property
     def block_maps(self) -> list[Tensor]:
-        """By feature block: its map (samples, archs, channels, height, width). Raises LookupError where none are known."""
+        """By feature block: its map (samples, archs, channels, height, width). LookupError where none are known."""
         return [maps.detach().unflatten(1, (self.archs, -1)) for maps in self.watched("block_maps")]
 
     def block_pullback(self, position: int, vector: Tensor) -> Tensor:
@@ -159,7 +159,9 @@ class Probe:
             before, after = maps[position - 1], maps[position]
             found = None
             if after.requires_grad and before.requires_grad:
-                (found,) = torch.autograd.grad(after, before, vector.flatten(1, 2), retain_graph=True, allow_unused=True)
+                (found,) = torch.autograd.grad(
+                    after, before, vector.flatten(1, 2), retain_graph=True, allow_unused=True
+                )
             return (torch.zeros_like(before) if found is None else found).unflatten(1, (self.archs, -1))
 
     @property
@@ -179,7 +181,7 @@ class Probe:
 
     @property
     def weight_curvature(self) -> Tensor:
-        """(archs,) float64: w^T H g over convolution and linear weights, g the gradient and H the Hessian of the loss."""
+        """(archs,) float64: w^T H g over convolution and linear weights, g the gradient, H the Hessian of the loss."""
         return self._get("weight_curvature", "curvature")
 
     @property
@@ -379,10 +381,10 @@ class Probe:
     def _curvature(self) -> None:
         """w^T H g without weight gradients in the second backward.
 
-        With z = <stop(g), dL/dw>, w^T dz/dw is, layer by layer, <y, dz/dy> + <dx, dz/d(dx)>, y the layer's output before
-        its bias and dx the gradient it sends to its input (Euler's rule for what is linear in w, in both passes).
+        With z = <stop(g), dL/dw>, w^T dz/dw is, layer by layer, <y, dz/dy> + <dx, dz/d(dx)>, y the layer's output
+        before its bias and dx the gradient it sends to its input (Euler's rule for what is linear in w, both passes).
         Layers that may use their weight in another way (subclasses: weight standardisation, parametrisations) or whose
-        input does not depend on the network's, take the long way for the whole network: H g itself, then its sum with w.
+        input does not depend on the network's, take the long way for the whole network: H g, then its sum with w.
         """
         if "weight_curvature" not in self._reads:
             self._reads.add("weight_curvature")
@@ -401,7 +403,9 @@ class Probe:
                 self._phase = ""
             elif inner.requires_grad:
                 products = self._differentiate(inner)
-                self._hooks.curvature += self.total(w.detach() * h for w, h in zip(self._weights(), products, strict=True))
+                self._hooks.curvature += self.total(
+                    w.detach() * h for w, h in zip(self._weights(), products, strict=True)
+                )
             self._gathered["weight_curvature"] = self._hooks.curvature
 
     def _other_minibatches(self) -> None:
@@ -444,11 +448,14 @@ class _Hooks:
             if module in layers and "weight_curvature" in self.reads:
                 self.handles.append(module.register_forward_pre_hook(self._watch_input))
                 self.handles.append(module.register_forward_hook(self._watch_output))
-            if self.reads & {"relu_agreement", "relu_kernels"} and is_relu(module):  # ReLU6, LeakyReLU, ... as its authors
+            if self.reads & {"relu_agreement", "relu_kernels"} and is_relu(
+                module
+            ):  # ReLU6, LeakyReLU, ... as its authors
                 self.handles.append(module.register_forward_hook(self._watch_relu))
         for watcher in self.watchers:
             watcher.attach()
-        if "weight_curvature" in self.reads:
+        self.plain: list[nn.Module] = []
+        if "weight_curvature" in self.reads or self.probe._channels_last:
             batchnorms = [m for m in self.probe.network.modules() if isinstance(m, nn.BatchNorm2d) and m.training]
             plain = [m for m in batchnorms if type(m) in PLAIN_BATCHNORM]
             plain = [m for m in plain if "forward" not in vars(m)]  # else of each sample by itself

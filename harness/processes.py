@@ -1,4 +1,4 @@
-"""Jobs -> results in worker processes of one thread each, that an interrupt stops at once and that never outlive their parent."""
+"""Jobs -> results in worker processes of one thread each; an interrupt stops them, none outlives its parent."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let a process start that no Ctrl-C reaches before it is ready for it, and that does not run the user's script again."""
+    """Let a process start that no Ctrl-C reaches before it is ready, and that does not run the user's script again."""
     main = sys.modules["__main__"]
     masks = hasattr(signal, "pthread_sigmask")
     old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()

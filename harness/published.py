@@ -23,8 +23,8 @@ FIGURES = Path(__file__).with_name("published.csv")
 def compare(table: pd.DataFrame, bench: str, dataset: str) -> pd.DataFrame:
     """Return one row per published figure of a benchmark and dataset that `table` (Summary.table) has a value for.
 
-    Columns: proxy, population, statistic, published, ours, low, high, n, verdict ("agrees", or the difference ours minus
-    published), source, note.
+    Columns: proxy, population, statistic, published, ours, low, high, n, verdict ("agrees", or the difference ours
+    minus published), source, note.
     """
     import pandas as pd
 
@@ -50,11 +50,13 @@ def compare(table: pd.DataFrame, bench: str, dataset: str) -> pd.DataFrame:
 
 def as_markdown(frame: pd.DataFrame) -> str:
     """Return the comparison as a markdown table."""
-    lines = ["| proxy | population | statistic | published | ours [95 %] | n | verdict | source | what is known of it |"]
+    lines = [
+        "| proxy | population | statistic | published | ours [95 %] | n | verdict | source | what is known of it |"
+    ]
     lines.append("|" + "---|" * 9)
     lines += [
-        f"| {r.proxy} | {r.population} | {r.statistic.replace('_', '-')} | {r.published:.3f} | {r.ours:.3f} [{r.low:.3f}, {r.high:.3f}]"
-        f" | {r.n:,} | {r.verdict} | {r.source} | {r.note} |"
+        f"| {r.proxy} | {r.population} | {r.statistic.replace('_', '-')} | {r.published:.3f}"
+        f" | {r.ours:.3f} [{r.low:.3f}, {r.high:.3f}] | {r.n:,} | {r.verdict} | {r.source} | {r.note} |"
         for r in frame.itertuples()
     ]
     return "\n".join(lines) + "\n"

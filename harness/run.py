@@ -1,4 +1,4 @@
-"""`python -m harness.run`: score a benchmark's architectures with zero-cost proxies and judge them by the ground truth."""
+"""`python -m harness.run`: score architectures with zero-cost proxies and judge them by the ground truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ def parser() -> Parser:
     add("--split", default="test", help="accuracy to predict: test (default), valid, train")
     add("--epochs", type=int, help="training budget of that accuracy (default: the largest)")
     add("--reduction", default="mean", help="over the accuracy's seeds: mean (default), max, or a seed label")
-    add("--proxies", default="core", help="core (default), all, or names separated by commas; FILE.py:NAME for one's own")
+    add(
+        "--proxies",
+        default="core",
+        help="core (default), all, or names separated by commas; FILE.py:NAME for one's own",
+    )
     add("--sample", default="auto", help="architectures, drawn uniformly: a number or all")
     add("--seeds", type=int, default=1, help="initialisations and minibatches (default 1)")
     add("--batch-size", type=int, default=64, help="samples in the minibatch (default 64)")

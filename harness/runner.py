@@ -35,8 +35,8 @@ SAMPLE = 1000
 def run(config: RunConfig, *, say=print) -> StoredRun:
     """Score what the config asks for, continuing what its folder holds; return the finished run.
 
-    `say` is told, in a line each, what is done and where results go. Raises UserError for input that cannot be used, and
-    KeyboardInterrupt with everything scored committed.
+    `say` is told, in a line each, what is done and where results go. Raises UserError for input that cannot be used,
+    and KeyboardInterrupt with everything scored committed.
     """
     benchmark = benchmarks.load(config.bench, config.dataset, config.data)
     device, target, rows = together(
@@ -103,7 +103,9 @@ def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
         if network["classes"] is None:
             network["classes"] = inputs.classes
     if network["classes"] is None:
-        raise UserError(f"how many classes has '{benchmark.table.dataset}'? Give images, as --inputs gaussian cannot say")
+        raise UserError(
+            f"how many classes has '{benchmark.table.dataset}'? Give images, as --inputs gaussian cannot say"
+        )
     return Setting(
         bench=config.bench, proxies=config.proxies, network={k: int(v) for k, v in network.items() if v is not None},
         resolution=benchmark.resolution, inputs=inputs, dataset=benchmark.table.dataset, batch_size=config.batch_size,
@@ -121,7 +123,9 @@ def _rows(config: RunConfig, benchmark: Benchmark) -> np.ndarray:
         wanted = "all" if benchmark.embedded else str(min(SAMPLE, size))
     n = size if wanted == "all" else int(wanted)
     if n > size:
-        raise UserError(f"--sample {n}: the table has {size:,} architectures ({benchmark.table.source}); give {size} or fewer")
+        raise UserError(
+            f"--sample {n}: the table has {size:,} architectures ({benchmark.table.source}); give {size} or fewer"
+        )
     place = np.full(len(benchmark.space), -1)
     place[benchmark.indices] = np.arange(size)
     order = place[benchmark.space.sample(len(benchmark.space), 0)]
@@ -264,7 +268,10 @@ def _kept(store: Store, names: list[str], networks: np.ndarray, seeds: int, say)
     others = sorted({name for name, _ in store.cells} - set(names))
     whole = [name for name in others if store.complete(name, seeds, networks)]
     if rest := [name for name in others if name not in whole]:
-        say(f"kept, but not shown as not scored on all of this sample: {', '.join(rest)} (name them in --proxies to go on)")
+        say(
+            f"kept, but not shown as not scored on all of this sample: {', '.join(rest)}"
+            " (name them in --proxies to go on)"
+        )
     return whole
 
 

@@ -116,8 +116,12 @@ class Store:
         try:
             if record.exists():
                 self._continue(record, existing)
-            elif folder.is_dir() and (leftovers := sorted({path.name for path in folder.iterdir()} - {"parts", "manifest.tmp"})):
-                raise UserError(f"{folder} is not a run (it holds {leftovers[0]} and no manifest.json): give another --out")
+            elif folder.is_dir() and (
+                leftovers := sorted({path.name for path in folder.iterdir()} - {"parts", "manifest.tmp"})
+            ):
+                raise UserError(
+                    f"{folder} is not a run (it holds {leftovers[0]} and no manifest.json): give another --out"
+                )
             (folder / "parts").mkdir(parents=True, exist_ok=True)
             self.write_manifest()
         except OSError as error:
@@ -242,7 +246,8 @@ class Store:
             aside.unlink(missing_ok=True)
             reason = " ".join(str(error).split())
             raise UserError(
-                f"cannot write {self.folder / 'scores.h5'}: {reason}; all scores are kept in parts/: make room and repeat"
+                f"cannot write {self.folder / 'scores.h5'}: {reason};"
+                " all scores are kept in parts/: make room and repeat"
             ) from error
         for path in parts:
             path.unlink(missing_ok=True)
@@ -292,7 +297,16 @@ def read_part(path: Path) -> Part:
             reasons = tuple({int(k): str(v) for k, v in pairs} for pairs in json.loads(str(file["reasons"])))
             proxies = tuple(str(name) for name in file["proxies"])
             return Part(int(file["seed"]), proxies, file["index"], file["scores"], file["seconds"], reasons)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise UserError(f"{path} cannot be read ({error}): delete it, its scores will be computed again") from error
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that fixes a training but the architecture and the seed. Angles in radians, shifts as parts of the side."""
+    """What fixes a training but the architecture and the seed. Angles in radians, shifts as parts of the side."""
 
     bench: str = "201"
     dataset: str = "digits"
@@ -71,7 +71,11 @@ def load_splits(recipe: Recipe, folder: Path | None) -> tuple[dict[str, Split], 
     order = np.random.default_rng([recipe.split_seed, len(data.labels)]).permutation(len(data.labels))
     images = torch.from_numpy(data.pixels).float() / 255
     labels = torch.from_numpy(data.labels)
-    bounds = {"train": (0, recipe.train_images), "valid": (recipe.train_images, held_out), "test": (held_out, len(order))}
+    bounds = {
+        "train": (0, recipe.train_images),
+        "valid": (recipe.train_images, held_out),
+        "test": (held_out, len(order)),
+    }
     return {name: Split(images[order[a:b]], labels[order[a:b]]) for name, (a, b) in bounds.items()}, data.classes
 
 
@@ -86,13 +90,17 @@ def distort(images: Tensor, recipe: Recipe, seed: int, round_: int) -> Tensor:
     n = len(images)
     draw = torch.rand(n, 4, generator=generator) * 2 - 1
     angle, factor, shift = draw[:, 0] * recipe.rotation, 1 + draw[:, 1] * recipe.scale, 2 * recipe.shift * draw[:, 2:]
-    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2) * factor.view(n, 1, 1)
+    rotation = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2) * factor.view(
+        n, 1, 1
+    )
     grid = functional.affine_grid(torch.cat([rotation, shift.unsqueeze(2)], 2), list(images.shape), align_corners=False)
     warped = functional.grid_sample(images, grid, align_corners=False)
     return warped + recipe.noise * torch.randn(warped.shape, generator=generator)
 
 
-def train_stack(names: list[str], indices: list[int], recipe: Recipe, seed: int, folder: Path | None, device: str) -> np.ndarray:
+def train_stack(
+    names: list[str], indices: list[int], recipe: Recipe, seed: int, folder: Path | None, device: str
+) -> np.ndarray:
     """Train the architectures as one stack; return accuracies in percent, (archs, splits (valid, test)).
 
     `names` are the canonical strings that seed each architecture's initialisation.
@@ -165,7 +173,9 @@ def _work(job: tuple) -> Path:
         aside.rename(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error.strerror}; finished stacks are kept: make room and repeat") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; finished stacks are kept: make room and repeat"
+        ) from error
     return path
 
 
@@ -182,7 +192,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def plan(space, classes: int) -> tuple[list[int], list[int]]:
-    """Return (strings, representatives): a uniform sample of strings that holds the wanted number of distinct networks."""
+    """Return (strings, representatives): a uniform sample of strings holding the wanted number of networks."""
     order = space.sample(len(space), 0)
     strings: list[int] = []
     representatives: dict[int, int] = {}
@@ -196,7 +206,14 @@ def plan(space, classes: int) -> tuple[list[int], list[int]]:
 
 
 def train(
-    out: Path, recipe: Recipe, *, sample: int, seeds: int, stack: int = 32, workers: int = 2, folder: Path | None = None,
+    out: Path,
+    recipe: Recipe,
+    *,
+    sample: int,
+    seeds: int,
+    stack: int = 32,
+    workers: int = 2,
+    folder: Path | None = None,
     device: str = "cpu",
 ) -> Path:
     """Train `sample` distinct architectures with each of `seeds` seeds; return the path of the finished table.
@@ -233,7 +250,9 @@ def _check(recipe: Recipe, space, counts: dict[str, int], device: str) -> None:
     wrong = [f"{name} {given[name]}: expected {low} or more" for name, low in least.items() if given[name] < low]
     positive = {"learning_rate": recipe.learning_rate}
     numbers = ("momentum", "weight_decay", "rotation", "scale", "shift", "noise")
-    wrong += [f"{name} {value}: expected a number above 0" for name, value in positive.items() if not 0 < value < np.inf]
+    wrong += [
+        f"{name} {value}: expected a number above 0" for name, value in positive.items() if not 0 < value < np.inf
+    ]
     wrong += [f"{name} {given[name]}: expected 0 or more" for name in numbers if not 0 <= given[name] < np.inf]
     networks = len(np.unique(space.class_id))
     if counts["sample"] > networks:
@@ -288,7 +307,9 @@ def _done(out: Path, space, seed: int) -> dict[int, np.ndarray]:
     return found
 
 
-def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, stack: int, folder: Path | None = None) -> Path:
+def finish(
+    out: Path, recipe: Recipe, strings: list[int], space, seeds: int, stack: int, folder: Path | None = None
+) -> Path:
     """Gather the finished stacks into one table file, which `benchmarks.load` opens; return its path."""
     import hashlib
     import platform
@@ -309,20 +330,30 @@ def finish(out: Path, recipe: Recipe, strings: list[int], space, seeds: int, sta
         "resolution": resolution, "classes": images.classes,
     }  # fmt: skip
     table = Table(
-        benchmark=recipe.bench, dataset=recipe.dataset, archs=tuple(space.archs[i] for i in strings), splits=("valid", "test"),
-        epochs=(recipe.epochs,), seeds=tuple(map(str, range(seeds))), accuracy=accuracy,
-        source=f"{recipe.dataset}: {len(set(classes))} distinct networks x {seeds} seeds trained by this project (harness.train)",
+        benchmark=recipe.bench,
+        dataset=recipe.dataset,
+        archs=tuple(space.archs[i] for i in strings),
+        splits=("valid", "test"),
+        epochs=(recipe.epochs,),
+        seeds=tuple(map(str, range(seeds))),
+        accuracy=accuracy,
+        source=f"{recipe.dataset}: {len(set(classes))} distinct networks x {seeds} seeds"
+        " trained by this project (harness.train)",
         checksum=hashlib.sha256(accuracy.tobytes()).hexdigest(),
         attributes={
-            **network, "recipe": json.dumps(asdict(recipe) | {"stack": stack}, sort_keys=True),
-            "torch": torch.__version__, "machine": platform.machine(),
+            **network,
+            "recipe": json.dumps(asdict(recipe) | {"stack": stack}, sort_keys=True),
+            "torch": torch.__version__,
+            "machine": platform.machine(),
         },
     )
     path = out / "table.h5"
     try:
         save_tables(path, [table])
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; finished stacks are kept: make room and repeat") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; finished stacks are kept: make room and repeat"
+        ) from error
     return path
 
 
@@ -334,7 +365,9 @@ def main(argv: list[str] | None = None) -> int:
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
     parser.add_argument("--sample", type=int, default=100, help="distinct architectures, drawn uniformly (default 100)")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each architecture (default 3)")
-    parser.add_argument("--stack", type=int, default=32, help="architectures trained at once in one process (default 32)")
+    parser.add_argument(
+        "--stack", type=int, default=32, help="architectures trained at once in one process (default 32)"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--data", type=Path, help="folder of ground truth and images (default: NAS_HARNESS_DATA)")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or cuda:N")

@@ -1,4 +1,5 @@
-"""How a network is looked at, as data (`View`), and how its weights are drawn: initialisation, inputs, BatchNorm mode, precision, minibatches, repeats.
+"""How a network is looked at, as data (`View`), and how its weights are drawn: initialisation, inputs, BatchNorm
+mode, precision, minibatches, repeats.
 
 Every random number of an architecture comes from its own generator, seeded by a hash of (seed, the canonical string of
 its equivalence class, what for). So a score depends on the architecture, the settings and the seed alone, not on the
@@ -54,7 +55,7 @@ def stream(seed: int, name: str, purpose: str) -> torch.Generator:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Start PyTorch's global generators (of the CPU and of the device) from a seed; behind the block they are as before."""
+    """Start PyTorch's global generators (CPU and device) from a seed; behind the block they are as before."""
     cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every other device too, for good
@@ -80,7 +81,8 @@ INITIALISATIONS: dict[str, tuple[Callable[[Tensor, torch.Generator], None], Call
     "kaiming_fan_out": (_normal, lambda fan_in, fan_out: math.sqrt(2 / fan_out), False),
 }
 """`default` is PyTorch's own: U(-b, b), b = 1 / sqrt(fan_in), for weights and biases of Conv2d and Linear.
-`normal` is N(0, 1); `kaiming_*` is N(0, 2 / fan); all three set biases to zero. BatchNorm is always weight 1, bias 0."""
+`normal` is N(0, 1); `kaiming_*` is N(0, 2 / fan); all three set biases to zero. BatchNorm is always weight 1, bias
+0."""
 
 
 def weighted_layers(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:

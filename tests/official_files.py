@@ -27,8 +27,16 @@ def _curve(draw: np.random.Generator, epochs: int, low: float, high: float) -> d
 def _run(package: ModuleType, draw: np.random.Generator, arch: str, dataset: str, seed: int, epochs: int, old: bool):
     """One training, as the packages' ResultsCount holds it; `old` as release v1_0: last epochs only, no times."""
     run = package.ResultsCount(
-        dataset, None, _curve(draw, epochs, 10, 100), _curve(draw, epochs, 0, 3), 0.1, 15.5,
-        {"channel": 16, "num_cells": 5, "arch_str": arch, "class_num": 10}, seed, epochs, None,
+        dataset,
+        None,
+        _curve(draw, epochs, 10, 100),
+        _curve(draw, epochs, 0, 3),
+        0.1,
+        15.5,
+        {"channel": 16, "num_cells": 5, "arch_str": arch, "class_num": 10},
+        seed,
+        epochs,
+        None,
     )
     if old:
         for i, name in enumerate(EVALUATIONS[dataset]):
@@ -37,8 +45,9 @@ def _run(package: ModuleType, draw: np.random.Generator, arch: str, dataset: str
                 name, {e: float(draw.uniform(10, 95)) for e in kept}, {e: float(draw.uniform(0, 3)) for e in kept}
             )
         return run
-    run.update_train_info(*(_curve(draw, epochs, 10, 100) for _ in range(2)), _curve(draw, epochs, 0, 3),
-                          _curve(draw, epochs, 5, 20))
+    run.update_train_info(
+        *(_curve(draw, epochs, 10, 100) for _ in range(2)), _curve(draw, epochs, 0, 3), _curve(draw, epochs, 5, 20)
+    )
     keys = [f"{name}@{epoch}" for name in EVALUATIONS[dataset] for epoch in range(epochs)]
     run.update_eval(*({key: float(draw.uniform(1, 95)) for key in keys} for _ in range(3)))
     run.update_latency([0.01, 0.02])
@@ -67,7 +76,10 @@ def document(
                     results.update(dataset, seed, run)
             infos[index][label] = results.state_dict()
     return {
-        "meta_archs": list(archs), "total_archs": len(archs), "arch2infos": infos, "evaluated_indexes": evaluated,
+        "meta_archs": list(archs),
+        "total_archs": len(archs),
+        "arch2infos": infos,
+        "evaluated_indexes": evaluated,
     }
 
 

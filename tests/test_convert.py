@@ -58,7 +58,11 @@ def test_an_official_file_becomes_a_table(tmp_path, capsys):
     ("name", "content", "said"),
     [
         ("x.bin", b"\x01\x00\x02", "not a known kind of file"),
-        ("x.json", b'{"a": 1}', "a JSON file, which is no form of NAS-Bench-201; this version converts NAS-Bench-201-v1_0"),
+        (
+            "x.json",
+            b'{"a": 1}',
+            "a JSON file, which is no form of NAS-Bench-201; this version converts NAS-Bench-201-v1_0",
+        ),
         ("x.h5", b"\x89HDF\r\n\x1a\n....", "an HDF5 file already"),
         ("x.tar", b"\0" * 257 + b"ustar" + b"\0" * 250, "a tar archive; unpack it first"),
         ("x.pth", b"", "an empty file"),

@@ -21,7 +21,12 @@ package_nats = pytest.importorskip("nats_bench.api_utils")
 N = 5
 NATS_BUDGETS = {"12": 12, "200": 200}
 KINDS = ("pth-v1_1", "pth-v1_1-zip", "pth-v1_0", "nats", "nats-folder")
-KEYS = {"cifar10-valid": "cifar10-valid", "cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16-120"}
+KEYS = {
+    "cifar10-valid": "cifar10-valid",
+    "cifar10": "cifar10",
+    "cifar100": "cifar100",
+    "ImageNet16-120": "imagenet16-120",
+}
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +117,9 @@ def test_seconds_of_each_training(pair):
             for e, epochs in enumerate(table.epochs):
                 for s, seed in enumerate(SEEDS):
                     try:
-                        expected = api.get_more_info(index, official_name, hp=str(epochs), is_random=seed)["train-all-time"]
+                        expected = api.get_more_info(index, official_name, hp=str(epochs), is_random=seed)[
+                            "train-all-time"
+                        ]
                     except (KeyError, ValueError):
                         expected = None
                     got = np.nan if table.seconds_per_run is None else table.seconds_per_run[index, e, s]
@@ -190,13 +197,21 @@ def test_curves_shared_between_trainings_stay_right(tmp_path, archs):
 
 def test_thinning_keeps_only_the_last_epoch():
     run = {
-        "seed": 777, "epochs": 2, "train_acc1es": {0: 1.0, 1: 2.0}, "train_acc5es": {0: 3.0, 1: 4.0},
-        "train_times": {0: 5.0, 1: 6.0}, "eval_acc1es": {"x@0": 7.0, "x@1": 8.0}, "eval_losses": {"x@0": 0.0},
+        "seed": 777,
+        "epochs": 2,
+        "train_acc1es": {0: 1.0, 1: 2.0},
+        "train_acc5es": {0: 3.0, 1: 4.0},
+        "train_times": {0: 5.0, 1: 6.0},
+        "eval_acc1es": {"x@0": 7.0, "x@1": 8.0},
+        "eval_losses": {"x@0": 0.0},
     }
     for _ in range(2):
         thin(run)
         assert run == {
-            "epochs": 2, "train_acc1es": {1: 2.0}, "train_times": {"total": 11.0}, "eval_acc1es": {"x@1": 8.0},
+            "epochs": 2,
+            "train_acc1es": {1: 2.0},
+            "train_times": {"total": 11.0},
+            "eval_acc1es": {"x@1": 8.0},
         }
     other = {"epochs": 3}
     thin(other)
@@ -263,6 +278,8 @@ def test_files_of_another_kind(tmp_path):
 def test_progress_reaches_the_end(written, archs):
     for kind in KINDS:
         seen: list[tuple[int, int]] = []
-        read_official(written[kind][0], expected=archs, on_progress=lambda done, total, seen=seen: seen.append((done, total)))
+        read_official(
+            written[kind][0], expected=archs, on_progress=lambda done, total, seen=seen: seen.append((done, total))
+        )
         assert seen
         assert seen[-1][0] >= 0.9 * seen[-1][1]

@@ -55,9 +55,13 @@ def plain_double(model: nn.Module) -> nn.Module:
 def scores_of(model, x, y, names, *, precision: str, feature_map=None, further=()) -> dict[str, float]:
     """Our scores of a module's own weights, all proxies in one go, in a precision for those that leave it open."""
     proxies = [registry()[name] for name in names]
-    proxies = [replace(p, view=replace(p.view, precision="float64" if p.name == "synflow" else precision)) for p in proxies]
+    proxies = [
+        replace(p, view=replace(p.view, precision="float64" if p.name == "synflow" else precision)) for p in proxies
+    ]
     given = ViewInputs([Minibatch(x, y), *(Minibatch(*pair) for pair in further)], 5, 0)
-    scored = score_stack(lambda: plain_copy(model), ["model"], proxies, given, seed=0, own_weights=True, feature_map=feature_map)
+    scored = score_stack(
+        lambda: plain_copy(model), ["model"], proxies, given, seed=0, own_weights=True, feature_map=feature_map
+    )
     assert all(not each.reasons for each in scored.values()), {name: each.reasons for name, each in scored.items()}
     return {name: each.scores.item() for name, each in scored.items()}
 
@@ -229,7 +233,9 @@ def test_jacob_cov_by_hand():
     x = torch.zeros(2, 1, 1, 2)
     k = 1e-5
     expected = -(math.log(2 + k) + 1 / (2 + k) + math.log(k) + 1 / k)
-    assert scores_of(Flip(), x, torch.tensor([0, 1]), ["jacob_cov"], precision="float64")["jacob_cov"] == pytest.approx(expected)
+    assert scores_of(Flip(), x, torch.tensor([0, 1]), ["jacob_cov"], precision="float64")["jacob_cov"] == pytest.approx(
+        expected
+    )
 
 
 def test_naswot_by_hand():
@@ -238,4 +244,6 @@ def test_naswot_by_hand():
     x = torch.tensor([[1.0, 1, -1], [1, -1, -1], [-1, -1, 0]]).view(3, 1, 1, 3)
     kernel = np.array([[3.0, 2, 1], [2, 3, 2], [1, 2, 3]])
     expected = math.log(np.linalg.det(kernel))
-    assert scores_of(model, x, torch.tensor([0, 1, 0]), ["naswot"], precision="float32")["naswot"] == pytest.approx(expected)
+    assert scores_of(model, x, torch.tensor([0, 1, 0]), ["naswot"], precision="float32")["naswot"] == pytest.approx(
+        expected
+    )

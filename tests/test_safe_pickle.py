@@ -23,8 +23,18 @@ def plain(draw: random.Random, depth: int = 0):
     """Return random nested plain data."""
     if depth > 3 or draw.random() < 0.4:
         return draw.choice(
-            [None, True, False, draw.getrandbits(draw.choice([7, 15, 31, 63, 200])), -draw.getrandbits(40),
-             draw.random(), "é" * draw.randrange(4), "x" * draw.randrange(400), b"\x00\xff" * draw.randrange(200), 1j]
+            [
+                None,
+                True,
+                False,
+                draw.getrandbits(draw.choice([7, 15, 31, 63, 200])),
+                -draw.getrandbits(40),
+                draw.random(),
+                "é" * draw.randrange(4),
+                "x" * draw.randrange(400),
+                b"\x00\xff" * draw.randrange(200),
+                1j,
+            ]
         )
     items = [plain(draw, depth + 1) for _ in range(draw.randrange(6))]
     kind = draw.randrange(5)
@@ -86,9 +96,19 @@ def test_shared_objects_stay_shared():
 
 
 ARRAYS = [
-    np.arange(12, dtype="u1").reshape(3, 4), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.zeros((0, 3)),
-    np.array(["ab", "c"]), np.array([b"ab"]), np.arange(3, dtype=">i4"), np.array(2.5), np.array([True, False]),
-    np.float64(0.1), np.float32(0.5), np.int64(-3), np.bool_(True), np.str_("x"),
+    np.arange(12, dtype="u1").reshape(3, 4),
+    np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    np.zeros((0, 3)),
+    np.array(["ab", "c"]),
+    np.array([b"ab"]),
+    np.arange(3, dtype=">i4"),
+    np.array(2.5),
+    np.array([True, False]),
+    np.float64(0.1),
+    np.float32(0.5),
+    np.int64(-3),
+    np.bool_(True),
+    np.str_("x"),
 ]
 
 
@@ -137,8 +157,11 @@ class Evil:
 def test_hostile_pickles_run_nothing(tmp_path, protocol):
     mark = tmp_path / "mark"
     evils = (
-        Evil(os.system, f"touch {mark}"), Evil(eval, f"open({str(mark)!r}, 'w')"), Evil(open, str(mark), "w"),
-        Evil(np.save, str(mark), 1), Evil(getattr, "", "join"),
+        Evil(os.system, f"touch {mark}"),
+        Evil(eval, f"open({str(mark)!r}, 'w')"),
+        Evil(open, str(mark), "w"),
+        Evil(np.save, str(mark), 1),
+        Evil(getattr, "", "join"),
     )
     for evil in evils:
         with pytest.raises(UserError) as error:
@@ -151,6 +174,7 @@ def test_hostile_pickles_run_nothing(tmp_path, protocol):
 
 def array_pickle(shape: tuple, text: str, raw) -> bytes:
     """Return a pickled array with any shape and type, as a forger would write it."""
+
     class Forged:
         def __reduce__(self):
             return np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"), (1, shape, np.dtype(text), False, raw)

@@ -17,8 +17,15 @@ ACCURACY = np.array(  # (2 archs, 1 split, 2 budgets, seeds mean, 777, 888)
 
 def make(**changed) -> Table:
     facts = {
-        "benchmark": "201", "dataset": "cifar10", "archs": ("a", "b"), "splits": ("test",), "epochs": (12, 200),
-        "seeds": ("mean", "777", "888"), "accuracy": ACCURACY, "source": "made here", "checksum": "0" * 64,
+        "benchmark": "201",
+        "dataset": "cifar10",
+        "archs": ("a", "b"),
+        "splits": ("test",),
+        "epochs": (12, 200),
+        "seeds": ("mean", "777", "888"),
+        "accuracy": ACCURACY,
+        "source": "made here",
+        "checksum": "0" * 64,
     }
     return Table(**{**facts, **changed})
 
@@ -137,6 +144,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
 
 # --- CSV ---------------------------------------------------------------------------------------------------------
 
+
 def write(folder: Path, text: str) -> Path:
     path = folder / "own.csv"
     path.write_text(text)
@@ -187,7 +195,10 @@ def test_csv_need_not_be_complete(tmp_path):
         ("arch,x_tset_1\na,1\n", "unknown split in the column names: 'tset' (did you mean test"),
         ("arch,x_test_1,x_test_1\na,1,1\n", "columns that occur more than once: x_test_1"),
         ("arch,cifar10_test_1,CIFAR10_test_1\na,1,1\nb,1,1\nc,1,1\n", "gives seed 'mean' a second time"),
-        ("index,arch,x_test_1\n0,a,1\n2,b,1\n1,c,1\n", "the index column disagrees with the space in 2 rows: row 2 says 2"),
+        (
+            "index,arch,x_test_1\n0,a,1\n2,b,1\n1,c,1\n",
+            "the index column disagrees with the space in 2 rows: row 2 says 2",
+        ),
     ],
 )
 def test_csv_says_what_is_wrong(tmp_path, text, said):

@@ -73,8 +73,16 @@ _registry: dict[str, Proxy] = {}
 
 
 def proxy(
-    function: Callable | None = None, *, view: View = DEFAULT, reads: str | Iterable[str] = (), labels: bool | None = None,
-    cost: str = "FB", paper: str = "", fitted: bool = False, static: bool = False, name: str | None = None,
+    function: Callable | None = None,
+    *,
+    view: View = DEFAULT,
+    reads: str | Iterable[str] = (),
+    labels: bool | None = None,
+    cost: str = "FB",
+    paper: str = "",
+    fitted: bool = False,
+    static: bool = False,
+    name: str | None = None,
 ) -> Callable:
     """Register a function of a probe as a proxy. Usable bare, `@proxy`, or with facts, `@proxy(reads="gradients")`.
 
@@ -86,8 +94,15 @@ def proxy(
         wanted = (reads,) if isinstance(reads, str) else tuple(reads)
         uses = bool(set(wanted) - {"weights", "outputs", "features", "relu_agreement", "input_gradients"})
         entry = Proxy(
-            name=name or score.__name__, score=score, view=view, reads=wanted, cost=cost, paper=paper, fitted=fitted,
-            labels=(uses and view.objective == "loss") if labels is None else labels, static=static,
+            name=name or score.__name__,
+            score=score,
+            view=view,
+            reads=wanted,
+            cost=cost,
+            paper=paper,
+            fitted=fitted,
+            labels=(uses and view.objective == "loss") if labels is None else labels,
+            static=static,
         )
         _add(entry)
         return score
@@ -168,7 +183,9 @@ def load_file(word: str) -> str:
     file, _, name = word.rpartition(":")
     path = Path(file)
     if not path.is_file():
-        raise UserError(f"no file '{file}' for the proxy '{word}': expected FILE.py:NAME, a file with a decorated function")
+        raise UserError(
+            f"no file '{file}' for the proxy '{word}': expected FILE.py:NAME, a file with a decorated function"
+        )
     source = hashlib.sha256(path.read_bytes()).hexdigest()
     if name in _registry and _registry[name].source == source:
         return name

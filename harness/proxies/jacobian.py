@@ -1,4 +1,5 @@
-"""Proxies of the input Jacobian J, one row per sample: the gradient of the sum of all outputs with respect to the input.
+"""Proxies of the input Jacobian J, one row per sample: the gradient of the sum of all outputs with respect to the
+input.
 
 jacob_cov: -sum over eigenvalues v of the correlation matrix of the rows of J of log(v + k) + 1 / (v + k), k = 1e-5.
 Larger is better; no labels. Source: Mellor et al., first version of "NAS without training" (2020, arXiv 2006.04647v1).
@@ -6,7 +7,8 @@ Departure: eigenvalues by a symmetric solver in float64 (the authors' general on
 
 epe_nas: for each class c the correlation matrix of its rows of J, s_c = sum over its entries of log(|entry| + 1e-5);
 score = sum over classes of |s_c|. Larger is better; uses labels. Source: Lopes, Alirezazadeh and Alexandre (ICANN 2021,
-arXiv 2102.08099), whose code always takes the branch for up to 100 classes. `epe_nas@naslib` passes the number of classes,
+arXiv 2102.08099), whose code always takes the branch for up to 100 classes. `epe_nas@naslib` passes the number of
+classes,
 as NASLib does: above 100, s_c is divided by its number of entries and score = mean over c of sum over j of |s_c - s_j|.
 
 A constant or zero row of J (a network without a path) has no correlation: NaN, with that reason.

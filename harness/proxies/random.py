@@ -1,4 +1,4 @@
-"""random: a draw from N(0, 1), what a proxy is worth that knows nothing. Larger is better, as everywhere, and means nothing."""
+"""random: a draw from N(0, 1), what a proxy is worth that knows nothing. Larger is better by decree."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """snip: sum over convolution and linear weights of |w * g|, g the gradient of the loss.
 
-Larger is better. It is the gradient with respect to a mask of ones on the weights, without SNIP's normalisation. Sources:
-Lee, Ajanthan and Torr (ICLR 2019, arXiv 1810.02340) for pruning; zero-cost-nas (arXiv 2101.08134) as a proxy.
+Larger is better. It is the gradient with respect to a mask of ones on the weights, without SNIP's normalisation.
+Sources: Lee, Ajanthan and Torr (ICLR 2019, arXiv 1810.02340) for pruning; zero-cost-nas (arXiv 2101.08134) as a proxy.
 """
 
 from __future__ import annotations
