@@ -36,9 +36,13 @@ def _channels_last(x: Tensor) -> bool:
 
 
 def _forward(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, running: tuple[Tensor | None, Tensor | None], momentum: float,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running: tuple[Tensor | None, Tensor | None],
+    momentum: float,
     eps: float,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return the output, the mean and 1 / sqrt(var + eps) of each channel; updates the running statistics."""
     if not _channels_last(x):
         return torch.native_batch_norm(x, weight, bias, *running, True, momentum, eps)

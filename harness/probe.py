@@ -75,7 +75,7 @@ class Probe:
     ) -> None:
         """`minibatches` are `harness.inputs.Minibatch`; the first is what all passes use unless said otherwise.
 
-        `channels_last` is the layout the network runs in: on a CPU faster for one architecture, slower for a stack; a
+        `channels_last` is the layout of the shared forward: on a CPU faster for one architecture, slower for a stack; a
         user's own module may not bear it.
 
         `objective`: "loss" is the cross-entropy, mean over samples; "sum" the sum of all outputs (labels unused).
@@ -302,7 +302,10 @@ class Probe:
                 hooks = _Hooks(self, copying)
                 watchers = {name: WATCHERS[name](self) for name in sorted(self._reads & WATCHERS.keys())}
                 hooks.watchers = list(watchers.values())
-                inputs = self._stacked(self.inputs).requires_grad_(differentiable)
+                inputs = self._stacked(self.inputs)
+                if self._channels_last:
+                    inputs = inputs.contiguous(memory_format=torch.channels_last)
+                inputs.requires_grad_(differentiable)
                 with hooks, torch.set_grad_enabled(differentiable):
                     outputs = self._logits(inputs.clone())  # not a leaf: a network may work in place on its input
                 if not hooks.overwritten():
@@ -321,8 +324,7 @@ class Probe:
 
     def _stacked(self, inputs: Tensor) -> Tensor:
         """Give every architecture its own copy of the inputs: (samples, archs * channels, height, width)."""
-        inputs = inputs.repeat(1, self.archs, *[1] * (inputs.dim() - 2))
-        return inputs.contiguous(memory_format=torch.channels_last) if self._channels_last else inputs
+        return inputs.repeat(1, self.archs, *[1] * (inputs.dim() - 2))
 
     def _logits(self, inputs: Tensor) -> Tensor:
         outputs = self.network(inputs)
@@ -461,12 +463,14 @@ class _Hooks:
             plain = [m for m in plain if "forward" not in vars(m)]  # else of each sample by itself
             for module in plain:
                 module.forward = partial(batch_norm, module)  # type: ignore[method-assign]  # deleted on exit
+            self.plain += plain
+        if "weight_curvature" in self.reads:
             convolutions = [m for m in layers if isinstance(m, nn.Conv2d) and type(m) in PLAIN_CONVOLUTION]
             convolutions = [m for m in convolutions if "forward" not in vars(m)]
             convolutions = [m for m in convolutions if m.padding_mode == "zeros" and not isinstance(m.padding, str)]
             for conv in convolutions:
                 conv.forward = partial(convolution, conv, self._skip_weights)  # type: ignore[method-assign]
-            self.plain: list[nn.Module] = [*plain, *convolutions]
+            self.plain += convolutions
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -475,7 +479,7 @@ class _Hooks:
         for watcher in self.watchers:
             watcher.detach()
         self.watchers = []
-        for module in getattr(self, "plain", ()):
+        for module in self.plain:
             del module.forward
 
     def _skip_weights(self) -> bool:
