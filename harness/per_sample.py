@@ -138,7 +138,7 @@ def each_sample(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor
     Raises ValueError where training-mode BatchNorm couples the samples, TypeError for layers of a kind whose gradient
     does not follow from inputs and outputs.
     """
-    from harness.probe import LINEAR_IN_WEIGHT, PLAIN_BATCHNORM
+    from harness.hooks import LINEAR_IN_WEIGHT, PLAIN_BATCHNORM
 
     for module in probe.network.modules():
         if isinstance(module, PLAIN_BATCHNORM) and module.training and "forward" not in vars(module):
