@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from benchmarks.layers import allocate
 from benchmarks.nasbench201 import Space201
-from harness.bench_speed import TOLERANCE
+from harness.bench_speed import LOOSE, TOLERANCE
 from harness.engine import ViewInputs, score_stack
 from harness.inputs import Minibatch, gaussian_minibatches
 from harness.one_by_one import ALONE, layers_of, logits, without_batchnorm
@@ -100,7 +100,7 @@ def _one(
         original = building.time("building", ready)
         for proxy in (*names, *extra):
             score, scale = alone.time(proxy, partial(_alone, ALONE[proxy], original, inputs.minibatches[0]))
-            if proxy in ours and not _same(score, ours[proxy], scale):
+            if proxy in ours and not _same(score, ours[proxy], scale, LOOSE.get(proxy, TOLERANCE)):
                 disagree.add(f"{proxy} ({ours[proxy]:.6g} shared, {score:.6g} alone)")
         _bare(copy.deepcopy(original), inputs.minibatches[0].inputs, inputs.minibatches[0].targets, passes)
     result: dict = {"arch": space.archs[index], "disagree": sorted(disagree)}
@@ -117,11 +117,11 @@ def _alone(proxy: Callable[..., tuple[float, float]], original: nn.Module, minib
     return proxy(copy.deepcopy(original), minibatch.inputs, minibatch.targets)
 
 
-def _same(one: float, other: float, scale: float) -> bool:
+def _same(one: float, other: float, scale: float, tolerance: float) -> bool:
     """Return whether two scores agree, relative to the size of what was summed; failed on both sides is the same."""
     if not (math.isfinite(one) and math.isfinite(other)):
         return not math.isfinite(one) and not math.isfinite(other)
-    return abs(one - other) <= TOLERANCE * max(scale, abs(other))
+    return abs(one - other) <= tolerance * max(scale, abs(other))
 
 
 def _bare(network: nn.Module, inputs: Tensor, targets: Tensor, watch: Watch) -> None:

@@ -24,6 +24,8 @@ from typing import Any
 NINE = ("plain", "grad_norm", "snip", "fisher", "synflow", "jacob_cov", "naswot", "l2_norm", "epe_nas")
 SETS = {"nine": NINE, "ten": (*NINE, "grasp")}
 TOLERANCE = 1e-3
+LOOSE = {"epe_nas": 1e-2}
+"""epe_nas sums logarithms of correlations near zero: rounding in float32 alone moves it by some 1e-3 (see docs)."""
 NEEDS = {  # passes of each proxy when it is computed alone, as in harness.one_by_one
     **{name: {"forward": 1, "loss backward": 1} for name in ("plain", "grad_norm", "snip", "fisher")},
     **{name: {"forward": 1, "full backward": 1} for name in ("jacob_cov", "epe_nas")},
@@ -180,7 +182,7 @@ def report(result: dict, sets: dict[str, tuple[str, ...]], clock: str) -> str:
     lines.append(
         f"THE SIDES DISAGREE by more than {TOLERANCE}: {'; '.join(wrong)}"
         if wrong
-        else f"both sides give the same scores within {TOLERANCE} (relative)"
+        else f"both sides give the same scores within {TOLERANCE}, epe_nas within {LOOSE['epe_nas']} (relative)"
     )
     return "\n".join(lines)
 
