@@ -42,6 +42,11 @@ class StackedBatchNorm2d(nn.BatchNorm2d):
         super().__init__(len(owners) * channels, device="meta")
         self.owners = tuple(owners)
 
+    def reset_parameters(self) -> None:
+        """Set the defaults, once there is memory to set."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
 
 class StackedReLU(nn.ReLU):
     """ReLU that knows whose channels pass through it, and for which of them it lies on a path to the output."""
