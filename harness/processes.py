@@ -74,14 +74,25 @@ def _undisturbed() -> Iterator[None]:
     """Let a process start that no Ctrl-C reaches before it is ready, and that does not run the user's script again."""
     main = sys.modules["__main__"]
     masks = hasattr(signal, "pthread_sigmask")
+    caught: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        # The mask holds for this thread alone; a signal that another thread takes still runs its handler here.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not None:
+                handlers[number] = signal.signal(number, lambda number, _: caught.append(number))
     old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
     sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
         sys.modules["__main__"] = main
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         if masks:
             signal.pthread_sigmask(signal.SIG_SETMASK, old)
+        if caught:
+            signal.raise_signal(caught[0])
 
 
 def _start(parent: int, prepare: Callable | None, given: tuple) -> None:
