@@ -16,14 +16,29 @@ if TYPE_CHECKING:
     from benchmarks.space import Space
     from benchmarks.table import Table
 
-__all__ = ["BENCHMARKS", "Benchmark", "UserError", "load", "space_of"]
+__all__ = ["BENCHMARKS", "GROUPS", "Benchmark", "UserError", "expand", "load", "space_of"]
 
 BENCHMARKS = {
     "201": "benchmarks.nasbench201:Space201",
     "101": "benchmarks.nasbench101:Space101",
     "macro": "benchmarks.nasbench_macro:SpaceMacro",
+    "1shot1-1": "benchmarks.nasbench1shot1:space_1",
+    "1shot1-2": "benchmarks.nasbench1shot1:space_2",
+    "1shot1-3": "benchmarks.nasbench1shot1:space_3",
+    "1shot1-1-closed": "benchmarks.nasbench1shot1:space_1_closed",
+    "1shot1-2-closed": "benchmarks.nasbench1shot1:space_2_closed",
+    "1shot1-3-closed": "benchmarks.nasbench1shot1:space_3_closed",
+    "1shot1-1-pruned": "benchmarks.nasbench1shot1:space_1_pruned",
+    "1shot1-2-pruned": "benchmarks.nasbench1shot1:space_2_pruned",
+    "1shot1-3-pruned": "benchmarks.nasbench1shot1:space_3_pruned",
 }
 """Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here."""
+GROUPS = {
+    "1shot1": ("1shot1-1", "1shot1-2", "1shot1-3"),
+    "1shot1-closed": ("1shot1-1-closed", "1shot1-2-closed", "1shot1-3-closed"),
+    "1shot1-pruned": ("1shot1-1-pruned", "1shot1-2-pruned", "1shot1-3-pruned"),
+}
+"""Benchmark of several spaces -> their keys, space 1 first; each is run and reported by itself."""
 EMBEDDED = Path(__file__).parent / "embedded"
 """Tables this project made and ships: networks of the spaces, reduced, trained on the UCI digits."""
 EMBEDDED_DATASET = "digits"
@@ -48,13 +63,36 @@ class Benchmark:
     """Whether this is the table that ships with the project."""
 
 
+def expand(bench: str, spaces: str | None = None) -> tuple[str, ...]:
+    """Return the keys a name stands for: those of a group (`spaces` "1,3": of these), otherwise itself.
+
+    UserError for spaces the group does not have, or where the name is no group.
+    """
+    if bench not in GROUPS:
+        if spaces is not None:
+            raise UserError(f"--space {spaces}: only for --bench {', '.join(GROUPS)}, not {bench}")
+        return (bench,)
+    members = {key.split("-")[1]: key for key in GROUPS[bench]}
+    wanted = list(members) if spaces is None else [each.strip() for each in spaces.split(",")]
+    if unknown := [each for each in wanted if each not in members]:
+        raise suggest(unknown, members, f"space of {bench}")
+    return tuple(members[each] for each in dict.fromkeys(wanted))
+
+
+def unknown_benchmark(bench: str) -> UserError:
+    """Return the error for a key that names no benchmark; a group's says which to choose from."""
+    if bench in GROUPS:
+        return UserError(f"benchmark {bench} is several spaces; choose one here: {', '.join(GROUPS[bench])}")
+    return suggest([bench], [*BENCHMARKS, *GROUPS], "benchmark")
+
+
 def space_of(bench: str, archs: Sequence[str] | None = None) -> Space:
     """Return the space of a benchmark key; UserError suggests the nearest where there is none.
 
     `archs` are a table's, for a benchmark that is known only as far as a table holds it.
     """
     if bench not in BENCHMARKS:
-        raise suggest([bench], BENCHMARKS, "benchmark")
+        raise unknown_benchmark(bench)
     space: Space = named_object(BENCHMARKS[bench])()
     return space if archs is None else space.over(archs)
 
@@ -76,21 +114,20 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
     import numpy as np
 
     from benchmarks.csv_table import dataset_key
-    from benchmarks.sources import data_folder, find_table, what_to_get
+    from benchmarks.sources import data_folder, what_to_get
 
     space = space_of(bench)
     folder = data_folder(data)
     wanted = None if dataset is None else dataset_key(dataset)
-    path = None if wanted == EMBEDDED_DATASET else find_table(bench, folder)
+    path, holder = (None, space) if wanted == EMBEDDED_DATASET else _find(space, bench, folder)
     embedded = path is None and wanted in (None, EMBEDDED_DATASET)
     if embedded:
         path, wanted = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5", EMBEDDED_DATASET
-    if path is None:
-        missing = f"dataset '{dataset}': {what_to_get(bench, folder)}"
-        raise UserError(f"{missing}; or leave --dataset out for the embedded one")
-    if embedded and not path.is_file():
-        raise UserError(f"{what_to_get(bench, folder)}; {space.title} has no embedded ground truth yet")
-    table = _open(path, wanted, space)
+    if path is None or not path.is_file():
+        raise _missing(space, None if embedded else dataset, what_to_get(space.view_of or bench, folder))
+    table = _open(path, wanted, holder)
+    if holder is not space:
+        table = space.view(table)
     space = space.over(table.archs)
     known = (*space.network, "classes", "resolution")
     facts = {name: int(value) for name, value in table.attributes.items() if name in known}
@@ -98,6 +135,25 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
     network = {**space.network, "classes": classes, **facts}
     resolution = network.pop("resolution", resolution)
     return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), network, resolution, embedded)
+
+
+def _find(space: Space, bench: str, folder: Path | None) -> tuple[Path | None, Space]:
+    """Return the table of a benchmark, or else of the one it is a view of, and the space of that table."""
+    from benchmarks.sources import find_table
+
+    path = find_table(bench, folder)
+    if path is None and space.view_of and (path := find_table(space.view_of, folder)):
+        return path, space_of(space.view_of)
+    return path, space
+
+
+def _missing(space: Space, dataset: str | None, told: str) -> UserError:
+    """Return the error where there is no ground truth; `told` says what to get. A dataset None is the embedded one."""
+    if space.view_of:
+        told = f"{space.title} is judged by the ground truth of benchmark {space.view_of}: {told}"
+    if dataset is None:
+        return UserError(f"{told}; {space.title} has no embedded ground truth yet")
+    return UserError(f"dataset '{dataset}': {told}; or leave --dataset out for the embedded one")
 
 
 def _open(path: Path, dataset: str | None, space: Space) -> Table:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,9 +107,10 @@ def count_with_loose_ends(space: int) -> tuple[int, int]:
 class Space1Shot1(Space):
     """One population of one of the three spaces; its networks are those of the cells of NAS-Bench-101."""
 
-    name = "1shot1"
     network = Space101.network
     datasets = Space101.datasets
+    readers: dict[str, str] = {}
+    view_of = Space101.name
     together = Space101.together
 
     def __init__(self, space: int = 1, population: str = "released") -> None:
@@ -118,6 +119,7 @@ class Space1Shot1(Space):
         if population not in POPULATIONS:
             raise suggest([population], POPULATIONS, "population of NAS-Bench-1Shot1")
         self.space, self.population = space, population
+        self.name = f"1shot1-{space}" + f"-{population}" * (population != "released")
         self.blocks = len(PARENTS[space]) - 2
 
     @property
@@ -215,7 +217,7 @@ class Space1Shot1(Space):
 
         return Network101([self.cells[self.class_id[index]] for index in indices], **network)
 
-    def table(self, table: Table) -> Table:
+    def view(self, table: Table) -> Table:
         """Return the ground truth of this population out of a table of NAS-Bench-101, matched by graph.
 
         UserError where cells are missing there, which says how many.
@@ -230,3 +232,8 @@ class Space1Shot1(Space):
             table, benchmark=self.name, archs=self.archs, accuracy=table.accuracy[rows], source=source,
             seconds_per_run=seconds,
         )  # fmt: skip
+
+
+space_1, space_2, space_3 = (partial(Space1Shot1, number) for number in PARENTS)
+space_1_closed, space_2_closed, space_3_closed = (partial(Space1Shot1, number, "closed") for number in PARENTS)
+space_1_pruned, space_2_pruned, space_3_pruned = (partial(Space1Shot1, number, "pruned") for number in PARENTS)

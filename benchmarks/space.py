@@ -12,6 +12,8 @@ from benchmarks.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
+    from benchmarks.table import Table
+
 
 class Space:
     """A space whose architectures are the strings `archs`, by index; docs/adding-a-benchmark.md says what it offers."""
@@ -25,6 +27,8 @@ class Space:
     readers: dict[str, str]
     """Kind of official file (`benchmarks.convert.recognise`) -> `module:function` that reads it."""
 
+    view_of: str | None = None
+    """Key of the benchmark whose ground truth is also this one's, by `view`, where there is one."""
     together: int | None = None
     """Architectures in a stack beyond which nothing is gained, where there is such a number."""
 
@@ -85,6 +89,10 @@ class Space:
     def over(self, archs: Sequence[str]) -> Self:
         """Return the space of a table with these architectures: this one, where the space is known without a table."""
         return self
+
+    def view(self, table: Table) -> Table:
+        """Return the ground truth of this space out of a table of the benchmark `view_of`."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.archs)

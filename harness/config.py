@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks import BENCHMARKS, UserError
+from benchmarks import BENCHMARKS, GROUPS, UserError, expand, unknown_benchmark
 from benchmarks.errors import suggest
 
 CHOICES = {
@@ -64,7 +65,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         problems: list[str] = []
         if self.bench not in BENCHMARKS:
-            problems.append(str(suggest([self.bench], BENCHMARKS, "benchmark")))
+            problems.append(str(unknown_benchmark(self.bench)))
         for name, valid in CHOICES.items():
             if getattr(self, name) not in valid:
                 problems.append(str(suggest([getattr(self, name)], valid, f"value of --{name}")))
@@ -95,3 +96,15 @@ class RunConfig:
         from harness.proxies import choose
 
         choose(self.proxies)
+
+
+def each_space(spaces: str | None = None, *, bench: str, out: str | None = None, **settings: Any) -> list[RunConfig]:
+    """Return the settings of a benchmark, or of each space of one that has several (`spaces` "1,3": of these).
+
+    With several spaces, `out` is a folder of run folders named by their keys. Raises UserError as RunConfig does.
+    """
+    several = bench in GROUPS
+    return [
+        RunConfig(bench=key, out=str(Path(out) / key) if out and several else out, **settings)
+        for key in expand(bench, spaces)
+    ]

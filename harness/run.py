@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import BENCHMARKS
+from benchmarks import BENCHMARKS, GROUPS
 from harness.command import Parser, carry_out
 
 
@@ -12,7 +12,9 @@ def parser() -> Parser:
     """Return the command line; its names are the fields of RunConfig."""
     line = Parser(prog="python -m harness.run", description=__doc__)
     add = line.add_argument
-    add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
+    several = f"{', '.join(GROUPS)}: several spaces, one after another"
+    add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)} (or {several})")
+    add("--space", help="of several spaces only these, such as 1 or 1,3")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--split", default="test", help="accuracy to predict: test (default), valid, train")
     add("--epochs", type=int, help="training budget of that accuracy (default: the largest)")
@@ -42,18 +44,20 @@ def parser() -> Parser:
 def main(argv: list[str] | None = None) -> int:
     """Run; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
     given = vars(parser().parse_args(argv))
+    spaces = given.pop("space")
 
     def action() -> None:
-        from harness.config import RunConfig
+        from harness.config import each_space
         from harness.report import print_summary, write_report
         from harness.runner import run
         from harness.summary import summarise
 
-        stored = run(RunConfig(**given), say=lambda line: print(line, file=sys.stderr))
-        summary = summarise(stored)
-        paths = write_report(stored, summary)
-        print_summary(stored, summary)
-        print(f"report: {paths.get('html', stored.path)}")
+        for config in each_space(spaces, **given):
+            stored = run(config, say=lambda line: print(line, file=sys.stderr))
+            summary = summarise(stored)
+            paths = write_report(stored, summary)
+            print_summary(stored, summary)
+            print(f"report: {paths.get('html', stored.path)}")
 
     return carry_out("harness.run", action, "stopped; everything scored is kept: repeat the command to continue")
 

@@ -109,15 +109,15 @@ def test_every_graph_keeps_the_prescription(spaces, number):
 
 def test_best_errors_of_the_real_table(spaces, table):
     """Every string of the released generator is there; the best errors are the published ones."""
-    best = [100 - np.nanmax(space.table(table).target()) for space in spaces.values()]
+    best = [100 - np.nanmax(space.view(table).target()) for space in spaces.values()]
     np.testing.assert_allclose(best, [5.7993, 6.0931, 5.8226], atol=5e-5)
-    single = [100 - np.nanmax(space.table(table).target(reduction="max")) for space in spaces.values()]
+    single = [100 - np.nanmax(space.view(table).target(reduction="max")) for space in spaces.values()]
     np.testing.assert_allclose(single, [5.4487, 5.7792, 5.5990], atol=5e-5)
 
 
 def test_a_table_without_the_cells(table):
     with pytest.raises(UserError, match=r"space 1 \(closed\): [\d,]+ of the 3,078 strings have no cell in "):
-        Space1Shot1(1, "closed").table(table)
+        Space1Shot1(1, "closed").view(table)
 
 
 def test_strings_and_arguments(spaces):
