@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import installed
 from benchmarks.errors import UserError, suggest
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.space import Space
     from benchmarks.table import Table
 
-__all__ = ["BENCHMARKS", "GROUPS", "Benchmark", "UserError", "expand", "load", "space_of"]
+__all__ = ["BENCHMARKS", "GROUPS", "Benchmark", "UserError", "expand", "known", "load", "space_of"]
 
 BENCHMARKS = {
     "201": "benchmarks.nasbench201:Space201",
@@ -32,7 +33,8 @@ BENCHMARKS = {
     "1shot1-2-pruned": "benchmarks.nasbench1shot1:space_2_pruned",
     "1shot1-3-pruned": "benchmarks.nasbench1shot1:space_3_pruned",
 }
-"""Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here."""
+"""Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here, or an
+entry point of another package (`benchmarks.installed`)."""
 GROUPS = {
     "1shot1": ("1shot1-1", "1shot1-2", "1shot1-3"),
     "1shot1-closed": ("1shot1-1-closed", "1shot1-2-closed", "1shot1-3-closed"),
@@ -63,6 +65,12 @@ class Benchmark:
     """Whether this is the table that ships with the project."""
 
 
+def known() -> tuple[str, ...]:
+    """Return the keys of all benchmarks: the built-in ones, then those of other installed packages."""
+    others = sorted(key for key in installed.declared() if installed.KEY.fullmatch(key))
+    return tuple(dict.fromkeys((*BENCHMARKS, *others)))
+
+
 def expand(bench: str, spaces: str | None = None) -> tuple[str, ...]:
     """Return the keys a name stands for: those of a group (`spaces` "1,3": of these), otherwise itself.
 
@@ -83,17 +91,20 @@ def unknown_benchmark(bench: str) -> UserError:
     """Return the error for a key that names no benchmark; a group's says which to choose from."""
     if bench in GROUPS:
         return UserError(f"benchmark {bench} is several spaces; choose one here: {', '.join(GROUPS[bench])}")
-    return suggest([bench], [*BENCHMARKS, *GROUPS], "benchmark")
+    return suggest([bench], [*known(), *GROUPS], "benchmark")
 
 
 def space_of(bench: str, archs: Sequence[str] | None = None) -> Space:
-    """Return the space of a benchmark key; UserError suggests the nearest where there is none.
+    """Return the space of a benchmark key. UserError where there is none, or where another package's is broken.
 
     `archs` are a table's, for a benchmark that is known only as far as a table holds it.
     """
-    if bench not in BENCHMARKS:
+    points = installed.declared().get(bench, [])
+    if problem := installed.collision(bench, points, bench in BENCHMARKS or bench in GROUPS):
+        raise problem
+    if bench not in BENCHMARKS and not points:
         raise unknown_benchmark(bench)
-    space: Space = named_object(BENCHMARKS[bench])()
+    space: Space = installed.make(points[0]) if points else named_object(BENCHMARKS[bench])()
     return space if archs is None else space.over(archs)
 
 

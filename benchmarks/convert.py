@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import BENCHMARKS
+from benchmarks import known
 from benchmarks.errors import UserError
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("file", metavar="FILE", help=KINDS.replace("%", "%%"))
     parser.add_argument("--out", metavar="FILE", help="the table to write (default: nasbench<NAME>.h5 beside FILE)")
-    names = ", ".join(BENCHMARKS)
+    names = ", ".join(known())
     parser.add_argument("--bench", metavar="NAME", help=f"{names} (default: as FILE's name says, or 201)")
     parser.add_argument("--partial", action="store_true", help="accept a file that lacks architectures of the space")
     parser.add_argument("--replace", action="store_true", help="overwrite a table that is there already")

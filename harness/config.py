@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import BENCHMARKS, GROUPS, UserError, expand, unknown_benchmark
+from benchmarks import GROUPS, UserError, expand, known, unknown_benchmark
 from benchmarks.errors import suggest
 
 CHOICES = {
@@ -64,7 +64,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         problems: list[str] = []
-        if self.bench not in BENCHMARKS:
+        if self.bench not in known():
             problems.append(str(unknown_benchmark(self.bench)))
         for name, valid in CHOICES.items():
             if getattr(self, name) not in valid:

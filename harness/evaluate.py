@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import BENCHMARKS
+from benchmarks import known
 from harness.command import Parser, carry_out
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def parser() -> Parser:
     line = Parser(prog="python -m harness.evaluate", description=(__doc__ or "").split("\n\n")[0])
     add = line.add_argument
     add("scores", help="CSV with a column arch or index and one for each proxy, or columns arch, proxy, score")
-    add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
+    add("--bench", required=True, help=f"benchmark: {', '.join(known())}")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--split", default="test", help="accuracy to predict: test (default), valid, train")
     add("--epochs", type=int, help="training budget of that accuracy (default: the largest)")

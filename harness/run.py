@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import BENCHMARKS, GROUPS
+from benchmarks import GROUPS, known
 from harness.command import Parser, carry_out
 
 
@@ -13,7 +13,7 @@ def parser() -> Parser:
     line = Parser(prog="python -m harness.run", description=__doc__)
     add = line.add_argument
     several = f"{', '.join(GROUPS)}: several spaces, one after another"
-    add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)} (or {several})")
+    add("--bench", required=True, help=f"benchmark: {', '.join(known())} (or {several})")
     add("--space", help="of several spaces only these, such as 1 or 1,3")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--split", default="test", help="accuracy to predict: test (default), valid, train")
