@@ -4,6 +4,8 @@ mode, precision, minibatches, repeats.
 Every random number of an architecture comes from its own generator, seeded by a hash of (seed, the canonical string of
 its equivalence class, what for). So a score depends on the architecture, the settings and the seed alone, not on the
 stack it was in, the order of work or the global generator.
+
+PyTorch is imported by the functions that need it: what a view is can be told without.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ DEFAULT = View()
 
 def stream(seed: int, name: str, purpose: str) -> torch.Generator:
     """Return the CPU generator of an architecture (`name`: canonical string of its class) for one purpose."""
+    import torch
+
     digest = hashlib.sha256(f"{seed}\x1f{name}\x1f{purpose}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
@@ -56,6 +62,8 @@ def stream(seed: int, name: str, purpose: str) -> torch.Generator:
 @contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     """Start PyTorch's global generators (CPU and device) from a seed; behind the block they are as before."""
+    import torch
+
     cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every other device too, for good
@@ -87,6 +95,8 @@ INITIALISATIONS: dict[str, tuple[Callable[[Tensor, torch.Generator], None], Call
 
 def weighted_layers(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
     """Return the convolutions and linear layers of a network, in module order, each once."""
+    from torch import nn
+
     return [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
 
 
@@ -95,20 +105,22 @@ def owners_of(module: nn.Module) -> tuple[int, ...]:
     return getattr(module, "owners", (0,))
 
 
-@torch.no_grad()
 def initialise(network: nn.Module, generators: Sequence[torch.Generator], scheme: str = "default") -> None:
     """Draw the weights of every architecture of a stack from its own generator; BatchNorm returns to its defaults.
 
     `generators` has one for each position in the stack. An architecture gets the same weights in any stack.
     """
+    import torch
+    from torch import nn
+
     fill, scale, biases = INITIALISATIONS[scheme]
     layers = weighted_layers(network)
     slices: list[list[tuple[Tensor, float]]] = [[] for _ in generators]
     for layer in layers:
         owners = owners_of(layer)
-        weight = layer.weight.unflatten(0, (len(owners), -1))  # (owners, out, in, kernel, kernel)
+        weight = layer.weight.detach().unflatten(0, (len(owners), -1))  # (owners, out, in, kernel, kernel)
         fan_in, fan_out = weight[0, 0].numel(), weight.shape[1] * weight[0, 0, 0].numel()
-        bias = None if layer.bias is None else layer.bias.unflatten(0, (len(owners), -1))
+        bias = None if layer.bias is None else layer.bias.detach().unflatten(0, (len(owners), -1))
         if bias is not None and not biases:
             bias.zero_()
         for row, owner in enumerate(owners):
