@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import BENCHMARKS
+from benchmarks import EMBEDDED, EMBEDDED_DATASET, known, space_of
 from benchmarks.errors import UserError
-from benchmarks.sources import SOURCES, VARIABLE, Source, data_folder, matches, readable_size
+from benchmarks.sources import IMAGES, VARIABLE, Source, data_folder, matches, readable_size
+from benchmarks.space import Space
 
-TITLES = {
-    "201": "NAS-Bench-201 (201)",
-    "101": "NAS-Bench-101 (101)",
-    "1shot1": "NAS-Bench-1Shot1 (1shot1)",
-    "macro": "NAS-Bench-Macro (macro)",
-    "images": "Images",
-}
+OWN = (("h5", "our table, from convert"), ("csv", "accuracies as CSV, own or published"))
+"""Ending of nasbench<NAME> -> what it is."""
 
 
 def _size(path: Path) -> int:
@@ -25,16 +21,73 @@ def _size(path: Path) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _line(source: Source, folder: Path | None) -> str:
+def _line(name: str, about: str, note: str) -> str:
+    return f"  {name:<30} {about:<36} {note}"
+
+
+def _official(source: Source, folder: Path | None, convert: bool) -> str:
+    """Return the line of an official file; `convert` where it has to be converted."""
     found = next(matches(source, folder), None) if folder else None
     if found is not None:
         note = f"there, {readable_size(_size(found))}"
-        if source.official and not source.direct and source.bench in BENCHMARKS:
+        if convert and not source.direct:
             note += f"; convert once: python -m benchmarks.convert {found}"
     else:
-        size = f", {readable_size(source.size)}" if source.size else ""
-        note = f"missing{size}" + (f"; see {source.page}" if source.page else "")
-    return f"  {source.name:<30} {source.about:<36} {note}"
+        note = ", ".join(["missing", *([readable_size(source.size)] if source.size else []), _checksum(source)])
+        note += f"; python -m benchmarks.download {source.key}" if source.url else f"; see {source.page}"
+    return _line(source.name, source.about, note)
+
+
+def _checksum(source: Source) -> str:
+    return source.checksum.replace(":", " ") if source.checksum else "checksum not known"
+
+
+def _own(name: str, about: str, folder: Path | None) -> str:
+    """Return the line of a table of ours or a CSV."""
+    from benchmarks.table import list_datasets
+
+    path = folder / name if folder else None
+    if path is None or not path.is_file():
+        return _line(name, about, "missing")
+    try:
+        held = f": {', '.join(list_datasets(path))}" if path.suffix == ".h5" else ""
+    except UserError as error:
+        return _line(name, about, f"there, but {error}")
+    return _line(name, about, f"there, {readable_size(_size(path))}{held}")
+
+
+def _embedded(space: Space) -> str:
+    """Return what is embedded: "1,024 networks (1,498 strings) x 3 seeds"; empty where nothing is."""
+    from benchmarks.table import load_table
+
+    path = EMBEDDED / f"{EMBEDDED_DATASET}{space.name}.h5"
+    if not path.is_file():
+        return ""
+    table = load_table(path, EMBEDDED_DATASET)
+    space = space.over(table.archs)
+    networks = {int(space.class_id[space.index(arch)]) for arch in table.archs}
+    return f"{len(networks):,} networks ({len(table):,} strings) x {len(table.trials)} seeds"
+
+
+def _benchmark(bench: str, folder: Path | None) -> Iterator[str]:
+    """Yield the lines of one benchmark."""
+    try:
+        space = space_of(bench)
+        embedded = _embedded(space)
+    except UserError as error:
+        yield f"\n{error}"
+        return
+    if space.view_of:
+        yield f"{space.title} (--bench {bench}): by the ground truth of benchmark {space.view_of}"
+    else:
+        yield f"\n{space.title} (--bench {bench})"
+    if embedded:
+        yield _line("(embedded)", f"on {EMBEDDED_DATASET}", f"there: {embedded}")
+    for ending, about in OWN:
+        if not space.view_of or (folder and (folder / f"nasbench{bench}.{ending}").is_file()):
+            yield _own(f"nasbench{bench}.{ending}", about, folder)
+    for source in space.sources:
+        yield _official(source, folder, convert=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,11 +101,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     print(f"Data folder: {folder.resolve() if folder else f'none; name one with --data DIR or set {VARIABLE}'}")
-    for bench, title in TITLES.items():
-        print(f"\n{title}")
-        for source in SOURCES:
-            if source.bench == bench:
-                print(_line(source, folder))
+    for bench in known():
+        for line in _benchmark(bench, folder):
+            print(line)
+    print("\nImages")
+    for source in IMAGES:
+        print(_official(source, folder, convert=False))
     print("\nEach file or folder goes into the data folder itself, under the name shown (* stands for any ending).")
     return 0
 

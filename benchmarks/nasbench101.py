@@ -23,6 +23,7 @@ import numpy as np
 
 from benchmarks.errors import UserError, suggest
 from benchmarks.nasbench101_arrays import as_arrays, fingerprints, sizes
+from benchmarks.sources import GB, MB, Source
 from benchmarks.space import Space
 
 if TYPE_CHECKING:
@@ -182,6 +183,9 @@ def _first_of_each(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
     return firsts.tolist(), numbers
 
 
+FILES = "https://storage.googleapis.com/nasbench"
+
+
 class Space101(Space):
     """The cells of a table, in its order. A table of all 423,624 is the whole benchmark; of fewer, a part of it.
 
@@ -198,6 +202,14 @@ class Space101(Space):
         "npz": "benchmarks.nasbench101_files:read_npz",
     }
     """Kind of file (`benchmarks.convert.recognise`) -> what reads it."""
+    # The addresses are those of the project's page; written without a network, so not tried out.
+    sources = tuple(
+        Source(name, about, size, "https://github.com/google-research/nasbench", f"{FILES}/{name}")
+        for name, about, size in (
+            ("nasbench_only108.tfrecord", "official, 108 epochs", 499 * MB),
+            ("nasbench_full.tfrecord", "official, all budgets", int(1.95 * GB)),
+        )
+    )
 
     together = 4
     """A larger stack gains nothing, as cells run one after the other."""

@@ -59,7 +59,7 @@ def fingerprints(matrix: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return _mixed(_mixed(own, 7).sum(1), 8)
 
 
-def vertex_channels(matrix: np.ndarray, inside: int, outside: int) -> np.ndarray:
+def vertex_channels(matrix: np.ndarray, inside: int | np.ndarray, outside: int) -> np.ndarray:
     """Return the channels of every vertex, (cells, 7) int; 0 where there is none.
 
     The official rule: the output's channels are split evenly among the vertices that feed it, the first getting what is
@@ -77,10 +77,21 @@ def vertex_channels(matrix: np.ndarray, inside: int, outside: int) -> np.ndarray
     return channels
 
 
+def oneshot_channels(matrix: np.ndarray, inside: int | np.ndarray, outside: int) -> np.ndarray:
+    """Return the same for the one-shot networks of NAS-Bench-1Shot1: every inner vertex has `outside` channels.
+
+    The output has those of all vertices that feed it.
+    """
+    channels = np.full(matrix.shape[:2], outside, dtype=np.int64) * (matrix.any(1) | matrix.any(2))
+    channels[:, 0], channels[:, LAST] = inside, outside * matrix[:, 1:LAST, LAST].sum(1, dtype=np.int64)
+    return channels
+
+
 def sizes(
     matrix: np.ndarray,
     labels: np.ndarray,
     *,
+    oneshot: bool = False,
     channels: int,
     stacks: int,
     modules: int,
@@ -88,21 +99,28 @@ def sizes(
     classes: int,
     resolution: int,
 ) -> np.ndarray:
-    """Return params, FLOPs and number of parameter tensors of the cells' networks, (3, cells) float64."""  # fmt: skip
+    """Return params, FLOPs and number of parameter tensors of the cells' networks, (3, cells) float64.
+
+    `oneshot`: of the one-shot networks, see `benchmarks.nasbench1shot1_network`.
+    """  # fmt: skip
+    channels_of = oneshot_channels if oneshot else vertex_channels
     stem = 9 * input_channels * channels
     total = np.zeros((3, len(matrix)))
     total += np.array([[stem + 2 * channels], [stem * resolution**2], [3]])
-    inside, outside, side = channels, channels, resolution
+    inside: int | np.ndarray = channels
+    outside, side = channels, resolution
     kernel_area = np.array([9, 1, 0, 0, 0, 0])[labels]  # by label; -1 and -2 count from the end
     for stack in range(stacks):
         if stack:
             outside, side = 2 * outside, side // 2
         for _ in range(modules):
-            width = vertex_channels(matrix, inside, outside)
+            width = channels_of(matrix, inside, outside)
             projected = matrix[:, 0] * width  # (cells, vertices): channels of each projection of the input
             weights = (kernel_area * width**2).sum(1) + inside * projected.sum(1)
             norms = ((kernel_area > 0) * width).sum(1) + projected.sum(1)
             layers = (kernel_area > 0).sum(1) + matrix[:, 0].sum(1, dtype=np.int64)
             total += np.stack([weights + 2 * norms, weights * side**2, 3 * layers])
-            inside = outside
+            inside = width[:, LAST]
+    if oneshot:
+        total += np.stack([(inside + 2) * outside, inside * outside * side**2, np.full(len(matrix), 3)])
     return total + np.array([[(outside + 1) * classes], [outside * classes], [2]])

@@ -11,14 +11,18 @@ have different widths. A stack of K costs what K networks cost; K = 1 loses noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU
 from benchmarks.nasbench101 import KERNEL, Cell
 from benchmarks.nasbench101_arrays import LAST, as_arrays, vertex_channels
+
+ChannelsOf = Callable[[np.ndarray, int, int], np.ndarray]
+"""(matrix (cells, 7, 7), channels coming in, channels of the stage) -> (cells, 7), the channels of every vertex."""
 
 
 def conv_bn_relu(owners: Sequence[int], inside: int, outside: int, kernel: int) -> nn.Sequential:
@@ -31,10 +35,12 @@ def conv_bn_relu(owners: Sequence[int], inside: int, outside: int, kernel: int) 
 class CellModule(nn.Module):
     """The cell of one architecture, `owner` of the stack: (samples, inside, ...) -> (samples, outside, ...)."""
 
-    def __init__(self, cell: Cell, owner: int, inside: int, outside: int) -> None:
+    def __init__(
+        self, cell: Cell, owner: int, inside: int, outside: int, channels_of: ChannelsOf = vertex_channels
+    ) -> None:
         super().__init__()
         last = cell.vertices - 1
-        width = [int(c) for c in vertex_channels(as_arrays([cell])[0], inside, outside)[0]]
+        width = [int(c) for c in channels_of(as_arrays([cell])[0], inside, outside)[0]]
         self.width = [*width[:last], width[LAST]]
         self.sources = [[a for a, b in cell.edges if b == vertex] for vertex in range(last + 1)]
         self.projections = nn.ModuleDict()

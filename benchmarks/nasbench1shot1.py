@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 PARENTS = {1: (0, 1, 2, 2, 2, 2), 2: (0, 1, 1, 2, 2, 3), 3: (0, 1, 1, 1, 2, 2, 2)}
 """Space -> how many vertices feed each vertex: input, blocks, output."""
 UNUSED = "-"
+NETWORKS = ("101", "oneshot")
+"""The ways of being a network; the first is the one that was trained."""
+ONESHOT = {"channels": 16, "stacks": 3, "modules": 3, "input_channels": 3}
+"""Channels of the stem, stacks of cells, cells in a stack, image channels of the one-shot networks."""
 
 Graph = frozenset[tuple[int, int]]
 """Edges (source, target)."""
@@ -105,27 +109,36 @@ def count_with_loose_ends(space: int) -> tuple[int, int]:
 
 
 class Space1Shot1(Space):
-    """One population of one of the three spaces; its networks are those of the cells of NAS-Bench-101."""
+    """One population of one of the three spaces; its networks are those of the cells of NAS-Bench-101.
 
-    network = Space101.network
+    `form` "oneshot": its networks are those of the searches instead (`benchmarks.nasbench1shot1_network`).
+    """
+
     datasets = Space101.datasets
     readers: dict[str, str] = {}
     view_of = Space101.name
     together = Space101.together
 
-    def __init__(self, space: int = 1, population: str = "released") -> None:
+    def __init__(self, space: int = 1, population: str = "released", form: str | None = None) -> None:
         if space not in PARENTS:
             raise UserError(f"NAS-Bench-1Shot1 has the spaces 1, 2 and 3, not {space}")
         if population not in POPULATIONS:
             raise suggest([population], POPULATIONS, "population of NAS-Bench-1Shot1")
-        self.space, self.population = space, population
+        self.space, self.population, self.form = space, population, form
+        self.network = ONESHOT if form else Space101.network
         self.name = f"1shot1-{space}" + f"-{population}" * (population != "released")
         self.blocks = len(PARENTS[space]) - 2
 
     @property
     def title(self) -> str:
         """Name for people, with the population."""
-        return f"NAS-Bench-1Shot1, space {self.space} ({self.population})"
+        return f"NAS-Bench-1Shot1, space {self.space} ({self.population})" + ", one-shot network" * bool(self.form)
+
+    def with_network(self, name: str | None) -> Space1Shot1:
+        """Return the space with the networks called "101" (as None) or "oneshot"; UserError for any other name."""
+        if name not in (None, *NETWORKS):
+            raise suggest([name], NETWORKS, "network of NAS-Bench-1Shot1")
+        return Space1Shot1(self.space, self.population, None if name == NETWORKS[0] else name)
 
     @cached_property
     def _literal(self) -> tuple[tuple[tuple[str, ...], Graph], ...]:
@@ -194,9 +207,9 @@ class Space1Shot1(Space):
         resolution: int,
         reachable_only: bool = False,
     ) -> np.ndarray:
-        """Return params, FLOPs and number of parameter tensors of the 101 networks, (3, archs) float64."""  # fmt: skip
+        """Return params, FLOPs and number of parameter tensors of the networks, (3, archs) float64."""  # fmt: skip
         return sizes(
-            *self._arrays, channels=channels, stacks=stacks, modules=modules, input_channels=input_channels,
+            *self._arrays, oneshot=bool(self.form), channels=channels, stacks=stacks, modules=modules, input_channels=input_channels,
             classes=classes, resolution=resolution,
         )  # fmt: skip
 
@@ -212,10 +225,15 @@ class Space1Shot1(Space):
         return near
 
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
-        """Return the 101 networks of these strings as one stack, its weights not initialised."""
+        """Return the networks of these strings as one stack, its weights not initialised."""
+        cells = [self.cells[self.class_id[index]] for index in indices]
+        if self.form:
+            from benchmarks.nasbench1shot1_network import NetworkOneShot
+
+            return NetworkOneShot(cells, self.blocks, **network)
         from benchmarks.nasbench101_network import Network101
 
-        return Network101([self.cells[self.class_id[index]] for index in indices], **network)
+        return Network101(cells, **network)
 
     def view(self, table: Table) -> Table:
         """Return the ground truth of this population out of a table of NAS-Bench-101, matched by graph.
@@ -227,7 +245,7 @@ class Space1Shot1(Space):
             lacks = f"{missing:,} of the {len(self):,} strings have no cell in {table.source}"
             raise UserError(f"{self.title}: {lacks}; the full table of NAS-Bench-101 has them all")
         seconds = None if table.seconds_per_run is None else table.seconds_per_run[rows]
-        source = f"{self.title}, out of {table.source}"
+        source = f"all {len(self):,} strings of this space, out of {table.source}"
         return replace(
             table, benchmark=self.name, archs=self.archs, accuracy=table.accuracy[rows], source=source,
             seconds_per_run=seconds,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
+from benchmarks.sources import GB, Source
 from benchmarks.space import Space
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ NONE, SKIP, CONV1, CONV3, POOL = OPERATIONS = ("none", "skip_connect", "nor_conv
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(source node, target node) of each of the six edges, in the order the string lists them."""
 KERNEL = {CONV1: 1, CONV3: 3}
+PAGE, NATS_PAGE = "https://github.com/D-X-Y/NAS-Bench-201", "https://github.com/D-X-Y/NATS-Bench"
 
 Cell = tuple[str, ...]
 
@@ -126,6 +128,12 @@ class Space201(Space):
     """dataset: (classes, resolution in pixels); the first is the default."""
     readers = {"pickle": "benchmarks.nasbench201_files:read_official"}
     """Kind of official file (`benchmarks.convert.recognise`) -> what reads it."""
+    sources = (
+        Source("NAS-Bench-201-v1_1-*.pth", "official release v1_1", int(4.7 * GB), PAGE),
+        Source("NAS-Bench-201-v1_0-*.pth", "official release v1_0", int(2.2 * GB), PAGE),
+        Source("NATS-tss-v1_0-*.pickle.pbz2", "NATS-Bench topology set", page=NATS_PAGE),
+        Source("NATS-tss-v1_0-*-simple/", "the same, a file each", page=NATS_PAGE),
+    )
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:

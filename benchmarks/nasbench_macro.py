@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
+from benchmarks.sources import Source
 from benchmarks.space import Space
 from benchmarks.table import MEAN, Table, named, repeated, sha256
 
@@ -88,6 +89,14 @@ class SpaceMacro(Space):
     """dataset: (classes, resolution in pixels)."""
     readers = {"json": "benchmarks.nasbench_macro:read_official"}
     """Kind of official file (`benchmarks.convert.recognise`) -> what reads it."""
+    # The checksum is that of a copy of the official file; the address was written without a network, so not tried out.
+    sources = (
+        Source(
+            "nas-bench-macro_cifar10.json", "official file", 1_178_821, "https://github.com/xiusu/NAS-Bench-Macro",
+            "https://raw.githubusercontent.com/xiusu/NAS-Bench-Macro/master/data/nas-bench-macro_cifar10.json",
+            "sha256:686dee8363cc21cca8c1f321ad5749454f2d9b9ca5972682e137e539bc522297", direct=True,
+        ),
+    )  # fmt: skip
 
     @cached_property
     def archs(self) -> tuple[str, ...]:

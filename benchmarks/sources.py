@@ -20,72 +20,66 @@ GB, MB = 10**9, 10**6
 
 @dataclass(frozen=True)
 class Source:
-    """One file or folder that may lie in the data folder."""
+    """One official file or folder that may lie in the data folder."""
 
     name: str
     """File name, a pattern where releases differ; a trailing "/" marks a folder."""
-    bench: str
-    """Key of the benchmark, or "images"."""
     about: str
     """What it is, a few words."""
     size: int | None = None
     """Approximate bytes; None where not known."""
-    sha256: str | None = None
-    """Checksum, hexadecimal, where the publisher gives one that was verified; otherwise None."""
     page: str | None = None
     """Public page that says where to get it."""
-    official: bool = False
-    """Has to be converted (`python -m benchmarks.convert`) before it can be used, unless `direct`."""
+    url: str | None = None
+    """Stable public address of the file, or of the folder's .tar.gz, for `python -m benchmarks.download`."""
+    checksum: str | None = None
+    """"md5:..." or "sha256:..." of what lies at `url`, hexadecimal; None where not known."""
     direct: bool = False
-    """An official file so small that it is read as it is."""
+    """A file so small that it is read as it is; others are converted once (`python -m benchmarks.convert`)."""
+
+    @property
+    def key(self) -> str:
+        """Name on the command line."""
+        return self.name.rstrip("/")
 
 
-NB201 = "https://github.com/D-X-Y/NAS-Bench-201"
-NATS = "https://github.com/D-X-Y/NATS-Bench"
-NB101 = "https://github.com/google-research/nasbench"
-CIFAR = "https://www.cs.toronto.edu/~kriz/cifar.html"
-
-SOURCES = (
-    Source("nasbench201.h5", "201", "our table, from convert", 8 * MB),
-    Source("nasbench201.csv", "201", "accuracies as CSV, own or published", 3 * MB),
-    Source("NAS-Bench-201-v1_1-*.pth", "201", "official release v1_1", int(4.7 * GB), page=NB201, official=True),
-    Source("NAS-Bench-201-v1_0-*.pth", "201", "official release v1_0", int(2.2 * GB), page=NB201, official=True),
-    Source("NATS-tss-v1_0-*.pickle.pbz2", "201", "NATS-Bench topology set", page=NATS, official=True),
-    Source("NATS-tss-v1_0-*-simple/", "201", "the same, a file each", page=NATS, official=True),
-    Source("nasbench_only108.tfrecord", "101", "official, 108 epochs", 499 * MB, page=NB101, official=True),
-    Source("nasbench_full.tfrecord", "101", "official, all budgets", int(1.95 * GB), page=NB101, official=True),
+CIFAR = "https://www.cs.toronto.edu/~kriz"
+# The addresses and checksums are those the CIFAR page publishes; written without a network, so not tried out.
+IMAGES = (
     Source(
-        "nasbench_only108.tfrecord",
-        "1shot1",
-        "a view on the 101 file",
-        499 * MB,
-        page="https://github.com/automl/nasbench-1shot1",
-        official=True,
+        "cifar-10-batches-py/", "CIFAR-10, Python version", 186 * MB, f"{CIFAR}/cifar.html",
+        f"{CIFAR}/cifar-10-python.tar.gz", "md5:c58f30108f718f92721af3b95e74349a",
     ),
     Source(
-        "nas-bench-macro_cifar10.json",
-        "macro",
-        "official file",
-        int(1.2 * MB),
-        page="https://github.com/xiusu/NAS-Bench-Macro",
-        official=True,
-        direct=True,
+        "cifar-100-python/", "CIFAR-100, Python version", 186 * MB, f"{CIFAR}/cifar.html",
+        f"{CIFAR}/cifar-100-python.tar.gz", "md5:eb9058c3a382ffc7106e4002c42a8d85",
     ),
-    Source("cifar-10-batches-py/", "images", "CIFAR-10, Python version", 186 * MB, page=CIFAR),
-    Source("cifar-100-python/", "images", "CIFAR-100, Python version", 186 * MB, page=CIFAR),
-    Source("ImageNet16/", "images", "ImageNet16-120, as batches", page=NB201),
-)
+    Source("ImageNet16/", "ImageNet16-120, as batches", page="https://github.com/D-X-Y/NAS-Bench-201"),
+)  # fmt: skip
+"""Images; the files of a benchmark are its space's `sources`."""
 
 
-def data_folder(named: str | Path | None = None) -> Path | None:
+def sources_of(bench: str) -> tuple[Source, ...]:
+    """Return the official files of a benchmark."""
+    from benchmarks import space_of
+
+    return space_of(bench).sources
+
+
+def data_folder(named: str | Path | None = None, make: bool = False) -> Path | None:
     """Return the data folder: `named`, otherwise the environment variable, otherwise None.
 
-    Raises UserError where the folder that was named is not there.
+    Raises UserError where the folder that was named is not there; with `make` it is made.
     """
     told = str(named) if named is not None else os.environ.get(VARIABLE)
     if not told:
         return None
     folder = Path(told).expanduser()
+    if make:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the folder {folder} ({error.strerror}); name another with --data") from None
     if not folder.is_dir():
         by = "--data" if named is not None else f"the environment variable {VARIABLE}"
         raise UserError(f"no folder '{told}' (named by {by}); it should hold ground truth and images")
@@ -95,7 +89,7 @@ def data_folder(named: str | Path | None = None) -> Path | None:
 def matches(source: Source, folder: Path) -> Iterator[Path]:
     """Yield what lies in `folder` under the source's name."""
     for path in sorted(folder.iterdir()):
-        if fnmatch.fnmatch(path.name, source.name.rstrip("/")) and path.is_dir() == source.name.endswith("/"):
+        if fnmatch.fnmatch(path.name, source.key) and path.is_dir() == source.name.endswith("/"):
             yield path
 
 
@@ -110,23 +104,20 @@ def find_table(bench: str, folder: Path | None) -> Path | None:
     for name in (f"nasbench{bench}.h5", f"nasbench{bench}.csv"):
         if (folder / name).is_file():
             return folder / name
-    for source in SOURCES:
-        if source.bench == bench and source.official:
-            for path in matches(source, folder):
-                if source.direct:
-                    return path
-                raise UserError(
-                    f"{path.name} is an official file; convert it once: python -m benchmarks.convert {path}"
-                )
+    for source in sources_of(bench):
+        for path in matches(source, folder):
+            if source.direct:
+                return path
+            raise UserError(f"{path.name} is an official file; convert it once: python -m benchmarks.convert {path}")
     return None
 
 
 def what_to_get(bench: str, folder: Path | None) -> str:
     """Return one line: where was looked for the ground truth of a benchmark, what to get, how large, from where."""
-    wanted = [source for source in SOURCES if source.bench == bench and source.official]
     looked = f"in {folder}" if folder else f"nowhere, as neither --data nor {VARIABLE} names a folder"
-    choices = " or ".join(f"{source.name} ({readable_size(source.size)}, {source.page})" for source in wanted)
-    return f"no ground truth of benchmark {bench} found (looked {looked}); get {choices}"
+    choices = [f"{source.name} ({readable_size(source.size)}, {source.page})" for source in sources_of(bench)]
+    get = " or ".join(choices or [f"nasbench{bench}.csv (accuracies as CSV, see docs/data.md)"])
+    return f"no ground truth of benchmark {bench} found (looked {looked}); get {get}"
 
 
 def readable_size(n_bytes: int | None) -> str:

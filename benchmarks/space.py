@@ -12,6 +12,7 @@ from benchmarks.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
+    from benchmarks.sources import Source
     from benchmarks.table import Table
 
 
@@ -24,9 +25,13 @@ class Space:
     """Settings of the networks that were trained; `build` and `sizes` take them by name."""
     datasets: dict[str, tuple[int, int]]
     """dataset: (classes, resolution in pixels); the first is the default."""
-    readers: dict[str, str]
+    readers: dict[str, str] = {}
     """Kind of official file (`benchmarks.convert.recognise`) -> `module:function` that reads it."""
+    sources: tuple[Source, ...] = ()
+    """The official files, where to get them."""
 
+    form: str | None = None
+    """Which networks stand for the architectures, where there are several ways; None is those that were trained."""
     view_of: str | None = None
     """Key of the benchmark whose ground truth is also this one's, by `view`, where there is one."""
     together: int | None = None
@@ -89,6 +94,12 @@ class Space:
     def over(self, archs: Sequence[str]) -> Self:
         """Return the space of a table with these architectures: this one, where the space is known without a table."""
         return self
+
+    def with_network(self, name: str | None) -> Space:
+        """Return the space whose architectures are the networks called `name`; None is those that were trained."""
+        if name is None:
+            return self
+        raise UserError(f"--network {name}: {self.title} has one kind of network; leave --network out")
 
     def view(self, table: Table) -> Table:
         """Return the ground truth of this space out of a table of the benchmark `view_of`."""
