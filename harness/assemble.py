@@ -22,6 +22,7 @@ import torch
 
 from benchmarks import Benchmark, UserError
 from harness.engine import Counts
+from harness.protocols import described
 from harness.proxies import Proxy
 from harness.store import StoredRun
 from harness.view import stream
@@ -146,6 +147,7 @@ def provenance(benchmark: Benchmark, target: Target, proxies: Sequence[Proxy]) -
             proxy.name: {
                 "summary": proxy.summary, "labels": proxy.labels, "cost": proxy.cost, "fitted": proxy.fitted,
                 "paper": proxy.paper, "static": proxy.static, "direction": "larger is better",
+                "view": "" if proxy.static else described(proxy.view),
             }
             for proxy in proxies
         },

@@ -8,10 +8,11 @@ from typing import Any
 
 from benchmarks import GROUPS, UserError, expand, known, unknown_benchmark
 from benchmarks.errors import suggest
+from harness.protocols import PROTOCOLS
 
 CHOICES = {
     "existing": ("resume", "replace", "refuse"),
-    "protocol": ("default",),
+    "protocol": tuple(PROTOCOLS),
     "split": ("train", "valid", "test", "valtest"),
 }
 """Options with a fixed set of words."""
@@ -37,14 +38,14 @@ class RunConfig:
     """Number of architectures drawn uniformly, or all; auto is all of an embedded table and 1,000 of another."""
     seeds: int = 1
     """Each seed changes initialisation and minibatch."""
-    batch_size: int = 64
-    """Samples in the minibatch."""
+    batch_size: int | None = None
+    """Samples in the minibatch; None is the protocol's number, usually 64."""
     balanced: bool = False
     """Equal numbers of each class in the minibatch, up to one."""
     inputs: str = "images"
     """images, gaussian, or the path of an .npz or a folder of images."""
     protocol: str = "default"
-    """A named set of views."""
+    """A key of harness.protocols.PROTOCOLS: how the authors of a code base look at networks."""
     data: str | None = None
     """Folder of ground truth and images; None is the environment variable NAS_HARNESS_DATA."""
     device: str = "auto"
@@ -70,13 +71,18 @@ class RunConfig:
             if getattr(self, name) not in valid:
                 problems.append(str(suggest([getattr(self, name)], valid, f"value of --{name}")))
         for name, least in (("seeds", 1), ("batch_size", 1), ("workers", 0)):
-            if getattr(self, name) < least:
+            if (value := getattr(self, name)) is not None and value < least:
                 problems.append(f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more")
         for name, words in (("sample", ("auto", "all")), ("stack", ("auto",))):
             value = str(getattr(self, name))
             object.__setattr__(self, name, value)
             if value not in words and not (value.isdecimal() and int(value) > 0):
                 problems.append(f"--{name} '{value}': expected a whole number above 0 or {' or '.join(words)}")
+        if self.stack not in ("auto", "1") and self.protocol in PROTOCOLS and PROTOCOLS[self.protocol].own_minibatch:
+            problems.append(
+                f"--stack {self.stack}: under the protocol {self.protocol} each architecture has a minibatch of its"
+                " own, so they run one at a time; leave --stack out"
+            )
         if self.epochs is not None and self.epochs < 1:
             problems.append(f"--epochs {self.epochs}: expected 1 or more")
         if self.device not in ("auto", "cpu", "cuda") and not self.device.removeprefix("cuda:").isdecimal():

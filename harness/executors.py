@@ -18,8 +18,10 @@ from benchmarks.layers import allocate
 from harness.engine import ViewInputs, score_adaptively
 from harness.inputs import Images, minibatches
 from harness.processes import one_thread, work
+from harness.protocols import PROTOCOLS, seen_under
 from harness.proxies import Proxy, choose
 from harness.store import Part
+from harness.view import stream
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Setting:
     share: bool
     keep_unreachable: bool
     device: str
+    protocol: str = "default"
+    """A key of harness.protocols.PROTOCOLS."""
     archs: tuple[str, ...] | None = None
     """The architectures of the table, where it is they that make the space; None where the space is known without."""
 
@@ -58,22 +62,27 @@ class Scorer:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.space = space_of(setting.bench, setting.archs)
-        self.proxies: dict[str, Proxy] = {proxy.name: proxy for proxy in choose(setting.proxies)}
+        self.protocol = PROTOCOLS[setting.protocol]
+        chosen = seen_under(choose(setting.proxies), self.protocol, setting.batch_size)
+        self.proxies: dict[str, Proxy] = {proxy.name: proxy for proxy in chosen}
         self.inputs: dict[int, ViewInputs] = {}
         self.description = ""
 
     def inputs_of(self, seed: int) -> ViewInputs:
         """Return the minibatches of a seed, drawn once."""
         if seed not in self.inputs:
-            s = self.setting
-            count = max(proxy.view.minibatches for proxy in self.proxies.values())
-            drawn, self.description = minibatches(
-                s.inputs, dataset=s.dataset, folder=None, batch_size=s.batch_size, count=count, seed=seed,
-                channels=s.network["input_channels"], resolution=s.resolution, classes=s.network["classes"],
-                balanced=s.balanced,
-            )  # fmt: skip
-            self.inputs[seed] = ViewInputs(drawn, s.network["classes"], seed, s.device)
+            self.inputs[seed] = self._draw(seed)
         return self.inputs[seed]
+
+    def _draw(self, seed: int) -> ViewInputs:
+        s = self.setting
+        drawn, self.description = minibatches(
+            s.inputs, dataset=s.dataset, folder=None, batch_size=s.batch_size,
+            count=max(proxy.view.minibatches for proxy in self.proxies.values()), seed=seed,
+            channels=s.network["input_channels"], resolution=s.resolution, classes=s.network["classes"],
+            balanced=s.balanced, augment=self.protocol.augment,
+        )  # fmt: skip
+        return ViewInputs(drawn, s.network["classes"], seed, s.device)
 
     def build(self, indices: Iterable[int]) -> torch.nn.Module:
         """Return the stack of these architectures, its weights not drawn yet."""
@@ -85,9 +94,13 @@ class Scorer:
     def score(self, chunk: Chunk) -> Part:
         """Return the scores of a chunk."""
         names = [self.space.canonical(i) if self.setting.share else self.space.archs[i] for i in chunk.index]
+        if self.protocol.own_minibatch:
+            (name,) = names  # the runner makes chunks of one architecture then
+            inputs = self._draw(stream(chunk.seed, name, "minibatch").initial_seed())
+        else:
+            inputs = self.inputs_of(chunk.seed)
         results, _ = score_adaptively(
-            self.build, chunk.index, names, [self.proxies[name] for name in chunk.proxies], self.inputs_of(chunk.seed),
-            seed=chunk.seed,
+            self.build, chunk.index, names, [self.proxies[name] for name in chunk.proxies], inputs, seed=chunk.seed,
             feature_map=lambda network, x: network.features(x),  # type: ignore[operator]  # networks of spaces have both
             blocks=lambda network: network.blocks(),  # type: ignore[operator]
         )  # fmt: skip

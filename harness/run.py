@@ -6,6 +6,7 @@ import sys
 
 from benchmarks import GROUPS, known
 from harness.command import Parser, carry_out
+from harness.protocols import PROTOCOLS
 
 
 def parser() -> Parser:
@@ -26,10 +27,10 @@ def parser() -> Parser:
     )
     add("--sample", default="auto", help="architectures, drawn uniformly: a number or all")
     add("--seeds", type=int, default=1, help="initialisations and minibatches (default 1)")
-    add("--batch-size", type=int, default=64, help="samples in the minibatch (default 64)")
+    add("--batch-size", type=int, help="samples in the minibatch (default: the protocol's, usually 64)")
     add("--balanced", action="store_true", help="draw equally many of each class")
     add("--inputs", default="images", help="images (default), gaussian, an .npz file or a folder of images")
-    add("--protocol", default="default", help="a named set of views (default: default)")
+    add("--protocol", default="default", help=f"whose conventions to score under: {', '.join(PROTOCOLS)}")
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:N")
     add("--stack", default="auto", help="architectures run together: auto (default) or a number")

@@ -23,6 +23,7 @@ from harness.assemble import Scores, Target, assemble, embedded_note, provenance
 from harness.config import RunConfig
 from harness.executors import Chunk, Scorer, Setting, default_workers, execute, join
 from harness.inputs import Images, load_images
+from harness.protocols import PROTOCOLS, seen_under
 from harness.proxies import Proxy, choose, registry
 from harness.store import EXTENDABLE, Part, Store, StoredRun, load_run
 
@@ -45,13 +46,14 @@ def run(config: RunConfig, *, say=print) -> StoredRun:
         lambda: _rows(config, benchmark),
     )
     proxies = choose(config.proxies)
-    setting = _setting(config, benchmark, device)
+    setting, protocol = _setting(config, benchmark, device), PROTOCOLS[config.protocol]
     scorer = Scorer(setting)
     scorer.inputs_of(0)  # whether the minibatch can be drawn at all
     settings = _settings(config, target, benchmark, setting, len(rows), proxies)
     out = Path(config.out) if config.out else _default_folder(settings)
     manifest = {
-        **provenance(benchmark, target, proxies), "settings": settings, "config": asdict(config),
+        **provenance(benchmark, target, seen_under(proxies, protocol, setting.batch_size)),
+        "settings": settings, "config": asdict(config), "protocol": protocol.sentence(setting.batch_size),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor(),
         "minibatch": scorer.description, "seconds": 0.0,
     }  # fmt: skip
@@ -108,7 +110,8 @@ def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
         )
     return Setting(
         bench=config.bench, proxies=config.proxies, network={k: int(v) for k, v in network.items() if v is not None},
-        resolution=benchmark.resolution, inputs=inputs, dataset=benchmark.table.dataset, batch_size=config.batch_size,
+        resolution=benchmark.resolution, inputs=inputs, dataset=benchmark.table.dataset,
+        batch_size=config.batch_size or PROTOCOLS[config.protocol].batch_size, protocol=config.protocol,
         balanced=config.balanced, share=config.share and not config.keep_unreachable,
         keep_unreachable=config.keep_unreachable, device=device,
         archs=benchmark.space.archs if benchmark.space.expected is None else None,
@@ -140,11 +143,13 @@ def _representatives(benchmark: Benchmark, rows: np.ndarray, share: bool) -> lis
 
 def _stack(config: RunConfig, setting: Setting, benchmark: Benchmark) -> int:
     """Architectures run together: many on a GPU; on a CPU only where one network's maps are small."""
+    if PROTOCOLS[setting.protocol].own_minibatch:
+        return 1
     if config.stack != "auto":
         return int(config.stack)
     if setting.device.startswith("cuda"):
         return benchmark.space.together or 64
-    floats = config.batch_size * setting.network.get("channels", 16) * (setting.resolution or 32) ** 2
+    floats = setting.batch_size * setting.network.get("channels", 16) * (setting.resolution or 32) ** 2
     return 32 if floats <= 2**16 else 1  # measured in docs/speed.md: sizes between gain nothing
 
 
@@ -153,10 +158,8 @@ def _settings(
 ) -> dict:
     """Return the settings that make scores what they are, as plain JSON; a run folder holds one set of them."""
     return {
-        **{
-            name: getattr(config, name)
-            for name in ("bench", "seeds", "batch_size", "balanced", "protocol", "keep_unreachable")
-        },
+        **{name: getattr(config, name) for name in ("bench", "seeds", "balanced", "protocol", "keep_unreachable")},
+        "batch_size": setting.batch_size,
         **asdict(target),
         "inputs": config.inputs,
         "images": setting.inputs.checksum if isinstance(setting.inputs, Images) else setting.inputs,

@@ -62,6 +62,8 @@ class Proxy:
     """A function of (model, inputs, targets) that is called for each architecture by itself."""
     source: str = ""
     """sha256 of the file of a user's own proxy."""
+    keeps: tuple[str, ...] = ()
+    """Fields of the view that are part of its definition though they are as usual: no protocol changes them."""
 
     @property
     def summary(self) -> str:
@@ -82,13 +84,15 @@ def proxy(
     paper: str = "",
     fitted: bool = False,
     static: bool = False,
+    keeps: str | Iterable[str] = (),
     name: str | None = None,
 ) -> Callable:
     """Register a function of a probe as a proxy. Usable bare, `@proxy`, or with facts, `@proxy(reads="gradients")`.
 
-    `labels` defaults to whether the view's objective is the loss and gradients are read. `name` is for variants such as
-    `zen@naslib`, whose function cannot be called so. Raises UserError when the name is taken.
-    """  # fmt: skip
+    `labels` defaults to whether the view's objective is the loss and gradients are read. `keeps` names fields of the
+    view that no protocol may change, though they are as usual. `name` is for variants such as `zen@naslib`, whose
+    function cannot be called so. Raises UserError when the name is taken.
+    """
 
     def register(score: Callable) -> Callable:
         wanted = (reads,) if isinstance(reads, str) else tuple(reads)
@@ -103,6 +107,7 @@ def proxy(
             fitted=fitted,
             labels=(uses and view.objective == "loss") if labels is None else labels,
             static=static,
+            keeps=(keeps,) if isinstance(keeps, str) else tuple(keeps),
         )
         _add(entry)
         return score

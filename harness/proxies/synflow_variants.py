@@ -28,7 +28,7 @@ from harness.proxies.synflow import VIEW, synflow
 PAPER = "Abdelfattah et al. 2021, arXiv 2101.08134"
 
 
-@proxy(view=replace(VIEW, batchnorm="train"), reads="gradients", labels=False, paper=PAPER)
+@proxy(view=replace(VIEW, batchnorm="train"), reads="gradients", labels=False, keeps="batchnorm", paper=PAPER)
 def synflow_bn(probe) -> Tensor:
     """Synaptic flow with BatchNorm left in."""
     return synflow(probe)

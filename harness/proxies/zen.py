@@ -43,13 +43,20 @@ def zen_score(probe) -> Tensor:
     return score
 
 
-@proxy(view=VIEW, labels=False, cost="F", paper=PAPER)
+@proxy(view=VIEW, labels=False, cost="F", keeps="batchnorm", paper=PAPER)
 def zen(probe) -> Tensor:
     """Sensitivity of the features to noise, corrected for BatchNorm; 32 repeats."""
     return zen_score(probe)
 
 
-@proxy(name="zen@naslib", view=replace(VIEW, repeats=1), labels=False, cost="F", paper=PAPER)
+@proxy(
+    name="zen@naslib",
+    view=replace(VIEW, repeats=1),
+    labels=False,
+    cost="F",
+    keeps=("batchnorm", "repeats"),
+    paper=PAPER,
+)
 def zen_naslib(probe) -> Tensor:
     """zen with a single repeat."""
     return zen_score(probe)
