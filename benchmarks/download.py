@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import os
 import signal
 import sys
@@ -42,10 +43,9 @@ def download(source: Source, folder: Path, on_progress: Progress | None = None) 
         digest = fetch(source.url, target, source.checksum, on_progress)
         return f"wrote {target} ({readable_size(target.stat().st_size)}), {_verdict(source, digest)}"
     archive = folder / PurePosixPath(source.url).name
-    digest = _kept(archive, source.checksum)
-    if digest is None:
-        check_space(folder, 2 * (source.size or 0), source.key)
-        digest = fetch(source.url, archive, source.checksum, on_progress)
+    kept = _kept(archive, source.checksum)
+    check_space(folder, (source.size or 0) * (1 if kept else 2), source.key)
+    digest = kept or fetch(source.url, archive, source.checksum, on_progress)
     unpack(archive, target)
     archive.unlink()
     return f"wrote {target}, {_verdict(source, digest)}"
@@ -77,8 +77,9 @@ def unpack(archive: Path, target: Path) -> None:
                     check_space(target.parent, needed, str(archive))
                 content.extractall(aside, filter="data")
             os.replace(Path(aside) / target.name, target)
-        except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise UserError(f"{archive}: a damaged archive ({error}); delete it and get it again") from None
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            why = str(error).partition("\n")[0]
+            raise UserError(f"{archive}: a damaged archive ({why}); delete it and get it again") from None
         except FileNotFoundError:
             raise UserError(f"{archive}: holds no folder {target.name}; delete it and get it again") from None
         except OSError as error:
