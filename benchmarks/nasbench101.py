@@ -195,6 +195,7 @@ class Space101(Space):
     name = "101"
     network = {"channels": 128, "stacks": 3, "modules": 3, "input_channels": 3}
     """Channels of the stem, stacks of cells, cells in a stack, image channels of the networks the benchmark trained."""
+    reduced = {"channels": 8, "modules": 1}
     datasets = {"cifar10": (10, 32), "cifar10-halfway": (10, 32)}
     """dataset: (classes, resolution in pixels); halfway is the accuracy after half the epochs of each budget."""
     readers = {
@@ -222,6 +223,11 @@ class Space101(Space):
         """Name for people; says so where the table holds a part of the benchmark."""
         part = f" ({len(self):,} of {CELLS:,} cells)" if 0 < len(self) < CELLS else ""
         return f"NAS-Bench-101{part}"
+
+    def whole(self) -> Space101:
+        """Return the space of all 423,624 cells, by number of vertices; takes some ten seconds."""
+        counts = range(2, VERTICES + 1)
+        return Space101([print_cell(cell) for vertices in counts for cell in enumerate_cells(vertices)])
 
     def over(self, archs: Sequence[str]) -> Space101:
         """Return the space of the cells of a table."""

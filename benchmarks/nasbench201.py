@@ -124,6 +124,7 @@ class Space201(Space):
     title = "NAS-Bench-201"
     network = {"channels": 16, "cells_per_stage": 5, "input_channels": 3}
     """C, N and image channels of the networks the benchmark trained."""
+    reduced = {"channels": 8, "cells_per_stage": 1}
     datasets = {"cifar10": (10, 32), "cifar10-valid": (10, 32), "cifar100": (100, 32), "imagenet16-120": (120, 16)}
     """dataset: (classes, resolution in pixels); the first is the default."""
     readers = {"pickle": "benchmarks.nasbench201_files:read_official"}

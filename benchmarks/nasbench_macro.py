@@ -85,6 +85,7 @@ class SpaceMacro(Space):
     title = "NAS-Bench-Macro"
     network = {"channels": 32, "head_channels": 1280, "input_channels": 3}
     """Widths of the stem and of the head, and image channels, of the networks the benchmark trained."""
+    reduced = {"channels": 4, "head_channels": 64}
     datasets = {"cifar10": (10, 32)}
     """dataset: (classes, resolution in pixels)."""
     readers = {"json": "benchmarks.nasbench_macro:read_official"}

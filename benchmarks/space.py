@@ -23,6 +23,8 @@ class Space:
     """Key on the command line."""
     network: dict[str, Any]
     """Settings of the networks that were trained; `build` and `sizes` take them by name."""
+    reduced: dict[str, int] = {}
+    """Those of them that make networks small enough to train by `harness.train`; the others as in `network`."""
     datasets: dict[str, tuple[int, int]]
     """dataset: (classes, resolution in pixels); the first is the default."""
     readers: dict[str, str] = {}
@@ -90,6 +92,10 @@ class Space:
     def expected(self) -> tuple[str, ...] | None:
         """The architectures a table has to hold, in order; None where the table says what the space is."""
         return self.archs
+
+    def whole(self) -> Self:
+        """Return the space with every architecture there is, where a table has to say what it holds: this one."""
+        return self
 
     def over(self, archs: Sequence[str]) -> Self:
         """Return the space of a table with these architectures: this one, where the space is known without a table."""

@@ -108,7 +108,7 @@ def draw_minibatches(
         pixels = images.pixels[chosen]
         if augment:
             pixels = augmentation.augment(pixels, seed, (CROP, number))
-        inputs = _resize(_normalise(pixels, images), resolution)
+        inputs = resize(_normalise(pixels, images), resolution)
         drawn.append(Minibatch(inputs, torch.from_numpy(images.labels[chosen])))
     return drawn
 
@@ -197,7 +197,8 @@ def _normalise(pixels: np.ndarray, images: Images) -> torch.Tensor:
     return (torch.from_numpy(pixels).float() / 255 - mean) / std
 
 
-def _resize(inputs: torch.Tensor, resolution: int | None) -> torch.Tensor:
+def resize(inputs: torch.Tensor, resolution: int | None) -> torch.Tensor:
+    """Return (samples, channels, resolution, resolution); None leaves the size as it is."""
     height, width = inputs.shape[2:]
     if resolution is None or (height, width) == (resolution, resolution):
         return inputs

@@ -1,0 +1,1 @@
+"""How ground truth is trained: the recipe, one stack of architectures, the folder of the work."""

@@ -1,0 +1,157 @@
+"""The folder of a training: its recipe, the stacks that are finished, the table made of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from benchmarks.errors import UserError
+
+if TYPE_CHECKING:
+    from benchmarks.space import Space
+    from harness.inputs import Images
+    from harness.training.recipe import Recipe
+
+
+class Job(NamedTuple):
+    """One stack to train with one seed."""
+
+    path: Path
+    archs: tuple[str, ...]
+    names: tuple[str, ...]
+    """Canonical strings of the same."""
+    recipe: Recipe
+    seed: int
+    folder: Path | None
+    device: str
+
+
+def claim(out: Path, settings: dict) -> None:
+    """Make the folder of the work or see that it is one, made with the same settings."""
+    record = out / "recipe.json"
+    try:
+        if record.exists():
+            old = json.loads(record.read_text())
+            if old != settings:
+                said = [f"{key} {old.get(key)} -> {settings.get(key)}" for key in sorted(old.keys() | settings)
+                        if old.get(key) != settings.get(key)]  # fmt: skip
+                raise UserError(f"{out} holds a training with another recipe ({', '.join(said)}): give another --out")
+        elif out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - {"parts", "recipe.part"})):
+            raise UserError(f"{out} is no training (it holds {others[0]} and no recipe.json): give another --out")
+        (out / "parts").mkdir(parents=True, exist_ok=True)
+        aside = record.with_suffix(".part")
+        aside.write_text(json.dumps(settings, indent=1, sort_keys=True))
+        aside.rename(record)
+    except OSError as error:
+        raise UserError(f"cannot write the folder {out}: {error.strerror}; give another --out") from error
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+        raise UserError(f"{record} is damaged ({error}): give another --out, or delete the folder") from error
+
+
+def missing(out: Path, networks: dict[str, str], seeds: int, stack: int) -> Iterator[tuple[Path, list[str], int]]:
+    """Yield (path, canonical strings, seed) of every stack that is not trained yet.
+
+    `networks`: canonical string -> architecture. All seeds of the first stack come first.
+    """
+    names = list(networks)
+    done = [trained(out, seed) for seed in range(seeds)]
+    for start in range(0, len(names), stack):
+        chunk = names[start : start + stack]
+        for seed in range(seeds):
+            todo = [name for name in chunk if name not in done[seed]]
+            if todo:
+                yield out / "parts" / f"seed{seed}_{start + chunk.index(todo[0]):06d}.npz", todo, seed
+
+
+def trained(out: Path, seed: int) -> dict[str, np.ndarray]:
+    """Return {canonical string: accuracy (splits,)} of what is trained with a seed."""
+    found: dict[str, np.ndarray] = {}
+    for path in sorted((out / "parts").glob(f"seed{seed}_*.npz")):
+        found |= dict(zip(*_read(path), strict=True))
+    return found
+
+
+def _read(path: Path) -> tuple[list[str], np.ndarray]:
+    """Return (names (archs,), accuracy (archs, splits)) of a finished stack; UserError where the file is broken."""
+    try:
+        with np.load(path) as part:
+            return [str(name) for name in part["names"]], part["accuracy"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f"{path} cannot be read ({error}): delete it, its networks will be trained again") from error
+
+
+def keep(path: Path, names: Sequence[str], accuracy: np.ndarray) -> None:
+    """Write a finished stack aside, then rename it."""
+    aside = path.with_suffix(".part")
+    try:
+        with aside.open("wb") as file:
+            np.savez_compressed(file, accuracy=accuracy, names=np.array(names))
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; finished stacks are kept: make room and repeat"
+        ) from error
+
+
+def finish(
+    out: Path, recipe: Recipe, space: Space, strings: dict[str, str], seeds: int, settings: dict, images: Images
+) -> Path:
+    """Gather the finished stacks into one table file, which `benchmarks.load` opens; return its path.
+
+    `strings`: architecture -> canonical string of its network; several may share one.
+    """
+    import hashlib
+
+    import torch
+
+    from benchmarks.table import Table, save_tables
+    from harness.training.recipe import network_of
+
+    done = [trained(out, seed) for seed in range(seeds)]
+    accuracy = np.array([[each[name] for each in done] for name in strings.values()]).round(4)  # (archs, seeds, splits)
+    accuracy = accuracy.transpose(0, 2, 1)[:, :, None]
+    channels, side, _ = images.shape
+    table = Table(
+        benchmark=recipe.bench,
+        dataset=recipe.dataset,
+        archs=tuple(strings),
+        splits=("valid", "test"),
+        epochs=(recipe.epochs,),
+        seeds=tuple(map(str, range(seeds))),
+        accuracy=accuracy,
+        source=f"{recipe.dataset}: {len(set(strings.values()))} distinct networks x {seeds} seeds"
+        " trained by this project (harness.train)",
+        checksum=hashlib.sha256(accuracy.tobytes()).hexdigest(),
+        attributes={
+            **network_of(space, recipe.network), "input_channels": channels, "classes": images.classes,
+            "resolution": recipe.resolution or side,
+            "recipe": json.dumps(settings, sort_keys=True),
+            "torch": torch.__version__,
+            "machine": platform.machine(),
+        },
+    )  # fmt: skip
+    path = out / "table.h5"
+    try:
+        save_tables(path, [table])
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; finished stacks are kept: make room and repeat"
+        ) from error
+    return path
+
+
+def settings_of(recipe: Recipe, network: dict[str, int], stack: int, images: Images) -> dict:
+    """Return what a folder holds one of: the recipe, all settings of the networks named, and the images' checksum."""
+    return asdict(recipe) | {"network": network, "stack": stack, "images": images.checksum}
