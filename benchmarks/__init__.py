@@ -94,10 +94,11 @@ def unknown_benchmark(bench: str) -> UserError:
     return suggest([bench], [*known(), *GROUPS], "benchmark")
 
 
-def space_of(bench: str, archs: Sequence[str] | None = None) -> Space:
+def space_of(bench: str, archs: Sequence[str] | None = None, network: str | None = None) -> Space:
     """Return the space of a benchmark key. UserError where there is none, or where another package's is broken.
 
-    `archs` are a table's, for a benchmark that is known only as far as a table holds it.
+    `archs` are a table's, for a benchmark that is known only as far as a table holds it. `network` names the networks
+    that stand for its architectures, where there are several ways.
     """
     points = installed.declared().get(bench, [])
     if problem := installed.collision(bench, points, bench in BENCHMARKS or bench in GROUPS):
@@ -105,6 +106,8 @@ def space_of(bench: str, archs: Sequence[str] | None = None) -> Space:
     if bench not in BENCHMARKS and not points:
         raise unknown_benchmark(bench)
     space: Space = installed.make(points[0]) if points else named_object(BENCHMARKS[bench])()
+    if network is not None:
+        space = space.with_network(network)
     return space if archs is None else space.over(archs)
 
 
@@ -114,20 +117,22 @@ def named_object(place: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def load(bench: str, dataset: str | None = None, data: str | Path | None = None) -> Benchmark:
+def load(
+    bench: str, dataset: str | None = None, data: str | Path | None = None, network: str | None = None
+) -> Benchmark:
     """Open a benchmark: the space and its ground truth on a dataset.
 
     `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA). Without a
     dataset: where there is ground truth, the space's first one that it holds, otherwise its own first; where there is
     none, the embedded digits. A dataset that is named and not found is a UserError that says where it looked and what
-    to get.
+    to get. `network` as for `space_of`.
     """
     import numpy as np
 
     from benchmarks.csv_table import dataset_key
     from benchmarks.sources import data_folder, what_to_get
 
-    space = space_of(bench)
+    space = space_of(bench, network=network)
     folder = data_folder(data)
     wanted = None if dataset is None else dataset_key(dataset)
     path, holder = (None, space) if wanted == EMBEDDED_DATASET else _find(space, bench, folder)
@@ -140,12 +145,13 @@ def load(bench: str, dataset: str | None = None, data: str | Path | None = None)
     if holder is not space:
         table = space.view(table)
     space = space.over(table.archs)
-    known = (*space.network, "classes", "resolution")
-    facts = {name: int(value) for name, value in table.attributes.items() if name in known}
+    of_images = ("input_channels", "classes", "resolution")
+    taken = of_images if space.form else (*space.network, *of_images)  # widths are those of the networks trained
+    facts = {name: int(value) for name, value in table.attributes.items() if name in taken}
     classes, resolution = space.datasets.get(table.dataset, (None, None))
-    network = {**space.network, "classes": classes, **facts}
-    resolution = network.pop("resolution", resolution)
-    return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), network, resolution, embedded)
+    sizes = {**space.network, "classes": classes, **facts}
+    resolution = sizes.pop("resolution", resolution)
+    return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), sizes, resolution, embedded)
 
 
 def _find(space: Space, bench: str, folder: Path | None) -> tuple[Path | None, Space]:

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -111,21 +112,22 @@ def count_with_loose_ends(space: int) -> tuple[int, int]:
 class Space1Shot1(Space):
     """One population of one of the three spaces; its networks are those of the cells of NAS-Bench-101.
 
-    `form` "oneshot": its networks are those of the searches instead (`benchmarks.nasbench1shot1_network`).
+    Those of `with_network("oneshot")` are those of the searches instead (`benchmarks.nasbench1shot1_network`).
     """
 
+    network = Space101.network
+    reduced = Space101.reduced
     datasets = Space101.datasets
     readers: dict[str, str] = {}
     view_of = Space101.name
     together = Space101.together
 
-    def __init__(self, space: int = 1, population: str = "released", form: str | None = None) -> None:
+    def __init__(self, space: int = 1, population: str = "released") -> None:
         if space not in PARENTS:
             raise UserError(f"NAS-Bench-1Shot1 has the spaces 1, 2 and 3, not {space}")
         if population not in POPULATIONS:
             raise suggest([population], POPULATIONS, "population of NAS-Bench-1Shot1")
-        self.space, self.population, self.form = space, population, form
-        self.network = ONESHOT if form else Space101.network
+        self.space, self.population = space, population
         self.name = f"1shot1-{space}" + f"-{population}" * (population != "released")
         self.blocks = len(PARENTS[space]) - 2
 
@@ -138,7 +140,10 @@ class Space1Shot1(Space):
         """Return the space with the networks called "101" (as None) or "oneshot"; UserError for any other name."""
         if name not in (None, *NETWORKS):
             raise suggest([name], NETWORKS, "network of NAS-Bench-1Shot1")
-        return Space1Shot1(self.space, self.population, None if name == NETWORKS[0] else name)
+        other = copy(self)
+        other.form = None if name == NETWORKS[0] else name
+        other.network = ONESHOT if other.form else Space101.network
+        return other
 
     @cached_property
     def _literal(self) -> tuple[tuple[tuple[str, ...], Graph], ...]:
@@ -209,8 +214,8 @@ class Space1Shot1(Space):
     ) -> np.ndarray:
         """Return params, FLOPs and number of parameter tensors of the networks, (3, archs) float64."""  # fmt: skip
         return sizes(
-            *self._arrays, oneshot=bool(self.form), channels=channels, stacks=stacks, modules=modules, input_channels=input_channels,
-            classes=classes, resolution=resolution,
+            *self._arrays, oneshot=bool(self.form), channels=channels, stacks=stacks, modules=modules,
+            input_channels=input_channels, classes=classes, resolution=resolution,
         )  # fmt: skip
 
     def neighbours(self, index: int) -> list[int]:
