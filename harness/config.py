@@ -26,6 +26,8 @@ class RunConfig:
     """Key of the benchmark."""
     dataset: str | None = None
     """Dataset of the ground truth; None is the first there is, or the embedded digits."""
+    network: str | None = None
+    """Which networks stand for the architectures, where a benchmark has several; None is those that were trained."""
     split: str = "test"
     """Which accuracy is the target."""
     epochs: int | None = None

@@ -45,6 +45,8 @@ class Setting:
     """A key of harness.protocols.PROTOCOLS."""
     archs: tuple[str, ...] | None = None
     """The architectures of the table, where it is they that make the space; None where the space is known without."""
+    form: str | None = None
+    """Which networks stand for the architectures (`benchmarks.space_of`); None is those that were trained."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Scorer:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.space = space_of(setting.bench, setting.archs)
+        self.space = space_of(setting.bench, setting.archs, setting.form)
         self.protocol = PROTOCOLS[setting.protocol]
         chosen = seen_under(choose(setting.proxies), self.protocol, setting.batch_size)
         self.proxies: dict[str, Proxy] = {proxy.name: proxy for proxy in chosen}

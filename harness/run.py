@@ -16,6 +16,7 @@ def parser() -> Parser:
     several = f"{', '.join(GROUPS)}: several spaces, one after another"
     add("--bench", required=True, help=f"benchmark: {', '.join(known())} (or {several})")
     add("--space", help="of several spaces only these, such as 1 or 1,3")
+    add("--network", help="1shot1: 101, the cell's network there (default), or oneshot, that of the searches")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--split", default="test", help="accuracy to predict: test (default), valid, train")
     add("--epochs", type=int, help="training budget of that accuracy (default: the largest)")

@@ -39,7 +39,7 @@ def run(config: RunConfig, *, say=print) -> StoredRun:
     `say` is told, in a line each, what is done and where results go. Raises UserError for input that cannot be used,
     and KeyboardInterrupt with everything scored committed.
     """
-    benchmark = benchmarks.load(config.bench, config.dataset, config.data)
+    benchmark = benchmarks.load(config.bench, config.dataset, config.data, config.network)
     device, target, rows = together(
         lambda: _device(config.device),
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
@@ -114,7 +114,7 @@ def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
         batch_size=config.batch_size or PROTOCOLS[config.protocol].batch_size, protocol=config.protocol,
         balanced=config.balanced, share=config.share and not config.keep_unreachable,
         keep_unreachable=config.keep_unreachable, device=device,
-        archs=benchmark.space.archs if benchmark.space.expected is None else None,
+        archs=benchmark.space.archs if benchmark.space.expected is None else None, form=benchmark.space.form,
     )  # fmt: skip
 
 
@@ -170,6 +170,7 @@ def _settings(
         "stack": _stack(config, setting, benchmark),
         "device_kind": setting.device.split(":")[0],
         "sample": n,
+        **({"form": setting.form} if setting.form else {}),
         "proxies": [proxy.name for proxy in proxies],
         "own_proxies": {proxy.name: _code(proxy) for proxy in proxies if _own(proxy)},
     }
