@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -51,13 +52,15 @@ class Space:
 
     @property
     def class_id(self) -> np.ndarray:
-        """(archs,) int: equal for architectures that are the same network; the index of one of them."""
-        raise NotImplementedError
+        """(archs,) int: equal for architectures that are the same network; the index of one of them.
+
+        Here every one is a network of its own."""
+        return np.arange(len(self))
 
     @property
     def connected(self) -> np.ndarray:
-        """(archs,) bool: whether any path leads from the input to the output."""
-        raise NotImplementedError
+        """(archs,) bool: whether any path leads from the input to the output. Here one always does."""
+        return np.ones(len(self), dtype=bool)
 
     @property
     def conv_count(self) -> np.ndarray:
@@ -65,12 +68,19 @@ class Space:
         raise NotImplementedError
 
     def index(self, arch: str) -> int:
-        """Return the index of an architecture string."""
-        raise NotImplementedError
+        """Return the index of an architecture string; UserError where it is none."""
+        if arch not in self._places:
+            raise UserError(f"'{arch}' is not an architecture of {self.title}; expected one like '{self.archs[0]}'")
+        return self._places[arch]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """Architecture -> index."""
+        return {arch: index for index, arch in enumerate(self.archs)}
 
     def canonical(self, index: int) -> str:
         """Return the string that names the network of an architecture, the same for all of its class."""
-        raise NotImplementedError
+        return self.archs[self.class_id[index]]
 
     def sizes(self, *args: Any, **network: Any) -> np.ndarray:
         """Return params, FLOPs and number of parameter tensors of every architecture, (3, archs) float64.
