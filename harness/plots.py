@@ -181,6 +181,8 @@ def draw_correlation(figure: Figure, summary: Summary) -> None:
         )
     left.set_yticks(places, [_short(name) for name in names])
     left.set_ylim(-0.6, len(names) - 0.4)
+    if not any(np.isfinite(rows[name][statistic]) for name in names for statistic in ("rho", "tau_b")):
+        left.set_xlim(-1, 1)  # nothing to fit an axis to: too few architectures
     intervals = summary.table.loc[summary.table["population"] == first, "rho_low"].notna().any()
     figure.legend(
         *left.get_legend_handles_labels(),

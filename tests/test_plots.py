@@ -1,6 +1,7 @@
 """The figures draw the summary's numbers, the same bytes each time, and axes on which the points are seen."""
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def test_files_are_pictures_and_the_same_each_time(run, summary, tmp_path):
         else:
             ElementTree.fromstring(content)
             assert b"<dc:date>" not in content and b"<script" not in content
+
+
+def test_without_any_correlation_there_are_figures(run, summary, tmp_path):
+    none = {f"{statistic}{end}": np.nan for statistic in ("rho", "tau_b") for end in ("", "_low", "_high")}
+    empty = replace(summary, table=summary.table.assign(**none))  # as from two architectures
+    for path in plots.write_figures(run, empty, tmp_path).values():
+        assert path.stat().st_size < 10**6, path
 
 
 def test_bars_have_the_summary_s_lengths_and_intervals(figure, summary):
