@@ -1,0 +1,51 @@
+"""The search methods that can be compared, by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.search import evolution, local, pools
+from harness.search.task import Trace
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search method and what it needs."""
+
+    name: str
+    run: Callable[..., Trace]
+    """(task, draws, *, queries, and settings of its own with defaults)"""
+    guides: str
+    """Proxies it works with: "none"; "one": it is run with each by itself; "all": with all together."""
+    paper: str
+
+    @property
+    def settings(self) -> dict[str, int | float]:
+        """Its own settings and their defaults."""
+        parameters = inspect.signature(self.run).parameters.values()
+        return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
+
+
+METHODS = {
+    each.name: each
+    for each in (
+        Method("random", pools.random, "none", ""),
+        Method("local", local.local, "none", "White et al. 2020, arXiv 2005.02960"),
+        Method("evolution", evolution.evolution, "none", "Real et al. 2019, arXiv 1802.01548"),
+        Method("guided-random", pools.guided_random, "one", "Mellor et al. 2021, arXiv 2006.04647"),
+        Method("warmup-evolution", evolution.warmup_evolution, "one", "Abdelfattah et al. 2021, arXiv 2101.08134"),
+        Method("guided-evolution", evolution.guided_evolution, "one", "Abdelfattah et al. 2021, arXiv 2101.08134"),
+        Method("successive", pools.successive, "all", ""),
+        Method("vote", pools.vote, "all", "Abdelfattah et al. 2021, arXiv 2101.08134"),
+    )
+}
+OPTIONS = {
+    "population": "architectures alive at a time in evolution",
+    "tournament": "of them compared to find a parent (the paper's sample size)",
+    "pool": "candidates that a proxy scores before the first query",
+    "proposals": "mutations among which a proxy chooses in guided-evolution",
+    "keep": "share that goes on to the next proxy in successive",
+}
+"""Settings of methods, as options of the command line, and what they mean."""

@@ -1,0 +1,103 @@
+"""A benchmark, a target, what queries answer with and scores -> the task of a search, and what is to be said of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks import Benchmark
+from benchmarks.errors import UserError
+from benchmarks.table import Table
+from harness.assemble import Target
+from harness.search.scores import Scores
+from harness.search.task import Neighbours, Task
+
+SHORT_BUDGET = 12
+"""Epochs of a query's training where the table has them and none are asked for."""
+
+
+def query_of(table: Table, split: str | None, epochs: int | None, reduction: str) -> Target:
+    """Return which accuracy of a table answers a query; UserError where it has none such.
+
+    The default is validation accuracy where there is any, otherwise test; after 12 epochs where there is such a budget,
+    otherwise after the largest.
+    """
+    known = {
+        (each, budget)
+        for each in table.splits
+        for budget in table.epochs
+        if np.isfinite(table.target(each, budget)).any()
+    }
+    splits = {each for each, _ in known}
+    split = split or ("valid" if "valid" in splits else "test")
+    budgets = sorted(budget for each, budget in known if each == split)
+    if epochs is None and budgets:
+        epochs = SHORT_BUDGET if SHORT_BUDGET in budgets else budgets[-1]
+    table.target(split, epochs, reduction)
+    if epochs not in budgets:
+        there = ", ".join(f"{each} {budget}" for each, budget in sorted(known))
+        raise UserError(
+            f"no {split} accuracies of '{table.dataset}' to answer queries with; the table has (split, epochs):"
+            f" {there}; give --query-split and --query-epochs"
+        )
+    return Target(table.dataset, split, int(epochs), reduction)
+
+
+def make_task(benchmark: Benchmark, target: Target, asked: Table, query: Target, given: Scores) -> Task:
+    """Return the task over the architectures that have a target accuracy, an answer to a query in `asked`, and a row of
+    scores, finite or not; UserError where there are none."""
+    table = benchmark.table
+    place = {arch: row for row, arch in enumerate(asked.archs)}
+    answers = np.array([place.get(table.archs[row], -1) for row in given.rows])
+    value = np.where(answers >= 0, asked.target(query.split, query.epochs, query.reduction)[answers], np.nan)
+    accuracy = table.target(target.split, target.epochs, target.reduction)[given.rows]
+    kept = np.flatnonzero(np.isfinite(value) & np.isfinite(accuracy))
+    if not len(kept):
+        raise UserError("no architecture has scores, an accuracy to answer queries and a target accuracy: no search")
+    rows = given.rows[kept]
+    return Task(
+        benchmark=benchmark, archs=tuple(table.archs[row] for row in rows), value=value[kept], accuracy=accuracy[kept],
+        seconds=seconds_per_training(asked, query.epochs)[answers[kept]],
+        near=Neighbours(benchmark.space, benchmark.indices[rows]),
+        guides=tuple(given.values), scores=np.stack(list(given.values.values()))[:, kept],
+        score_seconds=np.array([given.seconds[name] for name in given.values]),
+    )  # fmt: skip
+
+
+def seconds_per_training(table: Table, epochs: int) -> np.ndarray:
+    """Return the mean seconds of a training, (archs,), over the trials whose time is known; NaN where none is."""
+    if table.seconds_per_run is None:
+        return np.full(len(table), np.nan)
+    runs = table.seconds_per_run[:, table.epochs.index(epochs)]
+    known = np.isfinite(runs)
+    return np.where(known, runs, 0).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
+
+
+def about(task: Task, target: Target, query: Target, source: str) -> list[str]:
+    """Return what a reader has to know of a task, a line each."""
+
+    def said(accuracy: Target) -> str:
+        return f"{accuracy.dataset} {accuracy.split} accuracy after {accuracy.epochs} epochs"
+
+    whole = len(task.benchmark.space)
+    lines = [
+        f"{task.benchmark.space.title}: queries answer with {said(query)}, results are judged by {said(target)};"
+        f" {len(task):,} of {whole:,} architectures, the best has {task.accuracy.max():.2f} %"
+    ]
+    if source and len(task) < whole:
+        lines.append(f"the search is among the architectures scored in {source} alone, and so are regret and rank")
+    if query == target:
+        lines.append("the table has no other accuracy to answer queries with than the one that judges: optimistic")
+    if not np.isfinite(task.seconds).all():
+        lines.append("the table does not know how long trainings took: cost is in queries")
+    return lines
+
+
+def lonely(task: Task) -> str:
+    """Return what is to be said of architectures without neighbours, or nothing."""
+    alone = int((task.near.degree == 0).sum())
+    if not alone:
+        return ""
+    return (
+        f"{alone:,} of {len(task):,} architectures have no neighbour among the others: mutation goes from them to a"
+        " random one, local search begins anew"
+    )

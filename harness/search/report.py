@@ -1,0 +1,118 @@
+"""Simulated searches as a table in the terminal, CSV, markdown and a figure, in one folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+
+from benchmarks.errors import UserError
+from harness.report import style, tables
+from harness.search.config import SearchConfig
+from harness.search.simulate import Searches
+
+COLUMNS = {
+    "accuracy": "accuracy, %", "regret": "regret", "rank": "rank", "queries": "queries", "distinct": "distinct",
+    "scored": "scored", "proxy_seconds": "proxy s", "seconds": "total s",
+}  # fmt: skip
+"""Name in `judge.summary` -> heading."""
+DROPPED_FIRST = ("distinct", "scored", "proxy_seconds", "queries")
+"""On a narrow terminal."""
+LEGEND = (
+    "Mean ± standard deviation over the runs. regret: points below the best architecture searched, with the deviation"
+    " of accuracy; rank: 1 is the best; distinct: different architectures among those queried; scored: those that a"
+    " proxy scored; total s: proxies and trainings, – where not known."
+)
+
+
+def folder_for(config: SearchConfig, out: str | None) -> Path:
+    """Return the folder to write to; UserError where it holds anything but an earlier search."""
+    chosen = [config.bench, config.dataset or "", config.method.replace(",", "+")]
+    folder = Path(out) if out else Path("results") / "-".join(["search", *filter(None, chosen)])
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: give another --out")
+    if folder.is_dir() and any(folder.iterdir()):
+        try:
+            earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == "search"
+        except (OSError, ValueError, AttributeError):
+            earlier = False
+        if not earlier:
+            raise UserError(f"{folder} holds something else than an earlier search: give another --out")
+    return folder
+
+
+def write_searches(searches: Searches, folder: Path) -> Path:
+    """Write summary.csv, runs.csv, curves.csv, summary.md, the figure and, last, manifest.json; return the folder."""
+    from harness.search.figure import write_figure
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, frame in (("summary", searches.table), ("runs", searches.runs), ("curves", searches.curves)):
+            tables.write_csv(frame, folder / f"{name}.csv")
+        style.write_text(folder / "summary.md", markdown(searches))
+        write_figure(searches.curves, folder)
+        style.write_text(folder / "manifest.json", json.dumps(searches.manifest, indent=1, default=str) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
+    return folder
+
+
+def print_searches(searches: Searches, console: Console | None = None) -> None:
+    """Print the table, one row for each method and guide, with as many columns as the terminal is wide."""
+    console = console or Console()
+    for drop in range(len(DROPPED_FIRST) + 1):
+        hidden = DROPPED_FIRST[:drop]
+        table = _printed(searches, [name for name in COLUMNS if name not in hidden])
+        if Measurement.get(console, console.options.update_width(1000), table).maximum <= console.width:
+            break
+    console.print(table)
+    more = f" In summary.csv: {', '.join(COLUMNS[name] for name in hidden)}." if hidden else ""
+    console.print(f"{_runs(searches)} {LEGEND}{more}", style="dim", highlight=False)
+
+
+def _printed(searches: Searches, names: list[str]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("method", no_wrap=True)
+    table.add_column("proxy", overflow="fold", max_width=14)
+    for name in names:
+        table.add_column(COLUMNS[name], justify="right", no_wrap=True)
+    for row in rows(searches.table, names):
+        table.add_row(*map(escape, row))
+    return table
+
+
+def markdown(searches: Searches) -> str:
+    """Return the table as markdown, with what the task was."""
+    heads = ("method", "proxy", *COLUMNS.values())
+    lines = ["# Simulated searches", "", *(f"- {tables.cell(note)}" for note in searches.manifest["notes"]), ""]
+    lines += ["| " + " | ".join(heads) + " |", "|---|---|" + "---:|" * len(COLUMNS)]
+    lines += ["| " + " | ".join(map(tables.cell, row)) + " |" for row in rows(searches.table, list(COLUMNS))]
+    return "\n".join([*lines, "", f"{_runs(searches)} {LEGEND}", ""])
+
+
+def rows(table: pd.DataFrame, names: list[str]) -> list[list[str]]:
+    """Return the printed cells of `judge.summary`, best mean accuracy first: method, proxies, the columns named."""
+    ordered = table.sort_values("accuracy", ascending=False, kind="stable")
+    return [[row["method"], row["guide"], *(_cell(row, name) for name in names)] for row in ordered.to_dict("records")]
+
+
+def _cell(row: dict, name: str) -> str:
+    if name in ("proxy_seconds", "seconds"):
+        return style.duration(row[name])
+    mean = style.number(row[name], 2) if name in ("accuracy", "regret") else style.count(row[name])
+    sd = row[f"{name}_sd"]
+    if name not in ("accuracy", "rank") or not math.isfinite(sd):
+        return mean
+    return f"{mean} ± {style.number(sd, 2) if name == 'accuracy' else style.count(sd)}"
+
+
+def _runs(searches: Searches) -> str:
+    runs = int(searches.table["runs"].iloc[0])
+    return f"{runs:,} run{'s' * (runs > 1)} of each method."

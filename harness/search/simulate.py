@@ -1,0 +1,115 @@
+"""From settings to simulated searches: opens benchmark and scores, runs the methods, gathers what they found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+import benchmarks
+from benchmarks.errors import UserError, suggest
+from harness.assemble import embedded_note, provenance, target_of
+from harness.search.config import SearchConfig
+from harness.search.draws import Draws
+from harness.search.judge import curves, outcomes, summary
+from harness.search.methods import METHODS, Method
+from harness.search.problem import about, make_task, query_of
+from harness.search.scores import counts, read_scores
+from harness.search.task import Task, Trace
+
+CHUNK = 500
+"""Runs advanced together, at most."""
+CELLS = 2**26
+"""Runs times architectures advanced together, at most: what is known of each is kept for each run."""
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Simulated searches of several methods."""
+
+    manifest: dict
+    table: pd.DataFrame
+    """`judge.summary`."""
+    runs: pd.DataFrame
+    """`judge.outcomes` of all methods, with columns method and guide (the proxies, "" for none) in front."""
+    curves: pd.DataFrame
+    """`judge.curves`, likewise."""
+
+
+def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None) -> Searches:
+    """Simulate; `say` gets lines of progress. Raises UserError, in one line, for what cannot be used."""
+    methods = chosen_methods(config.method, config.settings)
+    if config.runs < 1 or config.queries < 1:
+        raise UserError(f"--runs {config.runs}, --queries {config.queries}: expected 1 or more of each")
+    benchmark = benchmarks.load(config.bench, config.dataset, config.data)
+    target = target_of(benchmark, config.split, config.epochs, config.reduction)
+    given = read_scores(config.scores, benchmark) if config.scores else counts(benchmark)
+    guides = given.choose(config.proxies)
+    asked = benchmarks.load(config.bench, config.query_dataset, config.data).table if config.query_dataset else None
+    query = query_of(asked or benchmark.table, config.query_split, config.query_epochs, config.query_reduction)
+    task = make_task(benchmark, target, asked or benchmark.table, query, given)
+    notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, given.source)]
+    if config.queries > len(task):
+        raise UserError(
+            f"{config.queries:,} queries were asked for, but there are only {len(task):,} architectures to search"
+            " among: give fewer --queries"
+        )
+    for note in notes:
+        say(note)
+    frames: dict[str, list[pd.DataFrame]] = {"runs": [], "curves": []}
+    for method in methods:
+        own = {name: value for name, value in config.settings.items() if name in method.settings}
+        for names in _sets_of_guides(method, guides):
+            label = {"method": method.name, "guide": ", ".join(names)}
+            began = time.perf_counter()
+            trace = simulate(task.guided_by(names), method, config.queries, config.runs, config.seed, own)
+            took = time.perf_counter() - began
+            say(f"{' '.join(filter(None, label.values()))}: {config.runs:,} searches in {took:.2f} s")
+            for kind, judged in (("runs", outcomes(task, trace)), ("curves", curves(task, trace))):
+                frames[kind].append(pd.DataFrame(label, index=judged.index).join(judged))
+    runs = pd.concat(frames["runs"], ignore_index=True)
+    manifest = provenance(benchmark, target, []) | {
+        "kind": "search", "settings": asdict(config), "query": asdict(query), "notes": notes, "archs": len(task),
+        "methods": {each.name: each.settings | config.settings for each in methods}, "guides": list(guides),
+        "best": float(task.accuracy.max()), "scores_source": given.source,
+    }  # fmt: skip
+    return Searches(manifest, summary(runs), runs, pd.concat(frames["curves"], ignore_index=True))
+
+
+def chosen_methods(names: str, settings: dict[str, int | float]) -> list[Method]:
+    """Return the methods of a comma-separated list or "all"; UserError for unknown ones and settings none takes."""
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = list(METHODS) if wanted == ["all"] else list(dict.fromkeys(wanted))
+    if unknown := [name for name in wanted if name not in METHODS]:
+        raise suggest(unknown, [*METHODS, "all"], "search method")
+    methods = [METHODS[name] for name in wanted]
+    for setting in settings:
+        if not any(setting in method.settings for method in methods):
+            takers = ", ".join(method.name for method in METHODS.values() if setting in method.settings)
+            raise UserError(f"--{setting}: none of the methods {names} has it; it is for {takers}")
+        if setting != "keep" and settings[setting] < 1:
+            raise UserError(f"--{setting} {settings[setting]}: expected 1 or more")
+    if not methods:
+        raise UserError(f"no search method in '{names}'; valid: {', '.join(METHODS)}, all")
+    return methods
+
+
+def _sets_of_guides(method: Method, guides: Sequence[str]) -> list[tuple[str, ...]]:
+    return {"none": [()], "one": [(name,) for name in guides], "all": [tuple(guides)]}[method.guides]
+
+
+def simulate(task: Task, method: Method, queries: int, runs: int, seed: int, settings: dict[str, int | float]) -> Trace:
+    """Return the trace of so many runs of a method. Run r is the same however many there are."""
+    from tqdm import tqdm
+
+    size = max(1, min(CHUNK, CELLS // len(task)))
+    chunks = [range(start, min(start + size, runs)) for start in range(0, runs, size)]
+    traces = []
+    with tqdm(total=runs, unit="search", desc=method.name, delay=3) as bar:
+        for chunk in chunks:
+            traces.append(method.run(task, Draws(seed, chunk), queries=queries, **settings))
+            bar.update(len(chunk))
+    return Trace(*(np.concatenate([getattr(t, name) for t in traces]) for name in ("queried", "spent", "scored")))

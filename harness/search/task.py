@@ -1,0 +1,107 @@
+"""What a simulated search may ask, what it costs, and by what the answer is judged: arrays over the same architectures.
+
+Only architectures are here for which the table has both accuracies, and which were scored where there are scores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from benchmarks import Benchmark
+from benchmarks.errors import suggest
+from benchmarks.space import Space
+
+
+class Neighbours:
+    """Who is next to whom among some architectures of a space; made once, when first asked for."""
+
+    def __init__(self, space: Space, indices: np.ndarray) -> None:
+        """`indices` (archs,) are those in the space."""
+        self._space, self._indices = space, indices
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """(archs, most neighbours) int32: rows of neighbours, then -1."""
+        from tqdm import tqdm
+
+        place = np.full(len(self._space), -1, dtype=np.int32)
+        place[self._indices] = np.arange(len(self._indices))
+        rows = []
+        for index in tqdm(self._indices, unit="architecture", desc="neighbours", delay=3):
+            near = place[np.array(self._space.neighbours(int(index)), dtype=np.int64)]
+            rows.append(near[near >= 0])
+        table = np.full((len(rows), max(1, *map(len, rows))), -1, dtype=np.int32)
+        for row, near in zip(table, rows, strict=True):
+            row[: len(near)] = near
+        return table
+
+    @cached_property
+    def degree(self) -> np.ndarray:
+        """(archs,) int: how many neighbours each has."""
+        return (self.table >= 0).sum(1)
+
+    def step(self, rows: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return a random neighbour of each of `rows`, of the same shape; where there is none, a random architecture.
+
+        `draws` are numbers in [0, 1) of that shape.
+        """
+        degree = self.degree[rows]
+        near = self.table[rows, (draws * degree).astype(np.int64)]
+        return np.where(degree > 0, near, (draws * len(self.table)).astype(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One search problem; `len` is the number of architectures."""
+
+    benchmark: Benchmark
+    archs: tuple[str, ...]
+    value: np.ndarray
+    """(archs,) percent: what a query answers; larger is better."""
+    accuracy: np.ndarray
+    """(archs,) percent: the target, by which the result is judged. No method reads it."""
+    seconds: np.ndarray
+    """(archs,) of the training that answers a query; NaN where the table does not know."""
+    near: Neighbours
+    guides: tuple[str, ...]
+    """Names of proxies that may guide a search."""
+    scores: np.ndarray
+    """(guides, archs); larger is better, NaN where a score is not finite: such an architecture is preferred to none."""
+    score_seconds: np.ndarray
+    """(guides,) mean seconds to score one architecture; NaN where not known."""
+
+    def __len__(self) -> int:
+        return len(self.archs)
+
+    def guided_by(self, names: Sequence[str]) -> Task:
+        """Return the task with these guides only, in this order; UserError for those without scores."""
+        if missing := [name for name in names if name not in self.guides]:
+            raise suggest(missing, self.guides, "scored proxy")
+        at = [self.guides.index(name) for name in names]
+        return replace(self, guides=tuple(names), scores=self.scores[at], score_seconds=self.score_seconds[at])
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What the runs of a method asked for, in order."""
+
+    queried: np.ndarray
+    """(runs, queries) int: rows of the task; -1 where a run had ended."""
+    spent: np.ndarray
+    """(runs, queries) seconds spent on anything but training before each query, in all; NaN where not known."""
+    scored: np.ndarray
+    """(runs,) int: different architectures that a proxy scored."""
+
+
+def unguided(queried: np.ndarray) -> Trace:
+    """Return the trace of runs that scored nothing."""
+    return Trace(queried, np.zeros(queried.shape), np.zeros(len(queried), dtype=np.int64))
+
+
+def guided(queried: np.ndarray, scored: int, seconds: float) -> Trace:
+    """Return the trace of runs that scored so many architectures, in so many seconds, before the first query."""
+    return Trace(queried, np.full(queried.shape, seconds), np.full(len(queried), scored))
