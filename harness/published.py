@@ -1,23 +1,30 @@
-"""`python -m harness.published RUN`: published correlations beside those of a stored run.
+"""`python -m harness.published RUN [MORE ...]`: every proxy of stored runs in one table, published figures beside it.
 
 The published figures are in published.csv, each with its source and what is known of how it was made. A figure agrees
 where it lies inside our 95 % interval; the populations are matched (all, connected, distinct), other differences of
-protocol are named, not removed.
+protocol are named, not removed. A figure published as an absolute value is compared with the absolute value of ours.
+Several runs of one benchmark and target, as of costly proxies on a smaller sample, make one table: a proxy is taken
+from the first run that has it, and its row says how many architectures that are.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
+from harness.command import Parser, carry_out
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.store import StoredRun
+
 FIGURES = Path(__file__).with_name("published.csv")
+TARGET = ("bench", "dataset", "split", "epochs", "reduction")
+"""Settings that runs of one table have in common."""
 
 
 def compare(table: pd.DataFrame, bench: str, dataset: str) -> pd.DataFrame:
@@ -37,7 +44,12 @@ def compare(table: pd.DataFrame, bench: str, dataset: str) -> pd.DataFrame:
             continue
         row = ours.loc[(figure.population, figure.proxy)]
         value, low, high = (float(row[f"{figure.statistic}{end}"]) for end in ("", "_low", "_high"))
-        verdict = "agrees" if low <= figure.value <= high else f"differs by {value - figure.value:+.2f}"
+        away = value - figure.value
+        if value < 0 and str(figure.note).startswith("absolute value"):
+            away, inside = -value - figure.value, -high <= figure.value <= -low
+        else:
+            inside = low <= figure.value <= high
+        verdict = "agrees" if inside else f"differs by {away:+.2f}"
         rows.append(
             {
                 "proxy": figure.proxy, "population": figure.population, "statistic": figure.statistic,
@@ -62,30 +74,82 @@ def as_markdown(frame: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Read the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m harness.published", description=__doc__.split("\n\n")[0])
-    parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("--out", type=Path, help="markdown file to write (default: RUN/published.md)")
-    given = parser.parse_args(argv)
-    from harness.store import load_run
+def joined(runs: Sequence[StoredRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of `Summary.table` of all runs, each proxy's from the first run that has it, and the agreement.
+
+    The agreement is Spearman's rho between every two proxies on the architectures that both scored; columns and rows
+    are proxies. UserError where the runs are not of one target.
+    """
+    import pandas as pd
+
+    from harness.report.style import mean_scores
     from harness.summary import summarise
 
-    try:
-        run = load_run(given.run)
-        settings = run.manifest["settings"]
-        frame = compare(summarise(run).table, settings["bench"], settings["dataset"])
+    targets = {tuple(run.manifest["settings"].get(name) for name in TARGET) for run in runs}
+    if len(targets) > 1:
+        said = " and ".join(" ".join(map(str, target)) for target in sorted(targets, key=str))
+        raise UserError(f"the runs have different targets ({said}): give runs of one benchmark, dataset, split, budget")
+    tables: list[pd.DataFrame] = []
+    scores: dict[str, pd.Series] = {}
+    for run in runs:
+        table = summarise(run).table
+        tables.append(table[~table.proxy.isin([name for earlier in tables for name in earlier.proxy])])
+        for name in tables[-1].proxy.unique():
+            if name in run.scores:
+                scores[name] = pd.Series(mean_scores(run, name), index=list(run.archs))
+    agreement = pd.DataFrame(scores).replace([float("inf"), float("-inf")], float("nan")).corr("spearman")
+    return pd.concat(tables, ignore_index=True), agreement
+
+
+def by_proxy(table: pd.DataFrame, compared: pd.DataFrame, population: str = "all") -> str:
+    """Return one row per proxy as markdown, best first, with the published figures for that population."""
+    rows = table[table.population == population].sort_values("rho", ascending=False)
+    lines = [
+        "| proxy | n | failed | tau-b [95 %] | rho [95 %] | regret@1 | regret@10 | s/arch | published |",
+        "|" + "---|" * 9,
+    ]
+    for r in rows.itertuples():
+        beside = compared[(compared.proxy == r.proxy) & (compared.population == population)]
+        told = "; ".join(
+            f"{f.statistic.replace('_', '-')} {f.published:.3f} {f.source.split(',')[0].split(' (')[0]}: {f.verdict}"
+            for f in beside.itertuples()
+        )
+        mark = " (fitted)" if r.fitted is True else ""
+        lines.append(
+            f"| {r.proxy}{mark} | {r.n:,} | {r.failed:,} | {r.tau_b:.3f} [{r.tau_b_low:.3f}, {r.tau_b_high:.3f}]"
+            f" | {r.rho:.3f} [{r.rho_low:.3f}, {r.rho_high:.3f}] | {r.regret_1:.2f} | {r.regret_10:.2f}"
+            f" | {r.seconds:.2f} | {told} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Read the command line; return the exit code."""
+    parser = Parser(prog="python -m harness.published", description=__doc__.split("\n\n")[0])
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs of one benchmark and target")
+    parser.add_argument("--out", type=Path, help="folder to write to (default: the first run's)")
+    given = parser.parse_args(argv)
+
+    def action() -> None:
+        from harness.report.style import write_text
+        from harness.store import load_run
+
+        runs = [load_run(path) for path in given.runs]
+        settings = runs[0].manifest["settings"]
+        table, agreement = joined(runs)
+        frame = compare(table, settings["bench"], settings["dataset"])
         if frame.empty:
             raise UserError(f"no published figures for benchmark {settings['bench']}, dataset {settings['dataset']}")
-    except UserError as error:
-        print(f"harness.published: {error}", file=sys.stderr)
-        return 2
-    text = as_markdown(frame)
-    out = given.out or given.run / "published.md"
-    out.write_text(text)
-    agree = int((frame.verdict == "agrees").sum())
-    print(f"{text}\n{agree} of {len(frame)} published figures lie inside our interval; written to {out}")
-    return 0
+        out = given.out or given.runs[0]
+        write_text(out / "proxies.md", by_proxy(table, frame))
+        write_text(out / "published.md", as_markdown(frame))
+        if len(runs) > 1:  # of one run its report has written them
+            write_text(out / "summary.csv", table.to_csv(index=False))
+            write_text(out / "agreement.csv", agreement.to_csv())
+        agree = int((frame.verdict == "agrees").sum())
+        print(f"{by_proxy(table, frame)}\n{agree} of {len(frame)} published figures lie inside our interval: {out}")
+
+    return carry_out("harness.published", action, "stopped; nothing is lost, repeat the command")
 
 
 if __name__ == "__main__":
