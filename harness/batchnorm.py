@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
@@ -124,6 +125,19 @@ def batch_norm(module: nn.BatchNorm2d, x: Tensor) -> Tensor:
     return _Forward.apply(
         x, module.weight, module.bias, module.running_mean, module.running_var, momentum or 0.0, module.eps
     )
+
+
+def constant_statistics(module: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
+    """Return what the module returns in training mode, its tangent (forward mode) as if the statistics were constants.
+
+    Nothing is recorded.
+    """
+    x, tangent = forward_ad.unpack_dual(x)
+    y, _, rstd = _forward(x, module.weight, module.bias, (None, None), 0.0, module.eps)
+    if tangent is None:
+        return y
+    scale = rstd if module.weight is None else rstd * module.weight
+    return forward_ad.make_dual(y, tangent * scale.view(1, -1, *[1] * (x.dim() - 2)))
 
 
 def of_each_sample(module: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:

@@ -13,24 +13,30 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.nn import functional
 
+from harness.batchnorm import constant_statistics
 from harness.hooks import Hooks
+from harness.responses import RESPONSES
 from harness.view import owners_of, weighted_layers
-from harness.watchers import WATCHERS
+from harness.watchers import WATCHERS as FEATURES
 
+WATCHERS = FEATURES | RESPONSES
 READS = (
     "weights", "outputs", "gradients", "other_gradients", "input_gradients", "channel_saliency",
     "relu_agreement", "relu_kernels", "weight_curvature", *WATCHERS,
 )  # fmt: skip
-"""What a proxy may read from a probe, by attribute name or, for those of `harness.watchers`, by `watched(name)`."""
+"""What a proxy may read from a probe, by attribute name or, for those of `harness.watchers` and `harness.responses`, by
+`watched(name)`."""
 NEED_GRAPH = {"gradients", "channel_saliency", "weight_curvature", "input_gradients", "relu_agreement"}
 NEED_GRAPH |= {name for name, watcher in WATCHERS.items() if watcher.graph}
 """Reads whose forward has to be differentiable; relu_agreement needs the graph to tell which ReLUs reach the output."""
@@ -130,11 +136,47 @@ class Probe:
         return self._get("relu_kernels", "forward")
 
     def watched(self, name: str) -> Any:
-        """Return a quantity of `harness.watchers`; raises what went wrong with it."""
+        """Return a quantity of `harness.watchers` or `harness.responses`; raises what went wrong with it."""
         value = self._get(name, "forward")
         if isinstance(value, Exception):
             raise value
         return value
+
+    def watched_on(self, name: str, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Any:
+        """Return such a quantity of a forward of its own on other inputs (samples, channels, height, width).
+
+        `weights`, by parameter name, stand in for the network's own. Raises what went wrong.
+        """
+        watcher = WATCHERS[name](self)
+        watcher.attach()
+        try:
+            with self.timed(f"{name} of other inputs"), torch.no_grad():
+                torch.func.functional_call(self.network, dict(weights or {}), (self._stacked(inputs),))
+        finally:
+            watcher.detach()
+        value = watcher.gathered()
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def pushforward(self, inputs: Tensor, tangents: Tensor) -> Tensor:
+        """Return how the outputs move, (samples, archs, classes), when the inputs move along the tangents.
+
+        Both are (samples, channels, height, width). One forward in forward mode, with a tangent beside every map; the
+        statistics of training-mode BatchNorm are those of the inputs and stay as they are while those move.
+        """
+        frozen = [m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+        frozen = [m for m in frozen if "forward" not in vars(m)]  # else of each sample by itself
+        for module in frozen:
+            module.forward = partial(constant_statistics, module)  # type: ignore[method-assign]  # deleted below
+        try:
+            with self.timed("pushforward"), torch.no_grad(), forward_ad.dual_level():
+                outputs = self._logits(self._stacked(forward_ad.make_dual(inputs, tangents)))
+                moved = forward_ad.unpack_dual(outputs).tangent
+                return torch.zeros_like(outputs) if moved is None else moved.clone()
+        finally:
+            for module in frozen:
+                del module.forward
 
     @property
     def block_maps(self) -> list[Tensor]:
@@ -183,7 +225,10 @@ class Probe:
 
     def logits(self) -> Tensor:
         """(samples, archs, classes), by a forward of its own, with a graph of its own and none of the probe's hooks."""
-        return self._logits(self._stacked(self.inputs))
+        inputs = self._stacked(self.inputs)
+        if self._channels_last and not self.network.training:  # with BatchNorm's statistics it is not exact enough
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return self._logits(inputs)
 
     def loss(self) -> Tensor:
         """The objective by `logits`: summed over architectures, mean over samples where it is the loss."""
@@ -268,6 +313,14 @@ class Probe:
                 self._graph = None
             run()
         self._used.update({"forward", of} | ({"backward"} if of == "curvature" else set()))
+        return self._gathered[name]
+
+    def once(self, name: str, compute: Callable[[Probe], Any]) -> Any:
+        """Return what `compute` makes of this probe: a pass of this name, run for the first proxy that asks."""
+        if name not in self._gathered:
+            with self._pass(name):
+                self._gathered[name] = compute(self)
+        self._used.add(name)
         return self._gathered[name]
 
     @contextmanager

@@ -2,6 +2,10 @@
 
 meco_opt: the same of 8 channels drawn at random, times channels / 8, over layers with 8 channels or more.
 
+meco@pruner: meco of one image of Gaussian noise of 64 x 64 pixels, as the pruner of the released code has it; its
+correlation script takes a real image. The noise is the same for all architectures. A network that takes its inputs at
+one size only gives NaN.
+
 One image, the first of the minibatch, training-mode BatchNorm on it alone, PyTorch's default initialisation.
 Correlations with a constant channel are zero. Larger is better; no labels. Cost: one forward of one image. Source:
 Jiang, Wang and Bie, "MeCo" (NeurIPS 2023), whose released code says "every module": it meets each map again for every
@@ -26,12 +30,13 @@ from harness.watchers import fixed_draw
 VIEW = View(batch_size=1, precision="float64")
 PAPER = "Jiang et al. 2023, NeurIPS (arXiv number not known to us)"
 DRAWN = 8
+SIDE = 64
 
 
-def _sum(probe, of: Callable[[Tensor, int], Tensor | None]) -> Tensor:
+def _sum(probe, correlations: list, of: Callable[[Tensor, int], Tensor | None]) -> Tensor:
     score = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
     counted = torch.zeros(probe.archs, dtype=torch.bool, device=score.device)
-    for owners, matrix, positions in probe.watched("channel_correlations"):
+    for owners, matrix, positions in correlations:
         values = of(matrix, positions)
         if values is not None:
             at = torch.tensor(owners, device=score.device, dtype=torch.long)
@@ -59,10 +64,18 @@ def _of_drawn(matrix: Tensor, positions: int) -> Tensor | None:
 @proxy(view=VIEW, reads="channel_correlations", labels=False, cost="F", paper=PAPER)
 def meco(probe) -> Tensor:
     """Smallest eigenvalues of the correlations between channels."""
-    return _sum(probe, _smallest)
+    return _sum(probe, probe.watched("channel_correlations"), _smallest)
 
 
 @proxy(view=VIEW, reads="channel_correlations", labels=False, cost="F", paper=PAPER)
 def meco_opt(probe) -> Tensor:
     """meco of eight random channels a layer."""
-    return _sum(probe, _of_drawn)
+    return _sum(probe, probe.watched("channel_correlations"), _of_drawn)
+
+
+@proxy(name="meco@pruner", view=VIEW, labels=False, cost="F", paper=PAPER)
+def meco_pruner(probe) -> Tensor:
+    """meco of an image of noise of 64 x 64 pixels."""
+    shape = (1, probe.inputs.shape[1], SIDE, SIDE)
+    noise = torch.randn(shape, generator=fixed_draw(SIDE, "meco@pruner")).to(probe.inputs)
+    return _sum(probe, probe.watched_on("channel_correlations", noise), _smallest)
