@@ -52,7 +52,7 @@ def make(point: EntryPoint) -> Space:
     said = f"benchmark '{point.name}' of the package {package(point)} cannot be used"
     try:
         space = point.load()()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         why = " ".join(str(error).split()) or "no reason given"
         raise UserError(f"{said}: {point.value}: {type(error).__name__}: {why}") from error
     if not isinstance(space, Space):
