@@ -131,6 +131,18 @@ def _backwards(outputs: Tensor, weights: list[Tensor], cotangents: Tensor, at_on
         torch.func.vmap(backward)(some)
 
 
+def refuse_coupled(probe: Probe) -> None:
+    """Raise ValueError where BatchNorm takes its statistics over the minibatch."""
+    from harness.hooks import PLAIN_BATCHNORM
+
+    for module in probe.network.modules():
+        if isinstance(module, PLAIN_BATCHNORM) and "forward" not in vars(module):
+            if module.training or module.running_mean is None:
+                raise ValueError(
+                    "samples meet in training-mode BatchNorm: take a view whose batchnorm is 'one' or 'eval'"
+                )
+
+
 def each_sample(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
     """By layer: `reduce` of the gradients (samples, *weight) of each sample's own loss; zeros like the weight where no
     path leads.
@@ -138,17 +150,46 @@ def each_sample(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor
     Raises ValueError where training-mode BatchNorm couples the samples, TypeError for layers of a kind whose gradient
     does not follow from inputs and outputs.
     """
-    from harness.hooks import LINEAR_IN_WEIGHT, PLAIN_BATCHNORM
+    refuse_coupled(probe)
+    reduced: dict[nn.Module, Tensor] = {}
 
-    for module in probe.network.modules():
-        if isinstance(module, PLAIN_BATCHNORM) and module.training and "forward" not in vars(module):
-            raise ValueError("samples meet in training-mode BatchNorm: take a view whose batchnorm is 'one' or 'eval'")
+    def keep(module: nn.Module, rows: Tensor, _: Tensor) -> None:
+        reduced[module] = reduce(rows)
+
+    with probe.timed("gradients of each sample"):
+        _by_layer(probe, lambda: probe.loss() * len(probe.inputs), keep)
+    return [reduced.get(layer.module, torch.zeros_like(layer.weight)) for layer in probe.layers]
+
+
+def backprops_gram(probe: Probe) -> Tensor:
+    """(archs, samples, samples) float64: inner products of the rows that one backward of all samples' labels' outputs
+    gives, weights and biases of convolutions and linear layers.
+
+    A sample's row pairs its own activations with its own part of that backward. Where training-mode BatchNorm couples
+    the samples that is not the gradient of its output, which `coupled_gram` has. Raises TypeError as `each_sample`.
+    """
+    samples = len(probe.inputs)
+    gram = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
+
+    def add(module: nn.Module, rows: Tensor, bias: Tensor) -> None:
+        owners = owners_of(module)
+        for part in (rows, bias) if getattr(module, "bias", None) is not None else (rows,):
+            each = part.reshape(samples, len(owners), -1).transpose(0, 1).double()
+            gram.index_add_(0, torch.tensor(owners, device=gram.device), each @ each.transpose(1, 2))
+
+    _by_layer(probe, lambda: probe.logits()[torch.arange(samples), :, probe.targets].sum(), add)
+    return gram
+
+
+def _by_layer(probe: Probe, objective: Callable[[], Tensor], take: Callable[[nn.Module, Tensor, Tensor], None]) -> None:
+    """Run a forward and a backward; hand each layer to `take` with the rows (samples, *weight) and (samples, *bias)."""
+    from harness.hooks import LINEAR_IN_WEIGHT
+
     for layer in probe.layers:
         if type(layer.module) not in LINEAR_IN_WEIGHT:
             raise TypeError(f"gradients of single samples are not known for a {type(layer.module).__name__}")
     calls: dict[nn.Module, int] = {}
-    waiting: dict[nn.Module, Tensor] = {}
-    reduced: dict[nn.Module, Tensor] = {}
+    waiting: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
     def watch(module: nn.Conv2d | nn.Linear, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if output.requires_grad:
@@ -156,23 +197,32 @@ def each_sample(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor
             output.register_hook(partial(arrive, module, inputs[0].detach()))
 
     def arrive(module: nn.Conv2d | nn.Linear, x: Tensor, gradient: Tensor) -> None:
-        rows = _rows(module, x, gradient.detach())
-        waiting[module] = waiting[module] + rows if module in waiting else rows
+        gradient = gradient.detach()
+        rows, bias = _rows(module, x, gradient), _bias_rows(module, gradient)
+        if module in waiting:
+            rows, bias = (a + b for a, b in zip(waiting[module], (rows, bias), strict=True))
+        waiting[module] = rows, bias
         calls[module] -= 1
         if not calls[module]:  # a layer that is used twice has one gradient
-            reduced[module] = reduce(waiting.pop(module))
+            take(module, *waiting.pop(module))
 
-    with probe.timed("gradients of each sample"):
-        handles = [layer.module.register_forward_hook(watch) for layer in probe.layers]
-        try:
-            loss = probe.loss() * len(probe.inputs)
-        finally:
-            for handle in handles:
-                handle.remove()
-        if loss.requires_grad:
-            torch.autograd.grad(loss, [layer.module.weight for layer in probe.layers], allow_unused=True)
-    reduced |= {module: reduce(rows) for module, rows in waiting.items()}  # a use that the loss does not depend on
-    return [reduced.get(layer.module, torch.zeros_like(layer.weight)) for layer in probe.layers]
+    handles = [layer.module.register_forward_hook(watch) for layer in probe.layers]
+    try:
+        differentiated = objective()
+    finally:
+        for handle in handles:
+            handle.remove()
+    if differentiated.requires_grad:
+        torch.autograd.grad(differentiated, [layer.module.weight for layer in probe.layers], allow_unused=True)
+    for module, both in waiting.items():  # a use that the objective does not depend on
+        take(module, *both)
+
+
+def _bias_rows(module: nn.Conv2d | nn.Linear, gradient: Tensor) -> Tensor:
+    """Gradients (samples, owners * out) of what is added at every place."""
+    if isinstance(module, nn.Linear):
+        return gradient.reshape(len(gradient), len(owners_of(module)), -1, gradient.shape[-1]).sum(2).flatten(1)
+    return gradient.flatten(2).sum(2)
 
 
 def _rows(module: nn.Conv2d | nn.Linear, x: Tensor, gradient: Tensor) -> Tensor:
@@ -183,13 +233,13 @@ def _rows(module: nn.Conv2d | nn.Linear, x: Tensor, gradient: Tensor) -> Tensor:
         gradient = gradient.reshape(len(x), k, -1, gradient.shape[-1])
         return (gradient.transpose(2, 3) @ x).reshape(len(x), *module.weight.shape)
     groups = module.groups
-    patches = functional.unfold(_padded(module, x), module.kernel_size, module.dilation, stride=module.stride)
+    patches = functional.unfold(padded(module, x), module.kernel_size, module.dilation, stride=module.stride)
     patches = patches.reshape(len(x), groups, -1, patches.shape[2])  # (samples, groups, in * kernel, places)
     gradient = gradient.reshape(len(x), groups, -1, patches.shape[3])
     return (gradient @ patches.transpose(2, 3)).reshape(len(x), *module.weight.shape)
 
 
-def _padded(module: nn.Conv2d, x: Tensor) -> Tensor:
+def padded(module: nn.Conv2d, x: Tensor) -> Tensor:
     """Pad as the convolution does."""
     if module.padding == "same":
         total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]

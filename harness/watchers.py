@@ -149,6 +149,19 @@ class ReluWords(Watcher):
         return torch.tensor(counts, dtype=torch.float64)
 
 
+class ReluLayerWords(ReluWords):
+    """(archs,) float64: the different sign patterns that the units of each ReLU on maps have over the first 32 samples,
+    added up over ReLUs; zero without any."""
+
+    SAMPLES = 32
+
+    def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
+        super().see(module, x[: self.SAMPLES], y[: self.SAMPLES])
+
+    def result(self) -> Tensor:
+        return torch.tensor([sum(map(len, rows)) for rows in self.words], dtype=torch.float64)
+
+
 class ChannelCorrelations(Watcher):
     """By layer: (owners, Pearson correlations of the channels of the first sample's map (owners, channels, channels)
     float64, positions). A constant channel's correlations are zero, its own included.
@@ -240,6 +253,7 @@ class BlockMaps(Watcher):
 WATCHERS: dict[str, type[Watcher]] = {
     "relu_gram": ReluGram,
     "relu_words": ReluWords,
+    "relu_layer_words": ReluLayerWords,
     "channel_correlations": ChannelCorrelations,
     "square_blocks": SquareBlocks,
     "block_maps": BlockMaps,

@@ -3,7 +3,7 @@
     ntk_cond    -lambda_max / lambda_min of K: G is of the sum of a sample's outputs with respect to all tensors called
                 weight, BatchNorm's included; Kaiming-normal weights (fan-out), mean of 3 draws; no labels
     ntk_trace   sqrt(trace K / samples): G is of the output of the sample's label, with respect to convolution and
-                linear weights; "M_Trace" of HNAS; uses labels
+                linear weights; "M_Trace" of HNAS's paper, its code's is `ntk_trace@hnas`; uses labels
     knas        mean of all entries of K, of the gradients of the samples' losses, convolution and linear weights; uses
                 labels
 

@@ -12,6 +12,11 @@ logsynflow: sum of |w * log(dR/dw + 1)|, BatchNorm taken out. Source: Cavagnero,
 logsynflow@naslib: log of synflow, what NASLib (branch `zerocost`) calls synflow; it ranks as synflow does. Departure:
 where synflow is zero the score is minus infinity, not NASLib's 0.
 
+synflow@zennas: minus the sum over layers of |w * dR/dw| summed by output channel and averaged over the channels, with
+N(0, 1) weights and training-mode BatchNorm kept. Source: Lin et al., "Zen-NAS" (ICCV 2021, arXiv 2102.01063), whose
+repository has it as "syncflow" and returns it negated. Its search keeps what scores high, so with it little flow is
+good, the opposite of synflow: the sign is the source's, not taken from any accuracy.
+
 Larger is better for all; no data, no labels. Cost: one forward and backward of one image, shared where views are.
 """
 
@@ -48,3 +53,15 @@ def logsynflow_naslib(probe) -> Tensor:
     total = synflow(probe)
     probe.fail(total == 0, "synflow is zero: no path from the input to the output")
     return total.log()
+
+
+@proxy(
+    name="synflow@zennas", view=replace(VIEW, batchnorm="train", init="normal"), reads="gradients", labels=False,
+    keeps="batchnorm", paper="Lin et al. 2021, arXiv 2102.01063",
+)  # fmt: skip
+def synflow_zennas(probe) -> Tensor:
+    """Synaptic flow by output channel with BatchNorm left in, negated as in ZenNAS."""
+    return -probe.total(
+        (layer.weight * g).abs() * (len(layer.owners) / len(g))
+        for layer, g in zip(probe.layers, probe.gradients, strict=True)
+    )
