@@ -100,7 +100,8 @@ def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
     network = dict(benchmark.network)
     inputs: str | Images = config.inputs
     if config.inputs != "gaussian":
-        source = benchmark.table.dataset if config.inputs == "images" else config.inputs
+        of_table = str(benchmark.table.attributes.get("images", benchmark.table.dataset))
+        source = of_table if config.inputs == "images" else config.inputs
         inputs = load_images(source, data_folder(config.data))
         if network["classes"] is None:
             network["classes"] = inputs.classes

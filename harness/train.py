@@ -62,20 +62,22 @@ def train(
     from harness.inputs import load_images
     from harness.processes import one_thread, work
     from harness.training.recipe import check, load_splits, network_of
+    from harness.training.stack import try_out
     from harness.training.work import Job, claim, finish, missing, settings_of
 
     space = space_of(recipe.bench)
-    network = network_of(space, recipe.network)
-    recipe = replace(recipe, network=network)
+    recipe = replace(recipe, network=network_of(space, recipe.network))
     check(recipe, {"sample": sample, "seeds": seeds, "stack": stack, "workers": workers}, device)
     images = load_images(recipe.dataset, folder)
     load_splits(images, recipe)
     space = space.whole()
     strings = plan(space, sample)
-    settings = settings_of(recipe, network, stack, images)
+    networks: dict[str, str] = {}
+    for arch, name in strings.items():
+        networks.setdefault(name, arch)
+    try_out(space, next(iter(strings)), recipe, images)
+    settings = settings_of(recipe, stack, images)
     claim(out, settings)
-    networks = {name: arch for arch, name in reversed(strings.items())}
-    networks = {name: networks[name] for name in strings.values()}
     jobs = [
         Job(path, tuple(networks[name] for name in names), tuple(names), recipe, seed, folder, device)
         for path, names, seed in missing(out, networks, seeds, stack)
@@ -85,19 +87,19 @@ def train(
         done = work(_work, jobs, workers) if workers > 1 and len(jobs) > 1 else map(_work, jobs)
         for _ in tqdm(done, total=len(jobs), unit="stack", disable=not jobs):
             pass
-    return finish(out, recipe, space, strings, seeds, settings, images)
+    return finish(out, recipe, strings, seeds, settings, images)
 
 
 def _work(job: Job) -> Path:
     """Train one stack and commit its accuracies."""
     from benchmarks import space_of
     from harness.inputs import load_images
-    from harness.training.stack import train_stack
+    from harness.training import stack
     from harness.training.work import keep
 
     space = space_of(job.recipe.bench, job.archs)
     images = load_images(job.recipe.dataset, job.folder)
-    keep(job.path, job.names, train_stack(space, job.archs, job.names, job.recipe, job.seed, images, job.device))
+    keep(job.path, job.names, stack.train_stack(space, job.archs, job.names, job.recipe, job.seed, images, job.device))
     return job.path
 
 

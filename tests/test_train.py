@@ -9,15 +9,29 @@ import pytest
 
 from benchmarks import UserError, space_of
 from benchmarks.table import load_table
-from harness import train as training
-from harness.train import Recipe, main, plan, train, train_stack
+from harness.inputs import load_images
+from harness.train import Recipe, main, plan, train
+from harness.training import stack as training
+from harness.training.stack import train_stack
 
-TINY = Recipe(channels=2, train_images=100, valid_images=100, epochs=1, evaluation_copies=1)
+TINY = Recipe(network={"channels": 2}, train_images=100, valid_images=100, epochs=1, evaluation_copies=1)
 OPTIONS = [
-    *("--channels", "2", "--train-images", "100", "--valid-images", "100", "--epochs", "1", "--evaluation-copies", "1"),
+    *(
+        "--network",
+        "channels=2",
+        "--train-images",
+        "100",
+        "--valid-images",
+        "100",
+        "--epochs",
+        "1",
+        "--evaluation-copies",
+        "1",
+    ),
     *("--workers", "1"),
 ]
 SPACE = space_of("201")
+DIGITS = load_images("digits", None)
 
 
 def trained(out: Path, sample: int = 3, seeds: int = 1, recipe: Recipe = TINY, stack: int = 2, workers: int = 1):
@@ -27,12 +41,12 @@ def trained(out: Path, sample: int = 3, seeds: int = 1, recipe: Recipe = TINY, s
 
 @pytest.fixture
 def stacks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, tuple[int, ...]]]:
-    """Every (seed, architectures) that is trained from here on."""
+    """Every (seed, canonical strings) that is trained from here on."""
     found, real = [], training.train_stack
 
-    def spy(names, indices, recipe, seed, folder, device):
-        found.append((seed, tuple(indices)))
-        return real(names, indices, recipe, seed, folder, device)
+    def spy(space, archs, names, recipe, seed, images, device):
+        found.append((seed, tuple(names)))
+        return real(space, archs, names, recipe, seed, images, device)
 
     monkeypatch.setattr(training, "train_stack", spy)
     return found
@@ -40,28 +54,33 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, tuple[int, ...]]]
 
 def test_a_stack_trains_its_architectures_as_each_alone():
     """Sums in another order: after an epoch, at most one of 1,597 test images (0.07 points) is judged otherwise."""
-    indices = plan(SPACE, 3)[1]
-    names = [SPACE.canonical(i) for i in indices]
-    together = train_stack(names, indices, TINY, 0, None, "cpu")
-    again = train_stack(names, indices, TINY, 0, None, "cpu")
-    alone = [train_stack([n], [i], TINY, 0, None, "cpu")[0] for n, i in zip(names, indices, strict=True)]
+    strings = plan(SPACE, 3)
+    archs, names = list(strings), list(strings.values())
+    together = train_stack(SPACE, archs, names, TINY, 0, DIGITS, "cpu")
+    again = train_stack(SPACE, archs, names, TINY, 0, DIGITS, "cpu")
+    alone = [train_stack(SPACE, [a], [n], TINY, 0, DIGITS, "cpu")[0] for a, n in strings.items()]
     assert together.shape == (3, 2) and np.array_equal(together, again)
     np.testing.assert_allclose(together, alone, atol=1.0)
-    other = train_stack(names, indices, TINY, 1, None, "cpu")
+    other = train_stack(SPACE, archs, names, TINY, 1, DIGITS, "cpu")
     assert not np.array_equal(together, other) and (together >= 0).all() and (together <= 100).all()
 
 
 def test_training_learns():
     """3x3 convolutions on every edge beat chance (10 %) by far after a few epochs."""
     cell = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-    recipe = Recipe(channels=4, train_images=600, valid_images=100, epochs=4, evaluation_copies=1, rotation=0.0)
-    assert train_stack([cell], [SPACE.index(cell)], recipe, 0, None, "cpu").min() > 40
+    recipe = Recipe(
+        network={"channels": 4}, train_images=600, valid_images=100, epochs=4, evaluation_copies=1, rotation=0.0
+    )
+    assert train_stack(SPACE, [cell], [cell], recipe, 0, DIGITS, "cpu").min() > 40
 
 
 def test_the_plan_of_a_larger_sample_begins_with_the_smaller():
-    (few, distinct_few), (many, distinct_many) = plan(SPACE, 5), plan(SPACE, 50)
-    assert many[: len(few)] == few and distinct_many[:5] == distinct_few
-    assert len(set(SPACE.class_id[many])) == 50 and len(many) >= 50
+    few, many = list(plan(SPACE, 5).items()), list(plan(SPACE, 50).items())
+    assert many[: len(few)] == few and len({name for _, name in few}) == 5
+    indices = [SPACE.index(arch) for arch, _ in many]
+    assert len(set(SPACE.class_id[indices])) == 50 and [name for _, name in many] == list(map(SPACE.canonical, indices))
+    drawn = SPACE.sample(len(SPACE), 0)[: len(many)]
+    assert indices == drawn.tolist()  # every string drawn on the way is in it: uniform over strings
 
 
 def test_repeat_extend_and_ask_for_less(tmp_path: Path, stacks: list):
@@ -73,8 +92,8 @@ def test_repeat_extend_and_ask_for_less(tmp_path: Path, stacks: list):
     assert not np.array_equal(seeds.accuracy[..., 0], seeds.accuracy[..., 1])
     stacks.clear()
     more = trained(tmp_path, sample=5, seeds=2)
-    distinct = plan(SPACE, 5)[1]
-    assert {i for _, indices in stacks for i in indices} == set(distinct[3:])  # the stack cut short is not redone
+    distinct = list(dict.fromkeys(plan(SPACE, 5).values()))
+    assert {name for _, names in stacks for name in names} == set(distinct[3:])  # the stack cut short is not redone
     assert np.array_equal(more.accuracy[: len(first)], seeds.accuracy)
     stacks.clear()
     less = trained(tmp_path, sample=1)
@@ -83,7 +102,7 @@ def test_repeat_extend_and_ask_for_less(tmp_path: Path, stacks: list):
 
 
 def test_equivalent_strings_have_the_accuracy_of_their_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    fake = lambda names, *_: np.array([[len(n), hash(n) % 97] for n in names]) / 1.0  # noqa: E731
+    fake = lambda space, archs, names, *_: np.array([[len(n), hash(n) % 97] for n in names]) / 1.0  # noqa: E731
     monkeypatch.setattr(training, "train_stack", fake)
     table = trained(tmp_path, sample=60, stack=16)
     indices = [SPACE.index(arch) for arch in table.archs]
@@ -97,7 +116,7 @@ def test_the_table_says_how_it_was_made_and_opens_as_a_benchmark(tmp_path: Path,
 
     table = trained(tmp_path / "work", seeds=2)
     assert table.splits == ("valid", "test") and table.epochs == (1,) and table.seeds == ("0", "1")
-    assert json.loads(table.attributes["recipe"])["channels"] == 2
+    assert json.loads(table.attributes["recipe"])["network"] == {"channels": 2, "cells_per_stage": 1}
     (tmp_path / "work" / "table.h5").rename(tmp_path / "digits201.h5")
     monkeypatch.setattr(benchmarks, "EMBEDDED", tmp_path)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
@@ -158,8 +177,9 @@ def test_signals_leave_no_worker_behind(how: signal.Signals, tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--epochs 0 --batch-size 0 --seeds 0 --stack 0 --workers 0 --sample 9446 --learning-rate -1 --noise nan",
-         ["epochs 0", "batch_size 0", "seeds 0", "stack 0", "workers 0", "9,445", "learning_rate -1", "noise nan"]),
+        ("--epochs 0 --batch-size 0 --seeds 0 --stack 0 --workers 0 --learning-rate -1 --noise nan",
+         ["epochs 0", "batch_size 0", "seeds 0", "stack 0", "workers 0", "learning_rate -1", "noise nan"]),
+        ("--sample 9446", ["NAS-Bench-201 has 9,445 distinct networks"]),
         ("--train-images 1797", ["1797 images, but the recipe trains on 1797"]),
         ("--dataset mnist", ["mnist"]),
         ("--bench 20", ["unknown benchmark: '20' (did you mean 201"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
-from harness.inputs import official, own
+from harness.inputs import batches, official, own
 from harness.inputs.images import Images, make_images
 
 DIGITS_SHAPE = (1, 8, 8)
@@ -19,7 +19,8 @@ def load_images(name: str | Path, folder: Path | None) -> Images:
     """Load the training images called `name`: cifar10, cifar100, imagenet16-120, digits, or a path.
 
     folder: the data folder, searched for the official files and then for images/<name>*.npz; not used by digits and
-    paths. A path is a folder with one subfolder of images for each class, or an .npz file (see `own`).
+    paths. A path is a folder with one subfolder of images for each class, an .npz file (see `own`), or a folder of
+    files in CIFAR's Python layout (the official ones, or own ones: see `batches`).
     Raises UserError where nothing is found (saying where it looked and what to get) or a file cannot be used.
     """
     name = str(name)
@@ -30,7 +31,10 @@ def load_images(name: str | Path, folder: Path | None) -> Images:
         return official.load(key, folder)
     path = Path(os.path.expanduser(name))
     if path.is_dir():
-        return own.load_folder(path)
+        if not batches.batches_of(path):
+            return own.load_folder(path)
+        known = {dataset.subfolder: key for key, dataset in official.DATASETS.items()}
+        return official.load(known[path.name], path) if path.name in known else batches.load_batches(path)
     if path.is_file() and path.suffix.lower() == ".npz":
         return own.load_npz(path)
     if path.exists():
@@ -38,6 +42,15 @@ def load_images(name: str | Path, folder: Path | None) -> Images:
     if len(path.parts) > 1 or path.suffix:
         raise UserError(f"no images at {path}: there is no such folder or .npz file")
     raise suggest([name], NAMES, "image set (no folder or .npz file is called so)")
+
+
+def title_of(name: str) -> tuple[str, str | None]:
+    """Return what tables call an image set: its key, or the name of its file or folder with where that is."""
+    key = official.key_of(name)
+    if key in NAMES:
+        return key, None
+    path = Path(os.path.expanduser(name)).resolve()
+    return path.name.removesuffix(".npz"), str(path)
 
 
 def native_shape(dataset: str) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Split:
     labels: Tensor
 
 
-def network_of(space: Space, given: Mapping[str, int]) -> dict[str, int]:
+def network_of(space: Space, given: Mapping[str, int]) -> dict[str, Any]:
     """Return all settings of the networks to train; UserError where one is not the space's.
 
     The images say how many channels and classes there are.

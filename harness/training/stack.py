@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from benchmarks.errors import UserError
 from benchmarks.layers import StackedConv2d, allocate
 from harness.inputs import Images
-from harness.training.recipe import Recipe, distort, load_splits, network_of
+from harness.training.recipe import Recipe, Split, distort, load_splits, network_of
 from harness.view import initialise, stream
 
 if TYPE_CHECKING:
@@ -30,11 +31,7 @@ def train_stack(
     """
     splits, k = load_splits(images, recipe), len(archs)
     train = splits["train"]
-    network = space.build(
-        [space.index(arch) for arch in archs], **network_of(space, recipe.network), classes=images.classes,
-        input_channels=train.images.shape[1],
-    )  # fmt: skip
-    allocate(network, "cpu")
+    network = build(space, archs, recipe, images)
     initialise(network, [stream(seed, name, "training") for name in names])
     _spare_padding(network)
     network.to(device)
@@ -43,10 +40,6 @@ def train_stack(
     )
     steps = -(-recipe.train_images // recipe.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps * recipe.epochs)
-    held_out = {}
-    for split in ("valid", "test"):
-        rounds = [distort(splits[split].images, recipe, -1, copy) for copy in range(recipe.evaluation_copies)]
-        held_out[split] = torch.cat(rounds).to(device), splits[split].labels.repeat(recipe.evaluation_copies).to(device)
     for epoch in range(recipe.epochs):
         inputs = distort(train.images, recipe, seed, epoch)
         order = torch.randperm(len(inputs), generator=stream(seed, f"round {epoch}", "order"))
@@ -59,11 +52,48 @@ def train_stack(
             loss.backward()
             optimiser.step()
             schedule.step()
-    return np.stack([accuracy(network, *held_out[split], k) for split in ("valid", "test")], axis=1)
+    return np.stack([accuracy(network, splits[split], recipe, k) for split in ("valid", "test")], axis=1)
 
 
-def accuracy(network: nn.Module, images: Tensor, labels: Tensor, k: int) -> np.ndarray:
-    """Return the percentage of images each architecture gets right, BatchNorm in evaluation mode: (archs,)."""
+def build(space: Space, archs: Sequence[str], recipe: Recipe, images: Images) -> nn.Module:
+    """Return the networks of these architectures for these images as one stack in memory, not initialised."""
+    network = space.build(
+        [space.index(arch) for arch in archs], **network_of(space, recipe.network), classes=images.classes,
+        input_channels=images.shape[0],
+    )  # fmt: skip
+    allocate(network, "cpu")
+    return network
+
+
+def try_out(space: Space, arch: str, recipe: Recipe, images: Images) -> None:
+    """Let one network see one black image; UserError where it cannot."""
+    channels, side, width = images.shape
+    side, width = (recipe.resolution,) * 2 if recipe.resolution else (side, width)
+    if side != width:
+        raise UserError(f"{images.source}: images of {side} x {width} pixels; networks take squares, give --resolution")
+    network = build(space, [arch], recipe, images).eval()
+    initialise(network, [stream(0, arch, "training")])
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, channels, side, side))
+    except RuntimeError as error:
+        settings = ",".join(f"{name}={value}" for name, value in recipe.network.items())
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{space.title} with --network {settings} takes no images of {side} x {side} pixels ({reason}): give a"
+            " larger --resolution"
+        ) from None
+
+
+def accuracy(network: nn.Module, split: Split, recipe: Recipe, k: int) -> np.ndarray:
+    """Return the percentage of images, each distorted several ways, that each architecture gets right: (archs,).
+
+    BatchNorm is in evaluation mode; the distortions are the same for all seeds and stacks.
+    """
+    device = next(network.parameters()).device
+    copies = recipe.evaluation_copies
+    images = torch.cat([distort(split.images, recipe, -1, copy) for copy in range(copies)]).to(device)
+    labels = split.labels.repeat(copies).to(device)
     network.eval()
     with torch.no_grad():
         right = sum(

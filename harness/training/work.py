@@ -17,7 +17,6 @@ import numpy as np
 from benchmarks.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.space import Space
     from harness.inputs import Images
     from harness.training.recipe import Recipe
 
@@ -105,9 +104,7 @@ def keep(path: Path, names: Sequence[str], accuracy: np.ndarray) -> None:
         ) from error
 
 
-def finish(
-    out: Path, recipe: Recipe, space: Space, strings: dict[str, str], seeds: int, settings: dict, images: Images
-) -> Path:
+def finish(out: Path, recipe: Recipe, strings: dict[str, str], seeds: int, settings: dict, images: Images) -> Path:
     """Gather the finished stacks into one table file, which `benchmarks.load` opens; return its path.
 
     `strings`: architecture -> canonical string of its network; several may share one.
@@ -117,26 +114,28 @@ def finish(
     import torch
 
     from benchmarks.table import Table, save_tables
-    from harness.training.recipe import network_of
+    from harness.inputs import title_of
 
     done = [trained(out, seed) for seed in range(seeds)]
     accuracy = np.array([[each[name] for each in done] for name in strings.values()]).round(4)  # (archs, seeds, splits)
     accuracy = accuracy.transpose(0, 2, 1)[:, :, None]
     channels, side, _ = images.shape
+    dataset, place = title_of(recipe.dataset)
     table = Table(
         benchmark=recipe.bench,
-        dataset=recipe.dataset,
+        dataset=dataset,
         archs=tuple(strings),
         splits=("valid", "test"),
         epochs=(recipe.epochs,),
         seeds=tuple(map(str, range(seeds))),
         accuracy=accuracy,
-        source=f"{recipe.dataset}: {len(set(strings.values()))} distinct networks x {seeds} seeds"
+        source=f"{dataset}: {len(set(strings.values()))} distinct networks x {seeds} seeds"
         " trained by this project (harness.train)",
         checksum=hashlib.sha256(accuracy.tobytes()).hexdigest(),
         attributes={
-            **network_of(space, recipe.network), "input_channels": channels, "classes": images.classes,
+            **recipe.network, "input_channels": channels, "classes": images.classes,
             "resolution": recipe.resolution or side,
+            **({"images": place} if place else {}),
             "recipe": json.dumps(settings, sort_keys=True),
             "torch": torch.__version__,
             "machine": platform.machine(),
@@ -152,6 +151,6 @@ def finish(
     return path
 
 
-def settings_of(recipe: Recipe, network: dict[str, int], stack: int, images: Images) -> dict:
-    """Return what a folder holds one of: the recipe, all settings of the networks named, and the images' checksum."""
-    return asdict(recipe) | {"network": network, "stack": stack, "images": images.checksum}
+def settings_of(recipe: Recipe, stack: int, images: Images) -> dict:
+    """Return what a folder holds one of: the recipe, the size of stacks and the images' checksum."""
+    return asdict(recipe) | {"stack": stack, "images": images.checksum}
