@@ -20,6 +20,8 @@ class Method:
     guides: str
     """Proxies it works with: "none"; "one": it is run with each by itself; "all": with all together."""
     paper: str
+    walks: bool = False
+    """Whether it goes from neighbour to neighbour."""
 
     @property
     def settings(self) -> dict[str, int | float]:
@@ -28,17 +30,18 @@ class Method:
         return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
 
 
+ZERO_COST_NAS = "Abdelfattah et al. 2021, arXiv 2101.08134"
 METHODS = {
     each.name: each
     for each in (
         Method("random", pools.random, "none", ""),
-        Method("local", local.local, "none", "White et al. 2020, arXiv 2005.02960"),
-        Method("evolution", evolution.evolution, "none", "Real et al. 2019, arXiv 1802.01548"),
+        Method("local", local.local, "none", "White et al. 2020, arXiv 2005.02960", walks=True),
+        Method("evolution", evolution.evolution, "none", "Real et al. 2019, arXiv 1802.01548", walks=True),
         Method("guided-random", pools.guided_random, "one", "Mellor et al. 2021, arXiv 2006.04647"),
-        Method("warmup-evolution", evolution.warmup_evolution, "one", "Abdelfattah et al. 2021, arXiv 2101.08134"),
-        Method("guided-evolution", evolution.guided_evolution, "one", "Abdelfattah et al. 2021, arXiv 2101.08134"),
+        Method("warmup-evolution", evolution.warmup_evolution, "one", ZERO_COST_NAS, walks=True),
+        Method("guided-evolution", evolution.guided_evolution, "one", ZERO_COST_NAS, walks=True),
         Method("successive", pools.successive, "all", ""),
-        Method("vote", pools.vote, "all", "Abdelfattah et al. 2021, arXiv 2101.08134"),
+        Method("vote", pools.vote, "all", ZERO_COST_NAS),
     )
 }
 OPTIONS = {

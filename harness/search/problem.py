@@ -92,12 +92,11 @@ def about(task: Task, target: Target, query: Target, source: str) -> list[str]:
     return lines
 
 
-def lonely(task: Task) -> str:
-    """Return what is to be said of architectures without neighbours, or nothing."""
-    alone = int((task.near.degree == 0).sum())
-    if not alone:
-        return ""
-    return (
+def lonely(task: Task) -> list[str]:
+    """Return what is to be said of architectures without neighbours, if there are any."""
+    if not (alone := int((task.near.degree == 0).sum())):
+        return []
+    return [
         f"{alone:,} of {len(task):,} architectures have no neighbour among the others: mutation goes from them to a"
         " random one, local search begins anew"
-    )
+    ]

@@ -16,7 +16,7 @@ from harness.search.config import SearchConfig
 from harness.search.draws import Draws
 from harness.search.judge import curves, outcomes, summary
 from harness.search.methods import METHODS, Method
-from harness.search.problem import about, make_task, query_of
+from harness.search.problem import about, lonely, make_task, query_of
 from harness.search.scores import counts, read_scores
 from harness.search.task import Task, Trace
 
@@ -52,6 +52,8 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
     query = query_of(asked or benchmark.table, config.query_split, config.query_epochs, config.query_reduction)
     task = make_task(benchmark, target, asked or benchmark.table, query, given)
     notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, given.source)]
+    if any(method.walks for method in methods):
+        notes += lonely(task)
     if config.queries > len(task):
         raise UserError(
             f"{config.queries:,} queries were asked for, but there are only {len(task):,} architectures to search"
@@ -98,7 +100,9 @@ def chosen_methods(names: str, settings: dict[str, int | float]) -> list[Method]
 
 
 def _sets_of_guides(method: Method, guides: Sequence[str]) -> list[tuple[str, ...]]:
-    return {"none": [()], "one": [(name,) for name in guides], "all": [tuple(guides)]}[method.guides]
+    if method.guides == "one":
+        return [(name,) for name in guides]
+    return [tuple(guides) if method.guides == "all" else ()]
 
 
 def simulate(task: Task, method: Method, queries: int, runs: int, seed: int, settings: dict[str, int | float]) -> Trace:
