@@ -52,7 +52,7 @@ RASTER_ABOVE = 20_000
 
 
 @contextmanager
-def _drawing(width: float, height: float) -> Iterator[Figure]:
+def drawing(width: float, height: float) -> Iterator[Figure]:
     """A figure of width x height inches in our look, without touching the caller's settings or pyplot."""
     settings: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
     with matplotlib.rc_context(settings | LOOK):
@@ -78,7 +78,7 @@ def write_figures(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path
     }
     written = {}
     for name, draw in figures.items():
-        with _drawing(*sizes[name]) as figure:
+        with drawing(*sizes[name]) as figure:
             draw(figure)
             written.update(save(figure, out, name))
     return written
@@ -290,7 +290,7 @@ def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -
     `table` has proxy as index and for each run label the columns (label, "rho"), (label, "rho_low") and
     (label, "rho_high").
     """
-    with _drawing(5.4, 1.1 + 0.22 * max(len(table), 4)) as figure:
+    with drawing(5.4, 1.1 + 0.22 * max(len(table), 4)) as figure:
         panel = figure.subplots()
         places = np.arange(len(table))[::-1]
         for order, label in enumerate(labels):

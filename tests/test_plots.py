@@ -136,7 +136,7 @@ def test_labels_of_forty_proxies_do_not_overlap(tmp_path):
         run.seconds[f"a_long_name_of_a_variant@codebase_{i:02d}"] = np.ones(base.shape)
     summary = summarise(run, resamples=2, populations=("all",))
     for draw, size in ((plots.draw_correlation, (5.4, 0.9 + 0.19 * 40)), (plots.draw_agreement, (12.7, 12.5))):
-        with plots._drawing(*size) as figure:
+        with plots.drawing(*size) as figure:
             draw(figure, summary)
             figure.canvas.draw()
             boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.plots import GRID, _drawing, save
+from harness.plots import GRID, drawing, save
 from harness.report import style
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def write_figure(curves: pd.DataFrame, out: Path) -> dict[str, Path]:
         shown = curves[curves["cost"] == cost]
         panels = groups(shown)
         columns = min(COLUMNS, len(panels))
-        with _drawing(0.6 + PANEL[0] * columns, 0.5 + PANEL[1] * -(-len(panels) // columns)) as figure:
+        with drawing(0.6 + PANEL[0] * columns, 0.5 + PANEL[1] * -(-len(panels) // columns)) as figure:
             draw(figure, shown, panels, AXES[cost])
             written |= save(figure, out, "regret" if cost == "queries" else f"regret-{cost}")
     return written
