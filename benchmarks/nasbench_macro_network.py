@@ -68,6 +68,8 @@ class Layer(nn.Module):
     """One position of the chain: each architecture's own operation there."""
 
     order: Tensor | None
+    identities: tuple[int, ...]
+    """Positions in the stack whose operation does nothing: for those this is no block of features."""
 
     def __init__(self, digits: Sequence[str], inside: int, outside: int, stride: int) -> None:
         super().__init__()
@@ -77,6 +79,8 @@ class Layer(nn.Module):
             for operation, owners in zip(OPERATIONS, groups, strict=True)
             if owners
         )
+        idle = [k for k, digit in enumerate(digits) if digit not in BLOCK]
+        self.identities = tuple(idle) if stride == 1 else ()
         groups = [owners for owners in groups if owners]
         self.takes = nn.ModuleList(Take(owners, len(digits)) for owners in groups)
         order = torch.tensor([k for owners in groups for k in owners]).argsort() if len(groups) > 1 else None
@@ -92,8 +96,8 @@ class Layer(nn.Module):
 class NetworkMacro(nn.Module):
     """K networks as one. Input (samples, K * input_channels, height, width), output (samples, K, classes).
 
-    `blocks()` names the modules whose outputs are the feature blocks of the field (the stem, then every layer,
-    identities included); `features` returns the map before global pooling, the head's. Parameters are allocated on the
+    `blocks()` names the modules whose outputs are the feature blocks of the field (the stem, then every layer);
+    `features` returns the map before global pooling, the head's. Parameters are allocated on the
     meta device: initialise them (`harness.view`) before use.
     """
 
@@ -119,7 +123,10 @@ class NetworkMacro(nn.Module):
         self.classifier = StackedLinear(everyone, head_channels, classes)
 
     def blocks(self) -> list[str]:
-        """Names of the modules that give the feature blocks: the stem, then every layer, identities included."""
+        """Names of the modules that give the feature blocks: the stem, then every layer.
+
+        A layer that is an identity is among them, as in another architecture it may not be; its `identities` tell.
+        """
         return ["stem", *(f"body.{position}" for position in range(len(self.body)))]
 
     def features(self, x: Tensor) -> Tensor:

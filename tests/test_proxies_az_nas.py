@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from networks import Bare
-from proxy_checks import cases, check_declared, check_properties, close, disconnected, score, scores_201, scores_of
+from proxy_checks import (
+    cases,
+    check_declared,
+    check_properties,
+    close,
+    disconnected,
+    given,
+    score,
+    scores_201,
+    scores_of,
+)
 from torch import nn
 
-from harness.engine import Counts
+from benchmarks import space_of
+from benchmarks.layers import allocate
+from harness.engine import Counts, Scored, score_stack
 from harness.inputs import gaussian_minibatches
 from harness.proxies import registry
+from harness.view import initialise, stream
 
 NAMES = ("az_expressivity", "az_progressivity", "az_trainability", "linear_regions@az_nas")
 TESTED = (*NAMES, "az_complexity")
@@ -137,3 +152,31 @@ def test_disconnected_cells():
     assert math.isnan(score(ours, "az_progressivity"))
     assert score(ours, "az_trainability") < -1e5
     assert score(ours, "linear_regions@az_nas") >= 1
+
+
+def test_identities_of_macro_are_no_blocks():
+    """A layer that is left out has neighbours that follow each other, also in a stack where another has it."""
+    space, double = space_of("macro"), {"precision": "float64"}
+    sizes = {"channels": 4, "head_channels": 8, "classes": 5, "input_channels": 3}
+    archs = ("02001020", "11111111")
+    indices = [list(space.archs).index(arch) for arch in archs]
+    proxies = [replace(registry()[name], view=replace(registry()[name].view, **double)) for name in NAMES[:3]]
+
+    def ours(some: list[int]) -> dict[str, Scored]:
+        build = partial(allocate, space.build(some, **sizes), "cpu")
+        names = [space.archs[i] for i in some]
+        return score_stack(build, names, proxies, given(), seed=0, blocks=lambda network: network.blocks())
+
+    together = ours(indices)
+    for position, (arch, index) in enumerate(zip(archs, indices, strict=True)):
+        network = allocate(space.build([index], **sizes), "cpu")
+        initialise(network, [stream(0, arch, "kaiming_fan_in 0")], "kaiming_fan_in")
+        kept = [k for k, digit in enumerate(arch) if digit != "0" or k in (0, 2, 5)]
+        maps = features(network.double().train(), ("stem", *(f"body.{k}" for k in kept)))
+        by_block = [entropy(feature) for feature in maps]
+        assert close(together["az_expressivity"].scores[position].item(), sum(by_block))
+        assert close(together["az_progressivity"].scores[position].item(), min(np.diff(by_block)), scale=1.0)
+        alone = ours([index])
+        assert math.isfinite(score(alone, "az_trainability"))
+        for name in NAMES[:3]:
+            assert close(score(alone, name), together[name].scores[position].item(), 1e-6, scale=1.0), name

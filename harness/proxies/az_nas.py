@@ -14,8 +14,10 @@ samples and positions, divided by their sum:
 Larger is better; no labels. Cost: one forward, and pull-backs that make up one backward. Kaiming-normal weights
 (fan-in), 64 Gaussian images, training-mode BatchNorm. Source: Lee and Ham, "AZ-NAS" (CVPR 2024, arXiv 2403.19232);
 their aggregate is `az_nas` in `harness.ensembles`. Where a block hands its gradient on unchanged, trainability is minus
-infinity, as theirs. Departures: float64 from the map on; the signs v are the same for all architectures; a map that is
-constant gives NaN where they write minus infinity.
+infinity, as theirs: a cell of NAS-Bench-201 that does nothing is a bad cell. On NAS-Bench-Macro an identity is a layer
+left out, a thing their spaces do not have, and it is in nearly every network: a block that a module lists in its
+`identities` is none, and its neighbours are consecutive. Departures: that; float64 from the map on; the signs v are the
+same for all architectures; a map that is constant gives NaN where they write minus infinity.
 """
 
 from __future__ import annotations
@@ -46,10 +48,18 @@ def entropies(probe) -> Tensor:
     return torch.stack(found, 1)
 
 
+def _missing(probe) -> Tensor:
+    """(archs, blocks) bool: where a block is the identity by the choice of the architecture, so that it is none."""
+    missing = torch.zeros(probe.archs, len(probe.blocks), dtype=torch.bool, device=probe.inputs.device)
+    for position, name in enumerate(probe.blocks):
+        missing[list(getattr(probe.network.get_submodule(name), "identities", ())), position] = True
+    return missing
+
+
 @proxy(view=VIEW, reads="block_maps", labels=False, cost="F", paper=PAPER)
 def az_expressivity(probe) -> Tensor:
     """Entropy of the features' principal components, summed over blocks."""
-    return entropies(probe).sum(1)
+    return entropies(probe).masked_fill(_missing(probe), 0).sum(1)
 
 
 @proxy(view=VIEW, reads="block_maps", labels=False, cost="F", paper=PAPER)
@@ -58,7 +68,7 @@ def az_progressivity(probe) -> Tensor:
     of_blocks = entropies(probe)
     if of_blocks.shape[1] < 2:
         raise LookupError("compares consecutive feature blocks: name two or more in blocks=")
-    return of_blocks.diff(dim=1).amin(1)
+    return of_blocks.diff(dim=1).masked_fill(_missing(probe)[:, 1:], torch.inf).amin(1)  # its map is the one before
 
 
 @proxy(view=VIEW, reads="block_maps", labels=False, paper=PAPER)
@@ -72,7 +82,8 @@ def az_trainability(probe) -> Tensor:
         signs = _signs(maps[position][:, :1])
         v = signs.expand_as(maps[position])
         terms.append(_trainability(probe.block_pullback(position, v), v))
-    score = torch.stack(terms, 1).mean(1)
+    missing = _missing(probe)[:, 1:]
+    score = torch.stack(terms, 1).masked_fill(missing, 0).sum(1) / (~missing).sum(1)
     probe.fail(score.isinf(), "a block hands its gradient on unchanged: minus infinity by definition")
     return score
 
