@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, overload
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from harness.config import RunConfig
+from benchmarks import GROUPS
+from harness.config import each_space
 from harness.engine import Counts, ViewInputs, plain_copy, score_stack
 from harness.inputs import Minibatch
 from harness.proxies import choose
@@ -121,7 +123,19 @@ class Correlation:
         return self.summary.table
 
 
-def correlate(bench: str = "201", **settings) -> Correlation:
-    """Do from Python what `python -m harness.run` does; settings are the fields of `harness.config.RunConfig`."""
-    stored = run(RunConfig(bench=bench, **settings))
-    return Correlation(stored, summarise(stored))
+@overload
+def correlate(
+    bench: Literal["1shot1", "1shot1-closed", "1shot1-pruned"], *, space: str | None = None, **settings: Any
+) -> dict[str, Correlation]: ...
+@overload
+def correlate(bench: str = "201", **settings: Any) -> Correlation: ...
+def correlate(bench: str = "201", *, space: str | None = None, **settings: Any) -> Correlation | dict[str, Correlation]:
+    """Do from Python what `python -m harness.run` does; settings are the fields of `harness.config.RunConfig`.
+
+    For a benchmark of several spaces return {key: result}; `space` "1,3" chooses among them.
+    """
+    found = {}
+    for config in each_space(space, bench=bench, **settings):
+        stored = run(config)
+        found[config.bench] = Correlation(stored, summarise(stored))
+    return found if bench in GROUPS else found[bench]
