@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
-from benchmarks.nasbench101_arrays import as_arrays, fingerprints, sizes
+from benchmarks.nasbench101_arrays import as_arrays, edited, fingerprints, sizes
 from benchmarks.sources import GB, MB, Source
 from benchmarks.space import Space
 
@@ -325,6 +325,19 @@ class Space101(Space):
     def neighbours(self, index: int) -> list[int]:
         """Return the cells of the table one edit away: an edge added or removed, an operation changed, then pruned."""
         return sorted({int(position) for position in self.find(edits(self.cell(index))) if position >= 0})
+
+    def neighbour_table(self, indices: np.ndarray) -> np.ndarray:
+        """Return the neighbours of several cells, (indices, edits) int32; -1 where an edit leads to none."""
+        matrix, labels = (array[indices] for array in self._arrays)
+        own = fingerprints(matrix, labels)
+        marks, positions = np.array(sorted(self._by_fingerprint.items()), dtype=np.uint64).T
+        columns = []
+        for found in edited(matrix, labels):
+            at = np.minimum(np.searchsorted(marks, found), len(marks) - 1)
+            columns.append(np.where((marks[at] == found) & (found != own), positions[at].astype(np.int32), -1))
+        table = np.sort(np.stack(columns, axis=1), axis=1)
+        table[:, 1:][table[:, 1:] == table[:, :-1]] = -1
+        return table
 
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
         """Return the networks of these cells as one stack, its weights not initialised.

@@ -6,7 +6,8 @@ the operation, ABSENT. The input is vertex 0 and the output vertex 6 whatever th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LAST = 6
 ABSENT = 3
+MOST_EDGES = 9
 CODE = {"conv3x3": 0, "conv1x1": 1, "maxpool3x3": 2}
 
 
@@ -124,3 +126,39 @@ def sizes(
     if oneshot:
         total += np.stack([(inside + 2) * outside, inside * outside * side**2, np.full(len(matrix), 3)])
     return total + np.array([[(outside + 1) * classes], [outside * classes], [2]])
+
+
+def edited(matrix: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield (cells,) fingerprints, uint64, of all cells after the same edit, pruned; 0 where that is no cell of 101.
+
+    The edits are those of `benchmarks.nasbench101.edits`: an edge added or removed, an operation changed. Vertices stay
+    where they are when others are pruned, which the fingerprint does not see.
+    """
+    there = labels != ABSENT
+    for a, b in combinations(range(LAST + 1), 2):
+        changed = matrix.copy()
+        changed[:, a, b] ^= 1
+        yield np.where(there[:, a] & there[:, b], _pruned_prints(changed, labels), np.uint64(0))
+    for vertex in range(1, LAST):
+        for other in range(1, ABSENT):
+            changed = labels.copy()
+            changed[:, vertex] = np.where(there[:, vertex], (labels[:, vertex] + other) % ABSENT, ABSENT)
+            yield np.where(there[:, vertex], fingerprints(matrix, changed), np.uint64(0))
+
+
+def _pruned_prints(matrix: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return (cells,) fingerprints of graphs without the vertices on no path from input to output.
+
+    0 where there is no such path, or more than `MOST_EDGES` edges are left.
+    """
+    from_input = np.zeros(labels.shape, dtype=bool)
+    to_output = np.zeros(labels.shape, dtype=bool)
+    from_input[:, 0] = to_output[:, LAST] = True
+    edges = matrix.astype(bool)
+    for vertex in range(1, LAST + 1):  # edges ascend, so one pass is enough
+        from_input[:, vertex] = (edges[:, :, vertex] & from_input).any(1)
+        to_output[:, LAST - vertex] = (edges[:, LAST - vertex] & to_output).any(1)
+    kept = from_input & to_output
+    left = matrix * (kept[:, :, None] & kept[:, None, :])
+    valid = kept[:, 0] & (left.sum((1, 2)) <= MOST_EDGES)
+    return np.where(valid, fingerprints(left, np.where(kept, labels, ABSENT)), np.uint64(0))

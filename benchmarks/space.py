@@ -94,6 +94,14 @@ class Space:
         """Return the architectures that differ from one in a single choice."""
         raise NotImplementedError
 
+    def neighbour_table(self, indices: np.ndarray) -> np.ndarray:
+        """Return the neighbours of several architectures, (indices, most neighbours) int32, filled up with -1."""
+        rows = [self.neighbours(int(index)) for index in indices]
+        table = np.full((len(rows), max(map(len, rows), default=0)), -1, dtype=np.int32)
+        for row, near in zip(table, rows, strict=True):
+            row[: len(near)] = near
+        return table
+
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
         """Return the networks of these architectures as one stack, its weights not initialised."""
         raise NotImplementedError

@@ -26,18 +26,10 @@ class Neighbours:
     @cached_property
     def table(self) -> np.ndarray:
         """(archs, most neighbours) int32: rows of neighbours, then -1."""
-        from tqdm import tqdm
-
-        place = np.full(len(self._space), -1, dtype=np.int32)
+        place = np.full(len(self._space) + 1, -1, dtype=np.int32)  # the last stands for no neighbour
         place[self._indices] = np.arange(len(self._indices))
-        rows = []
-        for index in tqdm(self._indices, unit="architecture", desc="neighbours", delay=3):
-            near = place[np.array(self._space.neighbours(int(index)), dtype=np.int64)]
-            rows.append(near[near >= 0])
-        table = np.full((len(rows), max(1, *map(len, rows))), -1, dtype=np.int32)
-        for row, near in zip(table, rows, strict=True):
-            row[: len(near)] = near
-        return table
+        table = np.sort(place[self._space.neighbour_table(self._indices)], axis=1)[:, ::-1]  # -1 to the end
+        return np.ascontiguousarray(table[:, : max(1, (table >= 0).sum(1).max())])
 
     @cached_property
     def degree(self) -> np.ndarray:
