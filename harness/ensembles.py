@@ -124,7 +124,10 @@ ENSEMBLES = {
             "az_nas", ("az_expressivity", "az_progressivity", "az_trainability", "az_complexity"), log_rank,
             "Lee and Ham 2024, arXiv 2403.19232",
         ),
-        Ensemble("te_nas", ("ntk_cond", "linear_regions@az_nas"), rank_sum, "Chen et al. 2021, arXiv 2102.11535"),
+        Ensemble("te_nas", ("ntk_cond", "linear_regions@te_nas"), rank_sum, "Chen et al. 2021, arXiv 2102.11535"),
+        Ensemble(
+            "te_nas@az_nas", ("ntk_cond", "linear_regions@az_nas"), rank_sum, "Lee and Ham 2024, arXiv 2403.19232"
+        ),
         Ensemble("vote", ("synflow", "jacob_cov", "snip"), None, "Abdelfattah et al. 2021, arXiv 2101.08134"),
     )
 }  # fmt: skip
