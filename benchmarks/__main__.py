@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import EMBEDDED, EMBEDDED_DATASET, known, space_of
+from benchmarks import EMBEDDED, EMBEDDED_DATASET, GROUPS, known, space_of
 from benchmarks.errors import UserError
 from benchmarks.sources import IMAGES, VARIABLE, Source, data_folder, matches, readable_size
 from benchmarks.space import Space
@@ -77,6 +77,8 @@ def _benchmark(bench: str, folder: Path | None) -> Iterator[str]:
     except UserError as error:
         yield f"\n{error}"
         return
+    if group := next((name for name, keys in GROUPS.items() if keys[0] == bench), None):
+        yield f"\n--bench {group}: {', '.join(GROUPS[group])}, one after another"
     if space.view_of:
         yield f"{space.title} (--bench {bench}): by the ground truth of benchmark {space.view_of}"
     else:
