@@ -31,7 +31,9 @@ from benchmarks.table import MEAN, Table, named, repeated, sha256
 
 SPLITS = ("train", "valid", "test", "valtest")
 DATASETS = ("cifar10", "cifar10-valid", "cifar100", "imagenet16-120")
-COLUMN = re.compile(r"(?P<dataset>.+)_(?P<split>[A-Za-z]+)_(?P<epochs>\d+)(?:_(?P<kind>per_seed|seed(?P<seed>\w+)))?")
+COLUMN = re.compile(
+    r"(?P<dataset>.+)_(?P<split>[A-Za-z]+)_(?P<epochs>[0-9]{1,9})(?:_(?P<kind>per_seed|seed(?P<seed>\w+)))?"
+)
 
 
 def dataset_key(name: str) -> str:

@@ -12,7 +12,9 @@ from __future__ import annotations
 import base64
 import json
 import math
+import struct
 import zipfile
+import zlib
 from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,6 +48,9 @@ HALFWAY, FINAL = 1, 2
 EVALUATION, PARAMETERS = 1, 2
 SECONDS, ACCURACIES = 2, (3, 4, 5)
 """Field numbers."""
+MOST = 1 << 30
+"""Bytes that the arrays of an archive may have; those of all cells have a fifth of it."""
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error)
 PIECE = 2 * (1 + len(SPLITS))
 """Numbers kept of each training: seconds and accuracies, halfway and at the end."""
 
@@ -203,11 +208,7 @@ def read_npz(
     as they are read.
     """
     path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            found = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: truncated or not a NumPy archive of plain arrays ({error})") from None
+    found = _arrays(path, {"matrix", "ops", "errors", "hash"})
     if missing := sorted({"matrix", "ops", "errors"} - set(found)):
         raise UserError(f"{path}: lacks {', '.join(missing)}; expected matrix, ops and errors of NAS-Bench-101 cells")
     n = len(found["matrix"]) if found["matrix"].ndim else 0
@@ -236,14 +237,43 @@ def read_npz(
     ]  # fmt: skip
 
 
+def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
+    """Return those of the wanted arrays that an archive holds; UserError for what is none, or unpacks to too much."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = {name.removesuffix(".npy") for name in archive.namelist()} & wanted
+            sizes = {name: archive.getinfo(f"{name}.npy").file_size for name in held}
+            for name in held:
+                with archive.open(f"{name}.npy") as file:
+                    shape, _, dtype = _header(file)
+                    if math.prod(shape) * dtype.itemsize > sizes[name]:
+                        raise ValueError(f"{name} claims the shape {shape}")
+        if sum(sizes.values()) > MOST:
+            raise UserError(f"{path}: it unpacks to {sum(sizes.values()):,} bytes; refused, as no cells need so many")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in held}
+    except UserError:
+        raise
+    except (OSError, LookupError, ValueError, TypeError, RuntimeError, MemoryError, EOFError, *BROKEN) as error:
+        raise UserError(f"{path}: truncated or not a NumPy archive of plain arrays ({error})") from None
+
+
+def _header(file: Any) -> tuple:
+    """Return (shape, order, type) of an array in a file."""
+    if np.lib.format.read_magic(file) == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
+
+
 def _npz_cells(path: Path, matrix: np.ndarray, ops: np.ndarray) -> list[Cell]:
     cells, wrong = [], []
     for row, (edges, labels) in enumerate(zip(matrix.tolist(), ops.tolist(), strict=True)):
         size = labels.index(-2) + 1 if -2 in labels else 0
         inner = labels[1 : size - 1]
+        bits = {bit for line in edges for bit in line}
         pairs = tuple((a, b) for a, line in enumerate(edges) for b, bit in enumerate(line) if bit)
         cell = None
-        if size > 1 and labels[0] == -1 and all(label in (0, 1, 2) for label in inner):
+        if bits <= {0, 1} and size > 1 and labels[0] == -1 and all(label in (0, 1, 2) for label in inner):
             cell = Cell(tuple(OPERATIONS[int(label)] for label in inner), pairs)
             cell = None if problem_of(cell) else pruned(cell)
         if cell is None:

@@ -39,6 +39,8 @@ BLOCK = {"1": (3, 3), "2": (5, 6)}
 """Digit of a mobile block -> (kernel, expansion)."""
 EPOCHS = 50
 """Training budget of the benchmark's networks by its authors' account; the file itself names none."""
+MOST, LARGEST = 1 << 26, 2**53
+"""Bytes of a file, and number in it, that are not read as one of the benchmark's."""
 KEYS = {"test_acc", "mean_acc", "std", "params", "flops"}
 
 
@@ -221,9 +223,15 @@ def _entries(path: Path) -> dict[str, dict]:
             raise UserError(f"{path}: keys that occur more than once: {named(twice)}")
         return dict(pairs)
 
+    if path.stat().st_size > MOST:
+        raise UserError(
+            f"{path}: {path.stat().st_size:,} bytes; expected nas-bench-macro_cifar10.json of about a million"
+        )
     try:
         found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: truncated or not JSON ({error}); expected nas-bench-macro_cifar10.json") from None
     if not isinstance(found, dict) or not found or not all(isinstance(entry, dict) for entry in found.values()):
         raise UserError(f"{path}: a JSON file, but not an object of architectures like nas-bench-macro_cifar10.json")
@@ -238,7 +246,7 @@ def _problem(entry: dict) -> str:
     if not isinstance(trials, list) or len(trials) != 3:
         return "has not three test accuracies"
     numbers = [*trials, *(entry[key] for key in ("mean_acc", "std", "params", "flops"))]
-    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
+    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < LARGEST for n in numbers):
         return "holds what is no number"
     if not all(0 <= accuracy <= 100 for accuracy in numbers[:4]):
         return "has an accuracy outside 0..100 percent"

@@ -89,7 +89,7 @@ def data_folder(named: str | Path | None = None, make: bool = False) -> Path | N
 def matches(source: Source, folder: Path) -> Iterator[Path]:
     """Yield what lies in `folder` under the source's name."""
     for path in sorted(folder.iterdir()):
-        if fnmatch.fnmatch(path.name, source.key) and path.is_dir() == source.name.endswith("/"):
+        if fnmatch.fnmatch(path.name, source.key) and (path.is_dir() if source.name.endswith("/") else path.is_file()):
             yield path
 
 

@@ -26,6 +26,8 @@ from benchmarks.errors import UserError, suggest
 
 SCHEMA = "nas-accuracy-table"
 SCHEMA_VERSION = 1
+MOST = 10**7
+"""Architectures that a table may have."""
 MEAN = "mean"
 
 
@@ -241,14 +243,28 @@ def _opened(path: str | Path) -> Iterator:
         raise UserError(f"{path}: no such file; expected a table written by `python -m benchmarks.convert`")
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("schema") != SCHEMA or "datasets" not in file:
+            ours = isinstance(file.attrs.get("schema"), str) and file.attrs["schema"] == SCHEMA
+            if not ours or not isinstance(file.get("datasets"), h5py.Group):
                 raise UserError(f"{path}: an HDF5 file, but not an accuracy table of `python -m benchmarks.convert`")
             version = int(file.attrs["schema_version"])
             if version > SCHEMA_VERSION:
                 raise UserError(f"{path}: table form {version}; this version reads up to {SCHEMA_VERSION}; update it")
             yield file
-    except (OSError, KeyError, json.JSONDecodeError) as error:
+    except UserError:
+        raise
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
         raise UserError(f"{path}: truncated or not an accuracy table ({error}); convert the source again") from None
+
+
+def _lengths(labels: dict) -> list[int]:
+    """Return how many splits, epochs and seeds there are; TypeError where the labels are not of the right kind."""
+    for name, kind in (("splits", str), ("epochs", int), ("seeds", str)):
+        if not isinstance(labels[name], list) or not all(type(label) is kind for label in labels[name]):
+            raise TypeError(f"{name} are {labels[name]}")
+    facts = labels["attributes"]
+    if not isinstance(facts, dict) or not all(isinstance(value, (str, int, float)) for value in facts.values()):
+        raise TypeError(f"attributes are {facts}")
+    return [len(labels[name]) for name in ("splits", "epochs", "seeds")]
 
 
 def list_datasets(path: str | Path) -> tuple[str, ...]:
@@ -264,6 +280,14 @@ def load_table(path: str | Path, dataset: str) -> Table:
             raise suggest([dataset], file["datasets"], f"dataset of {path}")
         group = file["datasets"][dataset]
         labels = {name: json.loads(group.attrs[name]) for name in ("splits", "epochs", "seeds", "attributes")}
+        splits, epochs, seeds = _lengths(labels)
+        (archs,) = group["arch"].shape
+        shapes = {"arch": (archs,), "accuracy": (archs, splits, epochs, seeds)}
+        if "seconds_per_run" in group:
+            shapes["seconds_per_run"] = (archs, epochs, seeds)
+        for name, shape in shapes.items():  # before anything is read: a small file can claim any size
+            if group[name].shape != shape or archs > MOST:
+                raise ValueError(f"{name} has the shape {group[name].shape}")
         return Table(
             benchmark=str(file.attrs["benchmark"]),
             dataset=dataset,
