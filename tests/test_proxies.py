@@ -101,14 +101,25 @@ def test_values_on_a_201_network(precision):
 
 
 def test_epe_nas_naslib_above_100_classes():
+    """Classes of four, three and one sample; by hand for two classes: twice the distance over two."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 120))
-    x, y = minibatch(12, classes=4)
+    x, _ = minibatch(12)
+    y = torch.tensor([0, 0, 0, 0, 7, 7, 7, 119, 119, 119, 50, 80])
     ours = scores_of(model, x, y, ["epe_nas", "epe_nas@naslib"], precision="float32")
     for name in ours:
         expected, scale = reference.BY_MINIBATCH[name](plain_double(model), x.double(), y)
         assert abs(ours[name] - expected) <= 1e-4 * scale
     assert abs(ours["epe_nas"] - ours["epe_nas@naslib"]) > 1
+    rows = reference.jacobian(plain_double(model), x.double())[:5]
+    r = [np.corrcoef(rows[a], rows[b])[0, 1] for a, b in ((0, 1), (2, 3))]
+    s = [np.log(np.abs(each) + 1e-5) + np.log(1 + 1e-5) for each in r]  # of a 2 x 2 matrix, over 2
+    two = scores_of(model, x[:5], torch.tensor([3, 3, 4, 4, 9]), ["epe_nas@naslib"], precision="float64")
+    assert two["epe_nas@naslib"] == pytest.approx(abs(s[0] - s[1]), rel=1e-4)
+    one = scores_of(model, x[:3], torch.tensor([3, 3, 4]), ["epe_nas@naslib"], precision="float64")
+    assert one["epe_nas@naslib"] == 0
+    with pytest.raises(AssertionError, match="no two samples of one"):
+        scores_of(model, x[:3], torch.tensor([3, 5, 4]), ["epe_nas@naslib"], precision="float64")
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

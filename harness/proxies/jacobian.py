@@ -8,8 +8,11 @@ Departure: eigenvalues by a symmetric solver in float64 (the authors' general on
 epe_nas: for each class c the correlation matrix of its rows of J, s_c = sum over its entries of log(|entry| + 1e-5);
 score = sum over classes of |s_c|. Larger is better; uses labels. Source: Lopes, Alirezazadeh and Alexandre (ICANN 2021,
 arXiv 2102.08099), whose code always takes the branch for up to 100 classes. `epe_nas@naslib` passes the number of
-classes,
-as NASLib does: above 100, s_c is divided by its number of entries and score = mean over c of sum over j of |s_c - s_j|.
+classes, as NASLib does. Above 100, s_c is divided by the class's number of samples, a class of one sample is left out,
+and score = mean over c of sum over j of |s_c - s_j|: zero if one class is left, NaN if none. So the code
+is taken to divide by the length of the correlation matrix and to pass over the error that one sample's plain number,
+which has no length, then gives: of the readings tried, only this one is spread as NASLib's published scores on
+ImageNet16-120 are (minibatches of 32).
 
 A constant or zero row of J (a network without a path) has no correlation: NaN, with that reason.
 """
@@ -70,8 +73,9 @@ def epe_nas_naslib(probe) -> Tensor:
     """epe_nas with the number of classes passed on, as NASLib runs it."""
     sums, sizes, broken = _class_sums(probe)
     if probe.outputs.shape[2] <= 100:
-        score = sums.abs().sum(1)
-    else:
-        sums = sums / sizes.square()
-        score = (sums.unsqueeze(1) - sums.unsqueeze(2)).abs().sum(2).mean(1)
+        return torch.where(broken, torch.nan, sums.abs().sum(1))
+    sums = (sums / sizes)[:, sizes > 1]
+    if not sums.shape[1]:
+        probe.fail(~broken, "more than 100 classes, and the minibatch has no two samples of one")
+    score = (sums.unsqueeze(1) - sums.unsqueeze(2)).abs().sum(2).mean(1)
     return torch.where(broken, torch.nan, score)
