@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmarks import GROUPS
 from harness.config import each_space
 from harness.engine import Counts, ViewInputs, plain_copy, score_stack
+from harness.ensembles import with_ensembles
 from harness.inputs import Minibatch
 from harness.proxies import choose
 from harness.runner import run
@@ -136,6 +137,6 @@ def correlate(bench: str = "201", *, space: str | None = None, **settings: Any) 
     """
     found = {}
     for config in each_space(space, bench=bench, **settings):
-        stored = run(config)
+        stored = with_ensembles(run(config))
         found[config.bench] = Correlation(stored, summarise(stored))
     return found if bench in GROUPS else found[bench]

@@ -16,12 +16,17 @@ AZ-NAS's code ranks it last instead; `failed_last` does that.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import rankdata
 
 from benchmarks.errors import UserError, suggest
+from harness import stats
+
+if TYPE_CHECKING:
+    from harness.store import StoredRun
 
 ROWS = 256
 """Architectures compared with all others at a time."""
@@ -90,11 +95,11 @@ def concordance(scores: np.ndarray, accuracy: np.ndarray) -> Concordance:
     agree, undecided, pairs = 0, 0, 0
     for start in range(0, len(accuracy), ROWS):
         rows = slice(start, start + ROWS)
-        votes = np.zeros((len(accuracy[rows]), len(accuracy)), dtype=np.int16)
+        votes = np.zeros((len(accuracy[rows]), len(accuracy) - start), dtype=np.int16)
         for row in scores:  # no differences: infinities compare too
-            votes += (row[rows, None] > row).astype(np.int16) - (row[rows, None] < row)
-        truth = np.sign(accuracy[rows, None] - accuracy)
-        later = np.arange(len(accuracy)) > np.arange(start, start + len(votes))[:, None]
+            votes += (row[rows, None] > row[start:]).astype(np.int16) - (row[rows, None] < row[start:])
+        truth = np.sign(accuracy[rows, None] - accuracy[start:])
+        later = np.arange(votes.shape[1]) > np.arange(len(votes))[:, None]
         counted = later & (truth != 0)
         pairs += int(counted.sum())
         undecided += int((counted & (votes == 0)).sum())
@@ -111,6 +116,12 @@ class Ensemble:
     combine: Callable[[np.ndarray], np.ndarray] | None
     """(proxies, archs) -> (archs,); None for a vote, which gives no score."""
     paper: str
+    formula: str
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"Ensemble of {', '.join(self.members)}: {self.formula}."
 
     def label(self, cohort: int) -> str:
         """What to show it as: it means something only within its cohort."""
@@ -122,13 +133,24 @@ ENSEMBLES = {
     for each in (
         Ensemble(
             "az_nas", ("az_expressivity", "az_progressivity", "az_trainability", "az_complexity"), log_rank,
-            "Lee and Ham 2024, arXiv 2403.19232",
+            "Lee and Ham 2024, arXiv 2403.19232", "sum of the logarithms of relative ranks",
         ),
-        Ensemble("te_nas", ("ntk_cond", "linear_regions@te_nas"), rank_sum, "Chen et al. 2021, arXiv 2102.11535"),
         Ensemble(
-            "te_nas@az_nas", ("ntk_cond", "linear_regions@az_nas"), rank_sum, "Lee and Ham 2024, arXiv 2403.19232"
+            "te_nas", ("ntk_cond", "linear_regions@te_nas"), rank_sum, "Chen et al. 2021, arXiv 2102.11535",
+            "sum of relative ranks",
         ),
-        Ensemble("vote", ("synflow", "jacob_cov", "snip"), None, "Abdelfattah et al. 2021, arXiv 2101.08134"),
+        Ensemble(
+            "te_nas@az_nas", ("ntk_cond", "linear_regions@az_nas"), rank_sum, "Lee and Ham 2024, arXiv 2403.19232",
+            "sum of relative ranks",
+        ),
+        Ensemble(
+            "vkdnw_agg", ("az_complexity", "az_expressivity", "az_progressivity", "vkdnw", "az_trainability"), log_rank,
+            "Tybl and Neumann 2025, arXiv 2502.04975", "sum of the logarithms of relative ranks",
+        ),
+        Ensemble(
+            "vote", ("synflow", "jacob_cov", "snip"), None, "Abdelfattah et al. 2021, arXiv 2101.08134",
+            "on each pair of architectures, the order that most members give",
+        ),
     )
 }  # fmt: skip
 """The published ones. A vote is judged by `concordance` alone and has no place on an axis of rank correlations."""
@@ -158,3 +180,83 @@ def available(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         for name, each in ENSEMBLES.items()
         if each.combine is not None and set(each.members) <= scores.keys()
     }
+
+
+def with_ensembles(run: StoredRun) -> StoredRun:
+    """Return a run with the scores of the published ensembles beside those of its proxies, where all members are there.
+
+    The cohort is every architecture of the run that all members scored. Ranks are made once, over that cohort, and stay
+    the same in every population and bootstrap resample. The manifest's facts on the ensemble name members and cohort;
+    the seconds are the members' together. A name that the run has already is left alone.
+    """
+    added = {name: scores for name, scores in available(run.scores).items() if name not in run.scores}
+    if not added:
+        return run
+    facts, seconds, failures = dict(run.manifest.get("proxies") or {}), dict(run.seconds), [run.failures]
+    for name, scores in added.items():
+        each = ENSEMBLES[name]
+        facts[name] = _facts(each, facts, int((~np.isnan(scores)).sum(1).min()))
+        if all(member in seconds for member in each.members):
+            seconds[name] = sum(seconds[member] for member in each.members) + np.zeros_like(scores)
+        failures.append(_failed(name, scores, run.archs))
+    import pandas as pd
+
+    return replace(
+        run, scores=run.scores | added, seconds=seconds, manifest={**run.manifest, "proxies": facts},
+        failures=pd.concat([frame for frame in failures if len(frame)] or failures[:1], ignore_index=True),
+    )  # fmt: skip
+
+
+def _facts(ensemble: Ensemble, known: Mapping[str, Any], cohort: int) -> dict[str, Any]:
+    """Return what a manifest says of an ensemble, as of a proxy."""
+    of_members = [known[name] for name in ensemble.members if isinstance(known.get(name), dict)]
+    return {
+        "summary": ensemble.summary,
+        "labels": any(facts.get("labels") for facts in of_members),
+        "cost": "all of its members",
+        "fitted": any(facts.get("fitted") for facts in of_members),
+        "paper": ensemble.paper,
+        "static": False,
+        "direction": "larger is better",
+        "ensemble": list(ensemble.members),
+        "cohort": cohort,
+    }
+
+
+def _failed(name: str, scores: np.ndarray, archs: Sequence[str]) -> Any:
+    import pandas as pd
+
+    rows = [(name, int(seed), archs[at], "a member has no score") for seed, at in np.argwhere(np.isnan(scores))]
+    return pd.DataFrame(rows, columns=["proxy", "seed", "arch", "reason"])
+
+
+def judged_votes(scores: Mapping[str, np.ndarray], accuracy: np.ndarray) -> list[dict[str, Any]]:
+    """Judge every published vote whose members were scored, and each of its members alone, on the same pairs.
+
+    `scores` are {proxy: (seeds, archs)}. One row each: ensemble, voter (the ensemble itself, or a member), n
+    (architectures that all members scored), pairs (of different accuracies), concordance (see `Concordance`); means
+    over seeds.
+    """
+    rows = []
+    for name, each in ENSEMBLES.items():
+        if each.combine is not None or not set(each.members) <= scores.keys():
+            continue
+        seeds = max(len(scores[member]) for member in each.members)
+        found: dict[str, list[tuple[float, ...]]] = {voter: [] for voter in (name, *each.members)}
+        for seed in range(seeds):
+            of_seed = np.stack([scores[member][seed % len(scores[member])] for member in each.members])
+            inside = ~np.isnan(of_seed).any(0) & np.isfinite(accuracy)
+            of_seed, known, n = of_seed[:, inside], accuracy[inside], int(inside.sum())
+            whole = concordance(of_seed, known)
+            found[name].append((n, whole.pairs, whole.fraction))
+            for member, score in zip(each.members, of_seed, strict=True):
+                surplus = stats.kendall_tau_a(rankdata(score), known) * n * (n - 1) / 2  # concordant minus discordant
+                alone = (1 + surplus / whole.pairs) / 2 if whole.pairs else np.nan
+                found[member].append((n, whole.pairs, alone))
+        for voter, values in found.items():
+            means = (float(mean) for mean in np.mean(values, axis=0))
+            rows.append(dict(zip(VOTE_COLUMNS, (name, voter, *means), strict=True)))
+    return rows
+
+
+VOTE_COLUMNS = ("ensemble", "voter", "n", "pairs", "concordance")

@@ -49,12 +49,13 @@ def judge(
     line, for whatever cannot be used.
     """  # fmt: skip
     from harness.api import Correlation
+    from harness.ensembles import with_ensembles
     from harness.summary import summarise
 
-    stored = store_scores(
+    stored = with_ensembles(store_scores(
         scores, bench, dataset=dataset, split=split, epochs=epochs, reduction=reduction, data=data, out=out,
         existing=existing,
-    )  # fmt: skip
+    ))  # fmt: skip
     return Correlation(stored, summarise(stored))
 
 
@@ -182,12 +183,12 @@ def main(argv: list[str] | None = None) -> int:
     given = vars(parser().parse_args(argv))
 
     def action() -> None:
+        from harness.ensembles import with_ensembles
         from harness.report import print_summary, write_report
         from harness.summary import summarise
 
-        stored = store_scores(
-            given.pop("scores"), given.pop("bench"), say=lambda line: print(line, file=sys.stderr), **given
-        )
+        scores, bench = given.pop("scores"), given.pop("bench")
+        stored = with_ensembles(store_scores(scores, bench, say=lambda line: print(line, file=sys.stderr), **given))
         summary = summarise(stored)
         paths = write_report(stored, summary)
         print_summary(stored, summary)

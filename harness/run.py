@@ -50,12 +50,13 @@ def main(argv: list[str] | None = None) -> int:
 
     def action() -> None:
         from harness.config import each_space
+        from harness.ensembles import with_ensembles
         from harness.report import print_summary, write_report
         from harness.runner import run
         from harness.summary import summarise
 
         for config in each_space(spaces, **given):
-            stored = run(config, say=lambda line: print(line, file=sys.stderr))
+            stored = with_ensembles(run(config, say=lambda line: print(line, file=sys.stderr)))
             summary = summarise(stored)
             paths = write_report(stored, summary)
             print_summary(stored, summary)

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError, suggest
 from harness import stats
+from harness.ensembles import VOTE_COLUMNS, judged_votes
 
 if TYPE_CHECKING:
     from harness.store import StoredRun
@@ -36,6 +37,7 @@ COLUMNS = (
     *("rho_worst", "rho_best"),
     *("regret_1", "regret_10", "regret_10_low", "regret_10_high", "regret_100", "regret_1pct"),
     *("precision_10pct", "best_rank_10", "ndcg_10pct", "seconds", "rho_seed_sd", "rho_mean_score"),
+    *("fitted", "cohort"),
 )
 DIFFERENCE_COLUMNS = (
     *("population", "proxy", "baseline", "rho_difference", "low", "high", "p_value", "p_adjusted", "better"),
@@ -47,7 +49,8 @@ class Summary:
     """The statistics of one run. Accuracies in percent, regret in points; 95 % intervals, NaN where there are none."""
 
     table: pd.DataFrame
-    """One row per (population, proxy), columns `COLUMNS`."""
+    """One row per (population, proxy), columns `COLUMNS`. fitted: whether it was tuned on accuracies; cohort: how many
+    architectures an ensemble ranks together, NaN for a proxy."""
     regret: pd.DataFrame
     """population, proxy, k, regret: the curve over k; the proxy "random picks" is the expectation of k random picks."""
     differences: pd.DataFrame
@@ -60,6 +63,8 @@ class Summary:
     """population, proxy, stratum, n, rho: rho among architectures of equal size."""
     ceiling: pd.DataFrame
     """population and the columns of `stats.seed_agreement`: how far training seeds agree."""
+    votes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """population and `ensembles.VOTE_COLUMNS`: votes on pairs, the share in the right order, no rank correlation."""
     notes: tuple[str, ...] = ()
     """What a reader must know about single figures, one sentence each."""
     settings: dict[str, Any] = field(default_factory=dict)
@@ -114,6 +119,7 @@ def summarise(
         agreement={part.name: _agreement(part) for part in parts},
         strata=pd.concat([_strata(part) for part in parts], ignore_index=True),
         ceiling=pd.DataFrame([{"population": part.name, **stats.seed_agreement(part.seed_accuracy)} for part in parts]),
+        votes=_votes(parts),
         notes=tuple(notes),
         settings={"resamples": resamples, "seed": seed, "intervals": sampled, "baseline": baselines},
     )
@@ -165,6 +171,9 @@ def _table(run: StoredRun, part: Population, weights: NDArray, bootstrap: dict[s
         seeds = [_statistics(score, part) for score in scores]
         row: dict[str, Any] = {name: float(stats.seed_mean([one[name] for one in seeds])) for name in seeds[0]}
         row |= {"population": part.name, "proxy": proxy, "ties": round(row["ties"])}
+        facts = (run.manifest.get("proxies") or {}).get(proxy)
+        facts = facts if isinstance(facts, dict) else {}
+        row |= {"fitted": bool(facts.get("fitted")), "cohort": float(facts.get("cohort") or np.nan)}
         row["n"] = int(np.isfinite(scores).all(axis=0).sum())
         row["failed"] = len(part.accuracy) - row["n"]
         row["seconds"] = float(stats.seed_mean(np.ravel(run.seconds[proxy]))) if proxy in run.seconds else np.nan
@@ -247,6 +256,11 @@ def _agreement(part: Population) -> pd.DataFrame:
     seeds = range(max(map(len, rows), default=0))
     matrices = [stats.spearman_matrix(np.stack([scores[seed % len(scores)] for scores in rows])) for seed in seeds]
     return pd.DataFrame(stats.seed_mean(matrices) if matrices else [], index=proxies, columns=proxies)
+
+
+def _votes(parts: Sequence[Population]) -> pd.DataFrame:
+    rows = [{"population": part.name, **row} for part in parts for row in judged_votes(part.scores, part.accuracy)]
+    return pd.DataFrame(rows, columns=["population", *VOTE_COLUMNS])
 
 
 def _strata(part: Population) -> pd.DataFrame:

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
 from benchmarks.errors import UserError
-from harness.ensembles import ENSEMBLES, available, combined, concordance, failed_last, log_rank, rank_sum, vote
-from harness.proxies import registry
+from harness.ensembles import (
+    ENSEMBLES,
+    available,
+    combined,
+    concordance,
+    failed_last,
+    judged_votes,
+    log_rank,
+    rank_sum,
+    vote,
+    with_ensembles,
+)
+from harness.proxies import choose, registry
+from harness.report import style, tables, text, variants
+from harness.store import StoredRun
+from harness.summary import summarise
 
 
 def test_ranks_by_hand():
@@ -91,3 +107,87 @@ def test_members_are_proxies():
     for each in ENSEMBLES.values():
         assert set(each.members) <= known.keys(), each.name
         assert not any(known[name].fitted for name in each.members)
+
+
+def toy(tmp_path: Path, **scores: np.ndarray) -> StoredRun:
+    """A run of four architectures with the accuracies 1 2 3 4 and the scores given, (seeds, archs) each."""
+    return StoredRun(
+        path=tmp_path, manifest={"space_size": 4, "proxies": {name: {"fitted": name == "mine"} for name in scores}},
+        archs=("a", "b", "c", "d"), index=np.arange(4), accuracy=np.arange(1.0, 5.0),
+        seed_accuracy=np.arange(1.0, 5.0)[:, None], class_id=np.arange(4), connected=np.ones(4, bool),
+        params=np.ones(4), conv_count=np.ones(4, int), scores=scores,
+        seconds={name: np.full_like(values, 0.25) for name, values in scores.items()},
+        failures=pd.DataFrame(columns=["proxy", "seed", "arch", "reason"]), space_best=4.0,
+    )  # fmt: skip
+
+
+COND, REGIONS = ENSEMBLES["te_nas"].members
+TE = {COND: np.array([[1.0, 2.0, 3.0, 4.0]]), REGIONS: np.array([[4.0, 3.0, np.nan, 9.0]])}
+
+
+def test_a_run_gets_the_ensembles_of_its_proxies(tmp_path: Path):
+    """Among a, b and d: ranks 1 2 3 and 2 1 3."""
+    run = with_ensembles(toy(tmp_path, **TE))
+    assert run.scores["te_nas"] == pytest.approx(np.array([[1.0, 1.0, np.nan, 2.0]]), nan_ok=True)
+    facts = run.manifest["proxies"]["te_nas"]
+    assert facts["cohort"] == 3 and facts["ensemble"] == list(TE) and not facts["fitted"]
+    assert run.seconds["te_nas"][0].tolist() == [0.5] * 4
+    assert run.failures.to_numpy().tolist() == [["te_nas", 0, "c", "a member has no score"]]
+    own = toy(tmp_path, **TE, te_nas=np.zeros((1, 4)))
+    assert with_ensembles(own) is own  # a name that is taken, as in scores computed elsewhere
+    few = toy(tmp_path, **{COND: TE[COND]})
+    assert with_ensembles(few) is few
+
+
+def test_the_table_names_the_cohort_and_sets_fitted_scores_apart(tmp_path: Path):
+    run = with_ensembles(toy(tmp_path, **TE, mine=np.array([[1.0, 2.0, 3.0, 4.0]])))
+    summary = summarise(run, resamples=10)
+    table = summary.table[summary.table.population == "all"].set_index("proxy")
+    assert table.cohort["te_nas"] == 3 and np.isnan(table.cohort["mine"])
+    assert table.fitted.to_dict() == {**dict.fromkeys(TE, False), "te_nas": False, "mine": True}
+    assert table.rho["mine"] == 1 and style.ordered(summary)[-1] == "mine"
+    fitted, cohort = style.cohort_lines(run, summary)
+    assert "†" in fitted and "‡ te_nas" in cohort and "over the 3 architectures" in cohort
+    assert style.marks(run, "te_nas") == "‡" and "te\\_nas‡" in tables.markdown(run, summary)
+    assert "mine† (fitted)" in tables.markdown(run, summary)
+
+
+def test_votes_are_judged_on_pairs_beside_their_members(tmp_path: Path):
+    """Of the six pairs synflow orders 6, jacob_cov 0, snip 3 (one tie): most say right but where snip errs or ties."""
+    scores = {
+        "synflow": np.array([[1.0, 2.0, 3.0, 4.0]]),
+        "jacob_cov": np.array([[4.0, 3.0, 2.0, 1.0]]),
+        "snip": np.array([[1.0, 1.0, 3.0, 0.0]]),  # a = b, a < c, b < c right; a > d, b > d, c > d wrong
+    }
+    rows = {row["voter"]: row for row in judged_votes(scores, np.arange(1.0, 5.0))}
+    found = {voter: row["concordance"] for voter, row in rows.items()}
+    assert found == pytest.approx({"vote": 2.5 / 6, "synflow": 1.0, "jacob_cov": 0.0, "snip": 2.5 / 6})
+    assert {(row["n"], row["pairs"]) for row in rows.values()} == {(4, 6)}
+    run = with_ensembles(toy(tmp_path, **scores))
+    summary = summarise(run, resamples=10)
+    assert "vote" not in run.scores and set(summary.votes.population) == {"all", "connected", "distinct"}
+    (line,) = style.vote_lines(summary, "all")
+    assert "41.7 % of 6 pairs" in line and "chance is 50" in line and "synflow 100.0" in line
+    assert line in text.legend(run, summary, "all")
+    tied = {name: values[:, [0, 0, 1, 1]] for name, values in scores.items()}
+    again = {row["voter"]: row for row in judged_votes(tied, np.array([1.0, 1.0, 2.0, np.nan]))}
+    assert again["synflow"]["pairs"] == 2 and again["synflow"]["concordance"] == 1.0
+
+
+def test_variants_stand_side_by_side(tmp_path: Path):
+    up = np.array([[1.0, 2.0, 3.0, 4.0]])
+    run = toy(tmp_path, **{"naswot": up, "naswot@<b>": -up, "snip": up})
+    summary = summarise(run, resamples=10, intervals="never")
+    assert variants.families(summary, "all") == {"naswot": ["naswot", "naswot@<b>"]}
+    html = variants.section(run, summary, "all")
+    assert "<b>" not in html and "naswot with naswot@&lt;b&gt;: -1.000" in html and "snip" not in html
+    assert "| naswot@&lt;b&gt; | -1.000 | -1.000 | 4 | -1.00 | 1.00 |" in variants.markdown(run, summary, "all")
+    alone = summarise(toy(tmp_path, snip=up), resamples=10)
+    assert variants.markdown(run, alone, "all") == []
+
+
+def test_an_ensemble_stands_for_its_members_among_proxies():
+    names = [proxy.name for proxy in choose("snip,te_nas")]
+    assert names[-3:] == ["snip", COND, REGIONS]
+    with pytest.raises(UserError, match="did you mean az_nas"):
+        choose("aznas")

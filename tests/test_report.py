@@ -125,7 +125,7 @@ def printed(run: StoredRun, summary: Summary, width: int = 120, **settings) -> s
 
 
 def test_every_promised_file_is_there_and_none_is_half_written(written, run):
-    tables_written = {"summary", "regret", "differences", "agreement", "strata", "ceiling", "failures"}
+    tables_written = {"summary", "regret", "differences", "agreement", "strata", "ceiling", "votes", "failures"}
     figures = {f"figures/{n}.{e}" for n in ("scatter", "correlation", "agreement", "regret") for e in ("png", "svg")}
     assert set(written) == {f"{name}.csv" for name in tables_written} | {"summary.md", "html"} | figures
     assert all(path.stat().st_size > 50 for path in written.values())
@@ -209,9 +209,9 @@ def test_other_populations_are_printed_on_request(run, summary, population):
     assert f"population: {population}" not in printed(run, summary)
 
 
-def test_baselines_come_last_and_undefined_after_defined(summary):
+def test_baselines_come_last_after_fitted_scores_and_undefined_after_defined(summary):
     names = style.ordered(summary, "all")
-    assert set(names[-2:]) == {"params", "random"} and names[-3] == "constant"
+    assert set(names[-2:]) == {"params", "random"} and names[-4:-2] == ["constant", "zen"]  # zen was fitted here
     rho = [style.rows(summary, "all")[name]["rho"] for name in names[:-3]]
     assert rho == sorted(rho, reverse=True)
 

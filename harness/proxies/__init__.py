@@ -146,7 +146,8 @@ def _add(entry: Proxy) -> None:
 @cache
 def _load_builtin() -> None:
     for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{__name__}.{module.name}")
 
 
 def registry() -> dict[str, Proxy]:
@@ -156,7 +157,8 @@ def registry() -> dict[str, Proxy]:
 
 
 def choose(text: str) -> list[Proxy]:
-    """Return the proxies that a comma-separated list names: names, `core`, `all`, or `FILE.py:NAME` of a user's own.
+    """Return the proxies that a comma-separated list names: names, `core`, `all`, `FILE.py:NAME` of a user's own, or an
+    ensemble, which stands for its members.
 
     The baselines come first whether named or not. UserError lists all unknown names at once.
     """
@@ -174,8 +176,13 @@ def choose(text: str) -> list[Proxy]:
             names.append(word)
         else:
             unknown.append(word)
+    if unknown:  # by now rare enough to import what imports SciPy
+        from harness.ensembles import ENSEMBLES
+
+        names += [member for word in unknown if word in ENSEMBLES for member in ENSEMBLES[word].members]
+        unknown = [word for word in unknown if word not in ENSEMBLES]
     if unknown:
-        raise suggest(unknown, [*known, "core", "all", "FILE.py:NAME"], "proxy")
+        raise suggest(unknown, [*known, *ENSEMBLES, "core", "all", "FILE.py:NAME"], "proxy")
     known = registry()
     return [known[name] for name in dict.fromkeys(names)]
 

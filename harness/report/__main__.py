@@ -53,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 def make(given: argparse.Namespace) -> None:
     """Load all runs, then write and print the first one's report, and the comparison where there are others."""
     from benchmarks.errors import UserError, suggest
+    from harness.ensembles import with_ensembles
     from harness.report import print_summary, write_report
     from harness.report.compare import print_comparison, write_comparison
     from harness.store import load_run
@@ -64,7 +65,7 @@ def make(given: argparse.Namespace) -> None:
     runs, problems = [], []
     for path in given.runs:
         try:
-            runs.append(load_run(path))
+            runs.append(with_ensembles(load_run(path)))
         except UserError as error:
             problems.append(str(error))
     if problems:

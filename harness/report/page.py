@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.report import charts, sections, style
+from harness.report import charts, sections, style, variants
 from harness.report.points import scatter_data
 
 if TYPE_CHECKING:
@@ -49,6 +49,12 @@ def page(run: StoredRun, summary: Summary) -> str:
         section(
             "Among networks of equal size", "strata", STRATA_NOTE, each(summary, partial(sections.strata, summary))
         ),
+        section(
+            "Same name, different code",
+            "variants",
+            VARIANTS_NOTE,
+            each(summary, partial(variants.section, run, summary)),
+        ),
         section("Failures", "failures", "", sections.failures(run)),
         section("What was scored", "proxies", "", sections.proxies(run)),
         section("Where this came from", "provenance", "", sections.provenance(run, summary)),
@@ -61,7 +67,8 @@ def page(run: StoredRun, summary: Summary) -> str:
 <style>{sheet}</style></head>
 <body>
 <header><h1>{escape(title)}</h1>
-<p>{escape(style.target_line(run))}.</p><p>{escape(style.best_line(run))}.</p></header>
+<p>{escape(style.target_line(run))}.</p><p>{escape(style.best_line(run))}.</p>
+{f"<p>{escape(style.protocol_line(run))}.</p>" if style.protocol_line(run) else ""}</header>
 {switch(summary)}
 <main>
 {"".join(parts)}
@@ -91,6 +98,10 @@ REGRET_NOTE = (
 )
 HEAT_NOTE = (
     "Spearman's rho between the scores of two proxies; red blocks are proxies that say the same thing in other words."
+)
+VARIANTS_NOTE = (
+    "Proxies of one name as different code bases compute them: how well each ranks, and rho between their scores; "
+    "figures published under one name may be of any of them."
 )
 STRATA_NOTE = (
     "rho within groups of equal size (parameters, or convolutions where those differ too much; n below): what is left "

@@ -53,7 +53,7 @@ COLUMNS = (
 
 def table(run: StoredRun, summary: Summary, population: str) -> str:
     """Return the sortable table of a population, with the lines that explain it."""
-    rows = style.rows(summary, population)
+    rows, set_apart = style.rows(summary, population), style.groups(summary)
     heads = [("proxy", "name of the proxy"), *((head, about) for head, *_, about in COLUMNS)]
     heads.append(
         (
@@ -69,7 +69,7 @@ def table(run: StoredRun, summary: Summary, population: str) -> str:
     for name in style.ordered(summary, population):
         about = (run.manifest.get("proxies") or {}).get(name)
         summary_line = str(about.get("summary", "")) if isinstance(about, dict) else ""
-        kind = ' class="baseline"' if name in style.BASELINES else ""
+        kind = ("", ' class="fitted"', ' class="baseline"')[set_apart[name]]
         body.append(
             f'<tr{kind}><th scope="row" title="{escape(summary_line)}">{escape(name)}{style.marks(run, name)}</th>'
             + "".join(_cell(rows[name], column) for column in COLUMNS)

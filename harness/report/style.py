@@ -45,15 +45,22 @@ class Look:
 
 
 def ordered(summary: Summary, population: str = "all") -> list[str]:
-    """Return the proxies of a population by falling rho (undefined last, then by name), baselines after the rest."""
+    """Return the proxies of a population by falling rho (undefined last, then by name); those fitted to accuracies come
+    after the others, and baselines last."""
     table = summary.table[summary.table["population"] == population]
-    rho = dict(zip(table["proxy"], table["rho"], strict=True))
+    rho, set_apart = dict(zip(table["proxy"], table["rho"], strict=True)), groups(summary)
 
-    def key(name: str) -> tuple[bool, bool, float, str]:
+    def key(name: str) -> tuple[int, bool, float, str]:
         value = rho[name]
-        return name in BASELINES, not math.isfinite(value), -value if math.isfinite(value) else 0.0, name
+        return set_apart[name], not math.isfinite(value), -value if math.isfinite(value) else 0.0, name
 
     return sorted(rho, key=key)
+
+
+def groups(summary: Summary) -> dict[str, int]:
+    """Return {proxy: the group it is listed in}: 0 scores that saw no accuracy, 1 fitted to accuracies, 2 baselines."""
+    fitted = dict(zip(summary.table["proxy"], summary.table["fitted"], strict=True))
+    return {name: 2 if name in BASELINES else int(fitted[name]) for name in fitted}
 
 
 def looks(summary: Summary) -> dict[str, Look]:
@@ -143,6 +150,12 @@ def target_line(run: StoredRun) -> str:
     return line + (" · embedded: not the benchmark's own accuracies" if is_embedded(run) else "")
 
 
+def protocol_line(run: StoredRun) -> str:
+    """Return under whose conventions the run was scored, empty where that is not known."""
+    said = run.manifest.get("protocol")
+    return f"protocol: {said}" if said else ""
+
+
 def best_line(run: StoredRun) -> str:
     """Return the best accuracy scored beside the best there is, and how many architectures of the space were scored."""
     import numpy as np
@@ -154,6 +167,39 @@ def best_line(run: StoredRun) -> str:
         + f"; best accuracy among them {number(np.nanmax(run.accuracy, initial=-np.inf), 2)} %"
         + f", best in the whole table {number(run.space_best, 2)} %"
     )
+
+
+def cohort_lines(run: StoredRun, summary: Summary) -> list[str]:
+    """Return what the marks on fitted scores and ensembles mean, and over which cohort each ensemble ranks."""
+    table, facts = summary.table, run.manifest.get("proxies") or {}
+    lines = []
+    if table["fitted"].any():
+        lines.append("†: fitted to accuracies, not comparable with the others, so listed after them.")
+    ensembles = table.loc[table["cohort"].notna(), ["proxy", "cohort"]].drop_duplicates()
+    for name, cohort in ensembles.itertuples(index=False):
+        said = facts[name].get("summary", "") if isinstance(facts.get(name), dict) else ""
+        lines.append(
+            f"‡ {name}: {said} Ranks are made once, over the {count(cohort)} architectures of the run that all members"
+            " scored; among others an architecture's score would differ, and intervals do not cover that."
+        )
+    return lines
+
+
+def vote_lines(summary: Summary, population: str) -> list[str]:
+    """Return how votes on pairs came out, one sentence each; not rank correlations, so no row of any table."""
+    if summary.votes.empty:
+        return []
+    lines, here = [], summary.votes[summary.votes["population"] == population]
+    for name, rows in here.groupby("ensemble", sort=False):
+        share = dict(zip(rows["voter"], rows["concordance"], strict=True))
+        alone = ", ".join(f"{member} {number(100 * share[member], 1)}" for member in share if member != name)
+        lines.append(
+            f"{name} (on each pair of architectures the order that most members give):"
+            f" {number(100 * share[name], 1)} % of {count(rows['pairs'].iloc[0])} pairs in the order of their"
+            f" accuracies, where chance is 50; its members alone: {alone}. Pairs among {count(rows['n'].iloc[0])}"
+            " architectures; no rank correlation."
+        )
+    return lines
 
 
 def ceiling_line(summary: Summary, population: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_tables(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]:
-    """Write summary, regret, differences, agreement, strata, ceiling, failures as CSV, and summary.md, into `out`."""
+    """Write all tables of a summary and the failures as CSV, and summary.md, into `out`."""
     frames = {
         "summary.csv": summary.table,
         "regret.csv": summary.regret,
@@ -24,6 +24,7 @@ def write_tables(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]
         "agreement.csv": agreement_long(summary),
         "strata.csv": summary.strata,
         "ceiling.csv": summary.ceiling,
+        "votes.csv": summary.votes,
         "failures.csv": run.failures,
     }
     written = {name: write_csv(frame, out / name) for name, frame in frames.items()}
@@ -51,10 +52,14 @@ def agreement_long(summary: Summary) -> pd.DataFrame:
 
 def markdown(run: StoredRun, summary: Summary) -> str:
     """Return the printed tables as markdown, one per population."""
+    from harness.report import variants
+
     lines = [f"# {cell(style.target_line(run))}", "", cell(style.best_line(run)) + ".", ""]
+    if protocol := style.protocol_line(run):
+        lines += [cell(protocol) + ".", ""]
     for population in style.populations(summary):
         lines += [f"## Population: {cell(population)}", "", cell(style.POPULATIONS.get(population, "")), ""]
-        lines += population_table(run, summary, population)
+        lines += population_table(run, summary, population) + variants.markdown(run, summary, population)
         for line in (style.ceiling_line(summary, population), *text.legend(run, summary, population)):
             lines += ["", cell(line)]
         lines.append("")
@@ -90,7 +95,7 @@ def population_table(run: StoredRun, summary: Summary, population: str) -> list[
         rest += [cell(text.verdict(summary, population, name))]
         rest += [style.count(row[column]) for column in ("n", "failed", "ties")]
         rest += [style.duration(row["seconds"])]
-        label = cell(name) + style.marks(run, name) + (" (baseline)" if name in style.BASELINES else "")
+        label = cell(name) + style.marks(run, name) + ("", " (fitted)", " (baseline)")[style.groups(summary)[name]]
         lines.append("| " + " | ".join([label, *both, *rest]) + " |")
     picks = text.random_picks(summary, population)
     regrets = [style.number(picks.get(k), 2) for k in (1, 10, 100)]

@@ -42,6 +42,8 @@ def print_summary(
     chosen = [name for name in populations if name in known] or known[:1]
     console.print(escape(style.target_line(run)), style="bold")
     console.print(escape(style.best_line(run)))
+    if protocol := style.protocol_line(run):
+        console.print(escape(protocol))
     left_out: list[str] = []
     for population in chosen:
         title = f"population: {population}"
@@ -70,7 +72,7 @@ def _print_fitting(
 
 def _table(run: StoredRun, summary: Summary, population: str, title: str, cells: Cells) -> Table:
     """One row per proxy, baselines set apart, random picks at the end where there is a column of regret."""
-    names = style.ordered(summary, population)
+    names, set_apart = style.ordered(summary, population), style.groups(summary)
     table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("proxy", overflow="fold", min_width=12, max_width=20)
     columns = {name: [cell(proxy) for proxy in names] for name, (_, cell) in cells.items()}
@@ -81,7 +83,7 @@ def _table(run: StoredRun, summary: Summary, population: str, title: str, cells:
         )
         table.add_column(heading, no_wrap=True, min_width=width, **left)
     for place, name in enumerate(names):
-        last = place + 1 == len(names) or (name not in style.BASELINES and names[place + 1] in style.BASELINES)
+        last = place + 1 == len(names) or set_apart[name] != set_apart[names[place + 1]]
         said = (escape(column[place]) for column in columns.values())
         table.add_row(escape(name) + style.marks(run, name), *said, end_section=last)
     if "regret@1" in cells:
@@ -170,8 +172,6 @@ def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
         + "; regret@k: points of accuracy lost by taking the best of the k top scores; larger score = better, signs as"
         " they came out. 'beats': paired difference in rho to the best baseline, corrected for the number of proxies."
     ]
-    signs = {sign for name in run.scores for sign in style.marks(run, name)}
-    lines += ["†: fitted to accuracies, not comparable with the others."] if "†" in signs else []
-    lines += ["‡: depends on which architectures were scored together."] if "‡" in signs else []
+    lines += style.cohort_lines(run, summary) + style.vote_lines(summary, population)
     others = tuple(f"{name}, " for name in style.populations(summary) if name != population)
     return lines + [f"note: {note}" for note in summary.notes if not note.startswith(others)]
