@@ -135,10 +135,12 @@ def load(
     space = space_of(bench, network=network)
     folder = data_folder(data)
     wanted = None if dataset is None else dataset_key(dataset)
-    path, holder = (None, space) if wanted == EMBEDDED_DATASET else _find(space, bench, folder)
+    ours = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5"
+    at_once = wanted == EMBEDDED_DATASET and ours.is_file()
+    path, holder = (None, space) if at_once else _find(space, bench, folder)
     embedded = path is None and wanted in (None, EMBEDDED_DATASET)
     if embedded:
-        path, wanted = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5", EMBEDDED_DATASET
+        path, wanted = ours, EMBEDDED_DATASET
     if path is None or not path.is_file():
         raise _missing(space, None if embedded else dataset, what_to_get(space.view_of or bench, folder))
     table = _open(path, wanted, holder)
@@ -147,9 +149,11 @@ def load(
     space = space.over(table.archs)
     of_images = ("input_channels", "classes", "resolution")
     taken = of_images if space.form else (*space.network, *of_images)  # widths are those of the networks trained
-    facts = {name: int(value) for name, value in table.attributes.items() if name in taken}
+    facts = {name: value for name, value in table.attributes.items() if name in taken}
+    if wrong := [f"{name} {value!r}" for name, value in facts.items() if type(value) is not int or value < 1]:
+        raise UserError(f"{path}: sizes of its networks that are no whole numbers above 0: {', '.join(wrong)}")
     classes, resolution = space.datasets.get(table.dataset, (None, None))
-    sizes = {**space.network, "classes": classes, **facts}
+    sizes: dict[str, Any] = {**space.network, "classes": classes, **facts}
     resolution = sizes.pop("resolution", resolution)
     return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), sizes, resolution, embedded)
 
