@@ -3,16 +3,14 @@
 g is the loss gradient of each minibatch, mean and population standard deviation are over minibatches; weights whose
 gradient does not vary are left out, and so are layers of which nothing is left. Larger is better; uses labels.
 Source: Li et al., "ZiCo" (ICLR 2023, arXiv 2301.11300). Its code loops over whatever loader it is given; two
-minibatches
-are what AZ-NAS and later comparisons use. Gradients are cleared between minibatches (MeCo's copy forgets to).
+minibatches are what AZ-NAS and later comparisons use. Gradients are cleared between minibatches (MeCo's copy forgets
+to).
 
 With two minibatches the ratio is |g1 + g2| or |g1 - g2| over |g1 - g2|: the few weights whose two gradients nearly
-agree
-dominate the sum, and there float32 keeps few digits of the difference. Measured on NAS-Bench-201 networks, float32
-scores
-are off their float64 values by 1.3e-5 (median) to 0.7 % on tiny networks and by 0.5 % (median) to 0.9 % on full-size
-ones, and a stack off single networks by up to 1.9 %: the one proxy that does not keep 1e-4. Ranks hardly move: over 64
-architectures, whose scores vary by 25 %, they agree with those of float64 (Spearman 0.9999).
+agree dominate the sum, and there float32 keeps few digits of the difference. Measured on NAS-Bench-201 networks,
+float32 scores are off their float64 values by 1.3e-5 (median) to 0.7 % on tiny networks and by 0.5 % (median) to 0.9 %
+on full-size ones, and a stack off single networks by up to 1.9 %: the one proxy that does not keep 1e-4. Ranks hardly
+move: over 64 architectures, whose scores vary by 25 %, they agree with those of float64 (Spearman 0.9999).
 """
 
 from __future__ import annotations
