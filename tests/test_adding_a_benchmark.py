@@ -20,6 +20,7 @@ import benchmarks
 from benchmarks import UserError, convert, installed, sources
 from benchmarks import __main__ as overview
 from benchmarks.layers import allocate
+from benchmarks.table import load_table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "adding-a-benchmark.md").read_text(encoding="utf-8")
@@ -131,6 +132,20 @@ def test_the_command_of_the_page_runs_with_workers(chains, tmp_path):
     (scores,) = stored.scores["naswot"]
     assert [stored.archs[i] for i in np.flatnonzero(np.isnan(scores))] == ["000"]  # it has no ReLU
     assert np.unique(stored.class_id).size == 15
+
+
+def test_its_ground_truth_has_the_name_of_the_embedded_one(chains):
+    """There is none embedded for it."""
+    assert benchmarks.load("chains", "digits", chains).table.target()[1] == 62.25
+    assert benchmarks.load("201", "digits", chains).embedded
+
+
+def test_it_can_be_trained(chains, tmp_path):
+    from harness import train
+
+    settings = "--bench chains --sample 2 --seeds 1 --epochs 1 --train-images 50 --valid-images 50 --workers 1"
+    assert train.main([*settings.split(), "--out", str(tmp_path / "made")]) == 0
+    assert len(load_table(tmp_path / "made" / "table.h5", "digits")) >= 2
 
 
 def test_every_other_command_line_knows_it(chains, capsys):

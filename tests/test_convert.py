@@ -136,7 +136,7 @@ def test_interrupted_or_full_leaves_nothing(tmp_path, capsys, monkeypatch, error
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("module", ["benchmarks.convert", "benchmarks"])
+@pytest.mark.parametrize("module", ["benchmarks.convert", "benchmarks.download", "benchmarks"])
 def test_help_imports_nothing_heavy(module):
     code = (
         f"import sys, runpy; sys.argv = ['x', '--help']\n"
@@ -191,5 +191,10 @@ def test_overview_shows_what_is_there_and_missing(tmp_path, capsys):
     assert any("nas-bench-macro_cifar10.json" in line and "there, 2 kB" in line for line in lines)
     assert any("v1_1" in line and "convert once: python -m benchmarks.convert" in line for line in lines)
     assert any("nasbench_full.tfrecord" in line and "missing, 1.95 GB" in line for line in lines)
+    cifar = next(line for line in lines if "cifar-10-batches-py/" in line)
+    assert "186 MB, md5 c58f30108f718f92721af3b95e74349a; python -m benchmarks.download cifar-10-batches-py" in cifar
+    at = lines.index("NAS-Bench-201 (--bench 201)")
+    assert "(embedded)" in lines[at + 1] and "there: 1,024 networks (1,498 strings) x 3 seeds" in lines[at + 1]
+    assert sum("by the ground truth of benchmark 101" in line for line in lines) == 9
     assert overview.main(["--data", str(tmp_path / "nowhere")]) == 2
     assert "no folder" in capsys.readouterr().err

@@ -294,6 +294,16 @@ def test_arrays_of_a_table(table, name):
         assert "t.h5: truncated or not an accuracy table" in refused(load_table, table, "cifar10")
 
 
+@pytest.mark.parametrize("value", ["x", 1.5, -1, True])
+def test_sizes_of_networks_that_cannot_be(tmp_path, value):
+    archs = benchmarks.space_of("201").archs[:2]
+    attributes = {"channels": value, "note": "x"}
+    whole = Table("201", "cifar10", archs, ("test",), (1,), ("0",), np.ones((2, 1, 1, 1)), "s", "c", attributes)
+    save_tables(tmp_path / "nasbench201.h5", [whole])
+    said = refused(benchmarks.load, "201", data=tmp_path)
+    assert f"sizes of its networks that are no whole numbers above 0: channels {value!r}" in said
+
+
 @pytest.mark.parametrize("at", ["schema", "schema_version"])
 @pytest.mark.parametrize("value", ["x", np.ones(3), 1.5e300])
 def test_the_head_of_a_table(table, at, value):
