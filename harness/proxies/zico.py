@@ -10,9 +10,9 @@ With two minibatches the ratio is |g1 + g2| or |g1 - g2| over |g1 - g2|: the few
 agree dominate the sum, and there float32 keeps few digits of the difference. Measured on NAS-Bench-201 networks,
 float32 scores are off their float64 values by 1.3e-5 (median) to 0.7 % on tiny networks and by 0.5 % (median) to 0.9 %
 on full-size ones, and a stack off single networks by up to 1.9 %: the one proxy that does not keep 1e-4. Ranks hardly
-move: over 64 architectures, whose scores vary by 25 %, they agree with those of float64 (Spearman 0.9999). float64 would
-bring a stack within 1e-9, but took 2.2, 2.3 and 3.7 times the processor time on three full-size networks, and would not
-share the first minibatch's passes with the other proxies; so it stays float32.
+move: over 64 architectures, whose scores vary by 25 %, they agree with those of float64 (Spearman 0.9999). float64
+would bring a stack within 1e-9, but took 2.2, 2.3 and 3.7 times the processor time on three full-size networks, and
+would not share the first minibatch's passes with the other proxies; so it stays float32.
 """
 
 from __future__ import annotations
