@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from benchmarks.nasbench101 import Cell
+    from benchmarks.nasbench101_cells import Cell
 
 LAST = 6
 ABSENT = 3
@@ -131,8 +131,8 @@ def sizes(
 def edited(matrix: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
     """Yield (cells,) fingerprints, uint64, of all cells after the same edit, pruned; 0 where that is no cell of 101.
 
-    The edits are those of `benchmarks.nasbench101.edits`: an edge added or removed, an operation changed. Vertices stay
-    where they are when others are pruned, which the fingerprint does not see.
+    The edits are those of `benchmarks.nasbench101_cells.edits`: an edge added or removed, an operation changed.
+    Vertices stay where they are when others are pruned, which the fingerprint does not see.
     """
     there = labels != ABSENT
     for a, b in combinations(range(LAST + 1), 2):

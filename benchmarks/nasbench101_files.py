@@ -23,19 +23,19 @@ from typing import Any
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.nasbench101 import (
+from benchmarks.nasbench101 import Space101
+from benchmarks.nasbench101_cells import (
     CELLS,
     EDGES,
     OFFICIAL,
     OPERATIONS,
     VERTICES,
     Cell,
-    Space101,
     graph_hash,
     print_cell,
     problem_of,
     pruned,
-)  # fmt: skip
+)
 from benchmarks.table import Table, named, sha256
 from benchmarks.tfrecord import message_fields, records
 

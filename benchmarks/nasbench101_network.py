@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU
-from benchmarks.nasbench101 import KERNEL, Cell
 from benchmarks.nasbench101_arrays import LAST, as_arrays, vertex_channels
+from benchmarks.nasbench101_cells import KERNEL, Cell
 
 ChannelsOf = Callable[[np.ndarray, int, int], np.ndarray]
 """(matrix (cells, 7, 7), channels coming in, channels of the stage) -> (cells, 7), the channels of every vertex."""

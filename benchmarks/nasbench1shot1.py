@@ -33,9 +33,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
-from benchmarks.nasbench101 import OPERATIONS, Cell, Space101, print_cell, pruned
-from benchmarks.nasbench101_arrays import as_arrays, fingerprints, sizes
-from benchmarks.space import Space
+from benchmarks.nasbench101 import CellSpace, Space101
+from benchmarks.nasbench101_arrays import as_arrays
+from benchmarks.nasbench101_cells import OPERATIONS, Cell, print_cell, pruned
 
 if TYPE_CHECKING:
     from torch import nn
@@ -109,18 +109,14 @@ def count_with_loose_ends(space: int) -> tuple[int, int]:
     return sum(len(OPERATIONS) ** n for n in feeding), len(feeding) * len(OPERATIONS) ** blocks
 
 
-class Space1Shot1(Space):
+class Space1Shot1(CellSpace):
     """One population of one of the three spaces; its networks are those of the cells of NAS-Bench-101.
 
     Those of `with_network("oneshot")` are those of the searches instead (`benchmarks.nasbench1shot1_network`).
     """
 
-    network = Space101.network
-    reduced = Space101.reduced
-    datasets = Space101.datasets
     readers: dict[str, str] = {}
     view_of = Space101.name
-    together = Space101.together
 
     def __init__(self, space: int = 1, population: str = "released") -> None:
         if space not in PARENTS:
@@ -142,7 +138,7 @@ class Space1Shot1(Space):
             raise suggest([name], NETWORKS, "network of NAS-Bench-1Shot1")
         other = copy(self)
         other.form = None if name == NETWORKS[0] else name
-        other.network = ONESHOT if other.form else Space101.network
+        other.network = ONESHOT if other.form else CellSpace.network
         return other
 
     @cached_property
@@ -171,52 +167,11 @@ class Space1Shot1(Space):
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
         return as_arrays(self.cells)
 
-    @cached_property
-    def _position(self) -> dict[str, int]:
-        return {arch: position for position, arch in enumerate(self.archs)}
-
     def index(self, arch: str) -> int:
         """Return the index of a string; UserError where it is not in this population."""
         if arch not in self._position:
             raise UserError(f"'{arch}' is not in {self.title}; its strings look like '{self.archs[0]}'")
         return self._position[arch]
-
-    @cached_property
-    def class_id(self) -> np.ndarray:
-        """(archs,) int: the index of the first string with an isomorphic cell."""
-        _, first, inverse = np.unique(fingerprints(*self._arrays), return_index=True, return_inverse=True)
-        return first[inverse]
-
-    @cached_property
-    def connected(self) -> np.ndarray:
-        """(archs,) bool: all are."""
-        return np.ones(len(self), dtype=bool)
-
-    @cached_property
-    def conv_count(self) -> np.ndarray:
-        """(archs,) int: blocks that are convolutions and used."""
-        return ((self._arrays[1] == 0) | (self._arrays[1] == 1)).sum(1)
-
-    def canonical(self, index: int) -> str:
-        """Return the string that names the network: of those with isomorphic cells, the first."""
-        return self.archs[self.class_id[index]]
-
-    def sizes(
-        self,
-        *,
-        channels: int,
-        stacks: int,
-        modules: int,
-        input_channels: int,
-        classes: int,
-        resolution: int,
-        reachable_only: bool = False,
-    ) -> np.ndarray:
-        """Return params, FLOPs and number of parameter tensors of the networks, (3, archs) float64."""  # fmt: skip
-        return sizes(
-            *self._arrays, oneshot=bool(self.form), channels=channels, stacks=stacks, modules=modules,
-            input_channels=input_channels, classes=classes, resolution=resolution,
-        )  # fmt: skip
 
     def neighbours(self, index: int) -> list[int]:
         """Return the strings that differ in the operation of one used block, the graph being the same."""

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU
-from benchmarks.nasbench101 import Cell
 from benchmarks.nasbench101_arrays import oneshot_channels
+from benchmarks.nasbench101_cells import Cell
 from benchmarks.nasbench101_network import CellModule, conv_bn_relu
 
 

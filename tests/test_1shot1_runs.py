@@ -16,7 +16,7 @@ import harness.report
 import harness.run
 from benchmarks import GROUPS, UserError, expand, space_of
 from benchmarks.nasbench1shot1 import Space1Shot1
-from benchmarks.nasbench101 import graph_hash, print_cell
+from benchmarks.nasbench101_cells import graph_hash, print_cell
 from benchmarks.table import Table, save_tables
 
 REDUCED = {"channels": 6, "stacks": 2, "modules": 1, "input_channels": 1, "classes": 10, "resolution": 8}

@@ -18,11 +18,12 @@ from test_tfrecord import framed
 import benchmarks
 from benchmarks import UserError, convert
 from benchmarks.layers import allocate
-from benchmarks.nasbench101 import (
+from benchmarks.nasbench101 import Space101
+from benchmarks.nasbench101_arrays import LAST, as_arrays, fingerprints, vertex_channels
+from benchmarks.nasbench101_cells import (
     OFFICIAL,
     OPERATIONS,
     Cell,
-    Space101,
     edits,
     enumerate_cells,
     graph_hash,
@@ -31,7 +32,6 @@ from benchmarks.nasbench101 import (
     problem_of,
     pruned,
 )
-from benchmarks.nasbench101_arrays import LAST, as_arrays, fingerprints, vertex_channels
 from benchmarks.nasbench101_files import read_npz, read_official
 from benchmarks.table import Table, list_datasets, load_table
 from harness.view import initialise, stream
