@@ -61,9 +61,11 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
         )
     for note in notes:
         say(note)
+    used: dict[str, dict[str, int | float]] = {}
     frames: dict[str, list[pd.DataFrame]] = {"runs": [], "curves": []}
     for method in methods:
-        own = {name: value for name, value in config.settings.items() if name in method.settings}
+        own = {name: config.settings.get(name, default) for name, default in method.settings.items()}
+        used[method.name] = own
         for names in _sets_of_guides(method, guides):
             label = {"method": method.name, "guide": ", ".join(names)}
             began = time.perf_counter()
@@ -75,7 +77,7 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
     runs = pd.concat(frames["runs"], ignore_index=True)
     manifest = provenance(benchmark, target, []) | {
         "kind": "search", "settings": asdict(config), "query": asdict(query), "notes": notes, "archs": len(task),
-        "methods": {each.name: each.settings | config.settings for each in methods}, "guides": list(guides),
+        "methods": used, "guides": list(guides),
         "best": float(task.accuracy.max()), "scores_source": given.source,
     }  # fmt: skip
     return Searches(manifest, summary(runs), runs, pd.concat(frames["curves"], ignore_index=True))
@@ -87,15 +89,18 @@ def chosen_methods(names: str, settings: dict[str, int | float]) -> list[Method]
     wanted = list(METHODS) if wanted == ["all"] else list(dict.fromkeys(wanted))
     if unknown := [name for name in wanted if name not in METHODS]:
         raise suggest(unknown, [*METHODS, "all"], "search method")
-    methods = [METHODS[name] for name in wanted]
-    for setting in settings:
-        if not any(setting in method.settings for method in methods):
-            takers = ", ".join(method.name for method in METHODS.values() if setting in method.settings)
-            raise UserError(f"--{setting}: none of the methods {names} has it; it is for {takers}")
-        if setting != "keep" and settings[setting] < 1:
-            raise UserError(f"--{setting} {settings[setting]}: expected 1 or more")
-    if not methods:
+    if not wanted:
         raise UserError(f"no search method in '{names}'; valid: {', '.join(METHODS)}, all")
+    methods = [METHODS[name] for name in wanted]
+    problems = []
+    for setting, value in settings.items():
+        takers = [method.name for method in METHODS.values() if setting in method.settings]
+        if not set(takers) & set(wanted):
+            problems.append(f"--{setting} is for {', '.join(takers)}, not for {names}")
+        elif setting != "keep" and value < 1:
+            problems.append(f"--{setting} {value}: expected 1 or more")
+    if problems:
+        raise UserError("; ".join(problems))
     return methods
 
 
