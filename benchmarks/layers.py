@@ -109,6 +109,51 @@ class Take(nn.Module):
         return total
 
 
+def conv_bn_relu(
+    owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """Convolution without bias, BatchNorm, ReLU."""
+    return nn.Sequential(
+        StackedConv2d(owners, inside, outside, kernel, stride, groups),
+        StackedBatchNorm2d(owners, outside),
+        StackedReLU(owners),
+    )
+
+
+class StackedNetwork(nn.Module):
+    """K networks as one: a stem, a body of cells or layers, what may follow, global average pooling, a classifier.
+
+    Input (samples, K * input_channels, height, width), output (samples, K, classes). Parameters are allocated on the
+    meta device: initialise them (`harness.view`) before use.
+    """
+
+    stem: nn.Module
+    body: nn.Sequential
+    classifier: nn.Module
+
+    def __init__(self, k: int, input_channels: int) -> None:
+        super().__init__()
+        self.k, self.input_channels = k, input_channels
+
+    def blocks(self) -> list[str]:
+        """Names of the modules that give the feature blocks of the field: the stem, then all of the body, in order.
+
+        A mere pooling of the body is none.
+        """
+        return ["stem", *(f"body.{i}" for i, each in enumerate(self.body) if not isinstance(each, nn.MaxPool2d))]
+
+    def tail(self, x: Tensor) -> Tensor:
+        """What follows the body; nothing here."""
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the map before global pooling, (samples, K * channels, height, width)."""
+        return self.tail(self.body(self.stem(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).mean(dim=(2, 3)))
+
+
 def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Give every tensor still on the meta device memory; BatchNorm starts at its defaults, weights are not set."""
     for module in network.modules():

@@ -17,19 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU
+from benchmarks.layers import StackedLinear, StackedNetwork, conv_bn_relu
 from benchmarks.nasbench101_arrays import LAST, as_arrays, vertex_channels
 from benchmarks.nasbench101_cells import KERNEL, Cell
 
 ChannelsOf = Callable[[np.ndarray, int, int], np.ndarray]
 """(matrix (cells, 7, 7), channels coming in, channels of the stage) -> (cells, 7), the channels of every vertex."""
-
-
-def conv_bn_relu(owners: Sequence[int], inside: int, outside: int, kernel: int) -> nn.Sequential:
-    """Convolution without bias, BatchNorm, ReLU."""
-    return nn.Sequential(
-        StackedConv2d(owners, inside, outside, kernel), StackedBatchNorm2d(owners, outside), StackedReLU(owners)
-    )
 
 
 class CellModule(nn.Module):
@@ -86,13 +79,8 @@ class StackedCells(nn.Module):
         return torch.cat([cell(part) for cell, part in zip(self.cells, parts, strict=True)], 1)
 
 
-class Network101(nn.Module):
-    """K networks as one. Input (samples, K * input_channels, height, width), output (samples, K, classes).
-
-    `blocks()` names the modules whose outputs are the feature blocks of the field (the stem, then every cell), in
-    order; `features` returns the map before global pooling. Parameters are allocated on the meta device: initialise
-    them (`harness.view`) before use.
-    """
+class Network101(StackedNetwork):
+    """K networks as one; their maps before pooling have 4C channels each at a quarter of the resolution."""
 
     def __init__(
         self,
@@ -104,9 +92,7 @@ class Network101(nn.Module):
         classes: int = 10,
         input_channels: int = 3,
     ) -> None:
-        super().__init__()
-        self.k = len(cells)
-        self.input_channels = input_channels
+        super().__init__(len(cells), input_channels)
         everyone = range(self.k)
         self.stem = conv_bn_relu(everyone, input_channels, channels, 3)
         body: list[nn.Module] = []
@@ -120,14 +106,3 @@ class Network101(nn.Module):
                 inside = outside
         self.body = nn.Sequential(*body)
         self.classifier = StackedLinear(everyone, outside, classes)
-
-    def blocks(self) -> list[str]:
-        """Names of the modules that give the feature blocks: the stem, then every cell."""
-        return ["stem", *(f"body.{i}" for i, module in enumerate(self.body) if isinstance(module, StackedCells))]
-
-    def features(self, x: Tensor) -> Tensor:
-        """(samples, K * input_channels, height, width) -> (samples, K * 4C, height / 4, width / 4)."""
-        return self.body(self.stem(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).mean(dim=(2, 3)))

@@ -24,10 +24,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU
+from benchmarks.layers import (
+    StackedBatchNorm2d,
+    StackedConv2d,
+    StackedLinear,
+    StackedNetwork,
+    StackedReLU,
+    conv_bn_relu,
+)  # fmt: skip
 from benchmarks.nasbench101_arrays import oneshot_channels
 from benchmarks.nasbench101_cells import Cell
-from benchmarks.nasbench101_network import CellModule, conv_bn_relu
+from benchmarks.nasbench101_network import CellModule
 
 
 class SideBySide(nn.Module):
@@ -49,12 +56,10 @@ class SideBySide(nn.Module):
         return filled[0] if len(filled) == 1 else torch.cat(filled, 1)
 
 
-class NetworkOneShot(nn.Module):
-    """K networks as one. Input (samples, K * input_channels, height, width), output (samples, K, classes).
+class NetworkOneShot(StackedNetwork):
+    """K networks as one; their maps before pooling have 4C channels each at a quarter of the resolution.
 
-    `blocks()` names the modules whose outputs are the feature blocks of the field (the stem, then every cell); the maps
-    of cells have as many channels as if all `choice_blocks` fed the output, the rest being zeros. `features` returns
-    the map before global pooling. Parameters are allocated on the meta device: initialise them (`harness.view`).
+    The maps of cells have as many channels as if all `choice_blocks` fed the output, the rest being zeros.
     """
 
     def __init__(
@@ -68,9 +73,7 @@ class NetworkOneShot(nn.Module):
         classes: int = 10,
         input_channels: int = 3,
     ) -> None:
-        super().__init__()
-        self.k = len(cells)
-        self.input_channels = input_channels
+        super().__init__(len(cells), input_channels)
         everyone = range(self.k)
         self.stem = conv_bn_relu(everyone, input_channels, channels, 3)
         body: list[nn.Module] = []
@@ -93,13 +96,5 @@ class NetworkOneShot(nn.Module):
         self.last = SideBySide(last, inside, outside)
         self.classifier = StackedLinear(everyone, outside, classes)
 
-    def blocks(self) -> list[str]:
-        """Names of the modules that give the feature blocks: the stem, then every cell."""
-        return ["stem", *(f"body.{i}" for i, module in enumerate(self.body) if isinstance(module, SideBySide))]
-
-    def features(self, x: Tensor) -> Tensor:
-        """(samples, K * input_channels, height, width) -> (samples, K * 4C, height / 4, width / 4)."""
-        return self.last(self.body(self.stem(x)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).mean(dim=(2, 3)))
+    def tail(self, x: Tensor) -> Tensor:
+        return self.last(x)

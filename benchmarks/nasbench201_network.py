@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take
+from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedNetwork, StackedReLU, Take
 from benchmarks.nasbench201 import CONV1, CONV3, EDGES, KERNEL, NONE, POOL, SKIP, Cell, reachable
 
 
@@ -88,13 +88,8 @@ class Reduction(nn.Module):
         return self.downsample(x) + self.conv_b(self.conv_a(x))
 
 
-class Network201(nn.Module):
-    """K networks as one. Input (samples, K * input_channels, height, width), output (samples, K, classes).
-
-    `blocks()` names the modules whose outputs are the feature blocks of the field (stem, cells, reductions), in order;
-    `features` returns the map before global pooling. Parameters are allocated on the meta device: initialise them
-    (`harness.view`) before use.
-    """
+class Network201(StackedNetwork):
+    """K networks as one; their maps before pooling have 4C channels each at a quarter of the resolution."""
 
     def __init__(
         self,
@@ -105,9 +100,7 @@ class Network201(nn.Module):
         classes: int = 10,
         input_channels: int = 3,
     ) -> None:
-        super().__init__()
-        self.k = len(cells)
-        self.input_channels = input_channels
+        super().__init__(len(cells), input_channels)
         everyone = range(self.k)
         connected = [set(reachable(cell)) != {NONE} for cell in cells]
         self.stem = nn.Sequential(
@@ -123,13 +116,5 @@ class Network201(nn.Module):
         self.last = nn.Sequential(StackedBatchNorm2d(everyone, 4 * channels), StackedReLU(everyone, connected))
         self.classifier = StackedLinear(everyone, 4 * channels, classes)
 
-    def blocks(self) -> list[str]:
-        """Names of the modules that give the feature blocks: the stem, then every cell and reduction."""
-        return ["stem", *(f"body.{position}" for position in range(len(self.body)))]
-
-    def features(self, x: Tensor) -> Tensor:
-        """(samples, K * input_channels, height, width) -> (samples, K * 4C, height / 4, width / 4)."""
-        return self.last(self.body(self.stem(x)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).mean(dim=(2, 3)))
+    def tail(self, x: Tensor) -> Tensor:
+        return self.last(x)

@@ -21,19 +21,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take
+from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedNetwork, Take, conv_bn_relu
 from benchmarks.nasbench_macro import BLOCK, OPERATIONS, widths
-
-
-def conv_bn_relu(
-    owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1, groups: int = 1
-) -> list[nn.Module]:
-    """Convolution without bias, BatchNorm, ReLU."""
-    return [
-        StackedConv2d(owners, inside, outside, kernel, stride, groups),
-        StackedBatchNorm2d(owners, outside),
-        StackedReLU(owners),
-    ]
 
 
 class MobileBlock(nn.Module):
@@ -48,7 +37,7 @@ class MobileBlock(nn.Module):
         self.conv = nn.Sequential(
             *conv_bn_relu(owners, inside, hidden, 1),
             *conv_bn_relu(owners, hidden, hidden, kernel, stride, hidden),
-            *conv_bn_relu(owners, hidden, outside, 1)[:2],
+            *list(conv_bn_relu(owners, hidden, outside, 1))[:2],
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,12 +82,10 @@ class Layer(nn.Module):
         return torch.cat(outputs, 1).unflatten(1, (len(self.order), -1)).index_select(1, self.order).flatten(1, 2)
 
 
-class NetworkMacro(nn.Module):
-    """K networks as one. Input (samples, K * input_channels, height, width), output (samples, K, classes).
+class NetworkMacro(StackedNetwork):
+    """K networks as one; their maps before pooling are the head's, at an eighth of the resolution.
 
-    `blocks()` names the modules whose outputs are the feature blocks of the field (the stem, then every layer);
-    `features` returns the map before global pooling, the head's. Parameters are allocated on the
-    meta device: initialise them (`harness.view`) before use.
+    A layer that is an identity is a feature block too, as in another architecture it may not be; its `identities` tell.
     """
 
     def __init__(
@@ -110,28 +97,15 @@ class NetworkMacro(nn.Module):
         classes: int = 10,
         input_channels: int = 3,
     ) -> None:
-        super().__init__()
-        self.k = len(archs)
-        self.input_channels = input_channels
+        super().__init__(len(archs), input_channels)
         everyone = range(self.k)
-        self.stem = nn.Sequential(*conv_bn_relu(everyone, input_channels, channels, 3))
+        self.stem = conv_bn_relu(everyone, input_channels, channels, 3)
         shapes = widths(channels)
         self.body = nn.Sequential(
             *(Layer([arch[position] for arch in archs], *shape) for position, shape in enumerate(shapes))
         )
-        self.head = nn.Sequential(*conv_bn_relu(everyone, shapes[-1][1], head_channels, 1))
+        self.head = conv_bn_relu(everyone, shapes[-1][1], head_channels, 1)
         self.classifier = StackedLinear(everyone, head_channels, classes)
 
-    def blocks(self) -> list[str]:
-        """Names of the modules that give the feature blocks: the stem, then every layer.
-
-        A layer that is an identity is among them, as in another architecture it may not be; its `identities` tell.
-        """
-        return ["stem", *(f"body.{position}" for position in range(len(self.body)))]
-
-    def features(self, x: Tensor) -> Tensor:
-        """(samples, K * input_channels, height, width) -> (samples, K * head_channels, height / 8, width / 8)."""
-        return self.head(self.body(self.stem(x)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).mean(dim=(2, 3)))
+    def tail(self, x: Tensor) -> Tensor:
+        return self.head(x)
