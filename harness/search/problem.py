@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 import numpy as np
 
+import benchmarks
 from benchmarks import Benchmark
 from benchmarks.errors import UserError
 from benchmarks.table import Table
-from harness.assemble import Target
-from harness.search.scores import Scores
+from harness.assemble import Target, embedded_note, provenance, target_of
+from harness.search.config import SearchConfig
+from harness.search.scores import Scores, counts, read_scores
 from harness.search.task import Neighbours, Task
 
 SHORT_BUDGET = 12
 """Epochs of a query's training where the table has them and none are asked for."""
+
+
+def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
+    """Return the task that settings describe, and what a manifest says of it; UserError where there is none such.
+
+    Among the facts are `guides`, the names of the proxies asked for, and `notes`, what a reader has to know.
+    """
+    if config.runs < 1 or config.queries < 1:
+        raise UserError(f"--runs {config.runs}, --queries {config.queries}: expected 1 or more of each")
+    benchmark = benchmarks.load(config.bench, config.dataset, config.data)
+    target = target_of(benchmark, config.split, config.epochs, config.reduction)
+    given = read_scores(config.scores, benchmark) if config.scores else counts(benchmark)
+    guides = given.choose(config.proxies)
+    asked = benchmark.table
+    if config.query_dataset:
+        asked = benchmarks.load(config.bench, config.query_dataset, config.data).table
+    query = query_of(asked, config.query_split, config.query_epochs, config.query_reduction)
+    task = make_task(benchmark, target, asked, query, given)
+    if config.queries > len(task):
+        raise UserError(
+            f"{config.queries:,} queries were asked for, but there are only {len(task):,} architectures to search"
+            " among: give fewer --queries"
+        )
+    notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, given.source)]
+    return task, provenance(benchmark, target, []) | {
+        "query": asdict(query), "query_source": asked.source, "query_checksum": asked.checksum, "guides": list(guides),
+        "scores_source": given.source, "archs": len(task), "best": float(task.accuracy.max()), "notes": notes,
+    }  # fmt: skip
 
 
 def query_of(table: Table, split: str | None, epochs: int | None, reduction: str) -> Target:
@@ -86,7 +119,7 @@ def about(task: Task, target: Target, query: Target, source: str) -> list[str]:
     if source and len(task) < whole:
         lines.append(f"the search is among the architectures scored in {source} alone, and so are regret and rank")
     if query == target:
-        lines.append("the table has no other accuracy to answer queries with than the one that judges: optimistic")
+        lines.append("queries answer with the very accuracy that judges: regret is lower than a search could have it")
     if not np.isfinite(task.seconds).all():
         lines.append("the table does not know how long trainings took: cost is in queries")
     return lines

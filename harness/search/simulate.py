@@ -9,15 +9,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-import benchmarks
 from benchmarks.errors import UserError, suggest
-from harness.assemble import embedded_note, provenance, target_of
 from harness.search.config import SearchConfig
 from harness.search.draws import Draws
 from harness.search.judge import curves, outcomes, summary
 from harness.search.methods import METHODS, Method
-from harness.search.problem import about, lonely, make_task, query_of
-from harness.search.scores import counts, read_scores
+from harness.search.problem import lonely, pose
 from harness.search.task import Task, Trace
 
 CHUNK = 500
@@ -42,23 +39,8 @@ class Searches:
 def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None) -> Searches:
     """Simulate; `say` gets lines of progress. Raises UserError, in one line, for what cannot be used."""
     methods = chosen_methods(config.method, config.settings)
-    if config.runs < 1 or config.queries < 1:
-        raise UserError(f"--runs {config.runs}, --queries {config.queries}: expected 1 or more of each")
-    benchmark = benchmarks.load(config.bench, config.dataset, config.data)
-    target = target_of(benchmark, config.split, config.epochs, config.reduction)
-    given = read_scores(config.scores, benchmark) if config.scores else counts(benchmark)
-    guides = given.choose(config.proxies)
-    asked = benchmarks.load(config.bench, config.query_dataset, config.data).table if config.query_dataset else None
-    query = query_of(asked or benchmark.table, config.query_split, config.query_epochs, config.query_reduction)
-    task = make_task(benchmark, target, asked or benchmark.table, query, given)
-    notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, given.source)]
-    if any(method.walks for method in methods):
-        notes += lonely(task)
-    if config.queries > len(task):
-        raise UserError(
-            f"{config.queries:,} queries were asked for, but there are only {len(task):,} architectures to search"
-            " among: give fewer --queries"
-        )
+    task, facts = pose(config)
+    notes = facts["notes"] + (lonely(task) if any(method.walks for method in methods) else [])
     for note in notes:
         say(note)
     used: dict[str, dict[str, int | float]] = {}
@@ -66,7 +48,7 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
     for method in methods:
         own = {name: config.settings.get(name, default) for name, default in method.settings.items()}
         used[method.name] = own
-        for names in _sets_of_guides(method, guides):
+        for names in _sets_of_guides(method, facts["guides"]):
             label = {"method": method.name, "guide": ", ".join(names)}
             began = time.perf_counter()
             trace = simulate(task.guided_by(names), method, config.queries, config.runs, config.seed, own)
@@ -74,13 +56,9 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
             say(f"{' '.join(filter(None, label.values()))}: {config.runs:,} searches in {took:.2f} s")
             for kind, judged in (("runs", outcomes(task, trace)), ("curves", curves(task, trace))):
                 frames[kind].append(pd.DataFrame(label, index=judged.index).join(judged))
-    runs = pd.concat(frames["runs"], ignore_index=True)
-    manifest = provenance(benchmark, target, []) | {
-        "kind": "search", "settings": asdict(config), "query": asdict(query), "notes": notes, "archs": len(task),
-        "methods": used, "guides": list(guides),
-        "best": float(task.accuracy.max()), "scores_source": given.source,
-    }  # fmt: skip
-    return Searches(manifest, summary(runs), runs, pd.concat(frames["curves"], ignore_index=True))
+    runs, lines = (pd.concat(each, ignore_index=True) for each in frames.values())
+    manifest = facts | {"kind": "search", "settings": asdict(config), "methods": used, "notes": notes}
+    return Searches(manifest, summary(runs), runs, lines)
 
 
 def chosen_methods(names: str, settings: dict[str, int | float]) -> list[Method]:
