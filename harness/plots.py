@@ -179,7 +179,7 @@ def draw_correlation(figure: Figure, summary: Summary) -> None:
             linestyle="none",
             label=f"ρ, {population}",
         )
-    left.set_yticks(places, [_short(name) for name in names])
+    left.set_yticks(places, [_short(style.label(summary, name)) for name in names])
     left.set_ylim(-0.6, len(names) - 0.4)
     if not any(np.isfinite(rows[name][statistic]) for name in names for statistic in ("rho", "tau_b")):
         left.set_xlim(-1, 1)  # nothing to fit an axis to: too few architectures

@@ -46,8 +46,8 @@ class Protocol:
     """Whether each architecture gets a minibatch of its own (a shuffled loader): architectures then run one by one."""
     proxies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Proxy -> fields of its view, where the code makes an exception; these stand above the proxy's definition."""
-    not_finite: str = "left as it is"
-    """What the authors do with such a score: it is ..."""
+    not_finite: str = ""
+    """What the authors do with such a score: it is ...; empty where they leave it."""
     note: str = ""
     """What else a reader must know."""
 
@@ -62,7 +62,11 @@ class Protocol:
             seen.append(noise + ("" if self.noise == EVERY else f" for {', '.join(self.noise)}"))
         seen += [f"mean of {self.repeats} draws"] if self.repeats > 1 else []
         seen += [f"{name} with {_said(changes)}" for name, changes in self.proxies.items()]
-        policy = f"a score that is not finite is {self.not_finite} there, and stays as it is here"
+        policy = "a score that is not finite " + (
+            f"is {self.not_finite} there, and stays as it is here"
+            if self.not_finite
+            else "stays as it is, there and here"
+        )
         own = [] if self.name == "default" else [policy]
         return f"{self.name} ({self.source}): " + "; ".join([*seen, *own, *filter(None, [self.note])])
 

@@ -154,7 +154,8 @@ class Store:
         """Take over what an earlier, finished run had scored."""
         reasons = {(row.proxy, row.seed, row.arch): row.reason for row in run.failures.itertuples()}
         network = representatives(run)
-        counts = {name for name, facts in run.manifest.get("proxies", {}).items() if facts.get("cost") == "S"}
+        facts = run.manifest.get("proxies", {})
+        counts = {name for name, about in facts.items() if about.get("static", about.get("cost") == "S")}
         for proxy, scores in run.scores.items():
             if proxy in counts:  # made anew from the string
                 continue

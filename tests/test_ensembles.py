@@ -150,6 +150,7 @@ def test_the_table_names_the_cohort_and_sets_fitted_scores_apart(tmp_path: Path)
     assert "†" in fitted and "‡ te_nas" in cohort and "over the 3 architectures" in cohort
     assert style.marks(run, "te_nas") == "‡" and "te\\_nas‡" in tables.markdown(run, summary)
     assert "mine† (fitted)" in tables.markdown(run, summary)
+    assert style.label(summary, "te_nas") == "te_nas‡" and style.label(summary, "mine") == "mine†"
 
 
 def test_votes_are_judged_on_pairs_beside_their_members(tmp_path: Path):
@@ -169,6 +170,7 @@ def test_votes_are_judged_on_pairs_beside_their_members(tmp_path: Path):
     (line,) = style.vote_lines(summary, "all")
     assert "41.7 % of 6 pairs" in line and "chance is 50" in line and "synflow 100.0" in line
     assert line in text.legend(run, summary, "all")
+    assert pd.read_csv(tables.write_tables(run, summary, tmp_path)["votes.csv"]).equals(summary.votes)
     tied = {name: values[:, [0, 0, 1, 1]] for name, values in scores.items()}
     again = {row["voter"]: row for row in judged_votes(tied, np.array([1.0, 1.0, 2.0, np.nan]))}
     assert again["synflow"]["pairs"] == 2 and again["synflow"]["concordance"] == 1.0

@@ -21,7 +21,9 @@ from harness.executors import Chunk, Scorer, Setting
 from harness.inputs import augment, choose, gaussian_minibatches, load_images
 from harness.protocols import PROTOCOLS, described, seen_under
 from harness.proxies import registry
+from harness.report import compare, page, tables
 from harness.runner import run
+from harness.summary import summarise
 from harness.view import View, initialise, stream
 
 NETWORK = {name: size for name, size in SIZES.items() if name != "resolution"}
@@ -180,6 +182,10 @@ def test_a_run_says_its_protocol_and_keeps_to_it(embedded: Path, tmp_path: Path)
     assert "ranked last there" in manifest["protocol"]
     assert manifest["settings"]["protocol"] == "az-nas" and manifest["settings"]["batch_size"] == 8
     assert manifest["proxies"]["grad_norm"]["view"] == "Kaiming-normal (fan-in), Gaussian noise"
+    summary = summarise(stored, resamples=10)
+    for said in (tables.markdown(stored, summary), page.page(stored, summary)):
+        assert "protocol: az-nas (Lee and Ham 2024, arXiv 2403.19232): Kaiming" in said
+    assert compare.told(stored).endswith(" · protocol az-nas")
     with pytest.raises(UserError, match="protocol 'az-nas' -> 'default'"):
         run(RunConfig(**settings, out=out), say=lambda line: None)
     usual = harness.correlate(**settings, out=str(tmp_path / "usual"), protocol="default").run

@@ -125,7 +125,7 @@ def printed(run: StoredRun, summary: Summary, width: int = 120, **settings) -> s
 
 
 def test_every_promised_file_is_there_and_none_is_half_written(written, run):
-    tables_written = {"summary", "regret", "differences", "agreement", "strata", "ceiling", "votes", "failures"}
+    tables_written = {"summary", "regret", "differences", "agreement", "strata", "ceiling", "failures"}
     figures = {f"figures/{n}.{e}" for n in ("scatter", "correlation", "agreement", "regret") for e in ("png", "svg")}
     assert set(written) == {f"{name}.csv" for name in tables_written} | {"summary.md", "html"} | figures
     assert all(path.stat().st_size > 50 for path in written.values())
@@ -365,7 +365,7 @@ def test_command_puts_several_runs_side_by_side(tmp_path, capsys, no_figures):
     assert by["a/toy", "yours"]["rho"] == "" and by["b/toy", "yours"]["rho"]
     assert (tmp_path / "both" / "figures" / "comparison.svg").is_file()
     shown = capsys.readouterr().out
-    assert "b/toy" in shown and f"{rho:.3f}" in shown and "differ in ground truth or architectures" in shown
+    assert "b/toy" in shown and f"{rho:.3f}" in shown and "differ in ground truth, protocol or architectures" in shown
     assert "| plain |" in (tmp_path / "both" / "comparison.md").read_text()
 
 

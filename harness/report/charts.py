@@ -34,9 +34,9 @@ def bars(summary: Summary, population: str) -> str:
         'aria-label="Rank correlation per proxy">'
     ]
     for place, name in enumerate(names):
-        middle = ROW * place + 24
+        middle, label_of = ROW * place + 24, escape(shorten(style.label(summary, name)))
         parts.append(
-            f'<text x="{NAME_WIDTH - 8}" y="{middle + 4}" text-anchor="end">{escape(shorten(name))}'
+            f'<text x="{NAME_WIDTH - 8}" y="{middle + 4}" text-anchor="end">{label_of}'
             f"<title>{escape(name)}</title></text>"
         )
     for panel, (statistic, label) in enumerate((("rho", "Spearman ρ"), ("tau_b", "Kendall τ-b"))):

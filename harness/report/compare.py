@@ -71,12 +71,18 @@ def markdown(runs: Sequence[StoredRun], table: pd.DataFrame, population: str) ->
     """Return the comparison as a markdown table, with what each run was scored against."""
     names = labels(runs)
     lines = [f"# Spearman's rho per run, population {cell(population)}", ""]
-    lines += [f"- {cell(label)}: {cell(style.target_line(run))}" for label, run in zip(names, runs, strict=True)]
+    lines += [f"- {cell(label)}: {cell(told(run))}" for label, run in zip(names, runs, strict=True)]
     lines += ["", "| proxy | " + " | ".join(cell(label) for label in names) + " |", "|---|" + "---:|" * len(names)]
     lines += [
         "| " + " | ".join([cell(name), *(value(table, name, label) for label in names)]) + " |" for name in table.index
     ]
     return "\n".join(lines) + "\n"
+
+
+def told(run: StoredRun) -> str:
+    """Return what a run was scored against, and under which protocol if not the usual one."""
+    protocol = (run.manifest.get("settings") or {}).get("protocol", "default")
+    return style.target_line(run) + (f" · protocol {protocol}" if protocol != "default" else "")
 
 
 def value(table: pd.DataFrame, proxy: str, label: str) -> str:
@@ -105,7 +111,7 @@ def print_comparison(
         console.width = max(console.width, 120)
     table, names = comparison(runs, summaries, population), labels(runs)
     for label, run in zip(names, runs, strict=True):
-        console.print(escape(f"{label}: {style.target_line(run)}"))
+        console.print(escape(f"{label}: {told(run)}"))
     shown = Table(box=SIMPLE_HEAD, title=f"rho, population: {population}", title_justify="left", pad_edge=False)
     shown.add_column("proxy", overflow="fold")
     for label in names:
@@ -113,7 +119,7 @@ def print_comparison(
     for proxy in table.index:
         shown.add_row(escape(proxy), *(escape(value(table, proxy, label)) for label in names))
     console.print(shown)
-    if len({style.target_line(run) for run in runs}) > 1 or len({run.archs for run in runs}) > 1:
+    if len({told(run) for run in runs}) > 1 or len({run.archs for run in runs}) > 1:
         console.print(
-            "the runs differ in ground truth or architectures, so part of a difference is theirs", style="dim"
+            "the runs differ in ground truth, protocol or architectures, so part of a difference is theirs", style="dim"
         )

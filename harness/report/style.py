@@ -94,6 +94,12 @@ def marks(run: StoredRun, proxy: str) -> str:
     return ("†" if about.get("fitted") else "") + ("‡" if about.get("ensemble") or about.get("cohort") else "")
 
 
+def label(summary: Summary, proxy: str) -> str:
+    """Return a proxy's name with the same signs, for figures."""
+    fitted, cohort = summary.table.loc[summary.table["proxy"] == proxy, ["fitted", "cohort"]].iloc[0]
+    return proxy + "†" * bool(fitted) + "‡" * bool(cohort == cohort)
+
+
 def mean_scores(run: StoredRun, proxy: str) -> np.ndarray:
     """Return the mean score over seeds, (archs,); NaN where any seed's score is missing or not finite."""
     import numpy as np

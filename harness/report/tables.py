@@ -24,7 +24,7 @@ def write_tables(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]
         "agreement.csv": agreement_long(summary),
         "strata.csv": summary.strata,
         "ceiling.csv": summary.ceiling,
-        "votes.csv": summary.votes,
+        **({} if summary.votes.empty else {"votes.csv": summary.votes}),
         "failures.csv": run.failures,
     }
     written = {name: write_csv(frame, out / name) for name, frame in frames.items()}
