@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from harness.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from benchmarks.space import Space
+    from harness.inputs import Images
     from harness.training.work import Job
 
 
@@ -79,7 +81,7 @@ def train(
     settings = settings_of(recipe, stack, images)
     claim(out, settings)
     jobs = [
-        Job(path, tuple(networks[name] for name in names), tuple(names), recipe, seed, folder, device)
+        Job(path, tuple(networks[name] for name in names), tuple(names), recipe, seed, folder, images.checksum, device)
         for path, names, seed in missing(out, networks, seeds, stack)
     ]
     print(f"training {sample} architectures x {seeds} seeds into {out}; {len(jobs)} stacks to go", file=sys.stderr)
@@ -93,14 +95,24 @@ def train(
 def _work(job: Job) -> Path:
     """Train one stack and commit its accuracies."""
     from benchmarks import space_of
-    from harness.inputs import load_images
     from harness.training import stack
     from harness.training.work import keep
 
     space = space_of(job.recipe.bench, job.archs)
-    images = load_images(job.recipe.dataset, job.folder)
+    images = _images(job.recipe.dataset, job.folder, job.images)
     keep(job.path, job.names, stack.train_stack(space, job.archs, job.names, job.recipe, job.seed, images, job.device))
     return job.path
+
+
+@lru_cache(maxsize=1)
+def _images(dataset: str, folder: Path | None, checksum: str) -> Images:
+    """Return the images, read once in each process; UserError where they are no longer those of the recipe."""
+    from harness.inputs import load_images
+
+    images = load_images(dataset, folder)
+    if images.checksum != checksum:
+        raise UserError(f"{images.source}: changed since the training began; start anew with another --out")
+    return images
 
 
 def settings_from(text: str) -> dict[str, int]:

@@ -16,7 +16,7 @@ from benchmarks.nasbench_macro import SpaceMacro
 from benchmarks.table import load_table
 from harness.inputs import load_images
 from harness.run import main as run_main
-from harness.train import Recipe, main, plan, train
+from harness.train import Recipe, _images, main, plan, train
 from harness.training.recipe import load_splits, network_of
 from harness.training.stack import _convolve
 
@@ -227,3 +227,5 @@ def test_other_images_under_the_same_name_are_refused(tmp_path: Path, monkeypatc
     np.savez(place, images=pixels[::-1], labels=labels)
     with pytest.raises(UserError, match=r"another recipe \(images \w+ -> \w+\)"):
         train(tmp_path / "work", recipe, sample=2, seeds=1, workers=1)
+    with pytest.raises(UserError, match="changed since the training began"):  # as a worker finds them, stacks later
+        _images(str(place), None, "the checksum before")

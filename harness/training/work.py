@@ -31,6 +31,8 @@ class Job(NamedTuple):
     recipe: Recipe
     seed: int
     folder: Path | None
+    images: str
+    """Checksum of the images."""
     device: str
 
 
