@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.choices import Choices
 from benchmarks.errors import UserError, suggest
 from benchmarks.nasbench101 import CellSpace, Space101
 from benchmarks.nasbench101_arrays import as_arrays
@@ -172,6 +173,14 @@ class Space1Shot1(CellSpace):
         if arch not in self._position:
             raise UserError(f"'{arch}' is not in {self.title}; its strings look like '{self.archs[0]}'")
         return self._position[arch]
+
+    @cached_property
+    def choices(self) -> Choices:
+        """Choice blocks of three operations; what feeds them is not part of it."""
+        place = {operation: at for at, operation in enumerate((*OPERATIONS, UNUSED))}
+        chosen = np.array([[place[operation] for operation in operations] for operations, _ in self._literal])
+        chosen[chosen == len(OPERATIONS)] = -1
+        return Choices(tuple(f"block {at + 1}" for at in range(self.blocks)), tuple(OPERATIONS), chosen)
 
     def neighbours(self, index: int) -> list[int]:
         """Return the strings that differ in the operation of one used block, the graph being the same."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.choices import Choices
 from benchmarks.errors import UserError, suggest
 from benchmarks.sources import GB, Source
 from benchmarks.space import Space
@@ -188,6 +189,19 @@ class Space201(Space):
         by_cell = {cell: count(cell, **network) for cell in set(map(_size_key, self.cells))}
         cells = self._reachable if reachable_only else self.cells
         return np.array([by_cell[_size_key(cell)] for cell in cells], dtype=np.float64).T
+
+    @cached_property
+    def choices(self) -> Choices:
+        """Six edges of five operations; `3<-1` leads from node 1 to node 3."""
+        place = {operation: at for at, operation in enumerate(OPERATIONS)}
+        chosen = np.array([[place[operation] for operation in cell] for cell in self.cells])
+        return Choices(tuple(f"{target}<-{source}" for source, target in EDGES), OPERATIONS, chosen)
+
+    def supernet(self, **network: int) -> nn.Module:
+        """Return the supernet, its weights not initialised; `network` as for `Supernet201`."""
+        from benchmarks.nasbench201_supernet import Supernet201
+
+        return Supernet201(**network)
 
     def neighbours(self, index: int) -> list[int]:
         """Return the 24 architectures that differ in the operation of one edge."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.choices import Choices
 from benchmarks.errors import UserError
 from benchmarks.sources import Source
 from benchmarks.space import Space
@@ -158,6 +159,12 @@ class SpaceMacro(Space):
         params = stem + 2 * channels + head + 2 * head_channels + (head_channels + 1) * classes
         flops = stem * resolution**2 + head * side**2 + head_channels * classes
         return total + np.array([[params], [flops], [3 + 3 + 2]])
+
+    @cached_property
+    def choices(self) -> Choices:
+        """Eight layers of three operations."""
+        chosen = np.array([[OPERATIONS.index(operation) for operation in arch] for arch in self.archs])
+        return Choices(tuple(f"layer {at + 1}" for at in range(LAYERS)), ("identity", "mb3_e3", "mb5_e6"), chosen)
 
     def neighbours(self, index: int) -> list[int]:
         """Return the 16 architectures that differ in one layer."""

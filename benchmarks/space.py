@@ -13,6 +13,7 @@ from benchmarks.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
+    from benchmarks.choices import Choices
     from benchmarks.sources import Source
     from benchmarks.table import Table
 
@@ -89,6 +90,18 @@ class Space:
         what lies on no path.
         """
         raise NotImplementedError
+
+    @property
+    def choices(self) -> Choices:
+        """What operation each architecture has on each edge; UserError where the space is not operations on edges."""
+        raise UserError(f"{self.title} is no space of operations on fixed edges: operations cannot be scored")
+
+    def supernet(self, **network: int) -> nn.Module:
+        """Return the network with every operation on every edge, its weights not initialised (`benchmarks.supernet`).
+
+        UserError where the space has none.
+        """
+        raise UserError(f"{self.title} has no supernet here: only scores from its table can be had")
 
     def neighbours(self, index: int) -> list[int]:
         """Return the architectures that differ from one in a single choice."""
