@@ -3,6 +3,7 @@
 harness.score(model, inputs, targets, proxies="core")    any nn.Module -> {name: score}
 harness.correlate(bench="201", ...)                       what the command line does -> DataFrames
 harness.judge(frame, bench="201", ...)                    scores computed elsewhere -> the same
+harness.scores("201", "cifar10")                          scores computed earlier and kept -> DataFrame
 @harness.proxy, @harness.module_proxy                     add one's own
 """
 
@@ -11,10 +12,11 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["correlate", "judge", "module_proxy", "proxy", "score"]
+__all__ = ["correlate", "judge", "module_proxy", "proxy", "score", "scores"]
 
 _HOMES = {
     "score": "harness.api", "correlate": "harness.api", "judge": "harness.evaluate",
+    "scores": "harness.cached",
     "proxy": "harness.proxies", "module_proxy": "harness.proxies",
 }  # fmt: skip
 
