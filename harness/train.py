@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from harness.inputs import Images
     from harness.training.work import Job
 
+ZERO = {
+    "resolution": "side in pixels the images are resized to; 0 (default): as they are",
+    "test_images": "0 (default): all that are left",
+}
+"""Settings whose 0 needs a word."""
+
 
 def plan(space: Space, networks: int) -> dict[str, str]:
     """Return {architecture: canonical string}: a uniform sample of strings holding the wanted number of networks.
@@ -128,7 +134,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = Parser(prog="python -m harness.train", description=__doc__.split("\n\n")[0])
     defaults = {name: value for name, value in asdict(Recipe()).items() if name != "network"}
     for name, value in defaults.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default {value}")
+        said = ZERO.get(name, f"default {value}")
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value, help=said)
     parser.add_argument(
         "--network", default="", help="such as channels=8,modules=1 (default: the space's reduced ones)"
     )

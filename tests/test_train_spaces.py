@@ -189,6 +189,8 @@ def test_pixels_become_parts_of_one_and_floats_stay(tmp_path: Path):
     assert [len(part.labels) for part in parts.values()] == [40, 10, 10]
     assert parts["train"].images.max() == 1 and parts["train"].images.min() == 0
     torch.testing.assert_close(floats["test"].images, parts["test"].images * 25.5)
+    few = load_splits(load_images(str(tmp_path / "bytes.npz"), None), Recipe(**SHORT, test_images=4))
+    assert torch.equal(few["test"].images, parts["test"].images[:4]) and len(few["valid"].labels) == 10
     resized = load_splits(load_images(str(tmp_path / "bytes.npz"), None), Recipe(**SHORT, resolution=4))
     assert resized["valid"].images.shape == (10, 3, 4, 4)
     torch.testing.assert_close(
@@ -202,6 +204,7 @@ def test_pixels_become_parts_of_one_and_floats_stay(tmp_path: Path):
         ((60, 1, 2, 2), "--bench 101", ["takes no images of 2 x 2 pixels", "give a larger --resolution"]),
         ((60, 3, 8, 6), "--bench macro", ["images of 8 x 6 pixels; networks take squares, give --resolution"]),
         ((50, 3, 8, 8), "--bench macro", ["50 images, but the recipe trains on 40 and validates on 10"]),
+        ((60, 3, 8, 8), "--bench macro --test-images 11", ["so that 11 are left for the test"]),
         ((60, 3, 8, 8), "--network channels", ["--network channels: expected whole numbers by name"]),
         ((60, 3, 8, 8), "--network channels=0", ["channels 0: expected 1 or more"]),
         ((60, 3, 8, 8), "--bench 101 --network cells_per_stage=1,stacks=1", ["unknown", "cells_per_stage"]),
@@ -222,6 +225,9 @@ def test_other_images_under_the_same_name_are_refused(tmp_path: Path, monkeypatc
     monkeypatch.setattr("harness.training.stack.train_stack", lambda space, archs, *_: np.zeros((len(archs), 2)))
     place = as_npz(tmp_path)
     recipe = Recipe(bench="macro", dataset=str(place), network=TINY["macro"], **SHORT)
+    train(tmp_path / "work", recipe, sample=2, seeds=1, workers=1)
+    record = tmp_path / "work" / "recipe.json"
+    record.write_text(record.read_text().replace('"test_images": 0,', ""))  # as written before there was this setting
     train(tmp_path / "work", recipe, sample=2, seeds=1, workers=1)
     pixels, labels = pixels_and_labels()
     np.savez(place, images=pixels[::-1], labels=labels)

@@ -29,6 +29,8 @@ class Recipe:
     """Side in pixels the images are resized to; 0 leaves them as they are."""
     train_images: int = 700
     valid_images: int = 400
+    test_images: int = 0
+    """0: all that are left."""
     epochs: int = 12
     batch_size: int = 50
     learning_rate: float = 0.1
@@ -71,17 +73,17 @@ def load_splits(images: Images, recipe: Recipe) -> dict[str, Split]:
     from harness.inputs import draw
 
     held_out = recipe.train_images + recipe.valid_images
-    if len(images.labels) <= held_out:
+    if (left := len(images.labels) - held_out) < max(recipe.test_images, 1):
         raise UserError(
             f"{images.source}: {len(images.labels)} images, but the recipe trains on {recipe.train_images} and"
-            f" validates on {recipe.valid_images}: lower --train-images and --valid-images so that some are left for"
-            " the test"
+            f" validates on {recipe.valid_images}: lower --train-images and --valid-images so that"
+            f" {recipe.test_images or 'some'} are left for the test"
         )
     order = np.random.default_rng([recipe.split_seed, len(images.labels)]).permutation(len(images.labels))
     bounds = {
         "train": (0, recipe.train_images),
         "valid": (recipe.train_images, held_out),
-        "test": (held_out, len(order)),
+        "test": (held_out, held_out + (recipe.test_images or left)),
     }
     scale = 255 if images.pixels.dtype == np.uint8 else 1
     parts = {}
@@ -116,7 +118,7 @@ def check(recipe: Recipe, counts: dict[str, int], device: str) -> None:
     import torch
 
     least = {"train_images": 1, "valid_images": 1, "epochs": 1, "batch_size": 1, "evaluation_copies": 1,
-             "resolution": 0, **dict.fromkeys((*counts, *recipe.network), 1)}  # fmt: skip
+             "resolution": 0, "test_images": 0, **dict.fromkeys((*counts, *recipe.network), 1)}  # fmt: skip
     given = {**asdict(recipe), **counts, **recipe.network}
     wrong = [f"{name} {given[name]}: expected {low} or more" for name, low in least.items() if given[name] < low]
     if not 0 < recipe.learning_rate < np.inf:

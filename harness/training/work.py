@@ -37,11 +37,16 @@ class Job(NamedTuple):
 
 
 def claim(out: Path, settings: dict) -> None:
-    """Make the folder of the work or see that it is one, made with the same settings."""
+    """Make the folder of the work or see that it is one, made with the same settings.
+
+    A setting that did not exist yet when the folder was made had its default.
+    """
+    from harness.training.recipe import Recipe
+
     record = out / "recipe.json"
     try:
         if record.exists():
-            old = json.loads(record.read_text())
+            old = asdict(Recipe()) | json.loads(record.read_text())
             if old != settings:
                 said = [f"{key} {old.get(key)} -> {settings.get(key)}" for key in sorted(old.keys() | settings)
                         if old.get(key) != settings.get(key)]  # fmt: skip
@@ -54,7 +59,7 @@ def claim(out: Path, settings: dict) -> None:
         aside.rename(record)
     except OSError as error:
         raise UserError(f"cannot write the folder {out}: {error.strerror}; give another --out") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError) as error:
+    except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
         raise UserError(f"{record} is damaged ({error}): give another --out, or delete the folder") from error
 
 
