@@ -1,0 +1,178 @@
+"""The supernet of NAS-Bench-201 and naswot under many masks: against stand-alone networks and loops over pairs."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmarks.layers import allocate
+from benchmarks.nasbench201 import CONV1, CONV3, EDGES, NONE, OPERATIONS, POOL, SKIP, Space201
+from benchmarks.nasbench201_network import Network201
+from harness.operations.masks import Masked, decided, draw_alphas, mixture, one_hot, removed
+from harness.operations.naswot import naswot_of_masks
+from harness.view import initialise, stream
+
+SIZES = {"channels": 4, "cells_per_stage": 1, "classes": 10, "input_channels": 1}
+CELLS = [
+    (CONV3, POOL, CONV1, SKIP, CONV3, NONE),
+    (SKIP, CONV1, POOL, CONV3, NONE, CONV1),
+    (NONE, NONE, NONE, NONE, NONE, NONE),
+    (CONV3,) * 6,
+]
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    network = allocate(Space201().supernet(**SIZES), "cpu")
+    initialise(network, [stream(0, "supernet", "weights")])
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.randn(6, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def mask_of(cell):
+    return one_hot([OPERATIONS.index(operation) for operation in cell], len(OPERATIONS))
+
+
+def stand_alone(supernet, cell):
+    """The network of a cell, literal, with the supernet's weights: found by what they are, not by their order."""
+    network = allocate(Network201([cell], **SIZES), "cpu")
+    network.stem.load_state_dict(supernet.stem.state_dict())
+    network.classifier.load_state_dict(supernet.classifier.state_dict())
+    network.last.load_state_dict(supernet.last.state_dict())
+    for own, mixed in zip(network.body, supernet.body, strict=True):
+        if hasattr(own, "edges"):
+            for edge, ends in zip(own.edges, own.ends, strict=True):
+                operation = mixed.operations[EDGES.index(ends)][cell[EDGES.index(ends)]]
+                edge.operation.load_state_dict(operation.state_dict())
+        else:
+            own.load_state_dict(mixed.state_dict())
+    return network
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_decided_supernet_is_the_network_of_the_cell(supernet, images, cell, training):
+    alone = stand_alone(supernet, cell).train(training)
+    supernet.train(training)
+    try:
+        with torch.no_grad():
+            torch.testing.assert_close(supernet(images, mask_of(cell)[None])[0], alone(images)[:, 0])
+    finally:
+        supernet.eval()
+        for module in supernet.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.reset_running_stats()
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_many_masks_are_each_mask_alone(supernet, images, blocked):
+    mask = mixture(draw_alphas(6, 5, seed=3))
+    masks = torch.cat([removed(mask, 2), decided(mask, 4), torch.stack([mask_of(cell) for cell in CELLS])])
+    with torch.no_grad():
+        together = supernet(images, masks, blocked)
+        for own, each in zip(together, masks, strict=True):
+            torch.testing.assert_close(own, supernet(images, each[None])[0])
+    assert together.std(0).max() > 1e-3
+
+
+def test_a_mixed_edge_is_the_weighted_sum(supernet, images):
+    """A cell by hand: every node the sum of weights times operations of the nodes before."""
+    weights = mixture(torch.randn(6, 5, generator=torch.Generator().manual_seed(5)))
+    cell, x = supernet.cells()[0], supernet.stem(images)
+    nodes = [x]
+    for target in (1, 2, 3):
+        total = torch.zeros_like(x)
+        for edge, ends in enumerate(EDGES):
+            if ends[1] == target:
+                for at, name in enumerate(OPERATIONS[1:], start=1):
+                    total = total + weights[edge, at] * cell.operations[edge][name](nodes[ends[0]])
+        nodes.append(total)
+    torch.testing.assert_close(cell(x, weights[None]), nodes[3])
+
+
+def test_masks_by_hand():
+    mask = torch.tensor([[0.2, 0.8], [0.5, 0.5]])
+    assert removed(mask, 0).tolist() == [
+        [[0, mask[0, 1].item()], [0.5, 0.5]],
+        [[mask[0, 0].item(), 0], [0.5, 0.5]],
+    ]
+    assert decided(mask, 1).tolist()[0] == [mask[0].tolist(), [1, 0]]
+    alphas = draw_alphas(6, 5, seed=1)
+    assert alphas.std() < 3e-3 and torch.equal(alphas, draw_alphas(6, 5, seed=1))
+    assert not torch.equal(alphas, draw_alphas(6, 5, seed=1, number=1))
+    torch.testing.assert_close(mixture(alphas), torch.full((6, 5), 0.2), atol=2e-3, rtol=0)
+
+
+def kernel_by_pairs(module, images, *rest):
+    """K by its definition: hooks on every ReLU of a module, a count for each pair of samples."""
+    codes = []
+    handles = [
+        each.register_forward_hook(lambda _, inputs, output: codes.append((inputs[0] > 0).flatten(1)))
+        for each in module.modules()
+        if isinstance(each, torch.nn.ReLU)
+    ]
+    with torch.no_grad():
+        module(images, *rest)
+    for handle in handles:
+        handle.remove()
+    count = len(images)
+    return torch.tensor(
+        [[sum(int((c[i] == c[j]).sum()) for c in codes) for j in range(count)] for i in range(count)],
+        dtype=torch.float64,
+    )
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 3])
+def test_naswot_of_masks_is_the_count_over_pairs(supernet, images, chunk):
+    mask = mixture(draw_alphas(6, 5, seed=3))
+    masks = torch.cat([removed(mask, 1), decided(mask, 5)])
+    found = naswot_of_masks(supernet, images, masks, chunk)
+    for own, each in zip(found, masks, strict=True):
+        kernel = kernel_by_pairs(Masked(supernet, each), images)
+        assert own.item() == pytest.approx(torch.linalg.slogdet(kernel).logabsdet.item(), rel=1e-9)
+    assert len(set(found.tolist())) > 4
+
+
+def test_a_convolution_of_weight_zero_adds_its_units_to_every_entry(supernet):
+    """In a cell without a 1x1 convolution on its last edge, node 2 is counted once less, and its units added."""
+    x = torch.randn(6, 16, 2, 2, generator=torch.Generator().manual_seed(2))
+    cell, ones = supernet.cells()[-1], torch.ones(1, 6, 5)
+    without = ones.clone()
+    without[0, 5, OPERATIONS.index(CONV1)] = 0
+    nodes = {}
+    handle = cell.operations[5][CONV3][0].register_forward_hook(lambda _, inputs, y: nodes.update(last=inputs[0]))
+    before, after = (kernel_by_pairs(cell, x, mask, True) for mask in (ones, without))
+    handle.remove()
+    codes = (nodes["last"] > 0).flatten(1).double()
+    once = codes @ codes.T + (1 - codes) @ (1 - codes).T
+    torch.testing.assert_close(after - before, codes.shape[1] - once)
+
+
+def test_removing_none_changes_no_score(supernet, images):
+    for seed in range(3):
+        mask = mixture(torch.randn(6, 5, generator=torch.Generator().manual_seed(seed)))
+        masks = torch.stack([mask] + [removed(mask, edge)[0] for edge in range(6)])
+        values = naswot_of_masks(supernet, images, masks)
+        assert (values == values[0]).all()
+
+
+def test_the_registry_agrees_in_evaluation_mode(supernet, images):
+    """naswot of the registry, on the masked supernet as a module, with BatchNorm as here: another implementation."""
+    import copy
+
+    from harness.engine import ViewInputs, score_stack
+    from harness.inputs import Minibatch
+    from harness.proxies import registry
+
+    entry = registry()["naswot"]
+    entry = replace(entry, view=replace(entry.view, batchnorm="eval"))
+    batch = ViewInputs([Minibatch(images, torch.zeros(6, dtype=torch.int64))], 10, 0)
+    mask = removed(mixture(draw_alphas(6, 5, seed=3)), 3)[2]
+    found = score_stack(
+        lambda: copy.deepcopy(Masked(supernet, mask)), ["supernet"], [entry], batch, seed=0, own_weights=True
+    )
+    assert found["naswot"].scores.item() == pytest.approx(naswot_of_masks(supernet, images, mask[None]).item())
