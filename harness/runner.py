@@ -22,7 +22,7 @@ from benchmarks.sources import data_folder
 from harness.assemble import Scores, Target, assemble, embedded_note, provenance, static_scores, target_of, together
 from harness.config import RunConfig
 from harness.executors import Chunk, Scorer, Setting, default_workers, execute, join
-from harness.inputs import Images, load_images
+from harness.inputs import Images, load_images, source_of
 from harness.protocols import PROTOCOLS, seen_under
 from harness.proxies import Proxy, choose, registry
 from harness.store import EXTENDABLE, Part, Store, StoredRun, load_run
@@ -100,8 +100,7 @@ def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
     network = dict(benchmark.network)
     inputs: str | Images = config.inputs
     if config.inputs != "gaussian":
-        of_table = str(benchmark.table.attributes.get("images", benchmark.table.dataset))
-        source = of_table if config.inputs == "images" else config.inputs
+        source = source_of(benchmark.table) if config.inputs == "images" else config.inputs
         inputs = load_images(source, data_folder(config.data))
         if network["classes"] is None:
             network["classes"] = inputs.classes

@@ -153,6 +153,9 @@ def test_own_images_from_training_to_the_report(make, tmp_path: Path, monkeypatc
     capsys.readouterr()
     judged(tmp_path / "data", tmp_path / "work" / "table.h5", "macro")
     assert "mine" in capsys.readouterr().out
+    place.rename(tmp_path / "elsewhere")
+    assert run_main(["--bench", "macro", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "again")]) == 2
+    assert f"the images of 'mine' are no longer at {place}: name them with --inputs" in capsys.readouterr().err
 
 
 def test_own_images_in_cifars_layout_are_those_that_were_written(tmp_path: Path):

@@ -6,7 +6,7 @@
 from harness.inputs.augmentation import augment
 from harness.inputs.draw import Minibatch, choose, draw_minibatches, gaussian_minibatches, minibatches, ones
 from harness.inputs.images import Images
-from harness.inputs.load import load_images, title_of
+from harness.inputs.load import load_images, source_of, title_of
 
 __all__ = [
     "Images",
@@ -18,5 +18,6 @@ __all__ = [
     "load_images",
     "minibatches",
     "ones",
+    "source_of",
     "title_of",
 ]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
 from harness.inputs import batches, official, own
 from harness.inputs.images import Images, make_images
+
+if TYPE_CHECKING:
+    from benchmarks.table import Table
 
 DIGITS_SHAPE = (1, 8, 8)
 NAMES = (*official.DATASETS, "digits")
@@ -51,6 +55,17 @@ def title_of(name: str) -> tuple[str, str | None]:
         return key, None
     path = Path(os.path.expanduser(name)).resolve()
     return path.name.removesuffix(".npz"), str(path)
+
+
+def source_of(table: Table) -> str:
+    """Return the name or path of the images a table was trained on; UserError where they are no longer there."""
+    place = str(table.attributes.get("images", ""))
+    if place and not Path(place).exists():
+        raise UserError(
+            f"the images of '{table.dataset}' are no longer at {place}: name them with --inputs PATH, or give"
+            " --inputs gaussian"
+        )
+    return place or table.dataset
 
 
 def native_shape(dataset: str) -> tuple[int, int, int]:
