@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.probe import READS
+from harness.passes import READS
 from harness.proxies import COSTS, registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,13 +64,15 @@ RULES = [
     *((name, ("benchmarks.table", "benchmarks.load", "benchmarks.nasbench201", "benchmarks.sources", "harness.store",
               "harness.stats", "harness.summary", "harness.report", "harness.plots", "harness.config", "harness.runner",
               "harness.run", "harness.executors", "harness.api"))
-      for name in ("harness.view", "harness.batchnorm", "harness.probe", "harness.watchers", "harness.engine",
-                   "harness.proxies")),
+      for name in ("harness.view", "harness.batchnorm", "harness.passes", "harness.probe", "harness.hooks",
+                   "harness.watchers", "harness.responses", "harness.per_sample", "harness.engine", "harness.proxies")),
     # and of those, the lower know nothing of the upper
     ("harness.view", ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs")),
     ("harness.batchnorm", ("harness", "benchmarks")),
     ("harness.probe", ("harness.proxies", "harness.engine", "harness.inputs")),
-    ("harness.watchers", ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs")),
+    ("harness.passes", ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs")),
+    *((name, ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs"))
+      for name in ("harness.hooks", "harness.watchers", "harness.responses")),
     ("harness.proxies", ("harness.engine", "harness.inputs")),
     ("harness.inputs", ("harness.view", "harness.probe", "harness.proxies", "harness.engine", "harness.store",
                         "harness.config", "harness.runner")),
@@ -130,7 +132,16 @@ def test_importing_the_packages_is_light():
 
 
 @pytest.mark.parametrize(
-    "module", ["harness.run", "benchmarks", "harness.report", "harness.train", "harness.evaluate", "benchmarks.convert"]
+    "module",
+    [
+        "harness.run",
+        "benchmarks",
+        "harness.report",
+        "harness.train",
+        "harness.evaluate",
+        "harness.search",
+        "benchmarks.convert",
+    ],
 )
 def test_help_is_light(module):
     code = f"""

@@ -20,11 +20,14 @@ RUNS = 6
 
 @pytest.fixture
 def task():
-    """81 architectures with a random landscape and two guides, one of which fails on five."""
+    """81 architectures, accuracies with ties, and two guides, one of which has ties and fails on five."""
     rng = np.random.default_rng(8)
+    value = rng.integers(0, 25, 81)
     second = rng.integers(0, 9, 81).astype(float)
     second[:5] = np.nan
-    return search_tasks.make(scores={"one": rng.normal(size=81), "other": second}, score_seconds=[2.0, 0.5])
+    return search_tasks.make(
+        value=value, scores={"one": rng.normal(size=81), "other": second}, score_seconds=[2.0, 0.5]
+    )
 
 
 def neighbours(task, row):
