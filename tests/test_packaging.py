@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("benchmarks", "harness")
 HEAVY = {"torch", "scipy", "pandas", "matplotlib", "h5py", "sklearn"}
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "results" / "README.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -98,6 +98,7 @@ def test_the_metadata_is_complete(wheel: zipfile.ZipFile) -> None:
         "Requires-Python: >=3.11",
         "Description-Content-Type: text/markdown",
         "Provides-Extra: test",
+        "Provides-Extra: docs",
         "Provides-Extra: notebooks",
         "Provides-Extra: cluster",
     ):
@@ -118,7 +119,7 @@ def test_what_is_installed_is_pinned_to_versions_that_are_allowed(settings: conf
         name, _, version = line.partition("==")
         assert version, f"'{line}' pins nothing"
         pinned[canonicalize_name(name)] = version
-    for need in requirements(settings, "test"):
+    for need in requirements(settings, "test", "docs", "notebooks"):
         assert need.specifier.contains(pinned[canonicalize_name(need.name)]), str(need)
 
 
@@ -227,7 +228,7 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proxies, "_registry", proxies.registry())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_examples_run(page: Path, own_registry: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import torch
     from torch import nn

@@ -1,0 +1,73 @@
+"""The documentation as a site, made by Sphinx from README.md, docs/*.md, results/ and the docstrings, as they are.
+
+python -m sphinx -W -c docs/site . build/site    in a clone, with the extra `docs` installed; no network is needed
+
+The sources are pages that read well on a forge too; what only the site needs is done here: navigation, titles of
+results without one, links to folders, and docstrings in plain words made fit for Sphinx.
+"""
+
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = sorted(page.parent.name for page in ROOT.glob("results/tables/*/summary.md"))
+FIRST = ["concepts", "data", "proxies", "extending", "adding-a-benchmark", "search", "method", "speed"]
+PAGES = [name for name in FIRST if (ROOT / f"docs/{name}.md").is_file()]
+PAGES += sorted({page.stem for page in ROOT.glob("docs/*.md")} - {*FIRST})
+
+project, author = "nas-proxy-harness", "The nas-proxy-harness developers"
+html_title, html_theme, html_show_copyright = project, "furo", False
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+root_doc = "README"
+include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "docs/site/api.rst", "results/*.md"]
+include_patterns += [f"results/tables/{name}/*.md" for name in RESULTS]
+exclude_patterns = [".*", "build", "dist", "tests", "benchmarks", "harness", "notebooks"]
+html_extra_path, html_static_path, html_css_files = ["index.html"], ["static"], ["site.css"]
+html_show_sourcelink = False
+highlight_language = "none"
+myst_heading_anchors = 4
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_use_legacy_class_based = False
+
+
+def navigation(pages: list[str], depth: int = 1) -> str:
+    return "\n\n" + "\n".join(["```{toctree}", ":hidden:", f":maxdepth: {depth}", *pages, "```"]) + "\n"
+
+
+def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Add to a page what a forge has no need of."""
+    text = re.sub(r"\]\(([./]*results/tables/[^/)]+)/?\)", r"](\1/summary.md)", source[0])
+    folder, _, page = docname.rpartition("/")
+    if docname == "README":
+        first = ["Start <self>", *(f"docs/{name}" for name in PAGES), "results/README", "API <docs/site/api>"]
+        text += navigation([*first, "CONTRIBUTING", "CHANGELOG"])
+    elif docname == "results/README":
+        text += navigation([f"{name} <tables/{name}/summary>" for name in RESULTS])
+    elif page == "summary":
+        others = sorted(path.stem for path in (ROOT / folder).glob("*.md") if path.stem != page)
+        text += "".join(f"\n- [{name}]({name}.md)" for name in others) + navigation(others)
+    elif folder.startswith("results/") and not text.startswith("# "):
+        text = f"# {page}: {Path(folder).name}\n\n{text}"
+    source[0] = text
+
+
+def plain(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Make reStructuredText of a docstring in plain words: `code` stays, nothing else is markup, lists stay lists."""
+    paragraphs = re.split(r"\n\s*\n", "\n".join(lines).strip())
+    made: list[str] = []
+    for paragraph in paragraphs:
+        parts = re.split(r"`+([^`]+)`+", paragraph)
+        parts[::2] = [re.sub(r"([\\*|_])", r"\\\1", part) for part in parts[::2]]
+        parts[1::2] = [f"``{part}``" for part in parts[1::2]]
+        said = "".join(parts).split("\n")
+        listed = any(line.startswith((" ", "- ")) for line in said)
+        made += [f"| {line}" if listed else line for line in said] + [""]
+    lines[:] = made
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", adapt)
+    app.connect("autodoc-process-docstring", plain)
