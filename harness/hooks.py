@@ -1,6 +1,6 @@
 """The forward hooks of one pass over a network: they reduce what flows by, so that activations need not be kept.
 
-Made by `harness.probe.Probe`, which says what is read; what they gather are the probe's quantities of the same names.
+Made by `harness.passes.Passes`, which says what is read; what they gather are the probe's quantities of the same names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.view import owners_of
 from harness.watchers import Watcher, is_relu
 
 if TYPE_CHECKING:
-    from harness.probe import Probe
+    from harness.passes import Passes
 
 LINEAR_IN_WEIGHT = (nn.Conv2d, nn.Linear, StackedConv2d, StackedLinear)
 """Layers whose output before the bias is known to be linear in their weight."""
@@ -30,7 +30,7 @@ PLAIN_CONVOLUTION = (nn.Conv2d, StackedConv2d)
 class Hooks:
     """The forward hooks of one pass: they reduce what flows by, and go when the forward is done."""
 
-    def __init__(self, probe: Probe, copying: bool = False) -> None:
+    def __init__(self, probe: Passes, copying: bool = False) -> None:
         """`copying` outputs that are needed later: for networks that go on to change them in place."""
         self.probe = probe
         self.copying = copying

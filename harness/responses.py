@@ -14,7 +14,10 @@ from harness.view import stream
 from harness.watchers import ACTIVATIONS, ChannelCorrelations, Watcher, is_relu, owned
 
 if TYPE_CHECKING:
-    from harness.probe import Probe
+    from harness.passes import Passes
+
+ROUNDING = 1e-12
+"""How little a unit varies over samples where it should not at all (constant maps behind BatchNorm, float64)."""
 
 
 def _rows(module: nn.Module, values: Tensor) -> tuple[tuple[int, ...], Tensor]:
@@ -45,7 +48,7 @@ class ReluCorrelations(Watcher):
     order; the last sum is of those behind all blocks, and of all of them where no blocks are known.
     """
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         samples = len(probe.inputs)
         self.total = torch.zeros(
@@ -87,10 +90,11 @@ class ReluGradientCorrelations(ReluCorrelations):
 class ReluDistances(Watcher):
     """(archs, samples, samples) float64: squared distances between samples, summed over ReLU calls.
 
-    Each unit of a ReLU's output is scaled to reach from 0 to 1 over the samples; where it is constant it is 0.
+    Each unit of a ReLU's output is scaled to reach from 0 to 1 over the samples; where it varies by less than `ROUNDING`
+    (units behind BatchNorm are of the order of 1; read in float64) it is 0.
     """
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         samples = len(probe.inputs)
         self.total = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
@@ -103,7 +107,7 @@ class ReluDistances(Watcher):
         rows = rows.double()
         low = rows.amin(1, keepdim=True)
         span = rows.amax(1, keepdim=True) - low
-        rows = torch.where(span > 0, (rows - low) / span, 0.0)
+        rows = torch.where(span > ROUNDING, (rows - low) / span, 0.0)
         self.add(self.total, owners, torch.stack([(rows - one).square().sum(2) for one in rows.split(1, 1)], 2))
 
     def result(self) -> Tensor:
@@ -128,7 +132,7 @@ class Conditioning(Watcher):
 
     wants = ChannelCorrelations.wants
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         self.total = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
 
@@ -153,7 +157,7 @@ class CodeHashes(Watcher):
     A code is which units of all ReLUs are above zero. Different codes have equal hashes with a chance of 2^-63.
     """
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         self.hashes: Tensor | None = None
         self.seen = torch.zeros(probe.archs, dtype=torch.bool, device=probe.inputs.device)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from harness.view import owners_of, stream
 
 if TYPE_CHECKING:
-    from harness.probe import Probe
+    from harness.passes import Passes
 
 ACTIVATIONS = tuple(
     kind for kind in vars(nn.modules.activation).values()
@@ -46,7 +46,7 @@ class Watcher:
     graph = False
     """Whether the pass has to be differentiable for it."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         self.probe = probe
         self.handles: list = []
         self.error: Exception | None = None
@@ -103,7 +103,7 @@ class Watcher:
 class ReluGram(Watcher):
     """(archs, samples, samples) float64: sum over ReLUs of x x^T, x the ReLU's inputs."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         samples = len(probe.inputs)
         self.total = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
@@ -126,7 +126,7 @@ class ReluWords(Watcher):
     A unit's pattern is which samples leave it above zero, as one whole number of as many bits; up to 62 samples.
     """
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         self.words: list[list[Tensor]] = [[] for _ in range(probe.archs)]
 
@@ -169,7 +169,7 @@ class ChannelCorrelations(Watcher):
     Layers are convolutions, BatchNorm and activations that return a map.
     """
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         self.found: list[tuple[tuple[int, ...], Tensor, int]] = []
 
@@ -199,7 +199,7 @@ class SquareBlocks(Watcher):
     and activations.
     """
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         self.found: list[tuple[tuple[int, ...], Tensor]] = []
 
@@ -226,7 +226,7 @@ class BlockMaps(Watcher):
 
     graph = True
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
         self.maps: dict[str, Tensor] = {}
 

@@ -47,7 +47,7 @@ class Proxy:
     view: View
     """How it looks at a network; proxies with equal views share passes."""
     reads: tuple[str, ...]
-    """What it reads from the probe (harness.probe.READS)."""
+    """What it reads from the probe (harness.passes.READS)."""
     labels: bool
     """Whether it uses the labels of the minibatch."""
     cost: str

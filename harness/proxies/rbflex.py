@@ -6,8 +6,9 @@ sample by itself, as in batches of one; float64. Larger is better; no labels. Co
 Yamasaki et al., "RBFleX-NAS" (TNNLS 2025, arXiv 2503.22733, number from memory). Fitted: both constants g were tuned on
 NAS-Bench-201. Departures: with so small a g, K and Q are ones but for 1e-9 or less and their determinants, in the
 released code, largely rounding; here they are exact to float64, by what is left of the matrix when its first row is
-eliminated by hand. A unit that is the same for all samples counts 0. Samples that are alike, or on a line, make a
-kernel singular: minus infinity. ReLU outputs and the last layer are found by module, the latter in module order.
+eliminated by hand. A unit that is the same for all samples, up to rounding, counts 0. Samples that are alike, or on a
+line, make a kernel singular: minus infinity. ReLU outputs and the last layer are found by module, the latter in module
+order.
 """
 
 from __future__ import annotations

@@ -46,9 +46,13 @@ def _activations(probe) -> Tensor:
 
 
 def _gradients(probe) -> Tensor:
-    """(blocks + 1, archs, samples, samples), behind the backward that fills them."""
-    _ = probe.gradients
-    return probe.watched("relu_gradient_correlations")
+    """(blocks + 1, archs, samples, samples), behind the backward that fills them; zeros without a path to the input.
+
+    A ReLU behind the break of such a network has a gradient, but no backward to weights passes it, except in a stack.
+    """
+    gradients = probe.gradients
+    before_last = [*(gradient.abs() for gradient in gradients[:-1]), torch.zeros_like(gradients[-1])]
+    return probe.watched("relu_gradient_correlations") * (probe.total(before_last) > 0).view(1, -1, 1, 1)
 
 
 @proxy(reads="relu_correlations", labels=False, cost="F", paper=PAPER)
