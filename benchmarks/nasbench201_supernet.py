@@ -82,8 +82,9 @@ def _add(total: Tensor, operation: nn.Module, x: Tensor, weights: Tensor, rows: 
 class Supernet201(nn.Module):
     """Images (samples, channels, height, width) and weights (masks, edges, operations) -> (masks, samples, classes)."""
 
+    operations = OPERATIONS
     idle = (0,)
-    """Positions in `OPERATIONS` of operations that add nothing, whatever their weight."""
+    """Positions of those that add nothing, whatever their weight."""
 
     def __init__(
         self, *, channels: int = 16, cells_per_stage: int = 5, classes: int = 10, input_channels: int = 3

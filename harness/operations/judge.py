@@ -61,12 +61,13 @@ def along_search(steps: Sequence[np.ndarray], references: Sequence[np.ndarray], 
 def argmax(score: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the best operation of each edge, (edges,) int, the first of ties; and the number of edges with ties.
 
-    -1 for an edge without a finite score.
+    NaN is passed over; -1 for an edge of nothing else. Infinite scores count: a removal that leaves naswot -inf is
+    the greatest loss there is.
     """
-    finite = np.where(np.isfinite(score), score, -np.inf)
-    best = finite.max(1, keepdims=True)
-    scored = np.isfinite(best[:, 0])
-    return np.where(scored, finite.argmax(1), -1), int((scored & ((finite == best).sum(1) > 1)).sum())
+    known = np.where(np.isnan(score), -np.inf, score)
+    scored = ~np.isnan(score).all(1)
+    tied = scored & ((score == known.max(1, keepdims=True)).sum(1) > 1)
+    return np.where(scored, known.argmax(1), -1), int(tied.sum())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,171 @@
+"""From settings to judged operation scores: computes each for every seed, compares them, judges what each chooses."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks.errors import UserError, suggest
+from harness.assemble import embedded_note, provenance
+from harness.operations.config import OperationsConfig
+from harness.operations.from_table import best_acc
+from harness.operations.judge import STATISTICS, agreement, argmax, by_edge, judge_choice, mean_by_edge
+from harness.operations.masks import draw_alphas, mixture
+from harness.operations.perturb import PERTURBATIONS, Evaluator
+from harness.operations.scores import OperationScore, Scored, choose
+from harness.operations.search import propose
+from harness.operations.setup import Setup, set_up
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Operation scores of one benchmark, judged."""
+
+    manifest: dict
+    scores: pd.DataFrame
+    """score, seed, edge, operation, value."""
+    edges: pd.DataFrame
+    """score, seed, edge, rho, tau_b: on each edge against the reference."""
+    agreement: pd.DataFrame
+    """The square of mean rho over edges and seeds, by name."""
+    chosen: pd.DataFrame
+    """score, seed, operations, arch, accuracy, rank, regret, tied, rho, tau_b, failed, seconds: by the score alone."""
+    along: pd.DataFrame
+    """score, seed, step, edges, rho, rho_conditional, edge, operation: through the search, where that was asked for."""
+
+
+def compare(config: OperationsConfig, say: Callable[[str], None] = lambda line: None) -> Comparison:
+    """Compute and judge; `say` gets lines of progress. UserError, in one line, for what cannot be used."""
+    chosen = choose(config.scores)
+    setup = set_up(config)
+    names = [score.name for score in chosen]
+    if not setup.trials.shape[1]:
+        chosen = [score for score in chosen if not score.name.endswith("@trials")]
+        names = [score.name for score in chosen]
+    reference = config.reference or next((name for name in ("best-acc@trials", "best-acc") if name in names), names[0])
+    if reference not in names:
+        raise suggest([reference], names, "reference among --scores")
+    notes = _notes(setup, chosen)
+    for note in notes:
+        say(note)
+    seeds = range(config.first_seed, config.first_seed + config.seeds)
+    values, rows = _computed(setup, chosen, seeds, say)
+    against = values[reference]
+    for row in rows:
+        own, place = values[row["score"]], row["seed"] - seeds[0]
+        pair = own[place % len(own)], against[place % len(against)]
+        row |= {name: mean_by_edge(*pair, name) for name in STATISTICS}
+    along = _along(setup, config, seeds, say) if config.along else pd.DataFrame()
+    facts = provenance(setup.benchmark, setup.target, [])
+    manifest = facts | {
+        "kind": "operations", "settings": asdict(config), "reference": reference, "notes": notes,
+        "meanings": {score.name: score.meaning for score in chosen}, "torch": torch.__version__,
+        "machine": platform.processor() or platform.machine(), "edges": list(setup.choices.edges),
+        "operations": list(setup.choices.operations), "network": setup.network,
+    }  # fmt: skip
+    return Comparison(
+        manifest, _long(setup, values, seeds[0]), _edges(setup, values, reference, seeds[0]), agreement(values),
+        pd.DataFrame(rows), along,
+    )  # fmt: skip
+
+
+def _notes(setup: Setup, chosen: Sequence[OperationScore]) -> list[str]:
+    """Return what a reader has to know, a line each."""
+    benchmark, known = setup.benchmark, int(np.isfinite(setup.accuracy).sum())
+    whole = len(benchmark.space)
+    notes = [embedded_note(benchmark)] if benchmark.embedded else []
+    about = f"{benchmark.space.title}: {setup.shape[0]} edges of {setup.shape[1]} operations, judged by"
+    about += f" {setup.target.dataset} {setup.target.split} accuracy after {setup.target.epochs} epochs"
+    notes.append(about)
+    if known < whole:
+        notes.append(
+            f"accuracies of {known:,} of {whole:,} architectures: scores from the table, ranks and regret are over"
+            " these, and a cell without one has no accuracy"
+        )
+    if any(score.seeded for score in chosen):
+        notes.append(f"supernet: {', '.join(f'{k} {v}' for k, v in setup.network.items())}; {setup.say_inputs()}")
+    return notes
+
+
+def _computed(
+    setup: Setup, chosen: Sequence[OperationScore], seeds: range, say: Callable[[str], None]
+) -> tuple[dict[str, list[np.ndarray]], list[dict]]:
+    """Return {score: arrays by seed}, one alone for what no seed changes, and a row for each about what it chooses."""
+    values: dict[str, list[np.ndarray]] = {}
+    rows = []
+    for score in chosen:
+        began = time.perf_counter()
+        failures: dict[str, int] = {}
+        values[score.name] = []
+        for seed in seeds if score.seeded else seeds[:1]:
+            start = time.perf_counter()
+            scored: Scored = score.compute(setup, seed)
+            seconds = time.perf_counter() - start
+            failures |= scored.failures
+            values[score.name].append(scored.values)
+            operations, tied = argmax(scored.values)
+            judged = judge_choice(setup.benchmark, setup.accuracy, operations, tied)
+            rows.append({
+                "score": score.name, "seed": seed, "operations": setup.choices.said(operations), "arch": judged.arch,
+                "accuracy": judged.accuracy, "rank": judged.rank, "regret": judged.regret, "tied": tied,
+                "failed": int((~np.isfinite(scored.values)).sum()), "seconds": seconds,
+            })  # fmt: skip
+        said = "".join(f"; not finite: {reason} ({count})" for reason, count in failures.items())
+        say(f"{score.name}: {time.perf_counter() - began:.1f} s{said}")
+    return values, rows
+
+
+def _along(setup: Setup, config: OperationsConfig, seeds: range, say: Callable[[str], None]) -> pd.DataFrame:
+    """Return the correlations through the search in fixed order, for every perturbation score asked for."""
+    names = [score.name for score in choose(config.scores) if score.name.partition(":")[0] in PERTURBATIONS]
+    if not names:
+        raise UserError(f"--along is for {', '.join(PERTURBATIONS)} among --scores, not for {config.scores}")
+    accuracy = setup.trials if setup.trials.shape[1] else setup.accuracy
+    overall, rows = best_acc(setup.choices, accuracy), []
+    for name in names:
+        kind, _, proxy = name.partition(":")
+        for seed in seeds:
+            evaluate = Evaluator(setup.supernet(seed), proxy or "naswot", seed, {})
+            mask = mixture(draw_alphas(*setup.shape, seed))
+            batches = setup.minibatches(seed, len(mask))
+            proposal = propose(kind, evaluate, mask, batches, "fixed", every_edge=True)
+            decided = np.full(len(mask), -1)
+            for number, step in enumerate(proposal.steps):
+                given = best_acc(setup.choices, accuracy, decided)
+                rows.append({
+                    "score": name, "seed": seed, "step": number, "edges": len(mask) - number,
+                    "rho": mean_by_edge(step.scores, overall), "rho_conditional": mean_by_edge(step.scores, given),
+                    "edge": setup.choices.edges[step.edge], "operation": setup.choices.operations[step.operation],
+                })  # fmt: skip
+                decided[step.edge] = step.operation
+            found = judge_choice(setup.benchmark, setup.accuracy, np.array(proposal.operations))
+            say(f"{name}, seed {seed}, fixed order: {setup.choices.said(proposal.operations)}: {found.accuracy:.2f} %")
+    return pd.DataFrame(rows)
+
+
+def _long(setup: Setup, values: dict[str, list[np.ndarray]], first: int) -> pd.DataFrame:
+    rows = [
+        (name, first + place, edge, operation, array[e, o])
+        for name, arrays in values.items()
+        for place, array in enumerate(arrays)
+        for e, edge in enumerate(setup.choices.edges)
+        for o, operation in enumerate(setup.choices.operations)
+    ]
+    return pd.DataFrame(rows, columns=["score", "seed", "edge", "operation", "value"])
+
+
+def _edges(setup: Setup, values: dict[str, list[np.ndarray]], reference: str, first: int) -> pd.DataFrame:
+    against, rows = values[reference], []
+    for name, arrays in values.items():
+        for place, array in enumerate(arrays):
+            pair = array, against[place % len(against)]
+            found = {statistic: by_edge(*pair, statistic) for statistic in STATISTICS}
+            for e, edge in enumerate(setup.choices.edges):
+                rows.append({"score": name, "seed": first + place, "edge": edge} | {k: v[e] for k, v in found.items()})
+    return pd.DataFrame(rows)

@@ -1,0 +1,77 @@
+"""The figures of operation scores: a heat map of edges and operations for each score, and how the scores agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.operations.compare import Comparison
+from harness.operations.report import short
+from harness.plots import drawing, save
+from harness.report import style
+
+COLUMNS = 4
+"""Panels in a row."""
+
+
+def write_figures(found: Comparison, out: Path) -> dict[str, Path]:
+    """Write figures/operations.{png,svg} and figures/agreement.{png,svg} under `out`."""
+    names = list(found.agreement.columns)
+    deep = -(-len(names) // COLUMNS)
+    edges, operations = found.manifest["edges"], found.manifest["operations"]
+    with drawing(7.2, 0.4 + deep * (0.55 + 0.17 * len(edges))) as figure:
+        draw_operations(figure, found, names, edges, operations)
+        written = save(figure, out, "operations")
+    with drawing(2.2 + 0.36 * len(names), 1.5 + 0.3 * len(names)) as figure:
+        draw_agreement(figure, found)
+        written |= save(figure, out, "agreement")
+    return written
+
+
+def draw_operations(
+    figure: Figure, found: Comparison, names: list[str], edges: list[str], operations: list[str]
+) -> None:
+    """One panel a score: the rank of each operation on its edge, dark is best, mean over seeds."""
+    panels = figure.subplots(-(-len(names) // COLUMNS), COLUMNS, squeeze=False)
+    table = found.scores.assign(value=found.scores["value"].where(np.isfinite(found.scores["value"])))
+    ranks = table.groupby(["score", "seed", "edge"], sort=False)["value"].rank(ascending=False)
+    mean = table.assign(rank=ranks).groupby(["score", "edge", "operation"], sort=False)["rank"].mean()
+    for place, panel in enumerate(panels.flat):
+        if place >= len(names):
+            panel.set_axis_off()
+            continue
+        square = mean[names[place]].unstack(sort=False).loc[edges, operations].to_numpy(dtype=float)
+        panel.imshow(np.ma.masked_invalid(square), cmap="Blues_r", vmin=1, vmax=len(operations), aspect="auto")
+        _numbers(panel, square, lambda value: value < (1 + len(operations)) / 2, 1)
+        panel.set_title(names[place], loc="left", pad=3)
+        last = place + COLUMNS >= len(names)
+        panel.set_xticks(range(len(operations)), list(map(short, operations)) if last else [], rotation=90)
+        panel.set_yticks(range(len(edges)), edges if place % COLUMNS == 0 else [])
+        panel.tick_params(length=0, pad=2)
+        panel.spines[:].set_visible(False)
+    figure.supxlabel("rank of the operation on its edge, 1 is best; mean over seeds", fontsize=7.5)
+
+
+def draw_agreement(figure: Figure, found: Comparison) -> None:
+    """Mean rho over edges and seeds between every two scores."""
+    panel, square = figure.subplots(), found.agreement.to_numpy(dtype=float)
+    image = panel.imshow(np.ma.masked_invalid(square), cmap="RdBu_r", vmin=-1, vmax=1)
+    _numbers(panel, square, lambda value: abs(value) > 0.65, 2)
+    names = list(found.agreement.columns)
+    panel.set_xticks(range(len(names)), names, rotation=90)
+    panel.set_yticks(range(len(names)), names)
+    panel.tick_params(length=0)
+    panel.spines[:].set_visible(False)
+    bar = figure.colorbar(image, ax=panel, shrink=0.6, aspect=25, pad=0.02)
+    bar.set_label("Spearman ρ over operations, mean over edges")
+    bar.outline.set_visible(False)
+
+
+def _numbers(panel: Axes, square: np.ndarray, dark, digits: int) -> None:
+    for (row, column), value in np.ndenumerate(square):
+        text = style.number(value, digits).replace("0.", ".", 1) if digits == 2 else style.number(value, digits)
+        colour = "white" if np.isfinite(value) and dark(value) else "black"
+        panel.text(column, row, text.removesuffix(".0"), ha="center", va="center", fontsize=5.8, color=colour)

@@ -1,0 +1,151 @@
+"""A comparison of operation scores as tables in the terminal, CSV, markdown and figures, in one folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks.errors import UserError
+from harness.operations.compare import Comparison
+from harness.operations.config import OperationsConfig
+from harness.report import style, tables
+
+LEGEND = (
+    "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
+    " deviation over seeds). Chosen: the best operation of every edge, by the score alone; its accuracy, rank (1 is the"
+    " best) and regret, the cell of the first seed; tied: edges with several best, the first is taken. failed: scores"
+    " that are not finite. A dash: undefined, or no accuracy in the table."
+)
+TEXT = ("", "score", "edge", "cell")
+"""Columns of words, to the left."""
+
+
+def folder_for(config: OperationsConfig, out: str | None) -> Path:
+    """Return the folder to write to; UserError where it holds anything but an earlier comparison."""
+    folder = (
+        Path(out) if out else Path("results") / "-".join(filter(None, ("operations", config.bench, config.dataset)))
+    )
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: give another --out")
+    if folder.is_dir() and any(folder.iterdir()):
+        try:
+            earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == "operations"
+        except (OSError, ValueError, AttributeError):
+            earlier = False
+        if not earlier:
+            raise UserError(f"{folder} holds something else than earlier operation scores: give another --out")
+    return folder
+
+
+def write_comparison(found: Comparison, folder: Path) -> Path:
+    """Write the CSV files, summary.md, the figures and, last, manifest.json; return the folder."""
+    from harness.operations.figure import write_figures
+
+    frames = {"scores": found.scores, "edges": found.edges, "chosen": found.chosen, "along": found.along}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, frame in frames.items():
+            if not frame.empty:
+                tables.write_csv(frame, folder / f"{name}.csv")
+        tables.write_csv(found.agreement, folder / "agreement.csv", index=True)
+        style.write_text(folder / "summary.md", markdown(found))
+        write_figures(found, folder)
+        style.write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
+    return folder
+
+
+def short(operations: str) -> str:
+    """Return names of operations without what all of NAS-Bench-201's share."""
+    for long, brief in (("nor_conv_", ""), ("_connect", ""), ("avg_pool_3x3", "pool"), (", ", " ")):
+        operations = operations.replace(long, brief)
+    return operations
+
+
+def by_edge(found: Comparison) -> pd.DataFrame:
+    """Return mean rho over seeds, scores down, edges across."""
+    square = found.edges.groupby(["score", "edge"], sort=False)["rho"].mean().unstack(sort=False)
+    return square.loc[found.agreement.columns, found.manifest["edges"]]
+
+
+def print_comparison(found: Comparison, console: Console | None = None) -> None:
+    """Print what each score chooses, rho on each edge, and the agreement of the scores."""
+    console = console or Console()
+    for title, heads, lines in _tables(found):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=escape(title), title_justify="left")
+        for place, head in enumerate(heads):
+            left = head in TEXT or place == 0
+            table.add_column(head, justify="left" if left else "right", no_wrap=head != "cell", overflow="fold")
+        for line in lines:
+            table.add_row(*map(escape, line))
+        console.print(table)
+    console.print(LEGEND, style="dim", highlight=False)
+
+
+def markdown(found: Comparison) -> str:
+    """Return the same tables as markdown, with what was compared."""
+    lines = ["# Operation scores", "", *(f"- {tables.cell(note)}" for note in found.manifest["notes"])]
+    lines += [f"- `{name}`: {meaning}" for name, meaning in found.manifest["meanings"].items()]
+    for title, heads, rows_ in _tables(found):
+        lines += ["", f"## {title}", "", "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+        lines += ["| " + " | ".join(map(tables.cell, row)) + " |" for row in rows_]
+    return "\n".join([*lines, "", LEGEND, ""])
+
+
+def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
+    """Return (title, headings, rows) of what is shown."""
+    edges, square, groups = by_edge(found), found.agreement, list(found.chosen.groupby("score", sort=False))
+    seeds = found.manifest["settings"]["seeds"]
+    against = [
+        [str(name), _spread(each["rho"]), _spread(each["tau_b"]), str(each["failed"].sum()),
+         style.duration(each["seconds"].mean())]
+        for name, each in groups
+    ]  # fmt: skip
+    chosen = [
+        [str(name), _spread(each["accuracy"]), style.count(_mean(each["rank"])), style.number(_mean(each["regret"]), 2),
+         style.number(each["tied"].mean(), 1).removesuffix(".0"), short(each["operations"].iloc[0])]
+        for name, each in groups
+    ]  # fmt: skip
+    numbered = [f"{place} {name}" for place, name in enumerate(square, start=1)]
+    shown = [
+        (f"Against {found.manifest['reference']}, {seeds} seed{'s' * (seeds > 1)}",
+         ["score", "rho", "tau-b", "failed", "s"], against),
+        ("Chosen", ["score", "accuracy, %", "rank", "regret", "tied", "cell"], chosen),
+        ("rho on each edge", ["score", *map(str, edges)],
+         [[str(name), *map(_brief, line)] for name, line in edges.iterrows()]),
+        ("rho between scores", ["score", *(str(place + 1) for place in range(len(square)))],
+         [[name, *map(_brief, line)] for name, (_, line) in zip(numbered, square.iterrows(), strict=True)]),
+    ]  # fmt: skip
+    if not found.along.empty:
+        steps = found.along.groupby(["score", "step"], sort=False)[["rho", "rho_conditional"]].agg(["mean", "std"])
+        lines = [
+            [str(score), str(step), *(f"{style.number(line[kind, 'mean'])} ± {style.number(line[kind, 'std'])}"
+                                      for kind in ("rho", "rho_conditional"))]
+            for (score, step), line in steps.iterrows()
+        ]  # fmt: skip
+        shown.append(("Along the search, fixed order", ["score", "step", "rho", "conditional rho"], lines))
+    return shown
+
+
+def _brief(value: float) -> str:
+    """Print a correlation in as few letters as possible."""
+    return "1" if round(value, 2) == 1 else style.number(value, 2).replace("0.", ".", 1)
+
+
+def _mean(values: pd.Series) -> float:
+    return float(values.mean()) if values.notna().any() else float("nan")
+
+
+def _spread(values: pd.Series) -> str:
+    if not values.notna().any():
+        return style.DASH
+    digits = 2 if values.abs().max() > 1 else 3
+    mean = style.number(_mean(values), digits)
+    return mean if values.notna().sum() < 2 else f"{mean} ± {style.number(values.std(), digits)}"

@@ -1,0 +1,111 @@
+"""What operation scores are computed from: a benchmark's table, its supernet, minibatches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+import benchmarks
+from benchmarks import Benchmark
+from benchmarks.choices import Choices
+from benchmarks.errors import UserError
+from benchmarks.layers import allocate
+from benchmarks.sources import data_folder
+from harness.assemble import Target, target_of
+from harness.inputs import Images, Minibatch, load_images, minibatches
+from harness.operations.config import OperationsConfig
+from harness.view import initialise, stream
+
+IMAGES_KEPT = 20_000
+"""Images of minibatches held in memory at a time, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """One benchmark and target; networks and minibatches are made when asked for."""
+
+    benchmark: Benchmark
+    target: Target
+    inputs: str
+    batch_size: int
+    augment: bool
+    data: str | None
+    device: str
+
+    @cached_property
+    def choices(self) -> Choices:
+        """Of the rows of the table."""
+        return self.benchmark.space.choices.of(self.benchmark.indices)
+
+    @cached_property
+    def accuracy(self) -> np.ndarray:
+        """(table rows,) percent: the target."""
+        return self.benchmark.table.target(self.target.split, self.target.epochs, self.target.reduction)
+
+    @cached_property
+    def trials(self) -> np.ndarray:
+        """(table rows, trials) percent: every single training."""
+        return self.benchmark.table.per_seed(self.target.split, self.target.epochs)
+
+    @cached_property
+    def shape(self) -> tuple[int, int]:
+        """Edges and operations."""
+        return len(self.choices.edges), len(self.choices.operations)
+
+    @cached_property
+    def images(self) -> Images | str:
+        """What minibatches are drawn from."""
+        if self.inputs == "gaussian":
+            return self.inputs
+        table = self.benchmark.table
+        source = str(table.attributes.get("images", table.dataset)) if self.inputs == "images" else self.inputs
+        return load_images(source, data_folder(self.data))
+
+    @cached_property
+    def network(self) -> dict[str, int]:
+        """Settings of the networks."""
+        sizes = dict(self.benchmark.network)
+        if sizes["classes"] is None and isinstance(self.images, Images):
+            sizes["classes"] = self.images.classes
+        if sizes["classes"] is None:
+            raise UserError("how many classes there are only images can say here: leave --inputs gaussian out")
+        return {name: int(size) for name, size in sizes.items() if size is not None}
+
+    def supernet(self, seed: int) -> Any:
+        """Return the supernet with the weights of a seed, BatchNorm as it starts, in evaluation mode."""
+        network = allocate(self.benchmark.space.supernet(**self.network), self.device)
+        with torch.no_grad():
+            initialise(network, [stream(seed, "supernet", "weights")])
+        return network.eval()
+
+    def minibatches(self, seed: int, count: int) -> Callable[[int], Minibatch]:
+        """Return what gives minibatch i of a seed, 0 <= i < count; where images run out they come again."""
+        kept = max(1, min(count, IMAGES_KEPT // self.batch_size))
+        drawn, _ = minibatches(
+            self.images, dataset=self.benchmark.table.dataset, folder=data_folder(self.data),
+            batch_size=self.batch_size, count=kept, seed=seed, channels=self.network["input_channels"],
+            resolution=self.benchmark.resolution, classes=self.network["classes"], augment=self.augment,
+        )  # fmt: skip
+        return lambda i: Minibatch(drawn[i % kept].inputs.to(self.device), drawn[i % kept].targets.to(self.device))
+
+    def say_inputs(self) -> str:
+        """Return in a line what the minibatches are."""
+        source = self.images.source if isinstance(self.images, Images) else "Gaussian noise"
+        return f"{source}; minibatches of {self.batch_size}{', random flip and crop' if self.augment else ''}"
+
+
+def set_up(config: OperationsConfig) -> Setup:
+    """Open the benchmark that settings name; UserError where it has no operations on edges, or no such target."""
+    benchmark = benchmarks.load(config.bench, config.dataset, config.data)
+    target = target_of(benchmark, config.split, config.epochs, "mean")
+    device = config.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    setup = Setup(benchmark, target, config.inputs, config.batch_size, config.augment, config.data, device)
+    _ = setup.choices
+    return setup

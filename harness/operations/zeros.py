@@ -1,0 +1,91 @@
+"""zeros: the saliency of architecture parameters at initialisation, and of weights as a control. Larger is better.
+
+The mixed operation is the sum of alpha[e, o] * o(x) with raw parameters alpha ~ N(0, 1e-3), no softmax; BatchNorm uses
+the statistics of its minibatch. With g = dL/dalpha:
+
+    zeros-snip      |alpha * g|, L the cross-entropy of one minibatch
+    zeros-grasp     |alpha * (H g)|, H the Hessian of L in alpha
+    zeros-synflow   |alpha * dR/dalpha|, R the sum of the logits of one image of ones, every weight and alpha replaced
+                    by its absolute value, float64 (in float32 the released run ended in NaN)
+    zeros-*-iterative   on each edge the operation that scores lowest is taken away, and all is scored anew until one
+                    is left; an operation's score is the round it went in
+    weights-snip, weights-synflow   the control: sum over the operation's own weights w of |w * dL/dw| (or dR/dw), in
+                    all cells; `-mean` divides by their number. Operations without weights have 0.
+
+`none` adds nothing, so its zeros score is 0. One scalar an operation: by the chain rule dR/dalpha = <dR/dnode, o(x)>
+does not grow with the number of weights, as the control does. Sources: FreeDARTS / ZEROS (Zhang et al.; the released
+code scores once, the text speaks of iterations, whose form here is ours). Its code for GraSP has two variants, one
+signed behind an optimiser step; here the absolute value is taken and no step.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.engine import as_seen
+from harness.inputs import Minibatch, ones
+from harness.view import View
+
+SYNFLOW = View(precision="float64", absolute_weights=True)
+LOSS = View()
+KINDS = ("snip", "grasp", "synflow")
+
+
+def zeros(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: str) -> np.ndarray:
+    """Return the saliency of each architecture parameter, (edges, operations) float64; `supernet` stays as it is."""
+    with torch.enable_grad():
+        _, alphas, objective = _objective(supernet, alphas, minibatch, kind)
+        (first,) = torch.autograd.grad(objective, alphas, create_graph=kind == "grasp")
+        if kind == "grasp":
+            (first,) = torch.autograd.grad((first * first.detach()).sum(), alphas)
+    return (alphas * first).detach().abs().double().cpu().numpy()
+
+
+def zeros_iterative(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: str) -> np.ndarray:
+    """Return the round in which each operation is taken away, 1 .. operations; the last is the one that stays."""
+    left, rounds = torch.ones_like(alphas), np.full(tuple(alphas.shape), float(alphas.shape[1]))
+    for number in range(1, alphas.shape[1]):
+        saliency = np.where(left.cpu() > 0, zeros(supernet, alphas * left, minibatch, kind), np.inf)
+        for edge, operation in enumerate(np.where(np.isnan(saliency), -1, saliency).argmin(1)):
+            rounds[edge, operation], left[edge, operation] = number, 0
+    return rounds
+
+
+def weight_saliency(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: str, mean: bool = False) -> np.ndarray:
+    """Return the sum (or mean) over each operation's weights, in all cells, of |w * gradient|; (edges, operations)."""
+    with torch.enable_grad():
+        network, _, objective = _objective(supernet, alphas, minibatch, kind)
+        layers = [
+            (edge, network.operations.index(name), layer.weight)
+            for cell in network.cells()
+            for edge, named in enumerate(cell.operations)
+            for name, operation in named.items()
+            for layer in operation.modules()
+            if isinstance(layer, nn.Conv2d)
+        ]
+        gradients = torch.autograd.grad(objective, [weight for *_, weight in layers])
+    total, count = np.zeros((2, *alphas.shape))
+    for (edge, operation, weight), gradient in zip(layers, gradients, strict=True):
+        total[edge, operation] += (weight * gradient).abs().sum().item()
+        count[edge, operation] += weight.numel()
+    return total / np.maximum(count, 1) if mean else total
+
+
+def _objective(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: str) -> tuple[Any, Tensor, Tensor]:
+    """Return a copy of the supernet as it is looked at, the parameters as a leaf, and what is differentiated."""
+    view = SYNFLOW if kind == "synflow" else LOSS
+    network = as_seen(copy.deepcopy(supernet), view).requires_grad_(True)
+    alphas = alphas.detach().to(minibatch.inputs.device, getattr(torch, view.precision))
+    if kind == "synflow":
+        alphas = alphas.abs().requires_grad_(True)
+        image = ones(tuple(minibatch.inputs.shape[1:]), 1).inputs.to(alphas)
+        return network, alphas, network(image, alphas[None]).sum()
+    alphas.requires_grad_(True)
+    logits = network(minibatch.inputs, alphas[None])[0]
+    return network, alphas, functional.cross_entropy(logits, minibatch.targets)
