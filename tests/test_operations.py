@@ -15,10 +15,11 @@ from harness.inputs import Minibatch
 from harness.operations.__main__ import main
 from harness.operations.config import OperationsConfig
 from harness.operations.masks import draw_alphas, mixture
+from harness.operations.methods import ORDERS
 from harness.operations.naswot import naswot_of_masks
 from harness.operations.perturb import Evaluator, perturb
 from harness.operations.scores import SCORES, choose
-from harness.operations.search import ORDERS, propose, validate
+from harness.operations.search import propose, validate
 from harness.operations.setup import set_up
 from harness.operations.zeros import weight_saliency, zeros, zeros_iterative
 from harness.view import initialise, stream
@@ -293,3 +294,47 @@ def test_a_folder_of_something_else_is_left_alone(embedded, tmp_path, capsys):
     (tmp_path / "notes.txt").write_text("mine")
     assert main(["--bench", "201", "--scores", "table", "--out", str(tmp_path)]) == 2
     assert "holds something else" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words, evaluations",
+    [
+        (["--method", "zero-cost-pt", "--order", "fixed", "--proposals", "2", "--validations", "1"], None),
+        (["--method=disc-zc", "--order", "global-edge", "--proposals", "1"], None),
+        (["--method", "freedarts", "--score", "zeros-snip"], 1),
+    ],
+)
+def test_searches_of_the_command_line(embedded, tmp_path, capsys, words, evaluations):
+    from harness.search.__main__ import main as search
+
+    out = tmp_path / "found"
+    assert search(["--bench", "201", *words, "--batch-size", "8", "--seeds", "2", "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    assert "written to" in told.out and "seed 1:" in told.err
+    runs, decisions = pd.read_csv(out / "runs.csv"), pd.read_csv(out / "decisions.csv")
+    assert runs["seed"].tolist() == [0, 1] and (runs["params"] > 0).all()
+    assert evaluations is None or (runs["evaluations"] == evaluations).all()
+    first = decisions[(decisions["seed"] == 0) & (decisions["proposal"] == 0) & decisions["decided"]]
+    assert sorted(first["edge"]) == ["1<-0", "2<-0", "2<-1", "3<-0", "3<-1", "3<-2"]
+    if runs["proposals"][0] == 1:
+        assert ", ".join(first.sort_values("edge")["operation"]) == runs["operations"][0]
+    assert (out / "figures" / "decisions.png").is_file()
+    assert json.loads((out / "manifest.json").read_text())["kind"] == "supernet search"
+
+
+@pytest.mark.parametrize(
+    "words, told",
+    [
+        (["--method", "zero-cost-pt", "--order", "fix"], "unknown edge order: 'fix'"),
+        (["--method", "freedarts", "--score", "naswot"], "unknown --score of freedarts: 'naswot'"),
+        (["--method", "zero-cost-pt", "--proposals", "0"], "--proposals 0"),
+        (["--method", "zero-cost-pt", "--score", "params"], "params counts the string"),
+        (["--method", "zero-cost-pt", "--bench", "macro"], "has no supernet here"),
+    ],
+)
+def test_errors_of_searches(tmp_path, capsys, words, told):
+    from harness.search.__main__ import main as search
+
+    bench = [] if "--bench" in words else ["--bench", "201"]
+    assert search([*bench, *words, "--out", str(tmp_path / "x")]) == 2
+    assert told in capsys.readouterr().err and not (tmp_path / "x").exists()

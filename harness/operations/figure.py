@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -68,6 +69,32 @@ def draw_agreement(figure: Figure, found: Comparison) -> None:
     bar = figure.colorbar(image, ax=panel, shrink=0.6, aspect=25, pad=0.02)
     bar.set_label("Spearman ρ over operations, mean over edges")
     bar.outline.set_visible(False)
+
+
+def write_strip(decisions: pd.DataFrame, manifest: dict, out: Path) -> dict[str, Path]:
+    """Write figures/decisions.{png,svg}: the first proposal of the first seed, a panel for each step."""
+    first = decisions[(decisions["seed"] == decisions["seed"].min()) & (decisions["proposal"] == 0)]
+    steps, edges, operations = sorted(set(first["step"])), manifest["edges"], manifest["operations"]
+    done = np.zeros((len(edges), len(operations)))
+    with drawing(0.6 + 1.15 * len(steps), 0.9 + 0.2 * len(edges)) as figure:
+        panels = figure.subplots(1, len(steps), squeeze=False)[0]
+        for panel, step in zip(panels, steps, strict=True):
+            rows = first[first["step"] == step]
+            square = rows.pivot(index="edge", columns="operation", values="score").reindex(edges, columns=operations)
+            ranks = square.rank(axis=1, ascending=False).to_numpy(dtype=float)
+            panel.imshow(np.where(done > 0, 1, np.nan), cmap="Greys", vmin=0, vmax=1, aspect="auto")
+            panel.imshow(np.ma.masked_invalid(ranks), cmap="Blues_r", vmin=1, vmax=len(operations), aspect="auto")
+            for edge, operation in rows.loc[rows["decided"], ["edge", "operation"]].to_numpy():
+                at = edges.index(edge), operations.index(operation)
+                panel.plot(at[1], at[0], "o", color="white", markersize=4)
+                done[at[0]], done[at] = -1, 1
+            panel.set(xlim=(-0.5, len(operations) - 0.5), ylim=(len(edges) - 0.5, -0.5))
+            panel.set_title(f"step {step + 1}", loc="left", pad=3)
+            panel.set_xticks(range(len(operations)), list(map(short, operations)), rotation=90)
+            panel.set_yticks(range(len(edges)), edges if step == steps[0] else [])
+            panel.tick_params(length=0, pad=2)
+        figure.supxlabel("blue: scored, darker is better; dot: decided; black: decided before", fontsize=7.5)
+        return save(figure, out, "decisions")
 
 
 def _numbers(panel: Axes, square: np.ndarray, dark, digits: int) -> None:

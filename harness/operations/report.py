@@ -28,18 +28,21 @@ TEXT = ("", "score", "edge", "cell")
 
 def folder_for(config: OperationsConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier comparison."""
-    folder = (
-        Path(out) if out else Path("results") / "-".join(filter(None, ("operations", config.bench, config.dataset)))
-    )
+    name = "-".join(filter(None, ("operations", config.bench, config.dataset)))
+    return checked(Path(out) if out else Path("results") / name, "operations")
+
+
+def checked(folder: Path, kind: str) -> Path:
+    """Return the folder; UserError where it holds anything but an earlier result of this kind."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: give another --out")
     if folder.is_dir() and any(folder.iterdir()):
         try:
-            earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == "operations"
+            earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == kind
         except (OSError, ValueError, AttributeError):
             earlier = False
         if not earlier:
-            raise UserError(f"{folder} holds something else than earlier operation scores: give another --out")
+            raise UserError(f"{folder} holds something else than earlier {kind}: give another --out")
     return folder
 
 

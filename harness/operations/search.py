@@ -30,11 +30,11 @@ from benchmarks.layers import allocate
 from harness.engine import ViewInputs, score_stack
 from harness.inputs import Minibatch
 from harness.operations.judge import argmax
+from harness.operations.methods import ORDERS
 from harness.operations.perturb import Evaluate, evaluation_view, perturb
 from harness.operations.setup import Setup
 from harness.proxies import registry
 
-ORDERS = ("fixed", "reverse", "random", "global-operation", "global-edge", "global-operation-once", "global-edge-once")
 VALIDATION = 10_000
 """Added to the seed of a search for the minibatches of its validation."""
 

@@ -2,6 +2,8 @@
 
 Methods: random, local, evolution; with a proxy: guided-random, warmup-evolution, guided-evolution; with several:
 successive, vote. Scores come from a run, a CSV file, or are counts (params, flops, layers) where none are named.
+zero-cost-pt, disc-zc and freedarts search an untrained supernet instead, each with options of its own: ask for them
+with --method NAME --help.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import sys
 
 from benchmarks import BENCHMARKS
 from harness.command import Parser, carry_out
+from harness.operations.methods import METHODS as OVER_A_SUPERNET
+from harness.operations.methods import asked
 from harness.search.methods import METHODS, OPTIONS
 
 
@@ -18,7 +22,8 @@ def parser() -> Parser:
     line = Parser(prog="python -m harness.search", description=(__doc__ or "").split("\n\n")[0])
     add = line.add_argument
     add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
-    add("--method", default="all", help=f"all (default) or names separated by commas: {', '.join(METHODS)}")
+    names = f"{', '.join(METHODS)}; or one of {', '.join(OVER_A_SUPERNET)} (--method NAME --help)"
+    add("--method", default="all", help=f"all (default) or names separated by commas: {names}")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--split", default="test", help="accuracy by which results are judged: test (default), valid, train")
     add("--epochs", type=int, help="training budget of that accuracy (default: the largest)")
@@ -42,7 +47,12 @@ def parser() -> Parser:
 
 def main(argv: list[str] | None = None) -> int:
     """Search; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    given = vars(parser().parse_args(argv))
+    words = sys.argv[1:] if argv is None else argv
+    if asked(words):
+        from harness.operations.find_command import main as find
+
+        return find(words)
+    given = vars(parser().parse_args(words))
     out = given.pop("out")
     settings = {name: value for name in OPTIONS if (value := given.pop(name)) is not None}
 

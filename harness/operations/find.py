@@ -1,0 +1,216 @@
+"""Searches over an untrained supernet: what each seed finds, its accuracy on every dataset, and every decision.
+
+`python -m harness.search --bench 201 --method zero-cost-pt` comes here.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import benchmarks
+from benchmarks.errors import UserError, suggest
+from harness.assemble import embedded_note, provenance
+from harness.operations.config import OperationsConfig
+from harness.operations.judge import argmax, judge_choice
+from harness.operations.masks import draw_alphas, mixture
+from harness.operations.methods import METHODS, ORDERS, SALIENCIES
+from harness.operations.perturb import Evaluator, usable
+from harness.operations.report import short
+from harness.operations.scores import choose
+from harness.operations.search import Proposal, Step, propose, validate
+from harness.operations.setup import Setup, set_up
+from harness.proxies import registry
+from harness.report import style, tables
+
+KINDS = {"zero-cost-pt": "zc-pt", "disc-zc": "disc-zc"}
+
+
+@dataclass(frozen=True)
+class FindConfig:
+    """A search; the names are options of the command line."""
+
+    method: str
+    base: OperationsConfig
+    score: str | None = None
+    order: str = "random"
+    proposals: int = 10
+    validations: int = 100
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise suggest([self.method], METHODS, "search over a supernet")
+        if self.order not in ORDERS:
+            raise suggest([self.order], ORDERS, "edge order")
+        if self.proposals < 1 or self.validations < 1:
+            raise UserError(
+                f"--proposals {self.proposals}, --validations {self.validations}: expected 1 or more of each"
+            )
+        valid = SALIENCIES if self.method == "freedarts" else registry()
+        if self.score is not None and self.score not in valid:
+            raise suggest([self.score], valid, f"--score of {self.method}")
+        if self.method != "freedarts":
+            usable(self.by)
+
+    @property
+    def by(self) -> str:
+        """The proxy, or the saliency, that scores."""
+        return self.score or (SALIENCIES[0] if self.method == "freedarts" else "naswot")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the seeds found."""
+
+    manifest: dict
+    runs: pd.DataFrame
+    """seed, operations, arch, accuracy, rank, regret, params, proposals (different ones), evaluations, seconds, and
+    the accuracy on every other dataset."""
+    decisions: pd.DataFrame
+    """seed, proposal, step, edge, operation, and whether it was decided; score."""
+
+
+def find(config: FindConfig, say: Callable[[str], None] = lambda line: None) -> Found:
+    """Search with every seed; `say` gets lines of progress. UserError, in one line, for what cannot be used."""
+    setup = set_up(config.base)
+    elsewhere = _other_datasets(setup, config.base.data)
+    for note in (notes := _notes(setup, config)):
+        say(note)
+    space = setup.benchmark.space
+    params = space.sizes(resolution=setup.benchmark.resolution or 32, **setup.network)[0]
+    rows, decisions = [], []
+    for seed in range(config.base.first_seed, config.base.first_seed + config.base.seeds):
+        start = time.perf_counter()
+        proposals, evaluations = (_salient if config.method == "freedarts" else _proposed)(setup, config, seed)
+        operations = [proposal.operations for proposal in proposals]
+        best = 0
+        if len(set(operations)) > 1:
+            best, _ = validate(setup, operations, config.by, config.validations, seed)
+        seconds = time.perf_counter() - start
+        judged = judge_choice(setup.benchmark, setup.accuracy, np.array(operations[best]))
+        others = {
+            name: judge_choice(each, accuracy, np.array(operations[best])).accuracy
+            for name, (each, accuracy) in elsewhere.items()
+        }
+        rows.append({
+            "seed": seed, "operations": setup.choices.said(operations[best]), "arch": judged.arch,
+            "accuracy": judged.accuracy, "rank": judged.rank, "regret": judged.regret,
+            "params": params[space.choices.find(operations[best])[0]], "proposals": len(set(operations)),
+            "evaluations": evaluations, "seconds": seconds, **others,
+        })  # fmt: skip
+        decisions += [row for place, each in enumerate(proposals) for row in _decisions(setup, seed, place, each)]
+        say(f"seed {seed}: {short(rows[-1]['operations'])}, {judged.accuracy:.2f} %, {seconds:.1f} s")
+    manifest = provenance(setup.benchmark, setup.target, []) | {
+        "kind": "supernet search", "settings": asdict(config), "notes": notes, "network": setup.network,
+        "edges": list(setup.choices.edges), "operations": list(setup.choices.operations),
+    }  # fmt: skip
+    return Found(manifest, pd.DataFrame(rows), pd.DataFrame(decisions))
+
+
+def _proposed(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
+    """Return the proposals of a seed and how many networks were evaluated for them."""
+    evaluate = Evaluator(setup.supernet(seed), config.by, seed, {})
+    steps, generator = setup.shape[0] + 1, np.random.default_rng([seed, 1])
+    batches = setup.minibatches(seed, config.proposals * steps)
+    found = []
+    for number in range(config.proposals):
+        mask = mixture(draw_alphas(*setup.shape, seed, number))
+        own = (lambda first: lambda step: batches(first + step))(number * steps)
+        found.append(propose(KINDS[config.method], evaluate, mask, own, config.order, generator))
+    return found, evaluate.evaluations
+
+
+def _salient(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
+    """Return the one cell that a saliency chooses, as a proposal whose edges are all decided at once."""
+    scores = choose(config.by)[0].compute(setup, seed).values
+    operations, _ = argmax(scores)
+    if (operations < 0).any():
+        raise UserError(f"{config.by} of seed {seed} is not a number on an edge: give another --score")
+    steps = tuple(Step(scores, edge, int(operation)) for edge, operation in enumerate(operations))
+    return [Proposal(tuple(map(int, operations)), steps)], 1
+
+
+def _other_datasets(setup: Setup, data: str | None) -> dict[str, tuple[benchmarks.Benchmark, np.ndarray]]:
+    """Return the other datasets of the space that have an accuracy of the same split, at its largest budget."""
+    found = {}
+    for name in setup.benchmark.space.datasets:
+        if name == setup.target.dataset or setup.benchmark.embedded:
+            continue
+        try:
+            other = benchmarks.load(setup.benchmark.space.name, name, data)
+            found[name] = other, other.table.target(setup.target.split)
+        except UserError:  # not there, or without this split
+            continue
+    return found
+
+
+def _decisions(setup: Setup, seed: int, proposal: int, found: Proposal) -> list[dict]:
+    return [
+        {"seed": seed, "proposal": proposal, "step": number, "edge": setup.choices.edges[edge],
+         "operation": setup.choices.operations[operation], "score": step.scores[edge, operation],
+         "decided": (edge, operation) == (step.edge, step.operation)}
+        for number, step in enumerate(found.steps)
+        for edge, operation in np.argwhere(~np.isnan(step.scores))
+    ]  # fmt: skip
+
+
+def _notes(setup: Setup, config: FindConfig) -> list[str]:
+    """Return what a reader has to know, a line each."""
+    notes = [embedded_note(setup.benchmark)] if setup.benchmark.embedded else []
+    how = f"by {config.by}"
+    if config.method != "freedarts":
+        how += f", {config.order} edge order, N = {config.proposals}, V = {config.validations}"
+    notes.append(f"{setup.benchmark.space.title}, {config.method} {how}: {METHODS[config.method]}")
+    notes.append(f"supernet: {', '.join(f'{k} {v}' for k, v in setup.network.items())}; {setup.say_inputs()}")
+    if (known := int(np.isfinite(setup.accuracy).sum())) < len(setup.benchmark.space):
+        notes.append(f"accuracies of {known:,} of {len(setup.benchmark.space):,} architectures: what is found may"
+                     " have none (a dash)")  # fmt: skip
+    return notes
+
+
+def markdown(found: Found) -> str:
+    """Return a row for each seed and their mean, as markdown."""
+    heads = [name for name in found.runs if name not in ("arch", "evaluations")]
+    lines = ["# Search over a supernet", "", *(f"- {tables.cell(note)}" for note in found.manifest["notes"]), ""]
+    lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += [
+        "| " + " | ".join(_cell(name, row[name]) for name in heads) + " |" for row in found.runs.to_dict("records")
+    ]
+    return "\n".join([*lines, "", mean_line(found), ""])
+
+
+def _cell(name: str, value: object) -> str:
+    if name == "operations":
+        return short(str(value))
+    if name in ("seed", "rank", "params", "proposals"):
+        return style.count(value)
+    return style.duration(value) if name == "seconds" else style.number(value, 2)
+
+
+def mean_line(found: Found) -> str:
+    """Return mean and standard deviation of the accuracy over seeds, in a line."""
+    accuracy = found.runs["accuracy"].dropna()
+    if accuracy.empty:
+        return "None of the cells found has an accuracy in the table."
+    spread = f" ± {accuracy.std():.2f}" if len(accuracy) > 1 else ""
+    return (f"Accuracy {accuracy.mean():.2f}{spread} % over {len(accuracy)} of {len(found.runs)} seeds"
+            f" (sample standard deviation), {found.runs['seconds'].mean():.1f} s a search.")  # fmt: skip
+
+
+def write_found(found: Found, folder: Path) -> Path:
+    """Write runs.csv, decisions.csv, summary.md, the strip of decisions and, last, manifest.json; return the folder."""
+    from harness.operations.figure import write_strip
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tables.write_csv(found.runs, folder / "runs.csv")
+    tables.write_csv(found.decisions, folder / "decisions.csv")
+    style.write_text(folder / "summary.md", markdown(found))
+    write_strip(found.decisions, found.manifest, folder)
+    style.write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
+    return folder

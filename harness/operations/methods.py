@@ -1,0 +1,26 @@
+"""The searches over an untrained supernet, by name; `harness.search` hands them on to `harness.operations.find`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+METHODS = {
+    "zero-cost-pt": "edges decided one by one by zc-pt, N proposals, the best by a proxy of its own network"
+    " (Xiang et al. 2023, arXiv 2106.06799)",
+    "disc-zc": "the same by disc-zc",
+    "freedarts": "all edges at once by the saliency of architecture parameters (FreeDARTS / ZEROS)",
+}
+"""Name -> what it does and whose it is."""
+SALIENCIES = ("zeros-synflow", "zeros-snip", "zeros-grasp", "zeros-synflow-iterative", "zeros-snip-iterative",
+              "zeros-grasp-iterative")  # fmt: skip
+"""Scores by which freedarts may choose; the first is the default, as in its published results."""
+ORDERS = ("fixed", "reverse", "random", "global-operation", "global-edge", "global-operation-once", "global-edge-once")
+"""In which edges may be decided; `harness.operations.search` says what they are."""
+
+
+def asked(words: Sequence[str]) -> bool:
+    """Return whether a command line asks for one of these methods."""
+    named = {word.removeprefix("--method=") for word in words if word.startswith("--method=")}
+    named |= {word for before, word in itertools.pairwise(words) if before == "--method"}
+    return bool(named & METHODS.keys())
