@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.store import StoredRun
 
 FIGURES = Path(__file__).with_name("published.csv")
+COLUMNS = ["proxy", "population", "statistic", "published", "ours", "low", "high", "n", "verdict", "source", "note"]
 TARGET = ("bench", "dataset", "split", "epochs", "reduction")
 """Settings that runs of one table have in common."""
 
@@ -57,7 +58,7 @@ def compare(table: pd.DataFrame, bench: str, dataset: str) -> pd.DataFrame:
                 "verdict": verdict, "source": figure.source, "note": figure.note,
             }
         )  # fmt: skip
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def as_markdown(frame: pd.DataFrame) -> str:
@@ -138,16 +139,14 @@ def main(argv: list[str] | None = None) -> int:
         settings = runs[0].manifest["settings"]
         table, agreement = joined(runs)
         frame = compare(table, settings["bench"], settings["dataset"])
-        if frame.empty:
-            raise UserError(f"no published figures for benchmark {settings['bench']}, dataset {settings['dataset']}")
         out = given.out or given.runs[0]
         write_text(out / "proxies.md", by_proxy(table, frame))
         write_text(out / "published.md", as_markdown(frame))
         if len(runs) > 1:  # of one run its report has written them
             write_text(out / "summary.csv", table.to_csv(index=False))
             write_text(out / "agreement.csv", agreement.to_csv())
-        agree = int((frame.verdict == "agrees").sum())
-        print(f"{by_proxy(table, frame)}\n{agree} of {len(frame)} published figures lie inside our interval: {out}")
+        agree = f"{int((frame.verdict == 'agrees').sum())} of {len(frame)} published figures lie inside our interval"
+        print(f"{by_proxy(table, frame)}\n{agree if len(frame) else 'nobody published figures for this target'}: {out}")
 
     return carry_out("harness.published", action, "stopped; nothing is lost, repeat the command")
 

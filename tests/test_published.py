@@ -68,3 +68,9 @@ def test_every_figure_can_be_found_again():
     assert set(figures.statistic) == {"rho", "tau_b"} and set(figures.population) <= {"all", "connected", "distinct"}
     assert figures.value.abs().le(1).all() and figures.source.notna().all()
     assert not figures.duplicated(["proxy", "bench", "dataset", "population", "statistic", "value"]).any()
+
+
+def test_a_target_nobody_published_figures_for(figures):
+    table = pd.DataFrame([row("snip", 0.62, 0.55, 0.69)])
+    found = compare(table, "1shot1-1", "cifar10")
+    assert found.empty and "| snip | 100 |" in by_proxy(table, found)
