@@ -26,39 +26,42 @@ NodeWatcher = Callable[[Tensor, Tensor, int], None]
 
 
 class MixedCell(nn.Module):
-    """A cell with every operation on every edge; `operations.<edge>.<operation>`, edges as in `EDGES`."""
+    """A cell with every operation on every edge; `operations.<edge>.<operation>` has the convolutions."""
 
     on_node: NodeWatcher | None = None
     """Called with what every convolution's ReLU sees, once for each node instead of once for each convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
         self.operations = nn.ModuleList(
-            nn.ModuleDict({
-                SKIP: nn.Identity(),
-                **{name: relu_conv_bn(ONE, channels, channels, kernel) for name, kernel in KERNEL.items()},
-                POOL: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
-            })
+            nn.ModuleDict({name: relu_conv_bn(ONE, channels, channels, kernel) for name, kernel in KERNEL.items()})
             for _ in EDGES
-        )  # fmt: skip
+        )
 
     def forward(self, x: Tensor, weights: Tensor, blocked: bool = False) -> Tensor:
         """x (masks * samples, channels, height, width), mask by mask; weights (masks, edges, operations)."""
         live = (weights != 0).cpu()
         nodes = [x, torch.zeros_like(x), torch.zeros_like(x), torch.zeros_like(x)]
-        for edge, (source, target) in enumerate(EDGES):
-            for name, operation in self.operations[edge].items():  # type: ignore[operator]
-                at = OPERATIONS.index(name)
-                if blocked and name in KERNEL:  # it runs whatever its weight, but sees nothing where that is 0
-                    seen = nodes[source] * _by_sample(live[:, edge, at].to(x), x)
-                    nodes[target] = nodes[target] + operation(seen) * _by_sample(weights[:, edge, at], x)
-                elif rows := live[:, edge, at].nonzero().flatten().tolist():
-                    nodes[target] = _add(nodes[target], operation, nodes[source], weights[:, edge, at], rows)
-        if self.on_node is not None:
-            for node in range(3):
-                leaving = [edge for edge, (source, _) in enumerate(EDGES) if source == node]
-                seeing = live[:, leaving][:, :, [OPERATIONS.index(name) for name in KERNEL]].sum((1, 2))
-                self.on_node(nodes[node], seeing, len(leaving) * len(KERNEL))
+        for source in range(3):  # edges lead upwards, so that a node is whole when its turn comes
+            leaving = [(edge, target) for edge, (start, target) in enumerate(EDGES) if start == source]
+            needed = live[:, [edge for edge, _ in leaving]].flatten(0, 1).any(0)
+            seen = {SKIP: nodes[source], **dict.fromkeys(KERNEL, torch.relu(nodes[source]))}  # on all edges from here
+            if needed[OPERATIONS.index(POOL)]:
+                seen[POOL] = self.pool(nodes[source])
+            for edge, target in leaving:
+                for name, given in seen.items():
+                    at = OPERATIONS.index(name)
+                    convolution = self.operations[edge][name] if name in KERNEL else None  # type: ignore[index]
+                    if blocked and convolution is not None:  # it runs anyway, but sees nothing where its weight is 0
+                        kept = nodes[source] * _by_sample(live[:, edge, at].to(x), x)
+                        nodes[target] = nodes[target] + convolution(kept) * _by_sample(weights[:, edge, at], x)
+                    elif rows := live[:, edge, at].nonzero().flatten().tolist():
+                        rest = convolution[1:] if convolution is not None else nn.Identity()
+                        nodes[target] = _add(nodes[target], rest, given, weights[:, edge, at], rows)
+            if self.on_node is not None:
+                convolutions = live[:, [edge for edge, _ in leaving]][:, :, [OPERATIONS.index(name) for name in KERNEL]]
+                self.on_node(nodes[source], convolutions.sum((1, 2)), len(leaving) * len(KERNEL))
         return nodes[3]
 
 
