@@ -45,5 +45,5 @@ def test_it_is_kept_bare(path: Path) -> None:
 
 def test_all_are_listed() -> None:
     listed = (ROOT / "notebooks" / "README.md").read_text("utf-8")
-    assert len(NOTEBOOKS) >= 4
+    assert len(NOTEBOOKS) >= 5
     assert all(f"({path.name})" in listed for path in NOTEBOOKS)

@@ -21,9 +21,9 @@ project, author = "nas-proxy-harness", "The nas-proxy-harness developers"
 html_title, html_theme, html_show_copyright = project, "furo", False
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "README"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/*.md", "docs/site/api.rst", "results/*.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/site/api.rst", "notebooks/README.md", "results/README.md"]
 include_patterns += [f"results/tables/{name}/*.md" for name in RESULTS]
-exclude_patterns = [".*", "build", "dist", "tests", "benchmarks", "harness", "notebooks"]
+exclude_patterns = [".*", "build", "dist", "tests", "benchmarks", "harness", "notebooks/results"]
 html_extra_path, html_static_path, html_css_files = ["index.html"], ["static"], ["site.css"]
 html_show_sourcelink = False
 highlight_language = "none"
@@ -42,7 +42,13 @@ def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
     text = re.sub(r"\]\(([./]*results/tables/[^/)]+)/?\)", r"](\1/summary.md)", source[0])
     folder, _, page = docname.rpartition("/")
     if docname == "README":
-        first = ["Start <self>", *(f"docs/{name}" for name in PAGES), "results/README", "API <docs/site/api>"]
+        first = [
+            "Start <self>",
+            *(f"docs/{name}" for name in PAGES),
+            "results/README",
+            "notebooks/README",
+            "API <docs/site/api>",
+        ]
         text += navigation([*first, "CONTRIBUTING", "CHANGELOG"])
     elif docname == "results/README":
         text += navigation([f"{name} <tables/{name}/summary>" for name in RESULTS])
