@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = sorted(page.parent.name for page in ROOT.glob("results/tables/*/summary.md"))
-FIRST = ["concepts", "data", "proxies", "extending", "adding-a-benchmark", "search", "method", "speed"]
+FIRST = ["concepts", "data", "proxies", "extending", "adding-a-benchmark", "search", "operations", "method", "speed"]
 PAGES = [name for name in FIRST if (ROOT / f"docs/{name}.md").is_file()]
 PAGES += sorted({page.stem for page in ROOT.glob("docs/*.md")} - {*FIRST})
 
