@@ -2,8 +2,7 @@
 
 Methods: random, local, evolution; with a proxy: guided-random, warmup-evolution, guided-evolution; with several:
 successive, vote. Scores come from a run, a CSV file, or are counts (params, flops, layers) where none are named.
-zero-cost-pt, disc-zc and freedarts search an untrained supernet instead, each with options of its own: ask for them
-with --method NAME --help.
+zero-cost-pt, disc-zc and freedarts search an untrained supernet instead (`harness.operations.find`).
 """
 
 from __future__ import annotations
@@ -16,10 +15,15 @@ from harness.operations.methods import METHODS as OVER_A_SUPERNET
 from harness.operations.methods import asked
 from harness.search.methods import METHODS, OPTIONS
 
+SUPERNETS = (
+    f"{', '.join(OVER_A_SUPERNET)} search an untrained supernet instead of a table, with --score, --order, --proposals,"
+    " --validations, --seeds, --first-seed, --batch-size, --inputs, --augment and --device: --method NAME --help."
+)
+
 
 def parser() -> Parser:
     """Return the command line; its names are the fields of SearchConfig, and settings of methods."""
-    line = Parser(prog="python -m harness.search", description=(__doc__ or "").split("\n\n")[0])
+    line = Parser(prog="python -m harness.search", description=(__doc__ or "").split("\n\n")[0], epilog=SUPERNETS)
     add = line.add_argument
     add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     names = f"{', '.join(METHODS)}; or one of {', '.join(OVER_A_SUPERNET)} (--method NAME --help)"
