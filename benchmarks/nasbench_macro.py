@@ -166,6 +166,12 @@ class SpaceMacro(Space):
         chosen = np.array([[OPERATIONS.index(operation) for operation in arch] for arch in self.archs])
         return Choices(tuple(f"layer {at + 1}" for at in range(LAYERS)), ("identity", "mb3_e3", "mb5_e6"), chosen)
 
+    def supernet(self, **network: int) -> nn.Module:
+        """Return the supernet, its weights not initialised; `network` as for `SupernetMacro`."""
+        from benchmarks.nasbench_macro_supernet import SupernetMacro
+
+        return SupernetMacro(**network)
+
     def neighbours(self, index: int) -> list[int]:
         """Return the 16 architectures that differ in one layer."""
         arch = self.archs[index]

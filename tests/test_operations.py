@@ -329,7 +329,7 @@ def test_searches_of_the_command_line(embedded, tmp_path, capsys, words, evaluat
         (["--method", "freedarts", "--score", "naswot"], "unknown --score of freedarts: 'naswot'"),
         (["--method", "zero-cost-pt", "--proposals", "0"], "--proposals 0"),
         (["--method", "zero-cost-pt", "--score", "params"], "params counts the string"),
-        (["--method", "zero-cost-pt", "--bench", "macro"], "has no supernet here"),
+        (["--method", "zero-cost-pt", "--bench", "101"], "no space of operations on fixed edges"),
     ],
 )
 def test_errors_of_searches(tmp_path, capsys, words, told):

@@ -1,5 +1,6 @@
 """The supernet of NAS-Bench-201 and naswot under many masks: against stand-alone networks and loops over pairs."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,8 @@ from torch.nn import functional
 from benchmarks.layers import allocate
 from benchmarks.nasbench201 import CONV1, CONV3, EDGES, NONE, OPERATIONS, POOL, SKIP, Space201
 from benchmarks.nasbench201_network import Network201
+from benchmarks.nasbench_macro import SpaceMacro
+from benchmarks.nasbench_macro_network import NetworkMacro
 from harness.operations.masks import Masked, decided, draw_alphas, mixture, one_hot, removed
 from harness.operations.naswot import naswot_of_masks
 from harness.view import initialise, stream
@@ -165,8 +168,6 @@ def test_removing_none_changes_no_score(supernet, images):
 
 def test_the_registry_agrees_in_evaluation_mode(supernet, images):
     """naswot of the registry, on the masked supernet as a module, with BatchNorm as here: another implementation."""
-    import copy
-
     from harness.engine import ViewInputs, score_stack
     from harness.inputs import Minibatch
     from harness.proxies import registry
@@ -179,3 +180,45 @@ def test_the_registry_agrees_in_evaluation_mode(supernet, images):
         lambda: copy.deepcopy(Masked(supernet, mask)), ["supernet"], [entry], batch, seed=0, own_weights=True
     )
     assert found["naswot"].scores.item() == pytest.approx(naswot_of_masks(supernet, images, mask[None]).item())
+
+
+MACRO = {"channels": 2, "head_channels": 8, "classes": 10, "input_channels": 1}
+
+
+@pytest.fixture(scope="module")
+def macro():
+    network = allocate(SpaceMacro().supernet(**MACRO), "cpu")
+    initialise(network, [stream(0, "supernet", "weights")])
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def large():
+    return torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
+@pytest.mark.parametrize("arch", ["02101210", "22222222", "01001100"])
+def test_a_decided_macro_supernet_is_the_network_of_the_string(macro, large, arch, training):
+    alone = allocate(NetworkMacro([arch], **MACRO), "cpu")
+    for name in ("stem", "head", "classifier"):
+        getattr(alone, name).load_state_dict(getattr(macro, name).state_dict())
+    for layer, mixed, digit in zip(alone.body, macro.body, arch, strict=True):
+        layer.operations[0].load_state_dict(mixed["012".index(digit)].state_dict())
+    mask, mode = one_hot([int(digit) for digit in arch], 3), copy.deepcopy(macro).train(training)
+    with torch.no_grad():
+        torch.testing.assert_close(mode(large, mask[None])[0], alone.train(training)(large)[:, 0])
+
+
+def test_many_macro_masks_are_each_mask_alone(macro, large):
+    mask = torch.full((8, 3), 1 / 3)
+    masks = torch.cat([removed(mask, 2), decided(mask, 5)])
+    with torch.no_grad():
+        for own, blocked, each in zip(macro(large, masks), macro(large, masks, True), masks, strict=True):
+            torch.testing.assert_close(own, macro(large, each[None])[0])
+            torch.testing.assert_close(own, blocked)
+    for value, each in zip(naswot_of_masks(macro, large, masks), masks, strict=True):
+        kernel = kernel_by_pairs(Masked(macro, each), large)
+        assert value.item() == pytest.approx(torch.linalg.slogdet(kernel).logabsdet.item(), rel=1e-9)
+    counts = [sum(1 for edge, at, _ in macro.convolutions() if at == operation) for operation in range(3)]
+    assert counts == [3, 24, 24]

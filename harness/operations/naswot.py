@@ -40,17 +40,20 @@ def naswot_of_masks(supernet: Any, images: Tensor, masks: Tensor, chunk: int | N
 
 
 def _kernels(supernet: Any, images: Tensor, masks: Tensor) -> Tensor:
-    """Return K of each mask, (masks, samples, samples) float64."""
+    """Return K of each mask, (masks, samples, samples) float64.
+
+    Where operations have ReLUs deep inside (Macro), those of weight 0 are run on zeros instead of counted apart.
+    """
     kernels = torch.zeros(len(masks), len(images), len(images), dtype=torch.float64, device=images.device)
 
     def add(x: Tensor, seeing: Tensor, leaving: int) -> None:
-        codes = (x > 0).to(x.dtype).mul_(2).sub_(1).reshape(len(masks), len(images), -1)
+        codes = (x > 0).to(x.dtype).mul_(2).sub_(1).reshape(-1, len(images), x[0].numel())  # masks share the stem's
         units = codes.shape[2]
         both = (codes @ codes.transpose(1, 2)).double().add_(units).div_(2)
         seeing = seeing.to(kernels).view(-1, 1, 1)
         kernels.add_(both * seeing + units * (leaving - seeing))
 
-    cells = supernet.cells()
+    cells = supernet.cells() if hasattr(supernet, "cells") else []
     in_cells = {module for cell in cells for module in cell.modules()}
     handles = [
         module.register_forward_pre_hook(lambda _, inputs: add(inputs[0], torch.ones(len(masks)), 1))
@@ -60,7 +63,7 @@ def _kernels(supernet: Any, images: Tensor, masks: Tensor) -> Tensor:
     try:
         for cell in cells:
             cell.on_node = add
-        supernet(images, masks)
+        supernet(images, masks, blocked=not cells)
     finally:
         for cell in cells:
             cell.on_node = None

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from harness.engine import as_seen
@@ -61,14 +61,7 @@ def weight_saliency(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: s
     """Return the sum (or mean) over each operation's weights, in all cells, of |w * gradient|; (edges, operations)."""
     with torch.enable_grad():
         network, _, objective = _objective(supernet, alphas, minibatch, kind)
-        layers = [
-            (edge, network.operations.index(name), layer.weight)
-            for cell in network.cells()
-            for edge, named in enumerate(cell.operations)
-            for name, operation in named.items()
-            for layer in operation.modules()
-            if isinstance(layer, nn.Conv2d)
-        ]
+        layers = [(edge, operation, layer.weight) for edge, operation, layer in network.convolutions()]
         gradients = torch.autograd.grad(objective, [weight for *_, weight in layers])
     total, count = np.zeros((2, *alphas.shape))
     for (edge, operation, weight), gradient in zip(layers, gradients, strict=True):

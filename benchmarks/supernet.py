@@ -1,0 +1,70 @@
+"""What supernets have in common: several weightings ("masks") of all operations at once, over the same parameters.
+
+Masks stand side by side along the axis of samples: maps are (masks * samples, channels, height, width), mask by mask.
+In training mode, where BatchNorm's statistics have to be those of one mask, they run one after the other. A BatchNorm
+that was not trained has weight 1 and bias 0: as if it had neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+ONE = (0,)
+"""The owner of layers that belong to one network."""
+
+
+class MixedNetwork(nn.Module):
+    """Images (samples, channels, height, width) and weights (masks, edges, operations) -> (masks, samples, classes)."""
+
+    operations: tuple[str, ...]
+    idle: tuple[int, ...] = ()
+    """Positions of those that add nothing, whatever their weight."""
+    stem: nn.Module
+    classifier: nn.Module
+
+    def convolutions(self) -> Iterator[tuple[int, int, nn.Conv2d]]:
+        """Yield (edge, operation, convolution) of every convolution that belongs to an operation."""
+        raise NotImplementedError
+
+    def mixed(self, x: Tensor, weights: Tensor, blocked: bool) -> Tensor:
+        """Return the map before pooling from that behind the stem; arguments as for `forward`."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor, weights: Tensor, blocked: bool = False) -> Tensor:
+        """Return logits, (masks, samples, classes).
+
+        Operations of weight 0 are not computed; their weight then gets no gradient. `blocked`: convolutions are, with
+        nothing as input, as in the released code of Zero-Cost-PT, where hooks on their ReLUs see that.
+        """
+        if self.training and len(weights) > 1:
+            return torch.cat([self(images, each.unsqueeze(0), blocked) for each in weights])
+        x = self.stem(images).repeat(len(weights), 1, 1, 1)
+        pooled = self.mixed(x, weights, blocked).mean(dim=(2, 3))
+        return self.classifier(pooled).unflatten(0, (len(weights), -1)).squeeze(2)
+
+
+def live_rows(live: Tensor) -> list[int]:
+    """Return the masks that are True, (masks,) bool."""
+    return live.nonzero().flatten().tolist()
+
+
+def by_sample(weights: Tensor, like: Tensor) -> Tensor:
+    """(masks,) -> (masks * samples, 1, 1, 1)."""
+    return weights.repeat_interleave(len(like) // len(weights)).view(-1, 1, 1, 1)
+
+
+def add_weighted(total: Tensor | None, operation: nn.Module, x: Tensor, weights: Tensor, rows: list[int]) -> Tensor:
+    """Return total (None: zeros) plus weighted operation of x, for the masks in `rows`."""
+    if len(rows) == len(weights):
+        part = operation(x)
+        return part * by_sample(weights, x) if total is None else torch.addcmul(total, part, by_sample(weights, x))
+    chosen = torch.tensor(rows, device=x.device)
+    part = operation(x.unflatten(0, (len(weights), -1)).index_select(0, chosen).flatten(0, 1))
+    part = part * by_sample(weights.index_select(0, chosen), part)
+    if total is None:
+        total = part.new_zeros(len(x), *part.shape[1:])
+    total = total.unflatten(0, (len(weights), -1)).index_add(0, chosen, part.unflatten(0, (len(rows), -1)))
+    return total.flatten(0, 1)
