@@ -338,3 +338,10 @@ def test_errors_of_searches(tmp_path, capsys, words, told):
     bench = [] if "--bench" in words else ["--bench", "201"]
     assert search([*bench, *words, "--out", str(tmp_path / "x")]) == 2
     assert told in capsys.readouterr().err and not (tmp_path / "x").exists()
+
+
+def test_the_benchmark_decides_alike(capsys):
+    from harness.bench_operations import main as bench
+
+    assert bench(["--batch-size", "3", "--channels", "2", "--cells", "1"]) == 0
+    assert "times faster by CPU time; the same cell" in capsys.readouterr().out
