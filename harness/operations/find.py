@@ -207,10 +207,13 @@ def write_found(found: Found, folder: Path) -> Path:
     """Write runs.csv, decisions.csv, summary.md, the strip of decisions and, last, manifest.json; return the folder."""
     from harness.operations.figure import write_strip
 
-    folder.mkdir(parents=True, exist_ok=True)
-    tables.write_csv(found.runs, folder / "runs.csv")
-    tables.write_csv(found.decisions, folder / "decisions.csv")
-    style.write_text(folder / "summary.md", markdown(found))
-    write_strip(found.decisions, found.manifest, folder)
-    style.write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tables.write_csv(found.runs, folder / "runs.csv")
+        tables.write_csv(found.decisions, folder / "decisions.csv")
+        style.write_text(folder / "summary.md", markdown(found))
+        write_strip(found.decisions, found.manifest, folder)
+        style.write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
     return folder
