@@ -44,9 +44,10 @@ def judge(
 ) -> Correlation:
     """Return the run and the statistics of scores computed elsewhere: a DataFrame, or the path of a CSV file.
 
-    The columns are those of the module's docstring. `out` is the run folder that is written (default: a name of its
-    own under results/); one that holds other scores is refused unless `existing="replace"`. Raises UserError, in one
-    line, for whatever cannot be used.
+    Columns: `arch` or `index`, and one for each proxy, or `proxy` and `score`; `seed` tells several scores of one
+    architecture apart. Larger is better; empty, nan or inf is a failure and is counted.
+    `out` is the run folder that is written (default: a name of its own under results/); one that holds other scores is
+    refused unless `existing="replace"`. Raises UserError, in one line, for whatever cannot be used.
     """  # fmt: skip
     from harness.api import Correlation
     from harness.ensembles import with_ensembles
