@@ -280,6 +280,7 @@ def test_the_command_line(embedded, tmp_path, capsys):
     [
         (["--bench", "201", "--scores", "best"], "unknown operation score: 'best'"),
         (["--bench", "201", "--seeds", "0"], "--seeds 0: expected 1 or more"),
+        (["--bench", "201", "--device", "cpo"], "unknown value of --device: 'cpo' (did you mean cpu?)"),
         (["--bench", "201", "--scores", "table", "--reference", "zc-pt"], "reference among --scores"),
         (["--bench", "201", "--scores", "table", "--along"], "--along is for zc-pt, disc-zc"),
     ],

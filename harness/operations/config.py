@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, suggest
+
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -33,5 +35,7 @@ class OperationsConfig:
             for name, least in (("seeds", 1), ("first_seed", 0), ("batch_size", 2))
             if getattr(self, name) < least
         ]
+        if self.device not in DEVICES:
+            wrong.append(str(suggest([self.device], DEVICES, "value of --device")))
         if wrong:
             raise UserError("; ".join(wrong))

@@ -17,6 +17,7 @@ import pandas as pd
 import benchmarks
 from benchmarks.errors import UserError, suggest
 from harness.assemble import embedded_note, provenance
+from harness.inputs import Images
 from harness.operations.config import OperationsConfig
 from harness.operations.judge import argmax, judge_choice
 from harness.operations.masks import draw_alphas, mixture
@@ -168,6 +169,10 @@ def _notes(setup: Setup, config: FindConfig) -> list[str]:
         how += f", {config.order} edge order, N = {config.proposals}, V = {config.validations}"
     notes.append(f"{setup.benchmark.space.title}, {config.method} {how}: {METHODS[config.method]}")
     notes.append(f"supernet: {', '.join(f'{k} {v}' for k, v in setup.network.items())}; {setup.say_inputs()}")
+    wanted = config.validations * config.base.batch_size
+    if config.method != "freedarts" and isinstance(setup.images, Images) and len(setup.images) < wanted:
+        notes.append(f"V minibatches are {wanted:,} images and there are {len(setup.images):,}: they come again"
+                     f"{', augmented anew' if config.base.augment else ''}")  # fmt: skip
     if (known := int(np.isfinite(setup.accuracy).sum())) < len(setup.benchmark.space):
         notes.append(f"accuracies of {known:,} of {len(setup.benchmark.space):,} architectures: what is found may"
                      " have none (a dash)")  # fmt: skip

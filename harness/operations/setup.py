@@ -21,7 +21,7 @@ from harness.inputs import Images, Minibatch, load_images, minibatches
 from harness.operations.config import OperationsConfig
 from harness.view import initialise, stream
 
-IMAGES_KEPT = 20_000
+IMAGES_KEPT = 32_000
 """Images of minibatches held in memory at a time, at most."""
 
 
@@ -103,9 +103,11 @@ def set_up(config: OperationsConfig) -> Setup:
     """Open the benchmark that settings name; UserError where it has no operations on edges, or no such target."""
     benchmark = benchmarks.load(config.bench, config.dataset, config.data)
     target = target_of(benchmark, config.split, config.epochs, "mean")
-    device = config.device
+    device, there = config.device, torch.cuda.is_available()
     if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = "cuda" if there else "cpu"
+    if device == "cuda" and not there:
+        raise UserError("--device cuda: this PyTorch sees no CUDA device; use --device cpu")
     setup = Setup(benchmark, target, config.inputs, config.batch_size, config.augment, config.data, device)
     _ = setup.choices
     return setup
