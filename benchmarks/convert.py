@@ -114,7 +114,8 @@ def _bench_of(path: Path) -> str:
 
     for bench in known():
         with contextlib.suppress(UserError):
-            if any(fnmatch.fnmatch(path.name, source.key) for source in sources_of(bench)):
+            names = (f"nasbench{bench}[._]*", *(source.key for source in sources_of(bench)))
+            if any(fnmatch.fnmatch(path.name, name) for name in names):
                 return bench
     return "201"
 

@@ -198,3 +198,12 @@ def test_overview_shows_what_is_there_and_missing(tmp_path, capsys):
     assert sum("by the ground truth of benchmark 101" in line for line in lines) == 9
     assert overview.main(["--data", str(tmp_path / "nowhere")]) == 2
     assert "no folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name, bench",
+    [("nasbench101_part.npz", "101"), ("nasbench1shot1-1.csv", "1shot1-1"), ("nasbench_only108.tfrecord", "101"),
+     ("nas-bench-macro_cifar10.json", "macro"), ("mine.csv", "201")],
+)  # fmt: skip
+def test_the_name_of_a_file_says_the_benchmark(name, bench):
+    assert convert._bench_of(Path(name)) == bench
