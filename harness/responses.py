@@ -90,8 +90,8 @@ class ReluGradientCorrelations(ReluCorrelations):
 class ReluDistances(Watcher):
     """(archs, samples, samples) float64: squared distances between samples, summed over ReLU calls.
 
-    Each unit of a ReLU's output is scaled to reach from 0 to 1 over the samples; where it varies by less than `ROUNDING`
-    (units behind BatchNorm are of the order of 1; read in float64) it is 0.
+    Each unit of a ReLU's output is scaled to reach from 0 to 1 over the samples; where it varies by less than
+    `ROUNDING` (units behind BatchNorm are of the order of 1; read in float64) it is 0.
     """
 
     def __init__(self, probe: Passes) -> None:

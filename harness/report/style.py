@@ -215,10 +215,11 @@ def ceiling_line(summary: Summary, population: str) -> str:
     if not found or not math.isfinite(found[0].get("rho_single", math.nan)):
         return "noise ceiling: unknown (fewer than two training seeds per architecture)"
     row = found[0]
+    seeds = number(row["seeds"], 1).removesuffix(".0")
     return (
         f"noise ceiling: two single training seeds agree with rho {number(row['rho_single'])}"
         f" ({number(row['rho_top10pct'])} within the top 10 %); a score that knew the expected accuracy would reach"
-        f" about {number(row['rho_ceiling'])} against the mean of {number(row['seeds'], 1).removesuffix('.0')} seeds (Spearman-Brown)"
+        f" about {number(row['rho_ceiling'])} against the mean of {seeds} seeds (Spearman-Brown)"
     )
 
 
