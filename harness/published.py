@@ -104,6 +104,8 @@ def joined(runs: Sequence[StoredRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def by_proxy(table: pd.DataFrame, compared: pd.DataFrame, population: str = "all") -> str:
     """Return one row per proxy as markdown, best first, with the published figures for that population."""
+    import numpy as np
+
     rows = table[table.population == population].sort_values("rho", ascending=False)
     lines = [
         "| proxy | n | failed | tau-b [95 %] | rho [95 %] | regret@1 | regret@10 | s/arch | published |",
@@ -115,7 +117,7 @@ def by_proxy(table: pd.DataFrame, compared: pd.DataFrame, population: str = "all
             f"{f.statistic.replace('_', '-')} {f.published:.3f} {f.source.split(',')[0].split(' (')[0]}: {f.verdict}"
             for f in beside.itertuples()
         )
-        mark = " (fitted)" if r.fitted is True else ""
+        mark = " (fitted)" if r.fitted is True else "" if np.isnan(r.cohort) else " (ensemble)"
         lines.append(
             f"| {r.proxy}{mark} | {r.n:,} | {r.failed:,} | {r.tau_b:.3f} [{r.tau_b_low:.3f}, {r.tau_b_high:.3f}]"
             f" | {r.rho:.3f} [{r.rho_low:.3f}, {r.rho_high:.3f}] | {r.regret_1:.2f} | {r.regret_10:.2f}"
@@ -132,10 +134,11 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
 
     def action() -> None:
+        from harness.ensembles import with_ensembles
         from harness.report.style import write_text
         from harness.store import load_run
 
-        runs = [load_run(path) for path in given.runs]
+        runs = [with_ensembles(load_run(path)) for path in given.runs]
         settings = runs[0].manifest["settings"]
         table, agreement = joined(runs)
         frame = compare(table, settings["bench"], settings["dataset"])
@@ -143,8 +146,10 @@ def main(argv: list[str] | None = None) -> int:
         write_text(out / "proxies.md", by_proxy(table, frame))
         write_text(out / "published.md", as_markdown(frame))
         if len(runs) > 1:  # of one run its report has written them
+            pairs = agreement.rename_axis("proxy").rename_axis("other", axis=1).stack().rename("rho").reset_index()
+            pairs = pairs[pairs.proxy != pairs.other].assign(population="all").round(4)
             write_text(out / "summary.csv", table.to_csv(index=False))
-            write_text(out / "agreement.csv", agreement.to_csv())
+            write_text(out / "agreement.csv", pairs.to_csv(index=False))
         agree = f"{int((frame.verdict == 'agrees').sum())} of {len(frame)} published figures lie inside our interval"
         print(f"{by_proxy(table, frame)}\n{agree if len(frame) else 'nobody published figures for this target'}: {out}")
 
