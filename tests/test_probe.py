@@ -63,6 +63,7 @@ def score(indices, proxies, *, seed: int = 0, inputs: ViewInputs | None = None, 
     return score_stack(
         lambda: build(indices, keep_unreachable), [SPACE.canonical(i) for i in indices], proxies,
         inputs or view_inputs(seed=seed), seed=seed, feature_map=lambda network, x: network.features(x),
+        blocks=lambda network: network.blocks(),
     )  # fmt: skip
 
 

@@ -40,7 +40,8 @@ from harness.view import seeded, stream
 
 CORRELATED = ("act_cor", "grad_cor", "act_grad_cor", "wrcor")
 OTHERS = ("dextr", "rbflex", "entropy", "linear_regions@te_nas", "meco@pruner")
-TESTED = (*CORRELATED, *OTHERS)
+USUAL = (*CORRELATED, *OTHERS)
+TESTED = (*USUAL, "reg_swap")
 BLOCK = {
     "Small": {"body.relu": 2, "body.loose": 2, "relu": 3},
     "Bare": {"layers.1": 0, "layers.3": 1},
@@ -255,15 +256,15 @@ def test_reg_swap():
 
 
 def test_properties():
-    check_properties(TESTED)
+    check_properties(USUAL)
     check_properties(["reg_swap"], view={"repeats": 2})
-    check_declared((*TESTED, "reg_swap"))
+    check_declared(TESTED)
 
 
 def test_beside_others():
     """What they add to a shared pass changes nobody's scores; nothing stays on the network."""
     names = ("naswot", "snip", "grasp", "jacob_cov")
-    beside, alone = scores_201((*TESTED, *names), STACK), scores_201(names, STACK)
+    beside, alone = scores_201((*USUAL, *names), STACK), scores_201(names, STACK)
     for name in names:
         assert torch.allclose(beside[name].scores, alone[name].scores, rtol=1e-4), name
     assert torch.allclose(beside["wrcor"].scores, scores_201(["wrcor"], STACK)["wrcor"].scores, rtol=1e-5)
@@ -278,7 +279,7 @@ def test_beside_others():
 
 def test_degenerate():
     """No path to the output; no ReLU; one sample; samples alike; smooth activations; an input of one size only."""
-    ours = scores_201(TESTED, [disconnected()])
+    ours = scores_201(USUAL, [disconnected()])
     reasons = {name: each.reasons.get(0, "") for name, each in ours.items()}
     assert all(math.isnan(score(ours, name)) and "no ReLU responds" in reasons[name] for name in CORRELATED)
     assert math.isnan(score(ours, "dextr")) and "stands still" in reasons["dextr"]
@@ -287,13 +288,13 @@ def test_degenerate():
     assert math.isfinite(score(ours, "linear_regions@te_nas")) and math.isfinite(score(ours, "meco@pruner"))
 
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5))
-    ours = scores_of(plain, TESTED)
+    ours = scores_of(plain, USUAL)
     assert "no ReLU responds" in ours["act_cor"].reasons[0] and "blocks=" in ours["wrcor"].reasons[0]
     assert "no ReLU" in ours["linear_regions@te_nas"].reasons[0] and "blocks=" in ours["entropy"].reasons[0]
     assert math.isfinite(score(ours, "meco@pruner")) and math.isfinite(score(ours, "dextr"))
     assert "shapes" in scores_of(Small(), ["meco@pruner"])["meco@pruner"].reasons[0]
 
-    one = scores_of(Bare(), TESTED, inputs=given(1), blocks=("layers.1",))
+    one = scores_of(Bare(), USUAL, inputs=given(1), blocks=("layers.1",))
     assert math.isfinite(score(one, "act_cor")) and math.isfinite(score(one, "dextr"))
     assert "two or more" in one["rbflex"].reasons[0]
 

@@ -17,7 +17,8 @@ their aggregate is `az_nas` in `harness.ensembles`. Where a block hands its grad
 infinity, as theirs: a cell of NAS-Bench-201 that does nothing is a bad cell. On NAS-Bench-Macro an identity is a layer
 left out, a thing their spaces do not have, and it is in nearly every network: a block that a module lists in its
 `identities` is none, and its neighbours are consecutive. Departures: that; float64 from the map on; the signs v are the
-same for all architectures; a map that is constant gives NaN where they write minus infinity.
+same for all architectures; a map that is constant gives NaN where they write minus infinity, and so does trainability
+where no path leads through a block (by the formula it is near -1e6).
 """
 
 from __future__ import annotations
@@ -77,15 +78,19 @@ def az_trainability(probe) -> Tensor:
     maps = probe.block_maps
     if len(maps) < 2:
         raise LookupError("compares consecutive feature blocks: name two or more in blocks=")
-    terms = []
+    terms, broken = [], []
     for position in range(1, len(maps)):
         signs = _signs(maps[position][:, :1])
         v = signs.expand_as(maps[position])
-        terms.append(_trainability(probe.block_pullback(position, v), v))
+        g = probe.block_pullback(position, v)
+        terms.append(_trainability(g, v))
+        broken.append(~(g != 0).transpose(0, 1).flatten(1).any(1))
     missing = _missing(probe)[:, 1:]
     score = torch.stack(terms, 1).masked_fill(missing, 0).sum(1) / (~missing).sum(1)
     probe.fail(score.isinf(), "a block hands its gradient on unchanged: minus infinity by definition")
-    return score
+    no_path = torch.stack(broken, 1).any(1)
+    probe.fail(no_path, "a block hands no gradient on")
+    return score.masked_fill(no_path, torch.nan)
 
 
 def _signs(like: Tensor) -> Tensor:
