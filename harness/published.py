@@ -9,6 +9,7 @@ from the first run that has it, and its row says how many architectures that are
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,8 +105,6 @@ def joined(runs: Sequence[StoredRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def by_proxy(table: pd.DataFrame, compared: pd.DataFrame, population: str = "all") -> str:
     """Return one row per proxy as markdown, best first, with the published figures for that population."""
-    import numpy as np
-
     rows = table[table.population == population].sort_values("rho", ascending=False)
     lines = [
         "| proxy | n | failed | tau-b [95 %] | rho [95 %] | regret@1 | regret@10 | s/arch | published |",
@@ -117,7 +116,7 @@ def by_proxy(table: pd.DataFrame, compared: pd.DataFrame, population: str = "all
             f"{f.statistic.replace('_', '-')} {f.published:.3f} {f.source.split(',')[0].split(' (')[0]}: {f.verdict}"
             for f in beside.itertuples()
         )
-        mark = " (fitted)" if r.fitted is True else "" if np.isnan(r.cohort) else " (ensemble)"
+        mark = " (fitted)" if r.fitted is True else "" if math.isnan(r.cohort) else " (ensemble)"
         lines.append(
             f"| {r.proxy}{mark} | {r.n:,} | {r.failed:,} | {r.tau_b:.3f} [{r.tau_b_low:.3f}, {r.tau_b_high:.3f}]"
             f" | {r.rho:.3f} [{r.rho_low:.3f}, {r.rho_high:.3f}] | {r.regret_1:.2f} | {r.regret_10:.2f}"
