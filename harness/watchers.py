@@ -123,43 +123,64 @@ class ReluGram(Watcher):
 class ReluWords(Watcher):
     """(archs,) float64: how many different sign patterns over the samples the units of all ReLUs on maps have.
 
-    A unit's pattern is which samples leave it above zero, as one whole number of as many bits; up to 62 samples.
+    A unit's pattern is which samples leave it above zero, as one whole number of as many bits; up to 24 samples, so
+    that all patterns fit a list to tick off. NaN without a ReLU on maps.
     """
 
     def __init__(self, probe: Passes) -> None:
         super().__init__(probe)
-        self.words: list[list[Tensor]] = [[] for _ in range(probe.archs)]
+        if len(probe.inputs) > 24:
+            raise ValueError(f"counts patterns over at most 24 samples, got {len(probe.inputs)}")
+        self.seen = torch.zeros(probe.archs, 1 << len(probe.inputs), dtype=torch.bool, device=probe.inputs.device)
 
     def wants(self, module: nn.Module) -> bool:
         return is_relu(module)
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        if x.dim() != 4:
-            return
-        owners, units = owned(module, y)
-        bits = torch.arange(len(units), device=y.device).view(-1, 1, 1)
-        words = ((units.flatten(2) > 0).long() << bits).sum(0)  # (owners, units)
-        for owner, row in zip(owners, words, strict=True):
-            self.words[owner].append(row.unique())
+        if y.dim() == 4:
+            owners, words = sign_words(module, y)
+            for owner, row in zip(owners, words, strict=True):
+                self.seen[owner][row] = True
 
     def result(self) -> Tensor:
-        if len(self.probe.inputs) > 62:
-            raise ValueError(f"counts patterns over at most 62 samples, got {len(self.probe.inputs)}")
-        counts = [len(torch.cat(rows).unique()) if rows else torch.nan for rows in self.words]
-        return torch.tensor(counts, dtype=torch.float64)
+        counts = self.seen.sum(1).double().cpu()
+        return torch.where(counts > 0, counts, torch.nan)
 
 
-class ReluLayerWords(ReluWords):
+class ReluLayerWords(Watcher):
     """(archs,) float64: the different sign patterns that the units of each ReLU on maps have over the first 32 samples,
     added up over ReLUs; zero without any."""
 
     SAMPLES = 32
 
+    def __init__(self, probe: Passes) -> None:
+        super().__init__(probe)
+        self.counts = torch.zeros(probe.archs, dtype=torch.float64)
+
+    def wants(self, module: nn.Module) -> bool:
+        return is_relu(module)
+
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        super().see(module, x[: self.SAMPLES], y[: self.SAMPLES])
+        if y.dim() == 4:
+            owners, words = sign_words(module, y[: self.SAMPLES])
+            for owner, row in zip(owners, words, strict=True):
+                self.counts[owner] += len(row.unique())
 
     def result(self) -> Tensor:
-        return torch.tensor([sum(map(len, rows)) for rows in self.words], dtype=torch.float64)
+        return self.counts
+
+
+def sign_words(module: nn.Module, values: Tensor) -> tuple[tuple[int, ...], Tensor]:
+    """(samples, owners * channels, height, width) -> a module's owners, and (owners, units) int64: bit i says whether
+    the unit is above zero for sample i."""
+    owners, units = owned(module, values)
+    units = units.flatten(2)
+    words = torch.zeros(units.shape[1:], dtype=torch.int64, device=values.device)
+    for first in range(0, len(units), 16):  # 16 bits are exact in float32, whose products are fast
+        positive = (units[first : first + 16] > 0).float()
+        bits = 2.0 ** torch.arange(len(positive), device=values.device)
+        words += torch.tensordot(bits, positive, 1).long() << first
+    return owners, words
 
 
 class ChannelCorrelations(Watcher):
