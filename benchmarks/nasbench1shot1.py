@@ -204,6 +204,12 @@ class Space1Shot1(CellSpace):
 
         return Network101(cells, **network)
 
+    def supernet(self, **network: int) -> nn.Module:
+        """Return the network with every operation in every block, each vertex fed by all before it."""
+        from benchmarks.nasbench1shot1_supernet import Supernet1Shot1
+
+        return Supernet1Shot1(PARENTS[self.space], **network)
+
     def view(self, table: Table) -> Table:
         """Return the ground truth of this population out of a table of NAS-Bench-101, matched by graph.
 
