@@ -67,6 +67,7 @@ class Supernet201(MixedNetwork):
 
     operations = OPERATIONS
     idle = (0,)
+    skip = OPERATIONS.index(SKIP)
 
     def __init__(
         self, *, channels: int = 16, cells_per_stage: int = 5, classes: int = 10, input_channels: int = 3

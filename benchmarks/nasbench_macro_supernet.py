@@ -20,6 +20,7 @@ class SupernetMacro(MixedNetwork):
     """The edges of a mask, (layers, operations), are the layers."""
 
     operations = tuple(OPERATIONS)
+    skip = 0
 
     def __init__(
         self, *, channels: int = 32, head_channels: int = 1280, classes: int = 10, input_channels: int = 3

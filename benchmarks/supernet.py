@@ -22,6 +22,8 @@ class MixedNetwork(nn.Module):
     operations: tuple[str, ...]
     idle: tuple[int, ...] = ()
     """Positions of those that add nothing, whatever their weight."""
+    skip: int | None = None
+    """Position of the one that hands on what it gets, where there is one."""
     stem: nn.Module
     classifier: nn.Module
 

@@ -42,6 +42,14 @@ def decided(mask: Tensor, edge: int) -> Tensor:
     return masks
 
 
+def distinct(masks: Tensor, idle: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return the masks that differ in more than the weights of `idle` operations, which are 0 in them, and for each
+    mask its place among these, (masks,)."""
+    same = masks.clone()
+    same[:, :, list(idle)] = 0
+    return torch.unique(same, dim=0, return_inverse=True)
+
+
 def one_hot(operations: Sequence[int], count: int) -> Tensor:
     """Return the mask of an architecture, (edges, operations) of 0 and 1."""
     return torch.nn.functional.one_hot(torch.tensor(operations), count).float()

@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks.errors import UserError
 from harness.engine import ViewInputs, score_stack
 from harness.inputs import Minibatch
-from harness.operations.masks import Masked, decided, removed
+from harness.operations.masks import Masked, decided, distinct, removed
 from harness.operations.naswot import naswot_of_masks
 from harness.proxies import Proxy, registry
 
@@ -48,9 +48,7 @@ class Evaluator:
 
     def __call__(self, masks: Tensor, minibatch: Minibatch) -> np.ndarray:
         """Equal masks are run once; a weight of an operation that adds nothing makes no other mask."""
-        same = masks.clone()
-        same[:, :, list(self.supernet.idle)] = 0
-        different, place = torch.unique(same, dim=0, return_inverse=True)
+        different, place = distinct(masks, self.supernet.idle)
         self.evaluations += len(different)
         if self.proxy == "naswot":
             values = naswot_of_masks(self.supernet, minibatch.inputs, different.to(minibatch.inputs.device)).cpu()
