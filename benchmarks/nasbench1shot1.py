@@ -118,6 +118,7 @@ class Space1Shot1(CellSpace):
 
     readers: dict[str, str] = {}
     view_of = Space101.name
+    searched = "oneshot"
 
     def __init__(self, space: int = 1, population: str = "released") -> None:
         if space not in PARENTS:

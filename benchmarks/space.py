@@ -36,6 +36,8 @@ class Space:
 
     form: str | None = None
     """Which networks stand for the architectures, where there are several ways; None is those that were trained."""
+    searched: str | None = None
+    """`with_network` of this gives the networks that the space's supernet shares, where they are not those trained."""
     view_of: str | None = None
     """Key of the benchmark whose ground truth is also this one's, by `view`, where there is one."""
     together: int | None = None

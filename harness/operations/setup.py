@@ -101,7 +101,8 @@ class Setup:
 
 def set_up(config: OperationsConfig) -> Setup:
     """Open the benchmark that settings name; UserError where it has no operations on edges, or no such target."""
-    benchmark = benchmarks.load(config.bench, config.dataset, config.data)
+    network = benchmarks.space_of(config.bench).searched
+    benchmark = benchmarks.load(config.bench, config.dataset, config.data, network)
     target = target_of(benchmark, config.split, config.epochs, "mean")
     device, there = config.device, torch.cuda.is_available()
     if device == "auto":
