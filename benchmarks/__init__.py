@@ -158,6 +158,19 @@ def load(
     return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), sizes, resolution, embedded)
 
 
+def tables(bench: str, data: str | Path | None = None) -> dict[str, Table]:
+    """Return the ground truth of a benchmark on every dataset of the data folder: dataset -> table, {} without any.
+
+    `data` as for `load`. The embedded digits are not among them.
+    """
+    from benchmarks.sources import data_folder
+
+    space = space_of(bench)
+    path, holder = _find(space, bench, data_folder(data))
+    found = _tables(path, holder) if path else {}
+    return found if holder is space else {name: space.view(table) for name, table in found.items()}
+
+
 def _find(space: Space, bench: str, folder: Path | None) -> tuple[Path | None, Space]:
     """Return the table of a benchmark, or else of the one it is a view of, and the space of that table."""
     from benchmarks.sources import find_table
@@ -178,16 +191,25 @@ def _missing(space: Space, dataset: str | None, told: str) -> UserError:
 
 
 def _open(path: Path, dataset: str | None, space: Space) -> Table:
-    from benchmarks.convert import read, recognise
     from benchmarks.table import list_datasets, load_table
 
     if path.suffix == ".h5":
         return load_table(path, dataset or _default(list_datasets(path), space))
-    tables = {table.dataset: table for table in read(path, recognise(path), space)}
-    dataset = dataset or _default(tables, space)
-    if dataset not in tables:
-        raise suggest([dataset], tables, f"dataset in {path}")
-    return tables[dataset]
+    there = _tables(path, space)
+    dataset = dataset or _default(there, space)
+    if dataset not in there:
+        raise suggest([dataset], there, f"dataset in {path}")
+    return there[dataset]
+
+
+def _tables(path: Path, space: Space) -> dict[str, Table]:
+    """Return all tables of a file, by dataset."""
+    from benchmarks.convert import read, recognise
+    from benchmarks.table import list_datasets, load_table
+
+    if path.suffix == ".h5":
+        return {name: load_table(path, name) for name in list_datasets(path)}
+    return {table.dataset: table for table in read(path, recognise(path), space)}
 
 
 def _default(there: Collection[str], space: Space) -> str:

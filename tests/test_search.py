@@ -170,9 +170,9 @@ def test_all_methods_on_the_embedded_table(embedded, tmp_path, capsys, monkeypat
     told = capsys.readouterr()
     assert "4 searches in" in told.err and "the embedded table" in told.err
     table = pd.read_csv(out / "summary.csv")
-    assert list(dict.fromkeys(table["method"])) == list(METHODS)
+    assert list(dict.fromkeys(table["method"])) == [name for name in METHODS if name != "hnas"]
     assert len(table) == 3 + 3 * 3 + 2 and (table["runs"] == 4).all() and (table["queries"] == 6).all()
-    assert all(name in told.out for name in METHODS) and "± " in told.out
+    assert all(name in told.out for name in METHODS if name != "hnas") and "± " in told.out
     runs, curves = pd.read_csv(out / "runs.csv"), pd.read_csv(out / "curves.csv")
     assert len(runs) == 4 * len(table) and runs["regret"].min() >= 0
     mean = runs.groupby(["method", "guide"], dropna=False, sort=False)["regret"].mean()

@@ -60,7 +60,7 @@ def test_draws_are_in_range_and_different():
     assert set(np.unique(draws.below(3, 40))) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "hnas"])  # its test: test_search_hnas.py
 def test_a_run_does_not_depend_on_how_many_there_are(name, task, monkeypatch):
     method = METHODS[name]
     settings = {"population": 5, "tournament": 3, "proposals": 4, "pool": 30, "keep": 0.5}

@@ -1,7 +1,8 @@
 """`python -m harness.search`: simulate searches on a table and compare what they find and what they pay.
 
 Methods: random, local, evolution; with a proxy: guided-random, warmup-evolution, guided-evolution; with several:
-successive, vote. Scores come from a run, a CSV file, or are counts (params, flops, layers) where none are named.
+successive, vote; with a metric and a condition number: hnas. Scores come from a run, a CSV file, or are counts (params,
+flops, layers) where none are named.
 zero-cost-pt, disc-zc and freedarts search an untrained supernet instead (`harness.operations.find`).
 """
 
@@ -13,6 +14,7 @@ from benchmarks import BENCHMARKS
 from harness.command import Parser, carry_out
 from harness.operations.methods import METHODS as OVER_A_SUPERNET
 from harness.operations.methods import asked
+from harness.search.hnas import METRICS
 from harness.search.methods import METHODS, OPTIONS
 
 SUPERNETS = (
@@ -27,7 +29,7 @@ def parser() -> Parser:
     add = line.add_argument
     add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     names = f"{', '.join(METHODS)}; or one of {', '.join(OVER_A_SUPERNET)} (--method NAME --help)"
-    add("--method", default="all", help=f"all (default) or names separated by commas: {names}")
+    add("--method", default="all", help=f"all (default; without hnas) or names separated by commas: {names}")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--split", default="test", help="accuracy by which results are judged: test (default), valid, train")
     add("--epochs", type=int, help="training budget of that accuracy (default: the largest)")
@@ -38,6 +40,7 @@ def parser() -> Parser:
     add("--query-reduction", default="mean", help="over its seeds: mean (default), max, or a seed label")
     add("--scores", help="folder of a run, or a CSV of scores: searches are among the architectures scored there")
     add("--proxies", help="guides (default: synflow,jacob_cov,snip where scored, otherwise params,flops,layers)")
+    add("--metric", help=f"metrics of hnas: grad_norm (default), or some of {', '.join(METRICS)}, by commas")
     add("--queries", type=int, default=100, help="trainings a search may ask for (default 100)")
     add("--runs", type=int, default=500, help="simulated searches of each method (default 500)")
     add("--seed", type=int, default=0, help="of the random numbers (default 0)")

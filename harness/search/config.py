@@ -21,9 +21,10 @@ class SearchConfig:
     query_reduction: str = "mean"
     scores: str | None = None
     proxies: str | None = None
+    metric: str | None = None
     queries: int = 100
     runs: int = 500
     seed: int = 0
     data: str | None = None
-    settings: dict[str, int | float] = field(default_factory=dict)
+    settings: dict[str, int | float | str] = field(default_factory=dict)
     """Settings of methods that differ from their defaults."""

@@ -14,6 +14,8 @@ from harness.search.task import Task, Trace
 
 POINTS = 200
 """Costs at which a curve is given, at most; evenly spaced in the logarithm."""
+ELSEWHERE = "accuracy_"
+"""Begins the columns of accuracies on other datasets."""
 QUANTILES = {"low": 0.25, "median": 0.5, "high": 0.75}
 
 
@@ -46,7 +48,7 @@ def outcomes(task: Task, trace: Trace) -> pd.DataFrame:
     """Return one row for each run.
 
     Columns: run, arch, accuracy, regret, rank, queries, distinct (architectures among them), scored, proxy_seconds,
-    seconds.
+    seconds, and accuracy_<dataset> for other datasets of the benchmark.
     """
     answer = incumbents(task, trace.queried)[:, -1]
     asked = np.sort(trace.queried, axis=1)
@@ -56,6 +58,7 @@ def outcomes(task: Task, trace: Trace) -> pd.DataFrame:
         "accuracy": task.accuracy[answer], "regret": regrets(task, answer), "rank": ranks(task, answer),
         "queries": (asked >= 0).sum(1), "distinct": (fresh & (asked >= 0)).sum(1), "scored": trace.scored,
         "proxy_seconds": trace.spent[:, -1], "seconds": costs(task, trace)[:, -1],
+        **{f"{ELSEWHERE}{name}": accuracy[answer] for name, accuracy in task.others.items()},
     })  # fmt: skip
 
 
@@ -95,6 +98,7 @@ def summary(runs: pd.DataFrame) -> pd.DataFrame:
     Columns: method, guide, runs, and <name>, <name>_sd. With one run the sd is NaN.
     """
     names = ["accuracy", "regret", "rank", "queries", "distinct", "scored", "proxy_seconds", "seconds"]
+    names += [name for name in runs if name.startswith(ELSEWHERE)]
     groups = runs.groupby(["method", "guide"], sort=False)
     means, sds = groups[names].mean(), groups[names].std().add_suffix("_sd")
     order = [column for name in names for column in (name, f"{name}_sd")]

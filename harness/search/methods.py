@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.search import evolution, local, pools
+from harness.search import evolution, hnas, local, pools
 from harness.search.task import Trace
 
 
@@ -18,13 +18,16 @@ class Method:
     run: Callable[..., Trace]
     """(task, draws, *, queries, and settings of its own with defaults)"""
     guides: str
-    """Proxies it works with: "none"; "one": it is run with each by itself; "all": with all together."""
+    """Proxies it works with: "none"; "one": it is run with each by itself; "all": with all together; "metric": with
+    each of `--metric`, and with the condition number beside it."""
     paper: str
     walks: bool = False
     """Whether it goes from neighbour to neighbour."""
+    slow: bool = False
+    """Whether it is left out of "all": its runs do not advance as arrays."""
 
     @property
-    def settings(self) -> dict[str, int | float]:
+    def settings(self) -> dict[str, int | float | str]:
         """Its own settings and their defaults."""
         parameters = inspect.signature(self.run).parameters.values()
         return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
@@ -42,6 +45,7 @@ METHODS = {
         Method("guided-evolution", evolution.guided_evolution, "one", ZERO_COST_NAS, walks=True),
         Method("successive", pools.successive, "all", ""),
         Method("vote", pools.vote, "all", ZERO_COST_NAS),
+        Method("hnas", hnas.hnas, "metric", "Shu et al. 2022, arXiv 2201.09785", slow=True),
     )
 }
 OPTIONS = {
@@ -50,5 +54,8 @@ OPTIONS = {
     "pool": "candidates that a proxy scores before the first query",
     "proposals": "mutations among which a proxy chooses in guided-evolution",
     "keep": "share that goes on to the next proxy in successive",
+    "scale": "of the target t = t' scale in hnas; the size of the metric",
+    "fresh": "architectures drawn into the pool of hnas before each query",
+    "acquisition": "what hnas maximises to choose its next hyper-parameters: ei or ucb",
 }
 """Settings of methods, as options of the command line, and what they mean."""

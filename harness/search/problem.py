@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import benchmarks
 from benchmarks import Benchmark
 from benchmarks.errors import UserError
-from benchmarks.table import Table
+from benchmarks.table import MEAN, Table
 from harness.assemble import Target, embedded_note, provenance, target_of
 from harness.search.config import SearchConfig
 from harness.search.scores import Scores, counts, read_scores
@@ -35,7 +36,8 @@ def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
     if config.query_dataset:
         asked = benchmarks.load(config.bench, config.query_dataset, config.data).table
     query = query_of(asked, config.query_split, config.query_epochs, config.query_reduction)
-    task = make_task(benchmark, target, asked, query, given)
+    others = {} if benchmark.embedded else accuracy_elsewhere(benchmarks.tables(config.bench, config.data), target)
+    task = make_task(benchmark, target, asked, query, given, others)
     if config.queries > len(task):
         raise UserError(
             f"{config.queries:,} queries were asked for, but there are only {len(task):,} architectures to search"
@@ -75,9 +77,30 @@ def query_of(table: Table, split: str | None, epochs: int | None, reduction: str
     return Target(table.dataset, split, int(epochs), reduction)
 
 
-def make_task(benchmark: Benchmark, target: Target, asked: Table, query: Target, given: Scores) -> Task:
+def accuracy_elsewhere(tables: Mapping[str, Table], target: Target) -> dict[str, dict[str, float]]:
+    """Return {dataset: {arch: percent}} of the tables of other datasets that have accuracies as the target's."""
+    found = {}
+    for name, table in tables.items():
+        if name == target.dataset or target.split not in table.splits or target.epochs not in table.epochs:
+            continue
+        if target.reduction not in (MEAN, "max", *table.trials) or (target.reduction == "max" and not table.trials):
+            continue
+        accuracy = table.target(target.split, target.epochs, target.reduction)
+        if np.isfinite(accuracy).any():
+            found[name] = dict(zip(table.archs, accuracy.tolist(), strict=True))
+    return found
+
+
+def make_task(
+    benchmark: Benchmark,
+    target: Target,
+    asked: Table,
+    query: Target,
+    given: Scores,
+    others: Mapping[str, Mapping[str, float]],
+) -> Task:
     """Return the task over the architectures that have a target accuracy, an answer to a query in `asked`, and a row of
-    scores, finite or not; UserError where there are none."""
+    scores, finite or not; UserError where there are none. `others` as `accuracy_elsewhere` gives it."""
     table = benchmark.table
     place = {arch: row for row, arch in enumerate(asked.archs)}
     answers = np.array([place.get(table.archs[row], -1) for row in given.rows])
@@ -87,8 +110,10 @@ def make_task(benchmark: Benchmark, target: Target, asked: Table, query: Target,
     if not len(kept):
         raise UserError("no architecture has scores, an accuracy to answer queries and a target accuracy: no search")
     rows = given.rows[kept]
+    archs = tuple(table.archs[row] for row in rows)
+    elsewhere = {name: np.array([known.get(arch, np.nan) for arch in archs]) for name, known in others.items()}
     return Task(
-        benchmark=benchmark, archs=tuple(table.archs[row] for row in rows), value=value[kept], accuracy=accuracy[kept],
+        benchmark=benchmark, archs=archs, others=elsewhere, value=value[kept], accuracy=accuracy[kept],
         seconds=seconds_per_training(asked, query.epochs)[answers[kept]],
         near=Neighbours(benchmark.space, benchmark.indices[rows]),
         guides=tuple(given.values), scores=np.stack(list(given.values.values()))[:, kept],

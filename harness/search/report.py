@@ -16,13 +16,14 @@ from rich.table import Table
 from benchmarks.errors import UserError
 from harness.report import style, tables
 from harness.search.config import SearchConfig
+from harness.search.judge import ELSEWHERE
 from harness.search.simulate import Searches
 
 COLUMNS = {
     "accuracy": "accuracy, %", "regret": "regret", "rank": "rank", "queries": "queries", "distinct": "distinct",
     "scored": "scored", "proxy_seconds": "proxy s", "seconds": "total s",
 }  # fmt: skip
-"""Name in `judge.summary` -> heading."""
+"""Name in `judge.summary` -> heading. Those of other datasets, if there are any, follow."""
 DROPPED_FIRST = ("distinct", "scored", "proxy_seconds", "queries")
 """On a narrow terminal."""
 LEGEND = (
@@ -67,33 +68,42 @@ def write_searches(searches: Searches, folder: Path) -> Path:
 def print_searches(searches: Searches, console: Console | None = None) -> None:
     """Print the table, one row for each method and guide, with as many columns as the terminal is wide."""
     console = console or Console()
-    for drop in range(len(DROPPED_FIRST) + 1):
-        hidden = DROPPED_FIRST[:drop]
-        table = _printed(searches, [name for name in COLUMNS if name not in hidden])
+    heads = columns(searches.table)
+    less = [*DROPPED_FIRST, *(name for name in heads if name not in COLUMNS)]
+    for drop in range(len(less) + 1):
+        hidden = less[:drop]
+        table = _printed(searches, {name: head for name, head in heads.items() if name not in hidden})
         if Measurement.get(console, console.options.update_width(1000), table).maximum <= console.width:
             break
     console.print(table)
-    more = f" In summary.csv: {', '.join(COLUMNS[name] for name in hidden)}." if hidden else ""
+    more = f" In summary.csv: {', '.join(heads[name] for name in hidden)}." if hidden else ""
     console.print(f"{_runs(searches)} {LEGEND}{more}", style="dim", highlight=False)
 
 
-def _printed(searches: Searches, names: list[str]) -> Table:
+def columns(table: pd.DataFrame) -> dict[str, str]:
+    """Return name in `judge.summary` -> heading, those of other datasets last."""
+    others = [name for name in table if name.startswith(ELSEWHERE) and f"{name}_sd" in table and name not in COLUMNS]
+    return COLUMNS | {name: f"{name.removeprefix(ELSEWHERE)}, %" for name in others}
+
+
+def _printed(searches: Searches, heads: dict[str, str]) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("method", no_wrap=True)
     table.add_column("proxy", overflow="fold", max_width=14)
-    for name in names:
-        table.add_column(COLUMNS[name], justify="right", no_wrap=True)
-    for row in rows(searches.table, names):
+    for head in heads.values():
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in rows(searches.table, list(heads)):
         table.add_row(*map(escape, row))
     return table
 
 
 def markdown(searches: Searches) -> str:
     """Return the table as markdown, with what the task was."""
-    heads = ("method", "proxy", *COLUMNS.values())
+    names = columns(searches.table)
+    heads = ("method", "proxy", *names.values())
     lines = ["# Simulated searches", "", *(f"- {tables.cell(note)}" for note in searches.manifest["notes"]), ""]
-    lines += ["| " + " | ".join(heads) + " |", "|---|---|" + "---:|" * len(COLUMNS)]
-    lines += ["| " + " | ".join(map(tables.cell, row)) + " |" for row in rows(searches.table, list(COLUMNS))]
+    lines += ["| " + " | ".join(heads) + " |", "|---|---|" + "---:|" * len(names)]
+    lines += ["| " + " | ".join(map(tables.cell, row)) + " |" for row in rows(searches.table, list(names))]
     return "\n".join([*lines, "", f"{_runs(searches)} {LEGEND}", ""])
 
 
@@ -106,11 +116,12 @@ def rows(table: pd.DataFrame, names: list[str]) -> list[list[str]]:
 def _cell(row: dict, name: str) -> str:
     if name in ("proxy_seconds", "seconds"):
         return style.duration(row[name])
-    mean = style.number(row[name], 2) if name in ("accuracy", "regret") else style.count(row[name])
+    percent = name.startswith("accuracy")
+    mean = style.number(row[name], 2) if percent or name == "regret" else style.count(row[name])
     sd = row[f"{name}_sd"]
-    if name not in ("accuracy", "rank") or not math.isfinite(sd):
+    if not (percent or name == "rank") or not math.isfinite(sd):
         return mean
-    return f"{mean} ± {style.number(sd, 2) if name == 'accuracy' else style.count(sd)}"
+    return f"{mean} ± {style.number(sd, 2) if percent else style.count(sd)}"
 
 
 def _runs(searches: Searches) -> str:

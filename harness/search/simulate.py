@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from benchmarks.errors import UserError, suggest
 from harness.search.config import SearchConfig
 from harness.search.draws import Draws
+from harness.search.hnas import KAPPA, METRICS
 from harness.search.judge import curves, outcomes, summary
 from harness.search.methods import METHODS, Method
 from harness.search.problem import lonely, pose
@@ -39,17 +41,20 @@ class Searches:
 def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None) -> Searches:
     """Simulate; `say` gets lines of progress. Raises UserError, in one line, for what cannot be used."""
     methods = chosen_methods(config.method, config.settings)
+    metrics = chosen_metrics(config.metric, methods)
     task, facts = pose(config)
     notes = facts["notes"] + (lonely(task) if any(method.walks for method in methods) else [])
     for note in notes:
         say(note)
-    used: dict[str, dict[str, int | float]] = {}
+    used: dict[str, dict[str, int | float | str]] = {}
     frames: dict[str, list[pd.DataFrame]] = {"runs": [], "curves": []}
-    for method in methods:
+    plans = [(method, _sets_of_guides(method, facts["guides"], metrics, task)) for method in methods]
+    for method, sets in plans:
         own = {name: config.settings.get(name, default) for name, default in method.settings.items()}
         used[method.name] = own
-        for names in _sets_of_guides(method, facts["guides"]):
-            label = {"method": method.name, "guide": ", ".join(names)}
+        for names in sets:
+            shown = names[:1] if method.guides == "metric" else names
+            label = {"method": method.name, "guide": ", ".join(shown)}
             began = time.perf_counter()
             trace = simulate(task.guided_by(names), method, config.queries, config.runs, config.seed, own)
             took = time.perf_counter() - began
@@ -61,10 +66,12 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
     return Searches(manifest, summary(runs), runs, lines)
 
 
-def chosen_methods(names: str, settings: dict[str, int | float]) -> list[Method]:
-    """Return the methods of a comma-separated list or "all"; UserError for unknown ones and settings none takes."""
+def chosen_methods(names: str, settings: dict[str, int | float | str]) -> list[Method]:
+    """Return the methods of a comma-separated list, or all but the slow ones of "all"; UserError for unknown ones and
+    settings none takes."""
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    wanted = list(METHODS) if wanted == ["all"] else list(dict.fromkeys(wanted))
+    fast = [name for name, method in METHODS.items() if not method.slow]
+    wanted = fast if wanted == ["all"] else list(dict.fromkeys(wanted))
     if unknown := [name for name in wanted if name not in METHODS]:
         raise suggest(unknown, [*METHODS, "all"], "search method")
     if not wanted:
@@ -75,20 +82,41 @@ def chosen_methods(names: str, settings: dict[str, int | float]) -> list[Method]
         takers = [method.name for method in METHODS.values() if setting in method.settings]
         if not set(takers) & set(wanted):
             problems.append(f"--{setting} is for {', '.join(takers)}, not for {names}")
-        elif setting != "keep" and value < 1:
+        elif isinstance(value, int) and value < 1:
             problems.append(f"--{setting} {value}: expected 1 or more")
     if problems:
         raise UserError("; ".join(problems))
     return methods
 
 
-def _sets_of_guides(method: Method, guides: Sequence[str]) -> list[tuple[str, ...]]:
+def chosen_metrics(names: str | None, methods: Sequence[Method]) -> tuple[str, ...]:
+    """Return the metrics of a comma-separated list (default: the first); UserError for unknown ones and none."""
+    if names is None:
+        return METRICS[:1]
+    if not any(method.guides == "metric" for method in methods):
+        raise UserError(f"--metric is for hnas, not for {', '.join(method.name for method in methods)}")
+    wanted = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if unknown := [name for name in wanted if name not in METRICS]:
+        raise suggest(unknown, METRICS, "metric of hnas")
+    if not wanted:
+        raise UserError(f"no metric in --metric '{names}'; expected some of {', '.join(METRICS)}")
+    return wanted
+
+
+def _sets_of_guides(method: Method, guides: Sequence[str], metrics: Sequence[str], task: Task) -> list[tuple[str, ...]]:
+    if method.guides == "metric":
+        if missing := [name for name in (*metrics, KAPPA) if name not in task.guides]:
+            raise UserError(
+                f"{method.name} needs scores of {', '.join(missing)}: score them (python -m harness.run --proxies"
+                f" {','.join((*metrics, KAPPA))}) and name the run in --scores"
+            )
+        return [(name, KAPPA) for name in metrics]
     if method.guides == "one":
         return [(name,) for name in guides]
     return [tuple(guides) if method.guides == "all" else ()]
 
 
-def simulate(task: Task, method: Method, queries: int, runs: int, seed: int, settings: dict[str, int | float]) -> Trace:
+def simulate(task: Task, method: Method, queries: int, runs: int, seed: int, settings: dict[str, Any]) -> Trace:
     """Return the trace of so many runs of a method. Run r is the same however many there are."""
     from tqdm import tqdm
 

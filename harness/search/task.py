@@ -6,7 +6,7 @@ Only architectures are here for which the table has both accuracies, and which w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -65,6 +65,8 @@ class Task:
     """(guides, archs); larger is better, NaN where a score is not finite: such an architecture is preferred to none."""
     score_seconds: np.ndarray
     """(guides,) mean seconds to score one architecture; NaN where not known."""
+    others: dict[str, np.ndarray] = field(default_factory=dict)
+    """dataset -> (archs,) percent: accuracy as the target's on other datasets of the benchmark; NaN is a gap."""
 
     def __len__(self) -> int:
         return len(self.archs)

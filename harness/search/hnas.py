@@ -1,0 +1,158 @@
+"""HNAS: a training-free problem inside, Bayesian optimisation of its two hyper-parameters outside.
+
+Shu et al., "Unifying and Boosting Gradient-Based Training-Free Neural Architecture Search" (NeurIPS 2022, arXiv
+2201.09785), as its released code searches NAS-Bench-201. Before each query `fresh` draws with replacement join a pool.
+The query goes to the architecture of the pool, of those not yet asked for, with the smallest
+
+    mu |M^2 - t^2| + kappa / (M + 1e-6),    t = t' scale,  mu = 10^c,
+
+where M is the metric and kappa the condition number of the kernel. The first quarter of the queries has t' evenly from
+0 to 1 and c = -2; from then on (t', c), in [0, 1] x [-4, 0], is what a Gaussian process on the accuracies answered so
+far finds most promising: Matern kernel with nu 2.5, noise 1e-6, accuracies standardised, five restarts; expected
+improvement (xi 0) or an upper confidence bound (2.576 standard deviations).
+
+The scale. t has to be of the size of M to do anything. Where t is above the M of all the pool, |M^2 - t^2| is t^2 - M^2
+and the larger M wins whatever t is, so the next largest M is asked for, query after query; where mu M^2 is far below
+kappa / M, only kappa / M counts. The published 5,000 is about the largest M of the whole space: of 1,000 strings of
+NAS-Bench-201, `grad_norm` has median 15, 95 % below 96 and maximum 665 (`snip` 31, 168, 1,060; of 105 strings
+`ntk_trace@hnas` 36, 258, 1,019), and kappa is 5 to 130. So with 5,000 four of the five first probes ask for the largest
+M, and the optimisation has to find the eighth of the range of t' in which t matters. `scale` changes it.
+
+Departures from the code: M is the absolute value, as in the paper, where the code's grasp keeps its sign and a negative
+M turns the criterion round; a kappa that is not finite is never chosen, where the code counts NaN as 100,000;
+acquisitions are maximised over 10,000 random candidates in the square, without gradient steps after them; equal values
+of the criterion (strings of one network) go to the one drawn first.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from benchmarks.errors import UserError, suggest
+from harness.search.draws import Draws
+from harness.search.task import Task, Trace
+
+METRICS = ("grad_norm", "snip", "grasp", "ntk_trace@hnas")
+"""M_Grad, M_SNIP, M_GraSP, M_Trace."""
+KAPPA = "kappa@hnas"
+LOW, HIGH = np.array([0.0, -4.0]), np.array([1.0, 0.0])
+"""Of (t', c)."""
+FIRST_C = -2.0
+FIRST_SHARE = 0.25
+CANDIDATES = 10_000
+ACQUISITIONS = ("ei", "ucb")
+CONFIDENCE = 2.576
+
+
+def hnas(
+    task: Task, draws: Draws, *, queries: int, scale: float = 5000.0, fresh: int = 2000, acquisition: str = "ei"
+) -> Trace:
+    """Search with the metric and the condition number that are the task's two guides, run after run."""
+    if acquisition not in ACQUISITIONS:
+        raise suggest([acquisition], ACQUISITIONS, "value of --acquisition")
+    if not (np.isfinite(scale) and scale > 0):
+        raise UserError(f"--scale {scale:g}: expected a number above 0, of the size of the metric (published: 5000)")
+    metric, kappa = metric_and_kappa(task, queries)
+    traces = [_run(task.value, metric, kappa, each, queries, scale, fresh, acquisition) for each in draws.generators]
+    queried, known = (np.array(each) for each in zip(*traces, strict=True))
+    return Trace(queried, known * task.score_seconds.sum(), known[:, -1])
+
+
+def metric_and_kappa(task: Task, queries: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return M >= 0 and kappa >= 0 of a task whose guides are the two, (archs,) each; both NaN where one failed.
+
+    kappa is stored negated, as larger is better everywhere. UserError where it is not, or where fewer than `queries`
+    architectures have both.
+    """
+    metric, kappa = np.abs(task.scores[0]), -task.scores[1]
+    if (kappa < 0).any():
+        raise UserError(f"{KAPPA} has positive scores: it is minus the condition number, as larger is better")
+    usable = np.isfinite(metric) & np.isfinite(kappa)
+    if usable.sum() < queries:
+        raise UserError(
+            f"only {usable.sum():,} architectures have finite {' and '.join(task.guides)}, too few for {queries:,}"
+            " queries of hnas: give fewer --queries, or score more architectures"
+        )
+    return np.where(usable, metric, np.nan), np.where(usable, kappa, np.nan)
+
+
+def criterion(metric: np.ndarray, kappa: np.ndarray, target: float, weight: float) -> np.ndarray:
+    """Return mu |M^2 - t^2| + kappa / (M + 1e-6), (archs,): what the inner problem minimises; target t, weight mu."""
+    return weight * np.abs(metric**2 - target**2) + kappa / (metric + 1e-6)
+
+
+def first_points(queries: int) -> np.ndarray:
+    """Return the (t', c) of the first quarter of the queries, rounded down, at least one: (points, 2)."""
+    count = max(1, int(FIRST_SHARE * queries))
+    return np.column_stack([np.linspace(LOW[0], HIGH[0], count), np.full(count, FIRST_C)])
+
+
+def _run(
+    value: np.ndarray,
+    metric: np.ndarray,
+    kappa: np.ndarray,
+    generator: np.random.Generator,
+    queries: int,
+    scale: float,
+    fresh: int,
+    acquisition: str,
+) -> tuple[list[int], list[int]]:
+    """Return what one run asks for, and how many architectures it has scored by each query."""
+    restarts = np.random.RandomState(int(generator.integers(2**31)))  # what scikit-learn takes
+    points = list(first_points(queries))
+    pool, seen, open_ = np.empty(0, dtype=np.int64), np.zeros(len(value), dtype=bool), np.isfinite(metric)
+    asked: list[int] = []
+    known: list[int] = []
+    for now in range(queries):
+        if now == len(points):
+            points.append(propose(np.array(points), value[asked], acquisition, generator, restarts))
+        left = pool[:0]
+        while not len(left):  # a small `fresh` may bring nothing new
+            drawn = generator.integers(len(value), size=fresh)
+            drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # each once, in the order drawn
+            pool = np.concatenate([pool, drawn[~seen[drawn]]])
+            seen[drawn] = True
+            left = pool[open_[pool]]
+        share, exponent = points[now]
+        choice = left[criterion(metric[left], kappa[left], share * scale, 10.0**exponent).argmin()]
+        open_[choice] = False
+        asked.append(int(choice))
+        known.append(len(pool))
+    return asked, known
+
+
+def propose(
+    points: np.ndarray,
+    answers: np.ndarray,
+    acquisition: str,
+    generator: np.random.Generator,
+    restarts: np.random.RandomState,
+) -> np.ndarray:
+    """Return the (t', c) to try after `points` (tried, 2) were answered with `answers` (tried,) percent."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import Matern
+
+    model = GaussianProcessRegressor(
+        Matern(nu=2.5), alpha=1e-6, normalize_y=True, n_restarts_optimizer=5, random_state=restarts
+    )
+    candidates = LOW + (HIGH - LOW) * generator.random((CANDIDATES, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the length scale at its bound: a flat or a rough answer
+        model.fit(points, answers)
+    mean, sd = model.predict(candidates, return_std=True)
+    promise = mean + CONFIDENCE * sd if acquisition == "ucb" else expected_improvement(mean, sd, answers.max())
+    return candidates[promise.argmax()]
+
+
+def expected_improvement(mean: np.ndarray, sd: np.ndarray, best: float) -> np.ndarray:
+    """Return E max(0, Y - best) of normal Y, (points,), with xi = 0."""
+    from scipy.special import ndtr
+
+    gain = mean - best
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = gain / sd
+    improvement = gain * ndtr(z) + sd * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return np.where(sd > 0, improvement, np.maximum(gain, 0))
