@@ -127,7 +127,7 @@ class Space1Shot1(CellSpace):
             raise suggest([population], POPULATIONS, "population of NAS-Bench-1Shot1")
         self.space, self.population = space, population
         self.name = f"1shot1-{space}" + f"-{population}" * (population != "released")
-        self.blocks = len(PARENTS[space]) - 2
+        self.blocks, self.parents = len(PARENTS[space]) - 2, PARENTS[space]
 
     @property
     def title(self) -> str:
@@ -182,6 +182,22 @@ class Space1Shot1(CellSpace):
         chosen = np.array([[place[operation] for operation in operations] for operations, _ in self._literal])
         chosen[chosen == len(OPERATIONS)] = -1
         return Choices(tuple(f"block {at + 1}" for at in range(self.blocks)), tuple(OPERATIONS), chosen)
+
+    def every(self) -> Space1Shot1:
+        """Return the pruned population, with the same networks."""
+        return self if self.population == "pruned" else Space1Shot1(self.space, "pruned").with_network(self.form)
+
+    def place(self, operations: Sequence[int], sources: Sequence[Sequence[int]] = ()) -> int:
+        """Return the index of the string with these operations in all blocks, without loose ends.
+
+        `sources` has what feeds block 1, block 2, ..., the output; 0 is the input. UserError where it is not in this
+        population.
+        """
+        fed = frozenset((source, vertex) for vertex, feeding in enumerate(sources, start=1) for source in feeding)
+        graph = _without_loose_ends(fed)
+        feeding = used(graph, self.blocks)
+        named = [OPERATIONS[at] if block in feeding else UNUSED for block, at in enumerate(operations, start=1)]
+        return self.index(print_cell(Cell(tuple(named), tuple(sorted(graph)))))
 
     def neighbours(self, index: int) -> list[int]:
         """Return the strings that differ in the operation of one used block, the graph being the same."""

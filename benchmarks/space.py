@@ -105,6 +105,17 @@ class Space:
         """
         raise UserError(f"{self.title} has no supernet here: only scores from its table can be had")
 
+    def place(self, operations: Sequence[int], sources: Sequence[Sequence[int]] = ()) -> int:
+        """Return the index of the architecture with these operations on all edges (`choices`).
+
+        `sources` by vertex, where the space leaves open what feeds it; of `every` space.
+        """
+        return int(self.choices.find(operations)[0])
+
+    def every(self) -> Space:
+        """Return the space of all architectures that choices can lead to, where this is a part of it: this one."""
+        return self
+
     def neighbours(self, index: int) -> list[int]:
         """Return the architectures that differ from one in a single choice."""
         raise NotImplementedError

@@ -13,13 +13,14 @@ from benchmarks.layers import allocate
 from benchmarks.nasbench201 import CONV1, CONV3, OPERATIONS, Space201
 from harness.inputs import Minibatch
 from harness.operations.__main__ import main
+from harness.operations.candidates import Candidates, validate
 from harness.operations.config import OperationsConfig
 from harness.operations.masks import draw_alphas, mixture
 from harness.operations.methods import ORDERS
 from harness.operations.naswot import naswot_of_masks
 from harness.operations.perturb import Evaluator, perturb
 from harness.operations.scores import SCORES, choose
-from harness.operations.search import propose, validate
+from harness.operations.search import Proposal, propose
 from harness.operations.setup import set_up
 from harness.operations.zeros import weight_saliency, zeros, zeros_iterative
 from harness.view import initialise, stream
@@ -238,9 +239,11 @@ def test_every_edge_scores_all_and_decides_the_same():
 
 def test_validation_sums_over_minibatches_and_scores_equal_proposals_once(embedded):
     setup = set_up(OperationsConfig(batch_size=8))
-    proposals = [(3, 3, 3, 3, 3, 3), (1, 0, 0, 1, 0, 2), (3, 3, 3, 3, 3, 3)]
-    best, sums = validate(setup, proposals, "naswot", 2, seed=0)
-    single = [validate(setup, proposals[:2], "naswot", 1, seed=0)[1]]
+    candidates = Candidates(setup, None)
+    cells = [(3, 3, 3, 3, 3, 3), (1, 0, 0, 1, 0, 2), (3, 3, 3, 3, 3, 3)]
+    places = [candidates.place(Proposal(cell, ())) for cell in cells]
+    best, sums = validate(candidates, places, "naswot", 2, seed=0)
+    single = [validate(candidates, places[:2], "naswot", 1, seed=0)[1]]
     assert sums[0] == sums[2] != sums[1] and best == int(sums.argmax())
     assert (sums[:2] > single[0]).all()
 

@@ -1,17 +1,26 @@
-"""The supernets of NAS-Bench-1Shot1: against the one-shot networks of architectures."""
+"""NAS-Bench-1Shot1: its supernets against the one-shot networks of architectures, and what feeds each vertex."""
 
 import copy
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from test_operations_supernet import kernel_by_pairs
 
+from benchmarks import UserError
 from benchmarks.layers import allocate
 from benchmarks.nasbench1shot1 import PARENTS, Space1Shot1
 from benchmarks.nasbench1shot1_network import NetworkOneShot
 from benchmarks.nasbench101_cells import OPERATIONS, Cell, pruned
+from harness.operations.candidates import Candidates
+from harness.operations.config import OperationsConfig
 from harness.operations.masks import Masked, decided, draw_alphas, mixture, removed
 from harness.operations.naswot import naswot_of_masks
+from harness.operations.search import Proposal
+from harness.operations.setup import set_up
+from harness.operations.sources import Fed, all_kept, best, decide_sources, said
+from harness.search.__main__ import main as search
 from harness.view import initialise, stream
 
 SIZES = {"channels": 2, "stacks": 2, "modules": 2, "classes": 10, "input_channels": 1}
@@ -139,3 +148,71 @@ def test_without_rows_of_sources_all_feed(supernets, images, space):
     )
     assert sources[1].tolist()[:3] == ([1, 1, 0] if space == 1 else [0.5, 0.5, 0])
     assert [sum(1 for b, o, _ in supernet.convolutions() if (b, o) == (0, at)) for at in range(3)] == [4, 4, 0]
+
+
+def worth_of(supernet, worth):
+    """S is the sum of worths of sources by (vertex, source), times their weights: answers by hand."""
+
+    def evaluate(masks, minibatch):
+        return np.array([
+            sum(each[supernet.blocks + v - 1, s].item() * value for (v, s), value in worth.items()) for each in masks
+        ])  # fmt: skip
+
+    return evaluate
+
+
+@pytest.mark.parametrize("order", ["fixed", "reverse", "random"])
+def test_sources_are_kept_by_vertex_whatever_the_order(supernets, order):
+    """Space 2: one of two for block 2, two of three for block 3, two of four for block 4, three of five at the end."""
+    worth = {(2, 1): 1, (3, 0): 3, (3, 2): 1, (4, 1): 2, (4, 3): 2, (5, 0): 1, (5, 2): 5, (5, 4): 1, (5, 1): 0.5}
+    generator = np.random.default_rng(1)
+    found = decide_sources(worth_of(supernets[2], worth), supernets[2], (0, 0, 0, 0), lambda i: i, order, generator)
+    assert all_kept(PARENTS[2], found) == ((0,), (1,), (0, 2), (1, 3), (0, 2, 4))
+    assert [fed.vertex for fed in found][-1] == 5 and said(PARENTS[2], found) == "01,12,03,23,14,34,05,25,45"
+    assert found[-1].scores.tolist() == pytest.approx(
+        [-9 - (7.5 - w) / 5 for w in (1, 0.5, 5, 0, 1)]
+    )  # the others: 1+4+4
+    decided_in = [fed.vertex for fed in found]
+    assert decided_in == {"fixed": [2, 3, 4, 5], "reverse": [4, 3, 2, 5]}.get(order, decided_in)
+    assert best(np.array([np.nan, 1, 2, 2]), 2) == (2, 3)
+    with pytest.raises(UserError, match="1 of 2 sources"):
+        best(np.array([np.nan, 1]), 2)
+
+
+def test_the_place_of_a_cell_without_loose_ends():
+    space = Space1Shot1(1).with_network("oneshot")
+    every = space.every()
+    assert every.population == "pruned" and every.form == "oneshot" and every.every() is every
+    whole = every.place((0, 1, 2, 0), [(0,), (0, 1), (1, 2), (0, 3), (2, 4)])
+    assert every.archs[whole] == "conv3x3,conv1x1,maxpool3x3,conv3x3|01,02,04,12,13,23,25,34,45"
+    loose = every.place((0, 1, 2, 0), [(0,), (0, 1), (1, 2), (0, 1), (0, 2)])
+    assert every.archs[loose] == "conv3x3,conv1x1,-,-|01,02,05,12,25"
+
+
+@pytest.mark.parametrize("words", [("zero-cost-pt", "--proposals", "2", "--validations", "1"), ("freedarts",)])
+def test_searches_of_the_command_line(monkeypatch, tmp_path, capsys, words):
+    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
+    out = tmp_path / "found"
+    arguments = ["--bench", "1shot1-1", "--method", *words, "--batch-size", "4", "--out", str(out)]
+    assert search(arguments) == 0
+    decisions, run = pd.read_csv(out / "decisions.csv"), pd.read_csv(out / "runs.csv").iloc[0]
+    kept = decisions[(decisions["proposal"] == 0) & decisions["decided"]]
+    assert kept["edge"].value_counts().to_dict() == dict.fromkeys([f"block {at}" for at in range(1, 5)], 1) | {
+        "into block 3": 2, "into block 4": 2, "into output": 2
+    }  # fmt: skip
+    assert run["arch"].partition("|")[0].count(",") == 3 and run["params"] > 0 and run["sources"].startswith("01,02,12")
+    assert (out / "figures" / "decisions.png").is_file()
+
+
+def test_a_cell_is_judged_by_the_table(monkeypatch):
+    """A cell of the embedded table by its own operations and sources has the table's accuracy; another has none."""
+    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
+    setup = set_up(OperationsConfig(bench="1shot1-1", batch_size=4))
+    candidates, row = Candidates(setup, None), 5
+    operations, graph = setup.benchmark.space._literal[setup.benchmark.indices[row]]
+    chosen = tuple(0 if name == "-" else OPERATIONS.index(name) for name in operations)
+    fed = tuple(Fed(v, np.zeros(v), tuple(s for s, t in sorted(graph) if t == v)) for v in range(1, 6))
+    found = candidates.judge(Proposal(chosen, (), fed), setup.benchmark, setup.accuracy)
+    classes = setup.benchmark.space.class_id[setup.benchmark.indices]
+    same = setup.accuracy[classes == classes[row]]
+    assert found.accuracy == same[0] and found.rank == 1 + (setup.accuracy > same[0]).sum()

@@ -77,6 +77,7 @@ def draw_agreement(figure: Figure, found: Comparison) -> None:
 def write_strip(decisions: pd.DataFrame, manifest: dict, out: Path) -> dict[str, Path]:
     """Write figures/decisions.{png,svg}: the first proposal of the first seed, a panel for each step."""
     first = decisions[(decisions["seed"] == decisions["seed"].min()) & (decisions["proposal"] == 0)]
+    first = first[first["edge"].isin(manifest["edges"])]
     steps, edges, operations = sorted(set(first["step"])), manifest["edges"], manifest["operations"]
     done = np.zeros((len(edges), len(operations)))
     with drawing(0.6 + 1.15 * len(steps), 0.9 + 0.2 * len(edges)) as figure:

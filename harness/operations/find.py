@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +18,18 @@ import benchmarks
 from benchmarks.errors import UserError, suggest
 from harness.assemble import embedded_note, provenance
 from harness.inputs import Images
+from harness.operations.candidates import Candidates, validate
 from harness.operations.config import OperationsConfig
-from harness.operations.judge import argmax, judge_choice
+from harness.operations.judge import argmax
 from harness.operations.masks import draw_alphas, mixture
 from harness.operations.methods import METHODS, ORDERS, SALIENCIES
 from harness.operations.perturb import Evaluator, usable
 from harness.operations.report import short
 from harness.operations.scores import choose
-from harness.operations.search import Proposal, Step, propose, validate
+from harness.operations.search import Proposal, Step, propose
 from harness.operations.setup import Setup, set_up
+from harness.operations.sources import Fed, best, decide_sources, mask_of_sources, names, open_vertices, said
+from harness.operations.zeros import zeros
 from harness.proxies import registry
 from harness.report import style, tables
 
@@ -83,26 +86,25 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None) -> 
     elsewhere = _other_datasets(setup, config.base.data)
     for note in (notes := _notes(setup, config)):
         say(note)
-    space = setup.benchmark.space
-    params = space.sizes(resolution=setup.benchmark.resolution or 32, **setup.network)[0]
+    candidates = Candidates(setup, config.base.data)
     rows, decisions = [], []
     for seed in range(config.base.first_seed, config.base.first_seed + config.base.seeds):
         start = time.perf_counter()
         proposals, evaluations = (_salient if config.method == "freedarts" else _proposed)(setup, config, seed)
-        operations = [proposal.operations for proposal in proposals]
+        places = [candidates.place(proposal) for proposal in proposals]
         best = 0
-        if len(set(operations)) > 1:
-            best, _ = validate(setup, operations, config.by, config.validations, seed)
-        seconds = time.perf_counter() - start
-        judged = judge_choice(setup.benchmark, setup.accuracy, np.array(operations[best]))
+        if len(set(places)) > 1:
+            best, _ = validate(candidates, places, config.by, config.validations, seed)
+        seconds, chosen = time.perf_counter() - start, proposals[best]
+        judged = candidates.judge(chosen, setup.benchmark, setup.accuracy)
         others = {
-            name: judge_choice(each, accuracy, np.array(operations[best])).accuracy
-            for name, (each, accuracy) in elsewhere.items()
+            name: candidates.judge(chosen, each, accuracy).accuracy for name, (each, accuracy) in elsewhere.items()
         }
+        fed = {"sources": said(candidates.space.parents, chosen.sources)} if chosen.sources else {}
         rows.append({
-            "seed": seed, "operations": setup.choices.said(operations[best]), "arch": judged.arch,
+            "seed": seed, "operations": setup.choices.said(chosen.operations), **fed, "arch": judged.arch,
             "accuracy": judged.accuracy, "rank": judged.rank, "regret": judged.regret,
-            "params": params[space.choices.find(operations[best])[0]], "proposals": len(set(operations)),
+            "params": candidates.params[places[best]], "proposals": len(set(places)),
             "evaluations": evaluations, "seconds": seconds, **others,
         })  # fmt: skip
         decisions += [row for place, each in enumerate(proposals) for row in _decisions(setup, seed, place, each)]
@@ -116,14 +118,21 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None) -> 
 
 def _proposed(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
     """Return the proposals of a seed and how many networks were evaluated for them."""
-    evaluate = Evaluator(setup.supernet(seed), config.by, seed, {})
-    steps, generator = setup.shape[0] + 1, np.random.default_rng([seed, 1])
+    supernet = setup.supernet(seed)
+    evaluate, generator = Evaluator(supernet, config.by, seed, {}), np.random.default_rng([seed, 1])
+    edges = setup.shape[0] + 1
+    steps = edges + len(getattr(supernet, "parents", ()))
     batches = setup.minibatches(seed, config.proposals * steps)
     found = []
     for number in range(config.proposals):
         mask = mixture(draw_alphas(*setup.shape, seed, number))
         own = (lambda first: lambda step: batches(first + step))(number * steps)
-        found.append(propose(KINDS[config.method], evaluate, mask, own, config.order, generator))
+        proposal = propose(KINDS[config.method], evaluate, mask, own, config.order, generator)
+        if hasattr(supernet, "parents"):  # what feeds each vertex is open too
+            later = (lambda first: lambda step: batches(first + step))(number * steps + edges)
+            sources = decide_sources(evaluate, supernet, proposal.operations, later, config.order, generator)
+            proposal = replace(proposal, sources=sources)
+        found.append(proposal)
     return found, evaluate.evaluations
 
 
@@ -134,7 +143,17 @@ def _salient(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal
     if (operations < 0).any():
         raise UserError(f"{config.by} of seed {seed} is not a number on an edge: give another --score")
     steps = tuple(Step(scores, edge, int(operation)) for edge, operation in enumerate(operations))
-    return [Proposal(tuple(map(int, operations)), steps)], 1
+    fed: tuple[Fed, ...] = ()
+    supernet = setup.supernet(seed)
+    if hasattr(supernet, "parents"):
+        kind = config.by.removeprefix("zeros-").removesuffix("-iterative")
+        mask = mask_of_sources(supernet, operations.tolist()).to(setup.device)
+        salient = zeros(supernet, mask, setup.minibatches(seed, 1)(0), kind)[supernet.blocks :]
+        fed = tuple(
+            Fed(vertex, salient[vertex - 1, :vertex], best(salient[vertex - 1, :vertex], supernet.parents[vertex]))
+            for vertex in open_vertices(supernet.parents)
+        )
+    return [Proposal(tuple(map(int, operations)), steps, fed)], 1
 
 
 def _other_datasets(setup: Setup, data: str | None) -> dict[str, tuple[benchmarks.Benchmark, np.ndarray]]:
@@ -152,12 +171,20 @@ def _other_datasets(setup: Setup, data: str | None) -> dict[str, tuple[benchmark
 
 
 def _decisions(setup: Setup, seed: int, proposal: int, found: Proposal) -> list[dict]:
-    return [
+    """Return a row for each operation that was scored, then for each source; their edges are called `into ...`."""
+    vertex = names(setup.shape[0] + 2)
+    rows = [
         {"seed": seed, "proposal": proposal, "step": number, "edge": setup.choices.edges[edge],
          "operation": setup.choices.operations[operation], "score": step.scores[edge, operation],
          "decided": (edge, operation) == (step.edge, step.operation)}
         for number, step in enumerate(found.steps)
         for edge, operation in np.argwhere(~np.isnan(step.scores))
+    ]  # fmt: skip
+    return rows + [
+        {"seed": seed, "proposal": proposal, "step": number, "edge": f"into {vertex[fed.vertex]}",
+         "operation": vertex[source], "score": score, "decided": source in fed.kept}
+        for number, fed in enumerate(found.sources, start=len(found.steps))
+        for source, score in enumerate(fed.scores)
     ]  # fmt: skip
 
 
@@ -191,7 +218,7 @@ def markdown(found: Found) -> str:
 
 
 def _cell(name: str, value: object) -> str:
-    if name == "operations":
+    if name in ("operations", "sources"):
         return short(str(value))
     if name in ("seed", "rank", "params", "proposals"):
         return style.count(value)

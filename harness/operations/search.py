@@ -19,24 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.errors import UserError, suggest
-from benchmarks.layers import allocate
-from harness.engine import ViewInputs, score_stack
 from harness.inputs import Minibatch
 from harness.operations.judge import argmax
 from harness.operations.methods import ORDERS
-from harness.operations.perturb import Evaluate, evaluation_view, perturb
-from harness.operations.setup import Setup
-from harness.proxies import registry
-
-VALIDATION = 10_000
-"""Added to the seed of a search for the minibatches of its validation."""
+from harness.operations.perturb import Evaluate, perturb
+from harness.operations.sources import Fed
 
 
 @dataclass(frozen=True)
@@ -55,6 +48,8 @@ class Proposal:
 
     operations: tuple[int, ...]
     steps: tuple[Step, ...]
+    sources: tuple[Fed, ...] = ()
+    """What feeds each vertex, decided afterwards, where the space leaves that open."""
 
 
 def propose(
@@ -111,27 +106,3 @@ def _ranked(scores: np.ndarray, order: str) -> list[int]:
     return [int(edge) for edge in edges[np.argsort(-worth, kind="stable")]]
 
 
-def validate(
-    setup: Setup, proposals: list[tuple[int, ...]], proxy: str, count: int, seed: int
-) -> tuple[int, np.ndarray]:
-    """Return which proposal is best by a proxy of networks of their own, and the sums, (proposals,); NaN never wins.
-
-    The networks have fresh weights; equal proposals are scored once. The sum is over `count` minibatches, drawn apart
-    from those of the proposals.
-    """
-    entry, space = evaluation_view(registry()[proxy]), setup.benchmark.space
-    batches = setup.minibatches(seed + VALIDATION, count)
-    sums: dict[tuple[int, ...], float] = {}
-    for operations in dict.fromkeys(proposals):
-        index = int(space.choices.find(operations)[0])
-        name, build = [space.canonical(index)], partial(_built, setup, index)
-        views = (ViewInputs([batches(i)], setup.network["classes"], seed, setup.device) for i in range(count))
-        sums[operations] = sum(
-            score_stack(build, name, [entry], view, seed=seed)[proxy].scores.item() for view in views
-        )
-    values = np.array([sums[operations] for operations in proposals])
-    return int(np.where(np.isnan(values), -np.inf, values).argmax()), values
-
-
-def _built(setup: Setup, index: int) -> torch.nn.Module:
-    return allocate(setup.benchmark.space.build([index], keep_unreachable=False, **setup.network), setup.device)
