@@ -11,6 +11,7 @@ from benchmarks.errors import suggest
 from harness.protocols import PROTOCOLS
 
 CHOICES = {
+    "executor": ("local", "ray"),
     "existing": ("resume", "replace", "refuse"),
     "protocol": tuple(PROTOCOLS),
     "split": ("train", "valid", "test", "valtest"),
@@ -56,6 +57,10 @@ class RunConfig:
     """Architectures run together, or auto."""
     workers: int = 0
     """Processes on a CPU, one thread each; 0 is one for each core."""
+    executor: str = "local"
+    """local, processes of this machine, or ray: a Ray cluster that is there already."""
+    gpu_share: float = 1.0
+    """The part of a GPU that a worker of a Ray cluster has."""
     existing: str = "resume"
     """What to do where the output folder holds a run: resume, replace or refuse."""
     share: bool = True
@@ -85,6 +90,8 @@ class RunConfig:
                 f"--stack {self.stack}: under the protocol {self.protocol} each architecture has a minibatch of its"
                 " own, so they run one at a time; leave --stack out"
             )
+        if not 0 < self.gpu_share <= 1:
+            problems.append(f"--gpu-share {self.gpu_share}: expected more than 0 and at most 1")
         if self.epochs is not None and self.epochs < 1:
             problems.append(f"--epochs {self.epochs}: expected 1 or more")
         if self.device not in ("auto", "cpu", "cuda") and not self.device.removeprefix("cuda:").isdecimal():

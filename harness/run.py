@@ -36,6 +36,8 @@ def parser() -> Parser:
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:N")
     add("--stack", default="auto", help="architectures run together: auto (default) or a number")
     add("--workers", type=int, default=0, help="processes on a CPU (default: one for each core)")
+    add("--executor", default="local", help="local: processes here (default); ray: a cluster started by `ray start`")
+    add("--gpu-share", type=float, default=1.0, help="part of a GPU for each worker of a Ray cluster (default 1)")
     add("--existing", default="resume", help="if the output folder holds a run: resume (default), replace, refuse")
     add("--no-share", dest="share", action="store_false", help="score every string by itself, equivalent ones too")
     add("--keep-unreachable", action="store_true", help="build operations that lie on no input-output path")

@@ -8,9 +8,10 @@ import inspect
 import json
 import platform
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from tqdm import tqdm
 import benchmarks
 from benchmarks import Benchmark, UserError
 from benchmarks.sources import data_folder
+from harness import cluster
 from harness.assemble import Scores, Target, assemble, embedded_note, provenance, static_scores, target_of, together
 from harness.config import RunConfig
 from harness.executors import Chunk, Scorer, Setting, default_workers, execute, join
@@ -39,22 +41,30 @@ def run(config: RunConfig, *, say=print) -> StoredRun:
     `say` is told, in a line each, what is done and where results go. Raises UserError for input that cannot be used,
     and KeyboardInterrupt with everything scored committed.
     """
+    if config.executor == "ray":
+        with cluster.connected() as ray:
+            return _run(config, say, ray)
+    return _run(config, say)
+
+
+def _run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> StoredRun:
+    """Do what `run` says, in processes of this machine or on a Ray cluster."""
     benchmark = benchmarks.load(config.bench, config.dataset, config.data, config.network)
     device, target, rows = together(
-        lambda: _device(config.device),
+        lambda: _device(config.device, ray),
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
         lambda: _rows(config, benchmark),
     )
     proxies = choose(config.proxies)
     setting, protocol = _setting(config, benchmark, device), PROTOCOLS[config.protocol]
-    scorer = Scorer(setting)
+    scorer = Scorer(replace(setting, device="cpu"))
     scorer.inputs_of(0)  # whether the minibatch can be drawn at all
     settings = _settings(config, target, benchmark, setting, len(rows), proxies)
     out = Path(config.out) if config.out else _default_folder(settings)
     manifest = {
         **provenance(benchmark, target, seen_under(proxies, protocol, setting.batch_size)),
         "settings": settings, "config": asdict(config), "protocol": protocol.sentence(setting.batch_size),
-        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor(),
+        "device": _described(device, ray),
         "minibatch": scorer.description, "seconds": 0.0,
     }  # fmt: skip
     store = Store(out, manifest, len(benchmark.space), existing=config.existing)
@@ -71,7 +81,7 @@ def run(config: RunConfig, *, say=print) -> StoredRun:
         say(f"{before:,} of {len(names) * config.seeds * len(set(networks)):,} scores are there already")
     started = time.time()
     try:
-        _score(store, chunks, setting, _workers(config, proxies, device), out)
+        _score(store, _parts(config, chunks, setting, ray), sum(len(chunk.index) for chunk in chunks), out)
     finally:
         manifest["seconds"] += time.time() - started
         with contextlib.suppress(UserError):
@@ -87,11 +97,13 @@ def run(config: RunConfig, *, say=print) -> StoredRun:
     return load_run(out)
 
 
-def _device(asked: str) -> str:
+def _device(asked: str, ray: Any) -> str:
+    there = torch.cuda.is_available() if ray is None else cluster.resources(ray)[1] > 0
     if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"--device {asked}: this PyTorch sees no CUDA device; use --device cpu")
+        return "cuda" if there else "cpu"
+    if asked.startswith("cuda") and not there:
+        who = "this PyTorch sees no CUDA device" if ray is None else "the Ray cluster has no GPU"
+        raise UserError(f"--device {asked}: {who}; use --device cpu")
     return asked
 
 
@@ -183,7 +195,12 @@ def _default_folder(settings: dict) -> Path:
     return Path("results") / f"{settings['bench']}-{settings['dataset']}-{mark}"
 
 
-def _processor() -> str:
+def _described(device: str, ray: Any) -> str:
+    """Return what computes, for a reader."""
+    if ray is not None:
+        return "Ray cluster, {} CPUs, {:g} GPUs".format(*cluster.resources(ray))
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
     return f"CPU {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
@@ -204,11 +221,14 @@ def _code(proxy: Proxy) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _workers(config: RunConfig, proxies: list[Proxy], device: str) -> int:
-    """Return the number of processes; a proxy that a session defined and no file holds is not known in others."""
-    if any(_own(proxy) and not proxy.source for proxy in proxies):
-        return 1
-    return default_workers(config.workers, device)
+def _parts(config: RunConfig, chunks: list[Chunk], setting: Setting, ray: Any) -> Generator[Part, None, None]:
+    """Return the iterator that has chunks scored; a proxy that no file holds is not known in other processes."""
+    here_only = [proxy.name for proxy in choose(setting.proxies) if _own(proxy) and not proxy.source]
+    if ray is None:
+        return execute(chunks, setting, 1 if here_only else default_workers(config.workers, setting.device))
+    if here_only:
+        raise UserError(f"--executor ray: no file holds {', '.join(here_only)}; put it in one, give FILE.py:NAME")
+    return cluster.execute_on(ray, chunks, setting, config.gpu_share)
 
 
 def _first(networks: np.ndarray) -> np.ndarray:
@@ -234,8 +254,8 @@ def _scored(store: Store, names: list[str], networks: np.ndarray, seeds: int) ->
     return sum(int(store.of(name, seed).done[distinct].sum()) for name in names for seed in range(seeds))
 
 
-def _score(store: Store, chunks: list[Chunk], setting: Setting, workers: int, out: Path) -> None:
-    """Run the chunks, committing every few seconds and whatever happens at the end."""
+def _score(store: Store, parts: Generator[Part, None, None], total: int, out: Path) -> None:
+    """Take parts as they come, committing every few seconds and whatever happens at the end."""
     waiting: list[Part] = []
 
     def commit() -> None:
@@ -243,9 +263,8 @@ def _score(store: Store, chunks: list[Chunk], setting: Setting, workers: int, ou
             store.commit(joined)
         waiting.clear()
 
-    total = sum(len(chunk.index) for chunk in chunks)
-    bar = tqdm(total=total, unit="network", desc=f"scoring into {out}", disable=not chunks, smoothing=0.05)
-    parts, last = execute(chunks, setting, workers), time.monotonic()
+    bar = tqdm(total=total, unit="network", desc=f"scoring into {out}", disable=not total, smoothing=0.05)
+    last = time.monotonic()
     try:
         for part in parts:
             waiting.append(part)
