@@ -140,6 +140,7 @@ def test_importing_the_packages_is_light():
         "harness.train",
         "harness.evaluate",
         "harness.search",
+        "harness.hnas",
         "benchmarks.convert",
     ],
 )

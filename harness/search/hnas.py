@@ -61,14 +61,11 @@ def hnas(
 
 
 def metric_and_kappa(task: Task, queries: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Return M >= 0 and kappa >= 0 of a task whose guides are the two, (archs,) each; both NaN where one failed.
+    """Return M >= 0 and kappa of a task whose guides are the two, (archs,) each; both NaN where one failed.
 
-    kappa is stored negated, as larger is better everywhere. UserError where it is not, or where fewer than `queries`
-    architectures have both.
+    UserError where fewer than `queries` architectures have both.
     """
-    metric, kappa = np.abs(task.scores[0]), -task.scores[1]
-    if (kappa < 0).any():
-        raise UserError(f"{KAPPA} has positive scores: it is minus the condition number, as larger is better")
+    metric, kappa = np.abs(task.scores[0]), condition_numbers(task.scores[1])
     usable = np.isfinite(metric) & np.isfinite(kappa)
     if usable.sum() < queries:
         raise UserError(
@@ -76,6 +73,13 @@ def metric_and_kappa(task: Task, queries: int = 1) -> tuple[np.ndarray, np.ndarr
             " queries of hnas: give fewer --queries, or score more architectures"
         )
     return np.where(usable, metric, np.nan), np.where(usable, kappa, np.nan)
+
+
+def condition_numbers(scores: np.ndarray) -> np.ndarray:
+    """Return kappa of its scores, (archs,): stored negated, as larger is better; UserError where it is not."""
+    if (scores > 0).any():
+        raise UserError(f"{KAPPA} has positive scores: it is minus the condition number, as larger is better")
+    return -scores
 
 
 def criterion(metric: np.ndarray, kappa: np.ndarray, target: float, weight: float) -> np.ndarray:
