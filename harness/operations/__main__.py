@@ -1,7 +1,8 @@
 """`python -m harness.operations`: compare scores of operations on edges, and judge them by the table.
 
 Scores from the table (best-acc, avg-acc), of an untrained supernet perturbed (zc-pt, disc-zc, each with any proxy as
-zc-pt:PROXY), and saliencies (zeros-*, weights-*); docs/operations.md says what they are.
+zc-pt:PROXY), saliencies (zeros-*, weights-*), and of a trained supernet (darts, darts-pt, disc-acc, ostr, removal);
+docs/operations.md says what they are.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import sys
 
 from benchmarks import BENCHMARKS
 from harness.command import Parser, carry_out
+from harness.operations.options import STOPPED, add_training
 
 
 def parser() -> Parser:
@@ -17,7 +19,7 @@ def parser() -> Parser:
     line = Parser(prog="python -m harness.operations", description=(__doc__ or "").split("\n\n")[1])
     add = line.add_argument
     add("--bench", required=True, help=f"benchmark of operations on edges: {', '.join(BENCHMARKS)}")
-    add("--scores", default="default", help="default, table, all, or names separated by commas")
+    add("--scores", default="default", help="default, table, trained, all, or names separated by commas")
     add("--reference", help="score that the others are compared with (default: best-acc@trials where there is any)")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--split", default="test", help="accuracy by which results are judged: test (default), valid, train")
@@ -28,6 +30,7 @@ def parser() -> Parser:
     add("--inputs", default="images", help="images (default), gaussian, an .npz file or a folder of images")
     add("--augment", action="store_true", help="random flip and crop of the images, as the papers' searches have it")
     add("--along", action="store_true", help="zc-pt and disc-zc through the search in fixed order, every edge scored")
+    add_training(line)
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
     add("--device", default="auto", help="auto (default), cpu, cuda")
     add("--out", help="folder to write to (default: a name of its own under results/)")
@@ -46,11 +49,11 @@ def main(argv: list[str] | None = None) -> int:
 
         config = OperationsConfig(**given)
         folder = folder_for(config, out)
-        found = compare(config, say=lambda line: print(line, file=sys.stderr))
+        found = compare(config, say=lambda line: print(line, file=sys.stderr), folder=folder)
         print_comparison(found)
         print(f"written to {write_comparison(found, folder)}")
 
-    return carry_out("harness.operations", action, "stopped; nothing was written: repeat the command")
+    return carry_out("harness.operations", action, STOPPED)
 
 
 if __name__ == "__main__":

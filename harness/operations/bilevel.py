@@ -4,14 +4,15 @@ Each step takes a minibatch of each half: one Adam step for the architecture par
 then one SGD step for the weights w on the training loss. Operations are mixed by softmax(alpha).
 
     first order    dL_valid(w, alpha) / dalpha
-    second order   dL_valid(w', alpha) / dalpha with w' = w - rate * s, s SGD's own direction (momentum and decay in it):
-                   the first-order term at w' minus rate * (dL_train(w+, alpha) - dL_train(w-, alpha)) / dalpha / 2 step,
+    second order   dL_valid(w', alpha) / dalpha, w' = w - rate * s, s SGD's own direction, momentum and decay in it; the
+                   first-order term at w' minus rate / (2 step) * d(L_train(w+, alpha) - L_train(w-, alpha)) / dalpha,
                    w+- = w +- step * v, v = dL_valid(w', alpha) / dw', step = 0.01 / |v|
 
-Source: Liu et al. 2019, "DARTS" (arXiv 1806.09055), with its numbers: SGD with momentum 0.9, weight decay 3e-4, gradients
-clipped to norm 5, a cosine from the learning rate to a 25th of it, epoch by epoch; Adam with rate 3e-4, betas 0.5 and
-0.999, weight decay 1e-3. Departures: BatchNorm has no weights and biases anywhere (there: in operations), the last,
-smaller minibatch of an epoch is left out, and BatchNorm's running statistics are those of the weights' steps alone.
+Source: Liu et al. 2019, "DARTS" (arXiv 1806.09055), with its numbers: SGD with momentum 0.9, weight decay 3e-4,
+gradients clipped to norm 5, a cosine from the learning rate to a 25th of it, epoch by epoch; Adam with rate 3e-4, betas
+0.5 and 0.999, weight decay 1e-3. Departures: BatchNorm has no weights and biases anywhere (there: in operations), the
+last, smaller minibatch of an epoch is left out, and BatchNorm's running statistics are those of the weights' steps
+alone.
 """
 
 from __future__ import annotations
@@ -89,9 +90,11 @@ class Bilevel:
         self.sgd.load_state_dict(state["sgd"])
         self.adam.load_state_dict(state["adam"])
 
-    def loss(self, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
-        """Return the mean cross-entropy of the mixed supernet and its logits, (samples, classes)."""
-        logits = self.network(minibatch.inputs, self.alphas.softmax(-1)[None])[0]
+    def loss(self, minibatch: Minibatch, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the mean cross-entropy of the supernet under a mask, by default the mixture of all operations, and its
+        logits, (samples, classes)."""
+        mask = self.alphas.softmax(-1) if mask is None else mask
+        logits = self.network(minibatch.inputs, mask[None])[0]
         return functional.cross_entropy(logits, minibatch.targets), logits
 
     def epoch(self, number: int, pairs: Iterator[tuple[Minibatch, Minibatch]]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,13 @@ from harness.operations.config import OperationsConfig
 from harness.operations.from_table import best_acc
 from harness.operations.judge import STATISTICS, agreement, argmax, by_edge, judge_choice, mean_by_edge
 from harness.operations.masks import draw_alphas, mixture
-from harness.operations.perturb import PERTURBATIONS, Evaluator
+from harness.operations.perturb import PERTURBATIONS
 from harness.operations.scores import OperationScore, Scored, choose
 from harness.operations.search import propose
 from harness.operations.setup import Setup, set_up
+from harness.operations.strength import TRAINED
+from harness.operations.tenas import evaluator
+from harness.operations.trained import degeneration, notes_of
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,19 @@ class Comparison:
     """score, seed, operations, arch, accuracy, rank, regret, tied, rho, tau_b, failed, seconds: by the score alone."""
     along: pd.DataFrame
     """score, seed, step, edges, rho, rho_conditional, edge, operation: through the search, where that was asked for."""
+    training: dict[int, pd.DataFrame]
+    """Seed -> the history of its supernet, where one was trained or given."""
 
 
-def compare(config: OperationsConfig, say: Callable[[str], None] = lambda line: None) -> Comparison:
-    """Compute and judge; `say` gets lines of progress. UserError, in one line, for what cannot be used."""
+def compare(
+    config: OperationsConfig, say: Callable[[str], None] = lambda line: None, folder: str | Path = "."
+) -> Comparison:
+    """Compute and judge; `say` gets lines of progress. UserError, in one line, for what cannot be used.
+
+    Supernets that are trained are kept in `folder`/supernets.
+    """
     chosen = choose(config.scores)
-    setup = set_up(config)
+    setup = set_up(config, folder)
     names = [score.name for score in chosen]
     if not setup.trials.shape[1]:
         chosen = [score for score in chosen if not score.name.endswith("@trials")]
@@ -62,16 +73,19 @@ def compare(config: OperationsConfig, say: Callable[[str], None] = lambda line: 
         pair = own[place % len(own)], against[place % len(against)]
         row |= {name: mean_by_edge(*pair, name) for name in STATISTICS}
     along = _along(setup, config, seeds, say) if config.along else pd.DataFrame()
+    for own in setup.trained.values():
+        say(f"supernet of seed {own.seed}, {own.seconds:.0f} s of training: {degeneration(own.history)}")
     facts = provenance(setup.benchmark, setup.target, [])
     manifest = facts | {
         "kind": "operations", "settings": asdict(config), "reference": reference, "notes": notes,
         "meanings": {score.name: score.meaning for score in chosen}, "torch": torch.__version__,
         "machine": platform.processor() or platform.machine(), "edges": list(setup.choices.edges),
         "operations": list(setup.choices.operations), "network": setup.network,
+        "supernets": {seed: own.about for seed, own in setup.trained.items()},
     }  # fmt: skip
     return Comparison(
         manifest, _long(setup, values, seeds[0]), _edges(setup, values, reference, seeds[0]), agreement(values),
-        pd.DataFrame(rows), along,
+        pd.DataFrame(rows), along, {seed: own.history for seed, own in setup.trained.items()},
     )  # fmt: skip
 
 
@@ -90,6 +104,8 @@ def _notes(setup: Setup, chosen: Sequence[OperationScore]) -> list[str]:
         )
     if any(score.seeded for score in chosen):
         notes.append(f"supernet: {', '.join(f'{k} {v}' for k, v in setup.network.items())}; {setup.say_inputs()}")
+    if any(score.name in TRAINED for score in chosen):
+        notes += notes_of(setup)
     return notes
 
 
@@ -131,7 +147,7 @@ def _along(setup: Setup, config: OperationsConfig, seeds: range, say: Callable[[
     for name in names:
         kind, _, proxy = name.partition(":")
         for seed in seeds:
-            evaluate = Evaluator(setup.supernet(seed), proxy or "naswot", seed, {})
+            evaluate = evaluator(kind, setup.supernet(seed), proxy or "naswot", seed)
             mask = mixture(draw_alphas(*setup.shape, seed))
             batches = setup.minibatches(seed, len(mask))
             proposal = propose(kind, evaluate, mask, batches, "fixed", every_edge=True)

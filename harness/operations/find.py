@@ -1,4 +1,4 @@
-"""Searches over an untrained supernet: what each seed finds, its accuracy on every dataset, and every decision.
+"""Searches over a supernet, untrained or trained: what each seed finds, its accuracies, and every decision.
 
 `python -m harness.search --bench 201 --method zero-cost-pt` comes here.
 """
@@ -20,15 +20,17 @@ from harness.assemble import embedded_note, provenance
 from harness.inputs import Images
 from harness.operations.candidates import Candidates, validate
 from harness.operations.config import OperationsConfig
+from harness.operations.find_trained import decided_by
 from harness.operations.judge import argmax
 from harness.operations.masks import draw_alphas, mixture
-from harness.operations.methods import METHODS, ORDERS, SALIENCIES
+from harness.operations.methods import METHODS, ORDERS, SALIENCIES, STRENGTHS, TRAINED_METHODS
 from harness.operations.perturb import Evaluator, usable
 from harness.operations.report import short
 from harness.operations.scores import choose
 from harness.operations.search import Proposal, Step, propose
 from harness.operations.setup import Setup, set_up
 from harness.operations.sources import Fed, best, decide_sources, mask_of_sources, names, open_vertices, said
+from harness.operations.trained import degeneration, notes_of, supernet_of
 from harness.operations.zeros import zeros
 from harness.proxies import registry
 from harness.report import style, tables
@@ -43,29 +45,39 @@ class FindConfig:
     method: str
     base: OperationsConfig
     score: str | None = None
-    order: str = "random"
+    order: str | None = None
+    """None: random, or fixed for ostr-darts and darts, as the papers have it."""
     proposals: int = 10
     validations: int = 100
+    tuning: int = 0
+    """Epochs in which a trained supernet's weights are trained on after each decision."""
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise suggest([self.method], METHODS, "search over a supernet")
+        if self.order is None:
+            object.__setattr__(self, "order", "fixed" if self.method in ("darts", "ostr-darts") else "random")
         if self.order not in ORDERS:
             raise suggest([self.order], ORDERS, "edge order")
         if self.proposals < 1 or self.validations < 1:
             raise UserError(
                 f"--proposals {self.proposals}, --validations {self.validations}: expected 1 or more of each"
             )
-        valid = SALIENCIES if self.method == "freedarts" else registry()
+        if self.tuning < 0:
+            raise UserError(f"--tuning {self.tuning}: expected 0 or more epochs")
+        own = {"freedarts": SALIENCIES, "ostr-darts": STRENGTHS} | {
+            name: (kind,) for name, kind in TRAINED_METHODS.items() if name != "ostr-darts"
+        }
+        valid = own.get(self.method) or registry()
         if self.score is not None and self.score not in valid:
             raise suggest([self.score], valid, f"--score of {self.method}")
-        if self.method != "freedarts":
+        if self.method not in own:
             usable(self.by)
 
     @property
     def by(self) -> str:
-        """The proxy, or the saliency, that scores."""
-        return self.score or (SALIENCIES[0] if self.method == "freedarts" else "naswot")
+        """The proxy, the saliency, or the score of a trained supernet."""
+        return self.score or {"freedarts": SALIENCIES[0], **TRAINED_METHODS}.get(self.method, "naswot")
 
 
 @dataclass(frozen=True)
@@ -78,19 +90,29 @@ class Found:
     the accuracy on every other dataset."""
     decisions: pd.DataFrame
     """seed, proposal, step, edge, operation, and whether it was decided; score."""
+    training: dict[int, pd.DataFrame]
+    """Seed -> the history of its supernet, where one was trained or given."""
 
 
-def find(config: FindConfig, say: Callable[[str], None] = lambda line: None) -> Found:
-    """Search with every seed; `say` gets lines of progress. UserError, in one line, for what cannot be used."""
-    setup = set_up(config.base)
+def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, folder: str | Path = ".") -> Found:
+    """Search with every seed; `say` gets lines of progress. UserError, in one line, for what cannot be used.
+
+    Supernets that are trained are kept in `folder`/supernets.
+    """
+    setup = set_up(config.base, folder)
     elsewhere = _other_datasets(setup, config.base.data)
     for note in (notes := _notes(setup, config)):
         say(note)
     candidates = Candidates(setup, config.base.data)
     rows, decisions = [], []
     for seed in range(config.base.first_seed, config.base.first_seed + config.base.seeds):
+        training = {}
+        if config.method in TRAINED_METHODS:
+            own = supernet_of(setup, seed)
+            training = {"training": own.seconds}
+            say(f"seed {seed}: supernet {degeneration(own.history)}")
         start = time.perf_counter()
-        proposals, evaluations = (_salient if config.method == "freedarts" else _proposed)(setup, config, seed)
+        proposals, evaluations = _search_of(config)(setup, config, seed)
         places = [candidates.place(proposal) for proposal in proposals]
         best = 0
         if len(set(places)) > 1:
@@ -105,15 +127,31 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None) -> 
             "seed": seed, "operations": setup.choices.said(chosen.operations), **fed, "arch": judged.arch,
             "accuracy": judged.accuracy, "rank": judged.rank, "regret": judged.regret,
             "params": candidates.params[places[best]], "proposals": len(set(places)),
-            "evaluations": evaluations, "seconds": seconds, **others,
+            "evaluations": evaluations, "seconds": seconds, **training, **others,
         })  # fmt: skip
         decisions += [row for place, each in enumerate(proposals) for row in _decisions(setup, seed, place, each)]
         say(f"seed {seed}: {short(rows[-1]['operations'])}, {judged.accuracy:.2f} %, {seconds:.1f} s")
     manifest = provenance(setup.benchmark, setup.target, []) | {
         "kind": "supernet search", "settings": asdict(config), "notes": notes, "network": setup.network,
         "edges": list(setup.choices.edges), "operations": list(setup.choices.operations),
+        "supernets": {seed: own.about for seed, own in setup.trained.items()},
     }  # fmt: skip
-    return Found(manifest, pd.DataFrame(rows), pd.DataFrame(decisions))
+    histories = {seed: own.history for seed, own in setup.trained.items()}
+    return Found(manifest, pd.DataFrame(rows), pd.DataFrame(decisions), histories)
+
+
+def _search_of(config: FindConfig) -> Callable[[Setup, FindConfig, int], tuple[list[Proposal], int]]:
+    """Return what searches by a method: (setup, config, seed) -> proposals, how many networks were evaluated."""
+    if config.method in TRAINED_METHODS:
+        return _decided
+    return _salient if config.method == "freedarts" else _proposed
+
+
+def _decided(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
+    """Return the one cell that a trained supernet decides for."""
+    assert config.order is not None
+    proposal, evaluations = decided_by(setup, config.by, config.order, config.tuning, seed)
+    return [proposal], evaluations
 
 
 def _proposed(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
@@ -192,12 +230,16 @@ def _notes(setup: Setup, config: FindConfig) -> list[str]:
     """Return what a reader has to know, a line each."""
     notes = [embedded_note(setup.benchmark)] if setup.benchmark.embedded else []
     how = f"by {config.by}"
-    if config.method != "freedarts":
+    if config.method in TRAINED_METHODS:
+        how += f", {config.order} edge order, {config.tuning} epochs of tuning after each decision"
+    elif config.method != "freedarts":
         how += f", {config.order} edge order, N = {config.proposals}, V = {config.validations}"
     notes.append(f"{setup.benchmark.space.title}, {config.method} {how}: {METHODS[config.method]}")
     notes.append(f"supernet: {', '.join(f'{k} {v}' for k, v in setup.network.items())}; {setup.say_inputs()}")
+    if config.method in TRAINED_METHODS:
+        notes += notes_of(setup)
     wanted = config.validations * config.base.batch_size
-    if config.method != "freedarts" and isinstance(setup.images, Images) and len(setup.images) < wanted:
+    if config.method in KINDS and isinstance(setup.images, Images) and len(setup.images) < wanted:
         notes.append(f"V minibatches are {wanted:,} images and there are {len(setup.images):,}: they come again"
                      f"{', augmented anew' if config.base.augment else ''}")  # fmt: skip
     if (known := int(np.isfinite(setup.accuracy).sum())) < len(setup.benchmark.space):
@@ -222,7 +264,7 @@ def _cell(name: str, value: object) -> str:
         return short(str(value))
     if name in ("seed", "rank", "params", "proposals"):
         return style.count(value)
-    return style.duration(value) if name == "seconds" else style.number(value, 2)
+    return style.duration(value) if name in ("seconds", "training") else style.number(value, 2)
 
 
 def mean_line(found: Found) -> str:
@@ -238,6 +280,7 @@ def mean_line(found: Found) -> str:
 def write_found(found: Found, folder: Path) -> Path:
     """Write runs.csv, decisions.csv, summary.md, the strip of decisions and, last, manifest.json; return the folder."""
     from harness.operations.figure import write_strip
+    from harness.operations.training_figure import write_training
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -245,6 +288,7 @@ def write_found(found: Found, folder: Path) -> Path:
         tables.write_csv(found.decisions, folder / "decisions.csv")
         style.write_text(folder / "summary.md", markdown(found))
         write_strip(found.decisions, found.manifest, folder)
+        write_training(found.training, found.manifest, folder)
         style.write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error

@@ -1,4 +1,4 @@
-"""The searches over an untrained supernet, by name; `harness.search` hands them on to `harness.operations.find`."""
+"""The searches over a supernet, by name; `harness.search` hands them on to `harness.operations.find`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,18 @@ METHODS = {
     " (Xiang et al. 2023, arXiv 2106.06799)",
     "disc-zc": "the same by disc-zc",
     "freedarts": "all edges at once by the saliency of architecture parameters (FreeDARTS / ZEROS)",
+    "darts": "the largest architecture parameter of each edge of a trained supernet (Liu et al., arXiv 1806.09055)",
+    "darts-pt": "edges of a trained supernet decided one by one for the operation whose removal costs the most accuracy"
+    " (Wang et al. 2021, arXiv 2108.04392)",
+    "disc-acc": "edges of a trained supernet decided one by one for the operation that alone leaves the most accuracy",
+    "ostr-darts": "edges of a trained supernet decided one by one for the operation that alone leaves the lowest loss"
+    " (OStr-DARTS, arXiv 2409.14433)",
 }
 """Name -> what it does and whose it is."""
+TRAINED_METHODS = {"darts": "darts", "darts-pt": "darts-pt", "disc-acc": "disc-acc", "ostr-darts": "ostr"}
+"""Those of a trained supernet -> the score they decide by."""
+STRENGTHS = ("ostr", "ostr:taylor1", "ostr:taylor1_abs", "removal")
+"""Scores by which ostr-darts may decide; the first is the default."""
 SALIENCIES = ("zeros-synflow", "zeros-snip", "zeros-grasp", "zeros-synflow-iterative", "zeros-snip-iterative",
               "zeros-grasp-iterative")  # fmt: skip
 """Scores by which freedarts may choose; the first is the default, as in its published results."""

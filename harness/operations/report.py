@@ -36,7 +36,7 @@ def checked(folder: Path, kind: str) -> Path:
     """Return the folder; UserError where it holds anything but an earlier result of this kind."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: give another --out")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and {path.name for path in folder.iterdir()} - {"supernets"}:
         try:
             earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == kind
         except (OSError, ValueError, AttributeError):
@@ -49,6 +49,7 @@ def checked(folder: Path, kind: str) -> Path:
 def write_comparison(found: Comparison, folder: Path) -> Path:
     """Write the CSV files, summary.md, the figures and, last, manifest.json; return the folder."""
     from harness.operations.figure import write_figures
+    from harness.operations.training_figure import write_training
 
     frames = {"scores": found.scores, "edges": found.edges, "chosen": found.chosen, "along": found.along}
     try:
@@ -59,6 +60,7 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
         tables.write_csv(found.agreement, folder / "agreement.csv", index=True)
         style.write_text(folder / "summary.md", markdown(found))
         write_figures(found, folder)
+        write_training(found.training, found.manifest, folder)
         style.write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error

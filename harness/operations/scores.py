@@ -11,8 +11,12 @@ import numpy as np
 from benchmarks.errors import UserError, suggest
 from harness.operations.from_table import avg_acc, best_acc
 from harness.operations.masks import draw_alphas, mixture
-from harness.operations.perturb import PERTURBATIONS, Evaluator, perturb, usable
+from harness.operations.perturb import PERTURBATIONS, perturb, usable
 from harness.operations.setup import Setup
+from harness.operations.strength import TRAINED, strength
+from harness.operations.trained import supernet_of
+from harness.operations.tenas import NAME as TENAS
+from harness.operations.tenas import evaluator
 from harness.operations.zeros import KINDS, weight_saliency, zeros, zeros_iterative
 from harness.proxies import registry
 
@@ -43,7 +47,7 @@ def _from_table(compute: Callable, trials: bool, setup: Setup, seed: int) -> Sco
 
 
 def _perturbed(kind: str, proxy: str, setup: Setup, seed: int) -> Scored:
-    evaluate = Evaluator(setup.supernet(seed), proxy, seed, {})
+    evaluate = evaluator(kind, setup.supernet(seed), proxy, seed)
     mask = mixture(draw_alphas(*setup.shape, seed))
     values = perturb(kind, evaluate, mask, range(setup.shape[0]), setup.minibatches(seed, 1)(0))
     return Scored(values, evaluate.failures)
@@ -54,6 +58,12 @@ def _salient(compute: Callable, kind: str, setup: Setup, seed: int) -> Scored:
     values = compute(setup.supernet(seed), alphas.to(setup.device), minibatch, kind)
     failed = int((~np.isfinite(values)).sum())
     return Scored(values, {"the gradient is not finite": failed} if failed else {})
+
+
+def _trained(kind: str, setup: Setup, seed: int) -> Scored:
+    own = supernet_of(setup, seed)
+    edges = range(setup.shape[0])
+    return Scored(strength(kind, own.network, own.mask, edges, own.held_out, setup.statistics), {})
 
 
 FROM_TABLE = tuple(
@@ -76,36 +86,45 @@ SALIENT = tuple(
     )
     if not (kind == "grasp" and compute in (weight_saliency, MEAN_SALIENCY))
 )
-FLIPPED = "sign flipped: the proxy after the operation was removed"
+CHANGED = {
+    "zc-pt": "sign flipped: the proxy after the operation was removed",
+    "disc-zc": "the proxy, edge decided",
+    TENAS: "sign flipped: ranks of ntk_cond and linear_regions@te_nas after the operation was removed, added",
+}
 PERTURBED = tuple(
-    OperationScore(kind, partial(_perturbed, kind, "naswot"), True, FLIPPED if sign < 0 else "the proxy, edge decided")
-    for kind, (_, sign) in PERTURBATIONS.items()
+    OperationScore(kind, partial(_perturbed, kind, "naswot"), True, CHANGED[kind]) for kind in PERTURBATIONS
 )
-SCORES = {each.name: each for each in (*FROM_TABLE, *PERTURBED, *SALIENT)}
+OF_TRAINED = tuple(OperationScore(name, partial(_trained, name), True, meaning) for name, meaning in TRAINED.items())
+SCORES = {each.name: each for each in (*FROM_TABLE, *PERTURBED, *SALIENT, *OF_TRAINED)}
 """Besides, `zc-pt:PROXY` and `disc-zc:PROXY` with any proxy of `harness.proxies`."""
 DEFAULT = ("best-acc", "avg-acc", "best-acc@trials", "avg-acc@trials", "zc-pt", "disc-zc", "zeros-snip", "zeros-grasp",
            "zeros-synflow", "zeros-synflow-iterative", "weights-snip", "weights-synflow")  # fmt: skip
 TABLE_ONLY = tuple(each.name for each in FROM_TABLE)
+GROUPS = {
+    "default": DEFAULT, "table": TABLE_ONLY, "trained": tuple(TRAINED),
+    "all": tuple(name for name in SCORES if name not in TRAINED),
+}  # fmt: skip
+"""Words for several scores; what needs a trained supernet is asked for by name."""
 
 
 def choose(text: str) -> list[OperationScore]:
-    """Return the scores of a comma-separated list, `default`, `table` or `all`; UserError lists all unknown names."""
+    """Return the scores of a comma-separated list of names and `GROUPS`; UserError lists all unknown names."""
     names: list[str] = []
     for word in filter(None, (part.strip() for part in text.split(","))):
-        names += {"default": DEFAULT, "table": TABLE_ONLY, "all": tuple(SCORES)}.get(word, (word,))
+        names += GROUPS.get(word, (word,))
     found, unknown = {}, []
     for name in names:
         kind, _, proxy = name.partition(":")
         if name in SCORES:
             found[name] = SCORES[name]
-        elif kind in PERTURBATIONS and proxy in registry():
+        elif kind in PERTURBATIONS and kind != TENAS and proxy in registry():
             usable(proxy)
             meaning = SCORES[kind].meaning.replace("the proxy", proxy)
             found[name] = OperationScore(name, partial(_perturbed, kind, proxy), True, meaning)
         else:
             unknown.append(name)
     if unknown:
-        raise suggest(unknown, [*SCORES, "default", "table", "all", "zc-pt:PROXY", "disc-zc:PROXY"], "operation score")
+        raise suggest(unknown, [*SCORES, *GROUPS, "zc-pt:PROXY", "disc-zc:PROXY"], "operation score")
     if not found:
-        raise UserError(f"no operation score in '{text}'; valid: {', '.join(SCORES)}, default, table, all")
+        raise UserError(f"no operation score in '{text}'; valid: {', '.join([*SCORES, *GROUPS])}")
     return list(found.values())

@@ -31,6 +31,9 @@ from harness.operations.methods import ORDERS
 from harness.operations.perturb import Evaluate, perturb
 from harness.operations.sources import Fed
 
+Score = Callable[[Tensor, list[int], int], np.ndarray]
+"""(mask, edges to score, number of the step) -> (edges, operations), larger is better; NaN on edges not asked for."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -61,10 +64,32 @@ def propose(
     generator: np.random.Generator | None = None,
     every_edge: bool = False,
 ) -> Proposal:
-    """Decide all edges of a mask, (edges, operations). `minibatch` gives that of each step, from 0.
+    """Decide all edges of a mask, (edges, operations), by zc-pt or disc-zc, a minibatch a step, from 0.
+
+    UserError where no operation of an edge has a score. The rest as for `decide`.
+    """
+
+    def score(mask: Tensor, edges: list[int], step: int) -> np.ndarray:
+        return perturb(kind, evaluate, mask, edges, minibatch(step))
+
+    return decide(score, mask, order, generator, every_edge, f"{kind}: no operation on edge {{}} has a score; give"
+                  " another proxy or --batch-size")  # fmt: skip
+
+
+def decide(
+    score: Score,
+    mask: Tensor,
+    order: str = "random",
+    generator: np.random.Generator | None = None,
+    every_edge: bool = False,
+    hopeless: str = "no operation on edge {} has a score",
+    between: Callable[[Tensor], None] = lambda mask: None,
+) -> Proposal:
+    """Decide all edges of a mask, (edges, operations), each for the operation that scores best.
 
     `every_edge` scores all undecided edges at each step, to be looked at: decisions stay the same, cost does not.
-    UserError for an unknown order, or where no operation of an edge has a score.
+    `between` is called with the mask after each decision but the last. UserError for an unknown order, and, with the
+    words of `hopeless`, where no operation of an edge has a score.
     """
     if order not in ORDERS:
         raise suggest([order], ORDERS, "edge order")
@@ -72,19 +97,21 @@ def propose(
     steps: list[Step] = []
     queue: list[int] = []
     if order.endswith("-once"):
-        queue = _ranked(perturb(kind, evaluate, mask, undecided, minibatch(0)), order)
+        queue = _ranked(score(mask, undecided, 0), order)
     while undecided:
         edge = _next(order, undecided, queue, generator)
         scored = undecided if edge is None or every_edge else [edge]
-        scores = perturb(kind, evaluate, mask, scored, minibatch(len(steps)))
+        scores = score(mask, list(scored), len(steps))
         if edge is None:
             edge = _ranked(scores, order)[0]
         operation = int(argmax(scores[edge : edge + 1])[0][0])
         if operation < 0:
-            raise UserError(f"{kind}: no operation on edge {edge} has a score; give another proxy or --batch-size")
+            raise UserError(hopeless.format(edge))
         steps.append(Step(scores, edge, operation))
         mask[edge] = torch.nn.functional.one_hot(torch.tensor(operation), mask.shape[1]).to(mask)
         undecided.remove(edge)
+        if undecided:
+            between(mask)
     by_edge = {step.edge: step.operation for step in steps}
     return Proposal(tuple(by_edge[edge] for edge in range(len(mask))), tuple(steps))
 
@@ -104,5 +131,3 @@ def _ranked(scores: np.ndarray, order: str) -> list[int]:
     edges = np.flatnonzero(~np.isnan(scores).all(1))
     worth = np.nanmax(scores[edges], 1) if order.startswith("global-operation") else np.nanmean(scores[edges], 1)
     return [int(edge) for edge in edges[np.argsort(-worth, kind="stable")]]
-
-

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ import torch
 import benchmarks
 from benchmarks import Benchmark
 from benchmarks.choices import Choices
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, suggest
 from benchmarks.layers import allocate
 from benchmarks.sources import data_folder
 from harness.assemble import Target, target_of
 from harness.inputs import Images, Minibatch, load_images, minibatches
+from harness.operations.bilevel import Training
 from harness.operations.config import OperationsConfig
+from harness.train import settings_from
 from harness.view import initialise, stream
 
 IMAGES_KEPT = 32_000
@@ -36,6 +39,17 @@ class Setup:
     augment: bool
     data: str | None
     device: str
+    sizes: Mapping[str, int]
+    """Settings of the networks that are not those of the table."""
+    training: Training
+    """Of the supernets that are trained."""
+    held_out: int
+    statistics: str
+    given_supernet: str | None
+    folder: Path
+    """What is written goes here."""
+    trained: dict[int, Any] = field(default_factory=dict)
+    """Trained supernets by seed (`harness.operations.trained`)."""
 
     @cached_property
     def choices(self) -> Choices:
@@ -69,7 +83,7 @@ class Setup:
     @cached_property
     def network(self) -> dict[str, int]:
         """Settings of the networks."""
-        sizes = dict(self.benchmark.network)
+        sizes = dict(self.benchmark.network) | dict(self.sizes)
         if sizes["classes"] is None and isinstance(self.images, Images):
             sizes["classes"] = self.images.classes
         if sizes["classes"] is None:
@@ -91,7 +105,11 @@ class Setup:
             batch_size=self.batch_size, count=kept, seed=seed, channels=self.network["input_channels"],
             resolution=self.benchmark.resolution, classes=self.network["classes"], augment=self.augment,
         )  # fmt: skip
-        return lambda i: Minibatch(drawn[i % kept].inputs.to(self.device), drawn[i % kept].targets.to(self.device))
+        return lambda i: self.on_device(drawn[i % kept])
+
+    def on_device(self, minibatch: Minibatch) -> Minibatch:
+        """Return a minibatch where the networks are."""
+        return Minibatch(minibatch.inputs.to(self.device), minibatch.targets.to(self.device))
 
     def say_inputs(self) -> str:
         """Return in a line what the minibatches are."""
@@ -99,8 +117,11 @@ class Setup:
         return f"{source}; minibatches of {self.batch_size}{', random flip and crop' if self.augment else ''}"
 
 
-def set_up(config: OperationsConfig) -> Setup:
-    """Open the benchmark that settings name; UserError where it has no operations on edges, or no such target."""
+def set_up(config: OperationsConfig, folder: str | Path = ".") -> Setup:
+    """Open the benchmark that settings name; UserError where it has no operations on edges, or no such target.
+
+    Supernets that are trained are kept in `folder`.
+    """
     network = benchmarks.space_of(config.bench).searched
     benchmark = benchmarks.load(config.bench, config.dataset, config.data, network)
     target = target_of(benchmark, config.split, config.epochs, "mean")
@@ -109,6 +130,18 @@ def set_up(config: OperationsConfig) -> Setup:
         device = "cuda" if there else "cpu"
     if device == "cuda" and not there:
         raise UserError("--device cuda: this PyTorch sees no CUDA device; use --device cpu")
-    setup = Setup(benchmark, target, config.inputs, config.batch_size, config.augment, config.data, device)
+    sizes = settings_from(config.network)
+    if unknown := sorted(sizes.keys() - set(benchmark.network)):
+        raise suggest(unknown, list(benchmark.network), f"network setting of {benchmark.space.title}")
+    if small := [f"{name}={size}" for name, size in sizes.items() if size < 1]:
+        raise UserError(f"--network {','.join(small)}: expected 1 or more")
+    training = Training(
+        config.supernet_epochs, config.supernet_batch, config.supernet_lr, config.bilevel_order,
+        config.supernet_images, config.augment,
+    )  # fmt: skip
+    setup = Setup(
+        benchmark, target, config.inputs, config.batch_size, config.augment, config.data, device, sizes, training,
+        config.held_out, config.statistics, config.supernet, Path(folder),
+    )  # fmt: skip
     _ = setup.choices
     return setup

@@ -1,7 +1,7 @@
 """What a trained supernet says of its operations. Every score is (edges, operations), larger is better.
 
-With L and A the loss and accuracy on held-out minibatches, w the mixture softmax(alpha), m(x) the mixed output of an edge
-and o(x) that of an operation alone:
+With L and A the loss and accuracy on held-out minibatches, w the mixture softmax(alpha), m(x) the mixed output of an
+edge and o(x) that of an operation alone:
 
     darts               w: the weight of o
     darts-pt            -A(without o): accuracy falls most where o matters most, so the sign is flipped
@@ -12,9 +12,9 @@ and o(x) that of an operation alone:
     removal             L(without o) - L(mixed): the contrast, as in pruning
 
 The mask is shared by all cells, so <dL/dm, o(x) - m(x)> summed over cells is g[o] - sum_p w[p] g[p] with g = dL/dw.
-Removal leaves the other weights as they were. Sources: darts Liu et al. 2019 (arXiv 1806.09055); darts-pt Wang et al. 2021
-(arXiv 2108.04392); disc-acc as in Xiang et al. 2023 (arXiv 2106.06799); ostr OStr-DARTS (arXiv 2409.14433), whose code
-is not public: the sign of its first order and what is taken the absolute of are ours.
+Removal leaves the other weights as they were. Sources: darts Liu et al. 2019 (arXiv 1806.09055); darts-pt Wang et al.
+2021 (arXiv 2108.04392); disc-acc as in Xiang et al. 2023 (arXiv 2106.06799); ostr OStr-DARTS (arXiv 2409.14433), whose
+code is not public: the sign of its first order and what is taken the absolute of are ours.
 
 BatchNorm uses, for each mask by itself, the statistics of the minibatch, or its running statistics of the training.
 """
@@ -35,8 +35,6 @@ from harness.inputs import Minibatch
 from harness.operations.masks import decided, distinct, removed
 from harness.operations.naswot import CHUNK
 
-STATISTICS = ("batch", "running")
-"""Where BatchNorm's mean and variance come from when a trained supernet is evaluated."""
 TRAINED = {
     "darts": "softmax of the trained architecture parameters",
     "darts-pt": "sign flipped: accuracy of the trained supernet without the operation",
