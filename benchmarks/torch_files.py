@@ -54,6 +54,8 @@ def _object_stream(stream: Any) -> Iterator[tuple[BinaryIO, int]]:
         name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
     except (zipfile.BadZipFile, StopIteration) as error:
         raise UserError(f"truncated, or a zip archive that torch did not write ({error}); get the file again") from None
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:  # torch never packs; a small file could fill memory
+        raise UserError(f"a zip archive that torch did not write ({name} is packed); get the file again")
     with archive.open(name) as data:
         yield data, 0  # type: ignore[misc]
 

@@ -33,16 +33,13 @@ def score(
     blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return {proxy: score} of a module for one minibatch, larger is better; NaN where a proxy failed, with a warning
-    why.
+    """Return {proxy: score} of a module for one minibatch, larger is better; NaN and a warning where a proxy failed.
 
     `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples,
-    classes).
-    The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with several
-    minibatches (zico) splits the given one evenly. `blocks` names modules whose outputs are the feature blocks; the
-    last
-    is the map before pooling. The module is left as it was: everything happens on copies. Raises UserError for unknown
-    proxies, all at once.
+    classes). The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with
+    several minibatches (zico) splits the given one evenly. `blocks` names modules whose outputs are the feature blocks;
+    the last is the map before pooling. The module is left as it was: everything happens on copies. Raises UserError for
+    unknown proxies, all at once.
     """
     chosen = choose(proxies)
     twin = plain_copy(model)

@@ -84,6 +84,14 @@ def test_a_pickle_in_place_of_a_table_runs_nothing(tmp_path, name):
     assert name in said and not mark.exists()
 
 
+def test_a_packed_torch_file_is_not_unpacked(tmp_path, capsys):
+    path = tmp_path / "NAS-Bench-201-v1_1-096897.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps("a" * 10**7))
+    assert convert.main([str(path), "--bench", "201", "--quiet", "--partial"]) == 2
+    assert "archive/data.pkl is packed" in capsys.readouterr().err
+
+
 def test_arrays_of_objects_in_an_archive_run_nothing(tmp_path):
     mark = tmp_path / "mark"
     for name in ("matrix", "ops", "errors", "hash"):
