@@ -1,0 +1,262 @@
+"""From declared tables to one row for each published figure: ours, the verdict, and why they may differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import benchmarks
+from benchmarks import Benchmark
+from benchmarks.errors import UserError
+from harness.proxies import registry
+from harness.reproduce import facts, folders, verdict
+from harness.reproduce.correlations import Judge
+from harness.reproduce.pools import Pool, Scoring, pool_for
+from harness.reproduce.recipes import Figure, Table, cause_of
+from harness.reproduce.verdict import ABSENT, Verdict
+
+COLUMNS = (
+    *("table", "kind", "bench", "dataset", "method", "population", "measure", "published", "published_sd"),
+    *("published_n", "ours", "low", "high", "sd", "n", "verdict", "away", "inputs", "protocol", "accuracy"),
+    *("cause_kind", "cause", "measured", "source", "note"),
+)
+NO_IMAGES = "no network"
+
+
+@dataclass
+class Reproduction:
+    """Tables as they came out."""
+
+    rows: pd.DataFrame
+    """`COLUMNS`, one row for each figure; for an unanswered table one row alone."""
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Benchmark and dataset -> source, sha256 and number of architectures of the table file."""
+    origins: list[dict[str, Any]] = field(default_factory=list)
+    """Where scores, searches and operation scores are from."""
+
+
+@dataclass
+class Workshop:
+    """What tables share while they are made: opened benchmarks, pools of scores, folders."""
+
+    data: str | None
+    out: Path
+    scoring: Scoring | None
+    say: Callable[[str], None]
+    made: Reproduction
+    _benchmarks: dict[tuple[str, str], Benchmark | str] = field(default_factory=dict)
+    _pools: dict[tuple, Pool | None] = field(default_factory=dict)
+    _judges: dict[tuple, Judge] = field(default_factory=dict)
+
+    def benchmark(self, bench: str, dataset: str) -> Benchmark:
+        """Return a benchmark; the same UserError again where it is not there."""
+        key = bench, dataset
+        if key not in self._benchmarks:
+            try:
+                self._benchmarks[key] = opened = benchmarks.load(bench, dataset, self.data)
+                table = opened.table
+                self.made.files[f"{bench} {dataset}"] = {
+                    "source": table.source, "sha256": table.checksum, "architectures": len(table)
+                }  # fmt: skip
+            except UserError as error:
+                self._benchmarks[key] = str(error)
+        found = self._benchmarks[key]
+        if isinstance(found, str):
+            raise UserError(found)
+        return found
+
+    def judge(self, table: Table, bench: str, dataset: str) -> Judge:
+        """Return the judge of a table's figures on one dataset, with the scores it takes."""
+        benchmark = self.benchmark(bench, dataset)
+        key = (bench, *((table.name, dataset) if self.scoring else ()))
+        if key not in self._pools:
+            self._pools[key] = pool = pool_for(table, bench, dataset, self.scoring, self.data, self.out, self.say)
+            self.made.origins += pool.origins if pool else []
+        if (*key, dataset) not in self._judges:
+            self._judges[(*key, dataset)] = Judge(benchmark, self._pools[key])
+        return self._judges[(*key, dataset)]
+
+
+def reproduce(
+    tables: Sequence[Table],
+    *,
+    data: str | None = None,
+    out: Path = Path("results/reproduction"),
+    scoring: Scoring | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Reproduction:
+    """Make ours for every figure of the tables; what cannot be made is a row that says why, never an error.
+
+    Without `scoring` correlations are of the kept scores; with it, of runs under `out` that are made or continued.
+    """
+    made = Reproduction(pd.DataFrame())
+    shop = Workshop(data, out, scoring, say, made)
+    rows: list[dict[str, Any]] = []
+    for table in tables:
+        say(f"{table.name}: {len(table.figures) or 'no'} figures")
+        rows += _unanswered(table) if table.kind == "unanswered" else MAKERS[table.kind](table, shop)
+    made.rows = pd.DataFrame(rows, columns=list(COLUMNS))
+    return made
+
+
+def _unanswered(table: Table) -> list[dict[str, Any]]:
+    said = f"{table.count} figures" if table.count else ""
+    return [{"table": table.name, "kind": table.kind, "method": said, "verdict": ABSENT, "cause": table.reason,
+             "source": table.title}]  # fmt: skip
+
+
+def _row(table: Table, figure: Figure, judged: Verdict, **ours: Any) -> dict[str, Any]:
+    """Return a row; a figure that differs gets its declared cause."""
+    row = {
+        "table": table.name, "kind": table.kind, "bench": figure.bench, "dataset": figure.dataset,
+        "method": figure.method, "population": figure.population, "measure": figure.measure,
+        "published": figure.value, "published_sd": figure.sd, "published_n": figure.n, "verdict": judged.name,
+        "away": judged.away, "accuracy": table.accuracy, "source": figure.source or table.title,
+        "note": figure.note or table.note,
+    }  # fmt: skip
+    if judged.name == verdict.DIFFERS:
+        cause = cause_of(table, figure)
+        row |= {"cause_kind": cause.kind if cause else "open", "cause": cause.text if cause else "not known"}
+    return row | ours
+
+
+def _absent(table: Table, figure: Figure, why: object) -> dict[str, Any]:
+    return _row(table, figure, Verdict(ABSENT), cause_kind="", cause=str(why))
+
+
+def _correlations(table: Table, shop: Workshop) -> list[dict[str, Any]]:
+    rows = []
+    for figure in table.figures:
+        try:
+            rows.append(_correlation(table, figure, shop.judge(table, figure.bench, figure.dataset)))
+        except UserError as error:
+            rows.append(_absent(table, figure, error))
+    return rows
+
+
+def _correlation(table: Table, figure: Figure, judge: Judge) -> dict[str, Any]:
+    if missing := judge.lacks(figure.method):
+        names = ",".join(missing)
+        return _absent(table, figure, f"no scores of {names}: python -m harness.run --bench {figure.bench}"
+                       f" --proxies {names}, or --full")  # fmt: skip
+    ours = judge.estimate(figure, table.split)
+    if ours.whole:
+        judged = verdict.whole(figure.value, -ours.value if figure.absolute and ours.value < 0 else ours.value)
+    else:
+        judged = verdict.sampled(figure.value, ours.value, ours.low, ours.high, absolute=figure.absolute)
+    counted = figure.method in judge.counts
+    seen = NO_IMAGES if counted or judge.pool is None else _inputs(figure, judge.pool)
+    row = _row(table, figure, judged, ours=ours.value, low=ours.low, high=ours.high, n=ours.n, inputs=seen,
+               protocol="" if counted or judge.pool is None else judge.pool.protocol)  # fmt: skip
+    if judged.name == ABSENT:
+        row["cause"] = "ours is not defined: too few architectures, or a constant score"
+    if judged.name != verdict.DIFFERS:
+        return row
+    if seen.endswith("(stand-ins)") and row["cause_kind"] in ("", "open"):
+        row |= {
+            "cause_kind": "transfer",
+            "cause": f"our scores saw {seen.split()[0]} images, theirs {figure.dataset}'s",
+        }
+    return row | {"measured": _measured(figure, table.split, judge, ours.n)}
+
+
+def _inputs(figure: Figure, pool: Pool) -> str:
+    """Return which images scores saw; those of another dataset are stand-ins."""
+    proxy = registry().get(figure.method)
+    if proxy is not None and proxy.view.inputs != "minibatch":
+        return {"gaussian": "noise", "ones": "ones"}[proxy.view.inputs]
+    return pool.dataset if pool.dataset == figure.dataset else f"{pool.dataset} (stand-ins)"
+
+
+def _measured(figure: Figure, split: str, judge: Judge, n: int) -> str:
+    """Return what ours would be otherwise, the closest first, and how far samples of their size scatter."""
+    sign = -1 if figure.absolute and judge.estimate(figure, split).value < 0 else 1
+    others = {words: sign * value for words, value in judge.alternatives(figure, split).items()}
+    others = dict(sorted(others.items(), key=lambda pair: abs(pair[1] - figure.value))[:3])
+    said = "; ".join(f"{words}: {value:.3f}" for words, value in others.items())
+    parts = [f"ours with {said}"] if said else []
+    if figure.n is not None and figure.n < 0.5 * n and figure.method not in judge.counts:
+        low, high = judge.smaller(figure, split)
+        parts.append(f"{figure.n} of ours at random: {low:.2f} to {high:.2f}")
+    return ". ".join(parts)
+
+
+def _facts(table: Table, shop: Workshop) -> list[dict[str, Any]]:
+    rows = []
+    for figure in table.figures:
+        try:
+            benchmark = shop.benchmark(figure.bench, figure.dataset)
+            ground = facts.Ground(benchmark, shop.data, partial(shop.benchmark, figure.bench))
+            ours = facts.MEASURES[figure.measure](ground, **figure.args)
+        except UserError as error:
+            rows.append(_absent(table, figure, error))
+            continue
+        judged = verdict.exact(figure.value, ours, figure.digits or 0)
+        row = _row(table, figure, judged, ours=ours, n=len(benchmark.table), inputs=NO_IMAGES)
+        if judged.name == verdict.DIFFERS and figure.measure == "accuracy_of":
+            trials = facts.trials_of(benchmark, figure.args["arch"])
+            row["measured"] = (
+                f"single trainings: {', '.join(f'{value:.2f}' for value in trials)}" if len(trials) else ""
+            )
+        rows.append(row)
+    return rows
+
+
+def _folders(table: Table, shop: Workshop) -> list[dict[str, Any]]:
+    try:
+        folder = _folder(table, shop)
+    except UserError as error:
+        return [_absent(table, figure, error) for figure in table.figures]
+    shop.made.origins.append({"folder": folder.name, **folders.manifest(folder)})
+    rows = []
+    for figure in table.figures:
+        try:
+            ours = folders.read(table, figure, folder, shop.benchmark(figure.bench, figure.dataset))
+        except UserError as error:
+            rows.append(_absent(table, figure, error))
+            continue
+        judged = verdict.seeds(figure.value, figure.sd, ours.value, ours.sd)
+        spread = 0.0 if math.isnan(ours.sd) else ours.sd
+        row = _row(table, figure, judged, ours=ours.value, low=ours.value - spread, high=ours.value + spread,
+                   sd=ours.sd, n=ours.n, inputs=figure.bench and "cifar10")  # fmt: skip
+        if judged.name == ABSENT:
+            row["cause"] = "one seed on either side: no spread to judge by"
+        rows.append(row | {"measured": ours.note})
+    return rows
+
+
+def _folder(table: Table, shop: Workshop) -> Path:
+    """Return the folder of a table: found; made where that was asked for; made anew where that is cheap."""
+    if table.network and (there := folders.locate(table, shop.out)):
+        return there
+    benchmark = shop.benchmark(table.figures[0].bench, table.figures[0].dataset)
+    if table.network and shop.scoring is None:
+        raise UserError(f"needs the folder {table.folder}: {table.command} --data DIR --out {shop.out / table.folder}")
+    scores = None
+    if table.needs_scores:
+        pool = pool_for(table, benchmark.space.name, "cifar10", None, shop.data, shop.out, shop.say)
+        if pool is None or (missing := [name for name in table.needs_scores if name not in pool.frame]):
+            raise UserError(f"no scores of {', '.join(missing if pool else table.needs_scores)} are kept")
+        scores = shop.out / "runs" / f"{table.name}.csv"
+        scores.parent.mkdir(parents=True, exist_ok=True)
+        pool.frame[list(table.needs_scores)].dropna().to_csv(scores, index_label="arch")
+    return folders.carry_out(table, shop.out, shop.data, scores, shop.say)
+
+
+MAKERS = {"correlation": _correlations, "fact": _facts, "operations": _folders, "search": _folders}
+
+
+def shares(rows: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Return figures, checked, agrees and share = agrees / checked, for each value of the columns `by`, or overall."""
+    checked = rows["verdict"] != ABSENT
+    frame = rows.assign(figures=1, checked=checked, agrees=rows["verdict"] == verdict.AGREES)
+    if not by:
+        frame, by = frame.assign(all="all"), ["all"]
+    found = frame.groupby(list(by), sort=False)[["figures", "checked", "agrees"]].sum().astype(int).reset_index()
+    return found.assign(share=found["agrees"] / found["checked"].where(found["checked"] > 0))
