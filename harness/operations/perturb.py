@@ -28,7 +28,11 @@ from harness.operations.naswot import naswot_of_masks
 from harness.proxies import Proxy, registry
 
 Change = Callable[[Tensor, int], Tensor]
-PERTURBATIONS: dict[str, tuple[Change, float]] = {"zc-pt": (removed, -1.0), "disc-zc": (decided, 1.0)}
+PERTURBATIONS: dict[str, tuple[Change, float]] = {
+    "zc-pt": (removed, -1.0),
+    "disc-zc": (decided, 1.0),
+    "tenas": (removed, -1.0),
+}
 """Name -> (mask, edge -> a mask for each operation; sign that makes larger better)."""
 Evaluate = Callable[[Tensor, Minibatch], np.ndarray]
 """(masks (masks, edges, operations), minibatch) -> S of each, (masks,) float64, larger is better."""
