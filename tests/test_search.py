@@ -114,6 +114,18 @@ def test_seconds_of_trainings_and_proxies_add_up(embedded, tmp_path):
     assert from_csv.runs["seconds"].isna().all()  # nobody said how long the scores took
 
 
+def test_seconds_that_are_told_fill_the_gaps(embedded):
+    seconds = np.full((30, 2, 3), np.nan)
+    seconds[:10] = 7.0
+    embed(embedded, tiny_table(seconds_per_run=seconds))
+    said = []
+    found = search(SearchConfig(method="random", queries=30, runs=2, query_seconds=2.5), said.append)
+    assert found.runs["seconds"].tolist() == [10 * 7 + 20 * 2.5] * 2
+    assert "the table does not know how long the trainings of 20 architectures took: taken as 2.5 s each" in said
+    with pytest.raises(UserError, match="--query-seconds -1: expected a number above 0"):
+        search(SearchConfig(method="random", queries=3, runs=2, query_seconds=-1.0))
+
+
 def test_seconds_per_score_of_a_run():
     from harness.search.scores import _seconds
 

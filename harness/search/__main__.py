@@ -38,6 +38,7 @@ def parser() -> Parser:
     add("--query-split", help="accuracy that answers queries (default: valid where there is any, otherwise test)")
     add("--query-epochs", type=int, help="its training budget (default: 12 where there is one, otherwise the largest)")
     add("--query-reduction", default="mean", help="over its seeds: mean (default), max, or a seed label")
+    add("--query-seconds", type=float, help="seconds of a training where the table does not know (default: none)")
     add("--scores", help="folder of a run, or a CSV of scores: searches are among the architectures scored there")
     add("--proxies", help="guides (default: synflow,jacob_cov,snip where scored, otherwise params,flops,layers)")
     add("--metric", help=f"metrics of hnas: grad_norm (default), or some of {', '.join(METRICS)}, by commas")

@@ -19,6 +19,7 @@ class SearchConfig:
     query_split: str | None = None
     query_epochs: int | None = None
     query_reduction: str = "mean"
+    query_seconds: float | None = None
     scores: str | None = None
     proxies: str | None = None
     metric: str | None = None

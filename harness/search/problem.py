@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -38,12 +38,17 @@ def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
     query = query_of(asked, config.query_split, config.query_epochs, config.query_reduction)
     others = {} if benchmark.embedded else accuracy_elsewhere(benchmarks.tables(config.bench, config.data), target)
     task = make_task(benchmark, target, asked, query, given, others)
+    notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, given.source)]
+    if config.query_seconds is not None:
+        task, told = with_seconds(task, config.query_seconds)
+        notes += told
+    elif not np.isfinite(task.seconds).all():
+        notes.append("the table does not know how long trainings took: cost is in queries")
     if config.queries > len(task):
         raise UserError(
             f"{config.queries:,} queries were asked for, but there are only {len(task):,} architectures to search"
             " among: give fewer --queries"
         )
-    notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, given.source)]
     return task, provenance(benchmark, target, []) | {
         "query": asdict(query), "query_source": asked.source, "query_checksum": asked.checksum, "guides": list(guides),
         "scores_source": given.source, "archs": len(task), "best": float(task.accuracy.max()), "notes": notes,
@@ -145,9 +150,17 @@ def about(task: Task, target: Target, query: Target, source: str) -> list[str]:
         lines.append(f"the search is among the architectures scored in {source} alone, and so are regret and rank")
     if query == target:
         lines.append("queries answer with the very accuracy that judges: regret is lower than a search could have it")
-    if not np.isfinite(task.seconds).all():
-        lines.append("the table does not know how long trainings took: cost is in queries")
     return lines
+
+
+def with_seconds(task: Task, seconds: float) -> tuple[Task, list[str]]:
+    """Return the task with `seconds` for each training whose time is not known, and what is to be said of it."""
+    if not (np.isfinite(seconds) and seconds > 0):
+        raise UserError(f"--query-seconds {seconds:g}: expected a number above 0")
+    if not (gaps := int(np.isnan(task.seconds).sum())):
+        return task, []
+    said = f"the table does not know how long the trainings of {gaps:,} architectures took: taken as {seconds:g} s each"
+    return replace(task, seconds=np.where(np.isnan(task.seconds), seconds, task.seconds)), [said]
 
 
 def lonely(task: Task) -> list[str]:
