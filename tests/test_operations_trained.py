@@ -17,6 +17,7 @@ from harness.inputs import Minibatch
 from harness.operations import bilevel as bilevel_module
 from harness.operations.__main__ import main
 from harness.operations.bilevel import Bilevel, Training
+from harness.operations.compare import compare
 from harness.operations.config import OperationsConfig
 from harness.operations.masks import decided, draw_alphas, mixture, one_hot, removed
 from harness.operations.setup import set_up
@@ -240,11 +241,11 @@ def test_an_interrupted_training_ends_as_the_same(embedded, tmp_path, monkeypatc
 
 
 def test_a_training_learns_and_is_told(embedded, tmp_path):
-    own = trained(tmp_path, epochs=3, supernet_images=600, supernet_lr=0.1, network="channels=4", held_out=99)
+    own = trained(tmp_path, epochs=3, supernet_images=480, supernet_lr=0.1, network="channels=4", held_out=99)
     history = own.history
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 0.2
     assert history["valid_accuracy"].iloc[-1] > 25
-    assert sum(len(each.targets) for each in own.held_out) == 288 and len(own.train_half) == 300
+    assert sum(len(each.targets) for each in own.held_out) == 240 and len(own.train_half) == 240
     row = history.iloc[-1]
     assert row["1<-0 skip_connect"] == pytest.approx(own.mask[0, 1].item())
     assert row["skip_edges"] == int((own.mask.argmax(1) == 1).sum())
@@ -280,20 +281,20 @@ WORDS = ["--bench", "201", "--network", "channels=2", "--supernet-epochs", "1", 
 
 def test_the_command_line_trains_once_a_seed(embedded, tmp_path, capsys):
     out = tmp_path / "found"
-    assert main([*WORDS, "--scores", "table,trained", "--seeds", "2", "--out", str(out)]) == 0
+    assert main([*WORDS, "--scores", "best-acc,darts,ostr", "--seeds", "2", "--out", str(out)]) == 0
     told = capsys.readouterr()
     assert told.err.count("s of training: after 1 epochs") == 2 and "1 epochs of first-order DARTS" in told.err
     assert sorted(path.name for path in (out / "supernets").glob("*.pt")) == ["seed0.pt", "seed1.pt"]
     values = pd.read_csv(out / "scores.csv")
-    assert len(values) == 30 * (4 + 2 * len(TRAINED)) and values["value"].notna().groupby(values["score"]).any().all()
+    assert len(values) == 30 * (1 + 2 * 2) and values["value"].notna().groupby(values["score"]).any().all()
     assert (out / "figures/training-seed1.png").exists()
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["network"]["channels"] == 2 and manifest["supernets"]["1"]["epochs_done"] == 1
-    again = [*WORDS, "--scores", "darts", "--supernet", str(out / "supernets"), "--out", str(tmp_path / "again")]
-    assert main(again) == 0
+    settings = SMALL | {"held_out": 1, "supernet": str(out / "supernets")}
+    again = compare(OperationsConfig(scores="darts", **settings), folder=tmp_path / "again")
     darts = values[(values["score"] == "darts") & (values["seed"] == 0)]["value"].tolist()
-    assert pd.read_csv(tmp_path / "again/scores.csv")["value"].tolist() == darts
-    assert not (tmp_path / "again/supernets").exists()
+    assert again.scores["value"].tolist() == pytest.approx(darts, rel=1e-12)
+    assert not (tmp_path / "again").exists()
 
 
 def test_one_hot_masks_are_decided_everywhere(network, batches):
@@ -301,23 +302,31 @@ def test_one_hot_masks_are_decided_everywhere(network, batches):
     assert torch.isfinite(loss).all()
 
 
-@pytest.mark.parametrize("words", [
-    ["darts"], ["darts-pt", "--tuning", "1"], ["disc-acc", "--order", "global-operation"], ["ostr-darts"],
-    ["ostr-darts", "--score", "ostr:taylor1"],
-])  # fmt: skip
-def test_searches_in_a_trained_supernet(trained_once, tmp_path, capsys, words):
+@pytest.mark.parametrize("settings", [
+    {"method": "darts"}, {"method": "darts-pt", "tuning": 1}, {"method": "disc-acc", "order": "global-operation"},
+    {"method": "ostr-darts"}, {"method": "ostr-darts", "score": "ostr:taylor1"},
+], ids=lambda settings: "-".join(map(str, settings.values())))  # fmt: skip
+def test_searches_in_a_trained_supernet(trained_once, embedded, settings):
+    from harness.operations.find import FindConfig, find
+
+    found = find(FindConfig(base=OperationsConfig(**SMALL, supernet=str(trained_once)), **settings))
+    made = found.decisions[found.decisions["decided"]]
+    assert len(made) == 6 and ", ".join(made.sort_values("edge")["operation"]) == found.runs["operations"][0]
+    assert (made.set_index("step")["score"] == found.decisions.groupby("step")["score"].max()).all()
+    assert found.runs["training"][0] > 0 and len(found.training[0]) == 1
+    assert settings["method"] not in ("darts", "ostr-darts") or made["edge"].is_monotonic_increasing
+    if settings["method"] == "darts":
+        own = supernet_of(set_up(OperationsConfig(**SMALL, supernet=str(trained_once))), 0)
+        assert made["operation"].tolist() == [own.network.operations[at] for at in own.mask.argmax(1)]
+
+
+def test_the_command_line_of_a_search(trained_once, embedded, tmp_path, capsys):
     from harness.search.__main__ import main as search
 
     out = tmp_path / "found"
-    assert search([*WORDS, "--method", *words, "--supernet", str(trained_once), "--out", str(out)]) == 0
-    runs, decisions = pd.read_csv(out / "runs.csv"), pd.read_csv(out / "decisions.csv")
-    made = decisions[decisions["decided"]]
-    assert len(made) == 6 and ", ".join(made.sort_values("edge")["operation"]) == runs["operations"][0]
-    best = decisions.groupby("step")["score"].max()
-    if words[0] != "darts-pt":
-        assert (made.set_index("step")["score"] == best).all()
-    assert runs["training"][0] > 0 and (out / "figures/decisions.png").exists()
-    assert words[0] not in ("darts", "ostr-darts") or made["edge"].tolist() == sorted(made["edge"])
+    assert search([*WORDS, "--method", "ostr-darts", "--supernet", str(trained_once), "--out", str(out)]) == 0
+    assert "epoch 1 of 1" in capsys.readouterr().err
+    assert {"decisions.png", "training-seed0.svg"} <= {path.name for path in (out / "figures").iterdir()}
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,7 @@ class Bilevel:
             length = torch.stack([each.norm() for each in away]).norm().item()
             if length == 0:
                 return first
-            ends = []
+            ends: list[Tensor] = []
             for step in (STEP / length, -STEP / length):
                 with torch.no_grad():
                     for weight, start, direction in zip(self.weights, before, away, strict=True):

@@ -24,7 +24,7 @@ from harness.operations.search import propose
 from harness.operations.setup import Setup, set_up
 from harness.operations.strength import TRAINED
 from harness.operations.tenas import evaluator
-from harness.operations.trained import degeneration, notes_of
+from harness.operations.trained import degeneration, notes_of, supernet_of
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,9 @@ def compare(
     for note in notes:
         say(note)
     seeds = range(config.first_seed, config.first_seed + config.seeds)
+    for seed in seeds if any(name in TRAINED for name in names) else ():
+        trained = supernet_of(setup, seed)
+        say(f"supernet of seed {seed}, {trained.seconds:.0f} s of training: {degeneration(trained.history)}")
     values, rows = _computed(setup, chosen, seeds, say)
     against = values[reference]
     for row in rows:
@@ -73,8 +76,6 @@ def compare(
         pair = own[place % len(own)], against[place % len(against)]
         row |= {name: mean_by_edge(*pair, name) for name in STATISTICS}
     along = _along(setup, config, seeds, say) if config.along else pd.DataFrame()
-    for own in setup.trained.values():
-        say(f"supernet of seed {own.seed}, {own.seconds:.0f} s of training: {degeneration(own.history)}")
     facts = provenance(setup.benchmark, setup.target, [])
     manifest = facts | {
         "kind": "operations", "settings": asdict(config), "reference": reference, "notes": notes,

@@ -21,7 +21,11 @@ def parser() -> Parser:
         help=f"proxy of zero-cost-pt (default naswot), or saliency of freedarts: {', '.join(SALIENCIES)};"
         f" of ostr-darts: {', '.join(STRENGTHS)}",
     )
-    add("--order", help=f"in which edges are decided: {', '.join(ORDERS)} (default random; ostr-darts: fixed)")
+    add(
+        "--order",
+        default="",
+        help=f"in which edges are decided: {', '.join(ORDERS)} (default random; ostr-darts: fixed)",
+    )
     add("--proposals", type=int, default=10, help="N, proposals of a search (default 10)")
     add("--validations", type=int, default=100, help="V, minibatches that choose among them (default 100)")
     add("--tuning", type=int, default=0, help="epochs of training after each decision in a trained supernet (default 0;"

@@ -53,9 +53,10 @@ def draw_training(figure: Figure, history: pd.DataFrame, edges: list[str], opera
         panel.grid(**GRID)
         panel.set_axisbelow(True)
     weights = np.stack([history[[f"{edge} {name}" for name in operations]].to_numpy(dtype=float) for edge in edges])
+    shades = {"cmap": "Blues", "vmin": weights.min(), "vmax": weights.max(), "aspect": "auto"}
     for edge, square, panel in zip(edges, weights, panels[2:], strict=True):
         extent = (epochs[0] - 0.5, epochs[-1] + 0.5, len(operations) - 0.5, -0.5)
-        image = panel.imshow(square.T, cmap="Blues", vmin=0, vmax=weights.max(), aspect="auto", extent=extent)
+        image = panel.imshow(square.T, **shades, extent=extent)
         panel.plot(epochs, square.argmax(1), "o", color="white", markeredgecolor="black", markersize=3)
         panel.set_yticks(range(len(operations)), list(map(short, operations)), fontsize=5.5)
         panel.tick_params(length=0)
