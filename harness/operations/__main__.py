@@ -1,8 +1,8 @@
 """`python -m harness.operations`: compare scores of operations on edges, and judge them by the table.
 
 Scores from the table (best-acc, avg-acc), of an untrained supernet perturbed (zc-pt, disc-zc, each with any proxy as
-zc-pt:PROXY), saliencies (zeros-*, weights-*), and of a trained supernet (darts, darts-pt, disc-acc, ostr, removal);
-docs/operations.md says what they are.
+zc-pt:PROXY; tenas), saliencies (zeros-*, weights-*), and of a trained supernet (darts, darts-pt, disc-acc, ostr,
+removal); docs/operations.md says what they are.
 """
 
 from __future__ import annotations

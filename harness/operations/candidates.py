@@ -20,7 +20,9 @@ from harness.operations.perturb import evaluation_view
 from harness.operations.search import Proposal
 from harness.operations.setup import Setup
 from harness.operations.sources import all_kept
-from harness.proxies import registry
+from harness.operations.tenas import NAME as TENAS
+from harness.operations.tenas import PROXIES, rank_sum
+from harness.proxies import Proxy, registry
 
 VALIDATION = 10_000
 """Added to the seed of a search for the minibatches of its validation."""
@@ -92,14 +94,22 @@ def validate(candidates: Candidates, found: Sequence[int], proxy: str, count: in
     """Return which architecture is best by a proxy of networks of their own, and the sums, (found,); NaN never wins.
 
     `found` are their places in the space of `candidates`. The networks have fresh weights; one found twice is scored
-    once. The sum is over `count` minibatches, drawn apart from those of the proposals.
+    once. The sum is over `count` minibatches, drawn apart from those of the proposals. For "tenas" it is the sum of the
+    ranks of two such sums.
     """
-    setup, entry = candidates.setup, evaluation_view(registry()[proxy])
+    entries = [evaluation_view(registry()[name]) for name in (PROXIES if proxy == TENAS else (proxy,))]
+    sums = [_summed(candidates, tuple(dict.fromkeys(found)), entry, count, seed) for entry in entries]
+    by_place = dict(zip(dict.fromkeys(found), sums[0] if len(sums) == 1 else rank_sum(sums), strict=True))
+    values = np.array([by_place[place] for place in found])
+    return int(np.where(np.isnan(values), -np.inf, values).argmax()), values
+
+
+def _summed(candidates: Candidates, found: Sequence[int], entry: Proxy, count: int, seed: int) -> np.ndarray:
+    """Return the sum of a proxy over minibatches for each architecture, (found,)."""
+    setup, sums = candidates.setup, []
     batches = setup.minibatches(seed + VALIDATION, count)
-    sums: dict[int, float] = {}
-    for place in dict.fromkeys(found):
+    for place in found:
         name, build = [candidates.space.canonical(place)], partial(candidates.build, place)
         views = (ViewInputs([batches(i)], setup.network["classes"], seed, setup.device) for i in range(count))
-        sums[place] = sum(score_stack(build, name, [entry], view, seed=seed)[proxy].scores.item() for view in views)
-    values = np.array([sums[place] for place in found])
-    return int(np.where(np.isnan(values), -np.inf, values).argmax()), values
+        sums.append(sum(score_stack(build, name, [entry], view, seed=seed)[entry.name].scores.item() for view in views))
+    return np.array(sums)

@@ -24,18 +24,20 @@ from harness.operations.find_trained import decided_by
 from harness.operations.judge import argmax
 from harness.operations.masks import draw_alphas, mixture
 from harness.operations.methods import METHODS, ORDERS, SALIENCIES, STRENGTHS, TRAINED_METHODS
-from harness.operations.perturb import Evaluator, usable
+from harness.operations.perturb import usable
 from harness.operations.report import short
 from harness.operations.scores import choose
 from harness.operations.search import Proposal, Step, propose
 from harness.operations.setup import Setup, set_up
 from harness.operations.sources import Fed, best, decide_sources, mask_of_sources, names, open_vertices, said
+from harness.operations.tenas import NAME as TENAS
+from harness.operations.tenas import evaluator
 from harness.operations.trained import degeneration, notes_of, supernet_of
 from harness.operations.zeros import zeros
 from harness.proxies import registry
 from harness.report import style, tables
 
-KINDS = {"zero-cost-pt": "zc-pt", "disc-zc": "disc-zc"}
+KINDS = {"zero-cost-pt": "zc-pt", "disc-zc": "disc-zc", "tenas": TENAS}
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class FindConfig:
     method: str
     base: OperationsConfig
     score: str | None = None
-    order: str | None = None
-    """None: random, or fixed for ostr-darts and darts, as the papers have it."""
+    order: str = ""
+    """Empty: random, or fixed for ostr-darts and darts, as the papers have it."""
     proposals: int = 10
     validations: int = 100
     tuning: int = 0
@@ -55,7 +57,7 @@ class FindConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise suggest([self.method], METHODS, "search over a supernet")
-        if self.order is None:
+        if not self.order:
             object.__setattr__(self, "order", "fixed" if self.method in ("darts", "ostr-darts") else "random")
         if self.order not in ORDERS:
             raise suggest([self.order], ORDERS, "edge order")
@@ -65,7 +67,7 @@ class FindConfig:
             )
         if self.tuning < 0:
             raise UserError(f"--tuning {self.tuning}: expected 0 or more epochs")
-        own = {"freedarts": SALIENCIES, "ostr-darts": STRENGTHS} | {
+        own = {"freedarts": SALIENCIES, "ostr-darts": STRENGTHS, "tenas": (TENAS,)} | {
             name: (kind,) for name, kind in TRAINED_METHODS.items() if name != "ostr-darts"
         }
         valid = own.get(self.method) or registry()
@@ -77,7 +79,7 @@ class FindConfig:
     @property
     def by(self) -> str:
         """The proxy, the saliency, or the score of a trained supernet."""
-        return self.score or {"freedarts": SALIENCIES[0], **TRAINED_METHODS}.get(self.method, "naswot")
+        return self.score or {"freedarts": SALIENCIES[0], "tenas": TENAS, **TRAINED_METHODS}.get(self.method, "naswot")
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,6 @@ def _search_of(config: FindConfig) -> Callable[[Setup, FindConfig, int], tuple[l
 
 def _decided(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
     """Return the one cell that a trained supernet decides for."""
-    assert config.order is not None
     proposal, evaluations = decided_by(setup, config.by, config.order, config.tuning, seed)
     return [proposal], evaluations
 
@@ -157,7 +158,8 @@ def _decided(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal
 def _proposed(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
     """Return the proposals of a seed and how many networks were evaluated for them."""
     supernet = setup.supernet(seed)
-    evaluate, generator = Evaluator(supernet, config.by, seed, {}), np.random.default_rng([seed, 1])
+    kind, generator = KINDS[config.method], np.random.default_rng([seed, 1])
+    evaluate, ranked = evaluator(kind, supernet, config.by, seed), kind == TENAS  # over all undecided edges
     edges = setup.shape[0] + 1
     steps = edges + len(getattr(supernet, "parents", ()))
     batches = setup.minibatches(seed, config.proposals * steps)
@@ -165,7 +167,7 @@ def _proposed(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposa
     for number in range(config.proposals):
         mask = mixture(draw_alphas(*setup.shape, seed, number))
         own = (lambda first: lambda step: batches(first + step))(number * steps)
-        proposal = propose(KINDS[config.method], evaluate, mask, own, config.order, generator)
+        proposal = propose(kind, evaluate, mask, own, config.order, generator, every_edge=ranked)
         if hasattr(supernet, "parents"):  # what feeds each vertex is open too
             later = (lambda first: lambda step: batches(first + step))(number * steps + edges)
             sources = decide_sources(evaluate, supernet, proposal.operations, later, config.order, generator)

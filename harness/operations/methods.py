@@ -9,6 +9,8 @@ METHODS = {
     "zero-cost-pt": "edges decided one by one by zc-pt, N proposals, the best by a proxy of its own network"
     " (Xiang et al. 2023, arXiv 2106.06799)",
     "disc-zc": "the same by disc-zc",
+    "tenas": "the same by added ranks of NTK condition number and linear regions (after Chen et al. 2021, arXiv"
+    " 2102.11535)",
     "freedarts": "all edges at once by the saliency of architecture parameters (FreeDARTS / ZEROS)",
     "darts": "the largest architecture parameter of each edge of a trained supernet (Liu et al., arXiv 1806.09055)",
     "darts-pt": "edges of a trained supernet decided one by one for the operation whose removal costs the most accuracy"

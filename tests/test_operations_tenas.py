@@ -1,0 +1,44 @@
+"""tenas: ranks by hand, and the command lines, on networks as small as they get."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks.layers import allocate
+from benchmarks.nasbench201 import Space201
+from harness.inputs import Minibatch
+from harness.operations.masks import draw_alphas, mixture, removed
+from harness.operations.perturb import Evaluator, perturb
+from harness.operations.tenas import PROXIES, TeNas, evaluator, rank_sum
+from harness.view import initialise, stream
+
+
+def test_ranks_are_added_by_hand():
+    """-condition numbers -9, -2, -inf, -2 rank 2, 3.5, 1, 3.5; regions 5, 7, 6, 9 rank 1, 3, 2, 4."""
+    condition = np.array([-9, -2, -np.inf, -2])
+    np.testing.assert_array_equal(rank_sum([condition, np.array([5, 7, 6, 9])]), [3, 6.5, 3, 7.5])
+    np.testing.assert_array_equal(rank_sum([np.array([np.nan, 1, 2]), np.array([1, 2, 3])]), [np.nan, 3, 5])
+
+
+@pytest.fixture(scope="module")
+def supernet():
+    network = allocate(Space201().supernet(channels=2, cells_per_stage=1, classes=4, input_channels=1), "cpu")
+    initialise(network, [stream(0, "supernet", "weights")])
+    return network.eval()
+
+
+def test_tenas_is_minus_the_rank_sum_without_the_operation(supernet):
+    """Over the operations that are scored together; what is not finite ranks lowest."""
+    generator = torch.Generator().manual_seed(1)
+    batch = Minibatch(torch.randn(4, 1, 8, 8, generator=generator), torch.arange(4))
+    mask = mixture(draw_alphas(6, 5, seed=2))
+    found = perturb("tenas", evaluator("tenas", supernet, "naswot", 0), mask, [5], batch)
+    masks = removed(mask, 5)
+    condition, regions = (
+        [Evaluator(supernet, proxy, 0, {})._by_registry(each, batch).item() for each in masks] for proxy in PROXIES
+    )
+    np.testing.assert_allclose(found[5], -rank_sum([np.array(condition), np.array(regions)]))
+    assert np.isnan(found[:5]).all() and len(set(found[5])) > 2
+    assert isinstance(evaluator("zc-pt", supernet, "snip", 0), Evaluator)
+    assert not isinstance(evaluator("zc-pt", supernet, "snip", 0), TeNas)
