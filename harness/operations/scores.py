@@ -14,9 +14,9 @@ from harness.operations.masks import draw_alphas, mixture
 from harness.operations.perturb import PERTURBATIONS, perturb, usable
 from harness.operations.setup import Setup
 from harness.operations.strength import TRAINED, strength
-from harness.operations.trained import supernet_of
 from harness.operations.tenas import NAME as TENAS
 from harness.operations.tenas import evaluator
+from harness.operations.trained import supernet_of
 from harness.operations.zeros import KINDS, weight_saliency, zeros, zeros_iterative
 from harness.proxies import registry
 
