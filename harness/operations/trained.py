@@ -169,7 +169,8 @@ def _train(
             history.append(row | {"seconds": time.perf_counter() - start})
             _save(path, {"settings": settings, "history": history}, bilevel)
             tables.write_csv(pd.DataFrame(history), path.with_suffix(".csv"))
-            bar.set_postfix_str(f"valid {row['valid_accuracy']:.1f} %, skip {100 * row['skip_weight']:.0f} %")
+            skip = f", skip {100 * row['skip_weight']:.0f} %" if np.isfinite(row["skip_weight"]) else ""
+            bar.set_postfix_str(f"valid {row['valid_accuracy']:.1f} %{skip}")
 
 
 def settings_of(setup: Setup, seed: int) -> dict[str, Any]:

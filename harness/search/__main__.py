@@ -3,7 +3,7 @@
 Methods: random, local, evolution; with a proxy: guided-random, warmup-evolution, guided-evolution; with several:
 successive, vote; with a metric and a condition number: hnas. Scores come from a run, a CSV file, or are counts (params,
 flops, layers) where none are named.
-zero-cost-pt, disc-zc and freedarts search an untrained supernet instead (`harness.operations.find`).
+Those that search a supernet, untrained (zero-cost-pt, ...) or trained (ostr-darts, ...), are `harness.operations.find`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from harness.search.hnas import METRICS
 from harness.search.methods import METHODS, OPTIONS
 
 SUPERNETS = (
-    f"{', '.join(OVER_A_SUPERNET)} search an untrained supernet instead of a table, with --score, --order, --proposals,"
+    f"{', '.join(OVER_A_SUPERNET)} search a supernet instead of a table, with --score, --order, --proposals,"
     " --validations, --seeds, --first-seed, --batch-size, --inputs, --augment and --device: --method NAME --help."
 )
 
