@@ -1,5 +1,6 @@
 """Operation scores of an untrained supernet, the search that decides edges by them, and the command line."""
 
+import copy
 import json
 
 import numpy as np
@@ -22,7 +23,7 @@ from harness.operations.perturb import Evaluator, perturb
 from harness.operations.scores import SCORES, choose
 from harness.operations.search import Proposal, propose
 from harness.operations.setup import set_up
-from harness.operations.zeros import weight_saliency, zeros, zeros_iterative
+from harness.operations.zeros import KINDS, weight_saliency, zeros, zeros_global, zeros_iterative
 from harness.view import initialise, stream
 
 SIZES = {"channels": 4, "cells_per_stage": 1, "classes": 10, "input_channels": 1}
@@ -77,8 +78,6 @@ def test_any_proxy_and_none_changes_no_score(supernet, batch, proxy):
 
 
 def test_snip_of_a_mask_by_autograd(supernet, batch):
-    import copy
-
     mask, network = mixture(draw_alphas(6, 5, seed=2)), copy.deepcopy(supernet).train().requires_grad_(True)
     functional.cross_entropy(network(batch.inputs, mask[None])[0], batch.targets).backward()
     layers = [m for m in network.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
@@ -108,8 +107,6 @@ def saliency_by_differences(supernet, alphas, loss, step=1e-4):
 
 
 def test_zeros_snip_by_differences(supernet, batch):
-    import copy
-
     network, inputs = copy.deepcopy(supernet).double().train(), batch.inputs.double()
     alphas = 0.5 + torch.rand(6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -123,8 +120,6 @@ def test_zeros_snip_by_differences(supernet, batch):
 
 
 def test_zeros_synflow_by_differences_and_finite(supernet, batch):
-    import copy
-
     network = copy.deepcopy(supernet).double().train()
     for parameter in network.parameters():
         parameter.data.abs_()
@@ -142,8 +137,6 @@ def test_zeros_synflow_by_differences_and_finite(supernet, batch):
 
 
 def test_zeros_grasp_by_a_plain_hessian(supernet, batch):
-    import copy
-
     network = copy.deepcopy(supernet).train()
     alphas = 0.5 + torch.rand(6, 5, generator=torch.Generator().manual_seed(0))
 
@@ -159,7 +152,7 @@ def test_zeros_grasp_by_a_plain_hessian(supernet, batch):
 def test_scoring_leaves_the_supernet_as_it_was(supernet, batch):
     before = {name: value.clone() for name, value in supernet.state_dict().items()}
     alphas = draw_alphas(6, 5, seed=0)
-    for kind in ("snip", "grasp", "synflow"):
+    for kind in KINDS:
         zeros(supernet, alphas, batch, kind)
     weight_saliency(supernet, alphas, batch, "snip")
     Evaluator(supernet, "snip", 0, {})(mixture(alphas)[None], batch)
@@ -175,8 +168,6 @@ def test_iterative_rounds(supernet, batch):
 
 
 def test_weight_saliency_by_hand(supernet, batch):
-    import copy
-
     network, alphas = copy.deepcopy(supernet).train().requires_grad_(True), draw_alphas(6, 5, seed=0)
     functional.cross_entropy(network(batch.inputs, alphas[None])[0], batch.targets).backward()
     found = weight_saliency(supernet, alphas, batch, "snip")
@@ -349,3 +340,24 @@ def test_the_benchmark_decides_alike(capsys):
 
     assert bench(["--batch-size", "3", "--channels", "2", "--cells", "1"]) == 0
     assert "times faster by CPU time; the same cell" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["fisher", "ntk"])
+def test_zeros_fisher_and_ntk_by_a_loop_over_samples(supernet, batch, kind):
+    """Each sample's loss, or each of its logits, differentiated by itself; BatchNorm couples the samples."""
+    network = copy.deepcopy(supernet).train()
+    alphas = (0.5 + torch.rand(6, 5, generator=torch.Generator().manual_seed(0))).requires_grad_(True)
+    logits = network(batch.inputs, alphas[None])[0]
+    each = functional.cross_entropy(logits, batch.targets, reduction="none") if kind == "fisher" else logits.flatten()
+    gradients = (torch.autograd.grad(value, alphas, retain_graph=True)[0] for value in each)
+    expected = sum((alphas.detach() * gradient).square() for gradient in gradients)
+    found = zeros(supernet, alphas.detach(), batch, kind)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-9)
+    assert (found[:, 0] == 0).all() and (found[:, 1:] > 0).all()
+
+
+def test_global_rounds(supernet, batch):
+    """30 operations, 6 to be left: after rounds 1, 2, 3 about 30 / 5^(t / 4) are: 20, 13, 9. All of `none` go first."""
+    rounds = zeros_global(supernet, draw_alphas(6, 5, seed=0), batch, "snip")
+    assert [int((rounds > at).sum()) for at in range(5)] == [30, 20, 13, 9, 6]
+    assert (rounds[:, 0] == 1).all() and ((rounds == 5).sum(1) == 1).all()

@@ -186,7 +186,7 @@ def _salient(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal
     fed: tuple[Fed, ...] = ()
     supernet = setup.supernet(seed)
     if hasattr(supernet, "parents"):
-        kind = config.by.removeprefix("zeros-").removesuffix("-iterative")
+        kind = config.by.split("-")[1]
         mask = mask_of_sources(supernet, operations.tolist()).to(setup.device)
         salient = zeros(supernet, mask, setup.minibatches(seed, 1)(0), kind)[supernet.blocks :]
         fed = tuple(

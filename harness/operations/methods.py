@@ -24,8 +24,11 @@ TRAINED_METHODS = {"darts": "darts", "darts-pt": "darts-pt", "disc-acc": "disc-a
 """Those of a trained supernet -> the score they decide by."""
 STRENGTHS = ("ostr", "ostr:taylor1", "ostr:taylor1_abs", "removal")
 """Scores by which ostr-darts may decide; the first is the default."""
-SALIENCIES = ("zeros-synflow", "zeros-snip", "zeros-grasp", "zeros-synflow-iterative", "zeros-snip-iterative",
-              "zeros-grasp-iterative")  # fmt: skip
+SALIENCIES = tuple(
+    f"zeros-{kind}{form}"
+    for form in ("", "-iterative", "-global")
+    for kind in ("synflow", "snip", "grasp", "fisher", "ntk")
+)
 """Scores by which freedarts may choose; the first is the default, as in its published results."""
 ORDERS = ("fixed", "reverse", "random", "global-operation", "global-edge", "global-operation-once", "global-edge-once")
 """In which edges may be decided; `harness.operations.search` says what they are."""

@@ -17,7 +17,7 @@ from harness.operations.strength import TRAINED, strength
 from harness.operations.tenas import NAME as TENAS
 from harness.operations.tenas import evaluator
 from harness.operations.trained import supernet_of
-from harness.operations.zeros import KINDS, weight_saliency, zeros, zeros_iterative
+from harness.operations.zeros import KINDS, OF_WEIGHTS, weight_saliency, zeros, zeros_global, zeros_iterative
 from harness.proxies import registry
 
 
@@ -81,10 +81,11 @@ SALIENT = tuple(
     for name, compute, meaning in (
         (f"zeros-{kind}", zeros, f"{kind} saliency of the architecture parameter"),
         (f"zeros-{kind}-iterative", zeros_iterative, "the same, one operation an edge taken away at a time"),
+        (f"zeros-{kind}-global", zeros_global, "the same, the lowest of all edges taken away in rounds"),
         (f"weights-{kind}", weight_saliency, f"control: {kind} saliency of the operation's weights, summed"),
         (f"weights-{kind}-mean", MEAN_SALIENCY, "control: the same, mean over the weights"),
     )
-    if not (kind == "grasp" and compute in (weight_saliency, MEAN_SALIENCY))
+    if kind in OF_WEIGHTS or compute not in (weight_saliency, MEAN_SALIENCY)
 )
 CHANGED = {
     "zc-pt": "sign flipped: the proxy after the operation was removed",
