@@ -16,7 +16,7 @@ from benchmarks import Benchmark
 from benchmarks.errors import UserError
 from harness.proxies import registry
 from harness.reproduce import facts, folders, verdict
-from harness.reproduce.correlations import Judge
+from harness.reproduce.correlations import Estimate, Judge
 from harness.reproduce.pools import Pool, Scoring, pool_for
 from harness.reproduce.recipes import Figure, Table, cause_of
 from harness.reproduce.verdict import ABSENT, Verdict
@@ -27,6 +27,10 @@ COLUMNS = (
     *("cause_kind", "cause", "measured", "source", "note"),
 )
 NO_IMAGES = "no network"
+STAND_INS = " (stand-ins)"
+"""Ends what images a score saw where they are of another dataset than the accuracies."""
+CLOSER = 0.8
+"""Another way to make a figure is told where it leaves less than this share of the distance."""
 
 
 @dataclass
@@ -157,13 +161,12 @@ def _correlation(table: Table, figure: Figure, judge: Judge) -> dict[str, Any]:
     if judged.name == ABSENT:
         row["cause"] = "ours is not defined: too few architectures, or a constant score"
     if judged.name != verdict.DIFFERS:
-        return row
-    if seen.endswith("(stand-ins)") and row["cause_kind"] in ("", "open"):
-        row |= {
-            "cause_kind": "transfer",
-            "cause": f"our scores saw {seen.split()[0]} images, theirs {figure.dataset}'s",
-        }
-    return row | {"measured": _measured(figure, table.split, judge, ours.n)}
+        lost = figure.absolute and ours.value < 0
+        return row | {"measured": "ours is negative; theirs was published without its sign" if lost else ""}
+    if seen.endswith(STAND_INS) and cause_of(table, figure) is None:
+        said = f"our scores saw {seen.removesuffix(STAND_INS)} images, theirs {figure.dataset}'s"
+        row |= {"cause_kind": "transfer", "cause": said}
+    return row | {"measured": _measured(figure, table.split, judge, ours)}
 
 
 def _inputs(figure: Figure, pool: Pool) -> str:
@@ -171,20 +174,25 @@ def _inputs(figure: Figure, pool: Pool) -> str:
     proxy = registry().get(figure.method)
     if proxy is not None and proxy.view.inputs != "minibatch":
         return {"gaussian": "noise", "ones": "ones"}[proxy.view.inputs]
-    return pool.dataset if pool.dataset == figure.dataset else f"{pool.dataset} (stand-ins)"
+    return pool.dataset if pool.dataset == figure.dataset else pool.dataset + STAND_INS
 
 
-def _measured(figure: Figure, split: str, judge: Judge, n: int) -> str:
-    """Return what ours would be otherwise, the closest first, and how far samples of their size scatter."""
-    sign = -1 if figure.absolute and judge.estimate(figure, split).value < 0 else 1
-    others = {words: sign * value for words, value in judge.alternatives(figure, split).items()}
-    others = dict(sorted(others.items(), key=lambda pair: abs(pair[1] - figure.value))[:3])
-    said = "; ".join(f"{words}: {value:.3f}" for words, value in others.items())
-    parts = [f"ours with {said}"] if said else []
-    if figure.n is not None and figure.n < 0.5 * n and figure.method not in judge.counts:
+def _measured(figure: Figure, split: str, judge: Judge, ours: Estimate) -> str:
+    """Return what ours would be otherwise where that is closer, and how far samples of their size scatter."""
+    sign = -1 if figure.absolute and ours.value < 0 else 1
+    away = {words: sign * value - figure.value for words, value in judge.alternatives(figure, split).items()}
+    near = CLOSER * abs(sign * ours.value - figure.value)
+    closer = sorted((words for words in away if abs(away[words]) < near), key=lambda words: abs(away[words]))
+    parts = []
+    if closer:
+        told = (f"{words}: {figure.value + away[words]:.3f}" for words in closer[:2])
+        parts.append(f"closer is ours with {'; '.join(told)}")
+    elif away:
+        parts.append("no other population, accuracy or variant that was tried is much closer")
+    if figure.n is not None and figure.n < 0.5 * ours.n and figure.method not in judge.counts:
         low, high = judge.smaller(figure, split)
-        parts.append(f"{figure.n} of ours at random: {low:.2f} to {high:.2f}")
-    return ". ".join(parts)
+        parts.append(f"{figure.n} of ours at random give {low:.2f} to {high:.2f}")
+    return "; ".join(parts)
 
 
 def _facts(table: Table, shop: Workshop) -> list[dict[str, Any]]:

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
 
 from harness.plots import GRID, drawing, save
+from harness.reproduce.compare import STAND_INS
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS
 
 if TYPE_CHECKING:
@@ -58,12 +61,12 @@ def _panel(panel: Axes, rows: pd.DataFrame, name: str) -> None:
     low, high = np.fmin(low, high), np.fmax(low, high)
     low, high = np.where(np.isfinite(low), low, ours), np.where(np.isfinite(high), high, ours)
     theirs = rows["published"].to_numpy(float)
-    ends = np.array([min(theirs.min(), ours.min()), max(theirs.max(), ours.max())])
-    ends = ends + np.array([-0.08, 0.08]) * max(ends[1] - ends[0], 0.15)
+    ends = np.array([min(theirs.min(), low.min()), max(theirs.max(), high.max())])
+    ends = ends + np.array([-0.05, 0.05]) * max(ends[1] - ends[0], 0.15)
     panel.plot(ends, ends, color="#999999", linewidth=0.7, zorder=0)
     for verdict, (colour, marker) in LOOKS.items():
         for stand_in in (False, True):
-            at = (rows["verdict"] == verdict) & (rows["inputs"].str.endswith("(stand-ins)") == stand_in)
+            at = (rows["verdict"] == verdict) & (rows["inputs"].str.endswith(STAND_INS) == stand_in)
             at = at.to_numpy(bool)
             panel.vlines(theirs[at], low[at], high[at], color=colour, linewidth=0.7, alpha=0.45)
             panel.scatter(
@@ -71,6 +74,8 @@ def _panel(panel: Axes, rows: pd.DataFrame, name: str) -> None:
                 facecolor="white" if stand_in else colour, zorder=2,
             )  # fmt: skip
     panel.set(xlim=ends, ylim=ends)
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_locator(MaxNLocator(4))
     panel.set_aspect("equal")
     panel.grid(**GRID)
     panel.set_axisbelow(True)
@@ -80,18 +85,17 @@ def _panel(panel: Axes, rows: pd.DataFrame, name: str) -> None:
 
 
 def _name_farthest(panel: Axes, rows: pd.DataFrame, ends: np.ndarray) -> None:
-    """Write the names of the proxies that are farthest away, each once, towards the middle of the panel."""
+    """Write the names of the proxies that are farthest away, each once, where no other name is at that height."""
     far = rows[rows["verdict"] == DIFFERS].sort_values("away", key=lambda away: -away.abs())
     far = far.drop_duplicates("method").head(NAMED)
     placed: list[float] = []
-    height = 0.075 * (ends[1] - ends[0])
     for row in far.itertuples():
-        up = row.up
-        while any(abs(up - other) < height for other in placed):
-            up -= height
-        placed.append(up)
+        if any(abs(row.up - other) < 0.09 * (ends[1] - ends[0]) for other in placed):
+            continue
+        placed.append(row.up)
         right = row.at > ends.mean()
         panel.annotate(
-            row.method, (row.at, up), xytext=(-5 if right else 5, 0), textcoords="offset points",
-            ha="right" if right else "left", va="center", fontsize=6.5, color="#444444",
+            row.method, (row.at, row.up), xytext=(-5 if right else 5, 0), textcoords="offset points",
+            ha="right" if right else "left", va="center", fontsize=6.5, color="#222222", zorder=3,
+            path_effects=[withStroke(linewidth=1.8, foreground="white")],
         )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -17,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report import style, tables
-from harness.reproduce.compare import Reproduction, shares
+from harness.reproduce.compare import STAND_INS, Reproduction, shares
 from harness.reproduce.recipes import Table
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, WHOLE
 
@@ -48,8 +49,8 @@ def sections(made: Reproduction, declared: Sequence[Table], manifest: dict[str, 
     rows = made.rows
     known = {table.name: table for table in declared}
     found = [
-        Section("How many agree", (RULES,), SHARE_HEADS, _shares(rows, "table")),
-        Section("By proxy", ("Correlation figures alone.",), SHARE_HEADS, _shares(_correlations(rows), "method")),
+        Section("How many agree", (RULES,), ("table", *COUNTS), _shares(rows, "table")),
+        Section("By proxy", ("Correlations alone.",), ("proxy", *COUNTS), _shares(_correlations(rows), "method")),
         Section("Causes of the disagreements", (), ("kind of cause", "figures", "tables"), _kinds(rows)),
     ]
     for name in dict.fromkeys(rows["table"]):
@@ -57,15 +58,15 @@ def sections(made: Reproduction, declared: Sequence[Table], manifest: dict[str, 
         if table.kind != "unanswered":
             said = [f"{table.title}.", *_about(table, own)]
             found.append(Section(name, tuple(said), HEADS, tuple(map(_line, own.to_dict("records"))), level=3))
-    missing = rows[rows["verdict"] == ABSENT].fillna("")
+    missing = rows[rows["verdict"] == ABSENT]
     if len(missing):
-        groups = missing.groupby(["table", "cause", "method" if not known else "kind"], sort=False)
-        lines = [(table, _count(known[table], group), cause) for (table, cause, _), group in groups]
+        groups = missing.groupby(["table", "cause"], sort=False)
+        lines = [(table, _count(known[table], group), cause) for (table, cause), group in groups]
         found.append(Section("Not comparable", (), ("table", "figures", "why"), tuple(lines)))
     return [*found, *_provenance(made, manifest)]
 
 
-SHARE_HEADS = ("", "figures", "checked", "agree", "share")
+COUNTS = ("figures", "checked", "agree", "share")
 
 
 def headline(rows: pd.DataFrame) -> str:
@@ -104,7 +105,8 @@ def _about(table: Table, own: pd.DataFrame) -> list[str]:
     if table.kind == "correlation":
         protocols = ", ".join(filter(None, dict.fromkeys(own["protocol"].dropna()))) or "counts alone"
         ours = "validation" if table.split == "valid" else table.split
-        said.append(f"Theirs was scored as `{table.protocol}` has it; ours: protocol {protocols}, {ours} accuracy.")
+        theirs = "not told" if table.protocol == "default" else f"`{table.protocol}`"
+        said.append(f"Protocol: theirs {theirs}, ours {protocols}, judged by {ours} accuracy.")
     if table.command:
         said.append(f"Ours: `{table.command}`.")
     if table.note:
@@ -113,7 +115,8 @@ def _about(table: Table, own: pd.DataFrame) -> list[str]:
 
 
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
-    inputs = f" · {row['inputs']}" if str(row["inputs"]).endswith("(stand-ins)") else ""
+    seen = _text(row["inputs"])
+    inputs = f" ({seen.removesuffix(STAND_INS)} images)" if seen.endswith(STAND_INS) else ""
     digits = 4 if row["kind"] == "fact" and abs(row["published"]) < 1 else 3
     theirs, ours = (_number(row[name], row, digits) for name in ("published", "ours"))
     if row["kind"] in ("search", "operations"):
@@ -131,10 +134,8 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
         measured = row["measured"]
     n = f"{int(row['n']):,}" if _known(row["n"]) else ""
     stop = "." if why and measured and not why.endswith(".") else ""
-    return (
-        row["method"], row["dataset"] + inputs, row["population"], MEASURES.get(row["measure"], "value"),
-        theirs, ours, n, verdict, why + stop + measured,
-    )  # fmt: skip
+    where, measure = f"{row['bench']} {row['dataset']}{inputs}", MEASURES.get(row["measure"], "value")
+    return row["method"], where, row["population"], measure, theirs, ours, n, verdict, why + stop + measured
 
 
 def _number(value: float, row: dict[str, Any], digits: int) -> str:
@@ -193,17 +194,24 @@ def markdown(made: Reproduction, declared: Sequence[Table], manifest: dict[str, 
     for part in sections(made, declared, manifest):
         lines += [f"{'#' * part.level} {part.title}", ""]
         for note in part.notes:
-            lines += [tables.cell(note), ""]
+            lines += [_plain(note), ""]
         if part.rows:
             lines += ["| " + " | ".join(part.heads) + " |", "|" + "---|" * len(part.heads)]
-            lines += ["| " + " | ".join(map(tables.cell, row)) + " |" for row in part.rows] + [""]
+            lines += ["| " + " | ".join(map(_plain, row)) + " |" for row in part.rows] + [""]
     return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    return tables.cell(text.replace("`", ""))
 
 
 CSS = """
 td.agrees { color: var(--c2); font-weight: 600; } td.differs { color: var(--c1); font-weight: 600; }
 td.absent { color: var(--soft); } img { max-width: 100%; height: auto; background: #fff; }
-.plain td { min-width: 3em; } .plain td:last-child { min-width: 22em; } details > summary { cursor: pointer; }
+.plain td, .plain th { min-width: 0; white-space: nowrap; overflow-wrap: normal; }
+.plain td:last-child { min-width: 9em; white-space: normal; } tr.why td { color: var(--soft); border-top: 0; }
+tr:has(+ tr.why) td { border-bottom: 0; }
+details > summary { cursor: pointer; }
 summary h2, summary h3 { display: inline-block; margin: 10px 0 2px; }
 """
 
@@ -232,7 +240,7 @@ def html(made: Reproduction, declared: Sequence[Table], manifest: dict[str, Any]
 
 
 def _html(part: Section) -> str:
-    notes = "".join(f'<p class="note">{escape(note)}</p>' for note in part.notes)
+    notes = "".join(f'<p class="note">{_marked(note)}</p>' for note in part.notes)
     body = notes + _html_table(part) if part.rows else notes
     if part.level == 2:
         return f"<section><h2>{escape(part.title)}</h2>{body}</section>"
@@ -243,13 +251,23 @@ def _html(part: Section) -> str:
 
 
 def _html_table(part: Section) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in part.heads)
+    """Return a table; the last column of figures goes into a line of its own below the row."""
+    wide = part.heads == HEADS
+    heads = part.heads[:-1] if wide else part.heads
     lines = []
     for row in part.rows:
         cells = []
-        for name, text in zip(part.heads, row, strict=True):
+        for name, text in zip(heads, row, strict=False):
             look = {"a": AGREES, "d": DIFFERS, "n": "absent"}.get(text[:1], "") if name == "verdict" else ""
-            cells.append(f'<td class="{look}">{escape(text)}</td>' if look else f"<td>{escape(text)}</td>")
+            cells.append(f'<td class="{look}">{_marked(text)}</td>' if look else f"<td>{_marked(text)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
+        if wide and row[-1]:
+            lines.append(f'<tr class="why"><td></td><td colspan="{len(heads) - 1}">{_marked(row[-1])}</td></tr>')
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     table = f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
     return f'<div class="scroll">{table}</div>'
+
+
+def _marked(text: str) -> str:
+    """Return escaped text, `words` between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
