@@ -102,7 +102,7 @@ def test_packages_that_few_files_may_touch():
     homes = {
         "h5py": {"benchmarks.table", "harness.store", "harness.assemble"},  # the last only asks for its version
         "matplotlib": {"harness.plots", "harness.report"},
-        "ray": {"harness.executors"},
+        "ray": {"harness.cluster"},
         "argparse": {
             "harness.command",
             "harness.run",
