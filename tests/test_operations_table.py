@@ -7,8 +7,10 @@ import benchmarks
 from benchmarks import Benchmark, UserError, space_of
 from benchmarks.choices import Choices
 from benchmarks.nasbench201 import EDGES, OPERATIONS, print_cell
+from harness.operations.along import COLUMNS, follow
 from harness.operations.from_table import avg_acc, best_acc
 from harness.operations.judge import agreement, along_search, argmax, by_edge, judge_choice, mean_by_edge
+from harness.operations.search import Step
 
 NAN = float("nan")
 TWO = Choices(("a", "b"), ("x", "y"), np.array([[0, 0], [0, 1], [1, 0], [1, -1]]))
@@ -115,3 +117,21 @@ def test_seed_means_tie_and_say_something_else(real):
     chosen = judge_choice(real, accuracy, *argmax(best))
     assert (round(chosen.accuracy, 3), chosen.tied) == (94.217, 2)
     assert mean_by_edge(best, avg) == pytest.approx(0.606, abs=5e-4)
+
+
+def test_best_acc_itself_stays_perfect_along_the_search():
+    """Unconditional rho is 1 at every step, and so is that of conditional best-acc with the conditional reference."""
+    generator = np.random.default_rng(0)
+    choices = Choices(("a", "b", "c"), ("x", "y", "z"), np.array(list(np.ndindex(3, 3, 3))))
+    accuracy, decided = generator.uniform(50, 90, 27), np.full(3, -1)
+    plain, conditional = [], []
+    for edge in range(3):
+        for steps, given in ((plain, None), (conditional, decided)):
+            scores = best_acc(choices, accuracy, given)
+            scores[:edge] = NAN
+            steps.append(Step(scores, edge, int(np.argmax(scores[edge]))))
+        decided = np.where(np.arange(3) == edge, conditional[-1].operation, decided)
+    assert [row["rho"] for row in follow(plain, choices, accuracy)] == pytest.approx([1, 1, 1])
+    found = follow(conditional, choices, accuracy)
+    assert [row[name] for row in found for name in ("rho_conditional", "tau_b_conditional")] == pytest.approx([1] * 6)
+    assert any(row["rho"] < 1 for row in found) and tuple(found[0]) == COLUMNS

@@ -29,7 +29,7 @@ def parser() -> Parser:
     add("--batch-size", type=int, default=64, help="samples in a minibatch (default 64)")
     add("--inputs", default="images", help="images (default), gaussian, an .npz file or a folder of images")
     add("--augment", action="store_true", help="random flip and crop of the images, as the papers' searches have it")
-    add("--along", action="store_true", help="zc-pt and disc-zc through the search in fixed order, every edge scored")
+    add("--along", action="store_true", help="zc-pt, disc-zc, tenas: at each step of a search in fixed order")
     add_training(line)
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
     add("--device", default="auto", help="auto (default), cpu, cuda")

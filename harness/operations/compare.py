@@ -12,18 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import suggest
 from harness.assemble import embedded_note, provenance
+from harness.operations.along import along
 from harness.operations.config import OperationsConfig
-from harness.operations.from_table import best_acc
 from harness.operations.judge import STATISTICS, agreement, argmax, by_edge, judge_choice, mean_by_edge
-from harness.operations.masks import draw_alphas, mixture
-from harness.operations.perturb import PERTURBATIONS
 from harness.operations.scores import OperationScore, Scored, choose
-from harness.operations.search import propose
 from harness.operations.setup import Setup, set_up
 from harness.operations.strength import TRAINED
-from harness.operations.tenas import evaluator
 from harness.operations.trained import degeneration, notes_of, supernet_of
 
 
@@ -39,9 +35,10 @@ class Comparison:
     agreement: pd.DataFrame
     """The square of mean rho over edges and seeds, by name."""
     chosen: pd.DataFrame
-    """score, seed, operations, arch, accuracy, rank, regret, tied, rho, tau_b, failed, seconds: by the score alone."""
+    """score, seed, operations, arch, accuracy, rank, regret, params, tied, rho, tau_b, failed, seconds: by the score
+    alone."""
     along: pd.DataFrame
-    """score, seed, step, edges, rho, rho_conditional, edge, operation: through the search, where that was asked for."""
+    """score, seed, step, edges, `along.COLUMNS`, edge, operation: through the search, where that was asked for."""
     training: dict[int, pd.DataFrame]
     """Seed -> the history of its supernet, where one was trained or given."""
 
@@ -75,7 +72,7 @@ def compare(
         own, place = values[row["score"]], row["seed"] - seeds[0]
         pair = own[place % len(own)], against[place % len(against)]
         row |= {name: mean_by_edge(*pair, name) for name in STATISTICS}
-    along = _along(setup, config, seeds, say) if config.along else pd.DataFrame()
+    followed = along(setup, names, seeds, say) if config.along else pd.DataFrame()
     facts = provenance(setup.benchmark, setup.target, [])
     manifest = facts | {
         "kind": "operations", "settings": asdict(config), "reference": reference, "notes": notes,
@@ -86,7 +83,7 @@ def compare(
     }  # fmt: skip
     return Comparison(
         manifest, _long(setup, values, seeds[0]), _edges(setup, values, reference, seeds[0]), agreement(values),
-        pd.DataFrame(rows), along, {seed: own.history for seed, own in setup.trained.items()},
+        pd.DataFrame(rows), followed, {seed: own.history for seed, own in setup.trained.items()},
     )  # fmt: skip
 
 
@@ -115,7 +112,8 @@ def _computed(
 ) -> tuple[dict[str, list[np.ndarray]], list[dict]]:
     """Return {score: arrays by seed}, one alone for what no seed changes, and a row for each about what it chooses."""
     values: dict[str, list[np.ndarray]] = {}
-    rows = []
+    space, rows = setup.benchmark.space, []
+    params = space.sizes(resolution=setup.benchmark.resolution or 32, **setup.network)[0]
     for score in chosen:
         began = time.perf_counter()
         failures: dict[str, int] = {}
@@ -128,42 +126,16 @@ def _computed(
             values[score.name].append(scored.values)
             operations, tied = argmax(scored.values)
             judged = judge_choice(setup.benchmark, setup.accuracy, operations, tied)
+            named = space.choices.find(operations)
             rows.append({
                 "score": score.name, "seed": seed, "operations": setup.choices.said(operations), "arch": judged.arch,
                 "accuracy": judged.accuracy, "rank": judged.rank, "regret": judged.regret, "tied": tied,
+                "params": params[named].mean() if len(named) else float("nan"),
                 "failed": int((~np.isfinite(scored.values)).sum()), "seconds": seconds,
             })  # fmt: skip
         said = "".join(f"; not finite: {reason} ({count})" for reason, count in failures.items())
         say(f"{score.name}: {time.perf_counter() - began:.1f} s{said}")
     return values, rows
-
-
-def _along(setup: Setup, config: OperationsConfig, seeds: range, say: Callable[[str], None]) -> pd.DataFrame:
-    """Return the correlations through the search in fixed order, for every perturbation score asked for."""
-    names = [score.name for score in choose(config.scores) if score.name.partition(":")[0] in PERTURBATIONS]
-    if not names:
-        raise UserError(f"--along is for {', '.join(PERTURBATIONS)} among --scores, not for {config.scores}")
-    accuracy = setup.trials if setup.trials.shape[1] else setup.accuracy
-    overall, rows = best_acc(setup.choices, accuracy), []
-    for name in names:
-        kind, _, proxy = name.partition(":")
-        for seed in seeds:
-            evaluate = evaluator(kind, setup.supernet(seed), proxy or "naswot", seed)
-            mask = mixture(draw_alphas(*setup.shape, seed))
-            batches = setup.minibatches(seed, len(mask))
-            proposal = propose(kind, evaluate, mask, batches, "fixed", every_edge=True)
-            decided = np.full(len(mask), -1)
-            for number, step in enumerate(proposal.steps):
-                given = best_acc(setup.choices, accuracy, decided)
-                rows.append({
-                    "score": name, "seed": seed, "step": number, "edges": len(mask) - number,
-                    "rho": mean_by_edge(step.scores, overall), "rho_conditional": mean_by_edge(step.scores, given),
-                    "edge": setup.choices.edges[step.edge], "operation": setup.choices.operations[step.operation],
-                })  # fmt: skip
-                decided[step.edge] = step.operation
-            found = judge_choice(setup.benchmark, setup.accuracy, np.array(proposal.operations))
-            say(f"{name}, seed {seed}, fixed order: {setup.choices.said(proposal.operations)}: {found.accuracy:.2f} %")
-    return pd.DataFrame(rows)
 
 
 def _long(setup: Setup, values: dict[str, list[np.ndarray]], first: int) -> pd.DataFrame:

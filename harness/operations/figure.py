@@ -22,7 +22,7 @@ COLUMNS = 4
 
 
 def write_figures(found: Comparison, out: Path) -> dict[str, Path]:
-    """Write figures/operations.{png,svg} and figures/agreement.{png,svg} under `out`."""
+    """Write figures/operations.{png,svg}, agreement and, where scores were followed, along, under `out`."""
     names = list(found.agreement.columns)
     deep = -(-len(names) // COLUMNS)
     edges, operations = found.manifest["edges"], found.manifest["operations"]
@@ -32,6 +32,10 @@ def write_figures(found: Comparison, out: Path) -> dict[str, Path]:
     with drawing(2.2 + 0.36 * len(names), 1.5 + 0.3 * len(names)) as figure:
         draw_agreement(figure, found)
         written |= save(figure, out, "agreement")
+    if not found.along.empty:
+        with drawing(5.2, 2.9) as figure:
+            draw_along(figure, found.along)
+            written |= save(figure, out, "along")
     return written
 
 
@@ -72,6 +76,21 @@ def draw_agreement(figure: Figure, found: Comparison) -> None:
     bar = figure.colorbar(image, ax=panel, shrink=0.6, aspect=25, pad=0.02)
     bar.set_label("Spearman ρ over operations, mean over edges")
     bar.outline.set_visible(False)
+
+
+def draw_along(figure: Figure, along: pd.DataFrame) -> None:
+    """Mean rho with best-acc over undecided edges at each step; bands are a standard deviation over seeds."""
+    panels = figure.subplots(1, 2, sharey=True)
+    for panel, column, title in zip(panels, ("rho", "rho_conditional"), ("all", "still reachable"), strict=True):
+        for name, rows in along.groupby("score", sort=False):
+            steps = rows.groupby("step")[column].agg(["mean", "std"])
+            (line,) = panel.plot(steps.index + 1, steps["mean"], marker="o", markersize=3, label=str(name))
+            low, high = (steps["mean"] + sign * steps["std"] for sign in (-1, 1))
+            panel.fill_between(steps.index + 1, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+        panel.axhline(0, color="0.6", linewidth=0.6)
+        panel.set(xlabel="step of the search", ylim=(-1.05, 1.05), title=f"best-acc over {title} cells")
+    panels[0].set_ylabel("Spearman ρ, mean over undecided edges")
+    panels[1].legend(frameon=False, fontsize=7)
 
 
 def write_strip(decisions: pd.DataFrame, manifest: dict, out: Path) -> dict[str, Path]:

@@ -115,28 +115,39 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
     ]  # fmt: skip
     chosen = [
         [str(name), _spread(each["accuracy"]), style.count(_mean(each["rank"])), style.number(_mean(each["regret"]), 2),
-         style.number(each["tied"].mean(), 1).removesuffix(".0"), short(each["operations"].iloc[0])]
+         style.count(_mean(each["params"])), style.number(each["tied"].mean(), 1).removesuffix(".0"),
+         short(each["operations"].iloc[0])]
         for name, each in groups
     ]  # fmt: skip
     numbered = [f"{place} {name}" for place, name in enumerate(square, start=1)]
     shown = [
         (f"Against {found.manifest['reference']}, {seeds} seed{'s' * (seeds > 1)}",
          ["score", "rho", "tau-b", "failed", "s"], against),
-        ("Chosen", ["score", "accuracy, %", "rank", "regret", "tied", "cell"], chosen),
+        ("Chosen", ["score", "accuracy, %", "rank", "regret", "params", "tied", "cell"], chosen),
         ("rho on each edge", ["score", *map(str, edges)],
          [[str(name), *map(_brief, line)] for name, line in edges.iterrows()]),
         ("rho between scores", ["score", *(str(place + 1) for place in range(len(square)))],
          [[name, *map(_brief, line)] for name, (_, line) in zip(numbered, square.iterrows(), strict=True)]),
     ]  # fmt: skip
+    if seeds > 1:
+        rows = found.chosen[found.chosen.duplicated("score", keep=False)].to_dict("records")
+        shown.append(("Chosen by each seed", ["score", "seed", "accuracy, %", "rank", "params", "cell"], [
+            [str(row["score"]), str(row["seed"]), style.number(row["accuracy"], 2), style.count(row["rank"]),
+             style.count(row["params"]), short(str(row["operations"]))]
+            for row in rows
+        ]))  # fmt: skip
     if not found.along.empty:
-        steps = found.along.groupby(["score", "step"], sort=False)[["rho", "rho_conditional"]].agg(["mean", "std"])
-        lines = [
-            [str(score), str(step), *(f"{style.number(line[kind, 'mean'])} ± {style.number(line[kind, 'std'])}"
-                                      for kind in ("rho", "rho_conditional"))]
-            for (score, step), line in steps.iterrows()
-        ]  # fmt: skip
-        shown.append(("Along the search, fixed order", ["score", "step", "rho", "conditional rho"], lines))
+        shown.append(_along(found.along))
     return shown
+
+
+def _along(along: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
+    """Return the correlations with best-acc at each step, mean and standard deviation over seeds."""
+    names = ["rho", "tau_b", "rho_conditional", "tau_b_conditional"]
+    heads = ["score", "step", "rho", "tau-b", "conditional rho", "conditional tau-b"]
+    groups = along.groupby(["score", "step"], sort=False)
+    lines = [[str(score), str(step), *(_spread(each[name]) for name in names)] for (score, step), each in groups]
+    return "Along the search in fixed order, against best-acc", heads, lines
 
 
 def _brief(value: float) -> str:
