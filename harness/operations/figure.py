@@ -80,16 +80,17 @@ def draw_agreement(figure: Figure, found: Comparison) -> None:
 
 def draw_along(figure: Figure, along: pd.DataFrame) -> None:
     """Mean rho with best-acc over undecided edges at each step; bands are a standard deviation over seeds."""
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for panel, column, title in zip(panels, ("rho", "rho_conditional"), ("all", "still reachable"), strict=True):
         for name, rows in along.groupby("score", sort=False):
             steps = rows.groupby("step")[column].agg(["mean", "std"])
-            (line,) = panel.plot(steps.index + 1, steps["mean"], marker="o", markersize=3, label=str(name))
+            (line,) = panel.plot(steps.index, steps["mean"], marker="o", markersize=3, label=str(name))
             low, high = (steps["mean"] + sign * steps["std"] for sign in (-1, 1))
-            panel.fill_between(steps.index + 1, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
+            panel.fill_between(steps.index, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
         panel.axhline(0, color="0.6", linewidth=0.6)
-        panel.set(xlabel="step of the search", ylim=(-1.05, 1.05), title=f"best-acc over {title} cells")
-    panels[0].set_ylabel("Spearman ρ, mean over undecided edges")
+        panel.set(xlabel="edges decided", ylim=(-1.05, 1.05), title=f"best-acc over {title} cells")
+        panel.set_xticks(range(along["step"].max() + 1))
+    panels[0].set_ylabel("Spearman ρ, undecided edges")
     panels[1].legend(frameon=False, fontsize=7)
 
 

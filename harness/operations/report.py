@@ -144,10 +144,10 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
 def _along(along: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
     """Return the correlations with best-acc at each step, mean and standard deviation over seeds."""
     names = ["rho", "tau_b", "rho_conditional", "tau_b_conditional"]
-    heads = ["score", "step", "rho", "tau-b", "conditional rho", "conditional tau-b"]
+    heads = ["score", "step", "rho", "tau-b", "rho, given", "tau-b, given"]
     groups = along.groupby(["score", "step"], sort=False)
     lines = [[str(score), str(step), *(_spread(each[name]) for name in names)] for (score, step), each in groups]
-    return "Along the search in fixed order, against best-acc", heads, lines
+    return "Along the search in fixed order, against best-acc (given: of what the decisions leave)", heads, lines
 
 
 def _brief(value: float) -> str:
