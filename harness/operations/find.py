@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 import benchmarks
 from benchmarks.errors import UserError, suggest
 from harness.assemble import embedded_note, provenance
-from harness.inputs import Images
+from harness.inputs import Images, Minibatch
 from harness.operations.candidates import Candidates, validate
 from harness.operations.config import OperationsConfig
 from harness.operations.find_trained import decided_by
@@ -30,6 +31,7 @@ from harness.operations.scores import choose
 from harness.operations.search import Proposal, Step, propose
 from harness.operations.setup import Setup, set_up
 from harness.operations.sources import Fed, best, decide_sources, mask_of_sources, names, open_vertices, said
+from harness.operations.strength import evaluate
 from harness.operations.tenas import NAME as TENAS
 from harness.operations.tenas import evaluator
 from harness.operations.trained import degeneration, notes_of, supernet_of
@@ -152,6 +154,17 @@ def _search_of(config: FindConfig) -> Callable[[Setup, FindConfig, int], tuple[l
 def _decided(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
     """Return the one cell that a trained supernet decides for."""
     proposal, evaluations = decided_by(setup, config.by, config.order, config.tuning, seed)
+    own = supernet_of(setup, seed)
+    if hasattr(own.network, "parents"):  # what feeds each vertex is open too; the loss decides
+
+        def minus_loss(masks: Tensor, minibatch: Minibatch) -> np.ndarray:
+            return -evaluate(own.network, masks, own.held_out, setup.statistics)[0].numpy()
+
+        order, generator = config.order, np.random.default_rng([seed, 2])
+        fed = decide_sources(
+            minus_loss, own.network, proposal.operations, lambda step: own.held_out[0], order, generator
+        )
+        proposal = replace(proposal, sources=fed)
     return [proposal], evaluations
 
 
@@ -159,7 +172,7 @@ def _proposed(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposa
     """Return the proposals of a seed and how many networks were evaluated for them."""
     supernet = setup.supernet(seed)
     kind, generator = KINDS[config.method], np.random.default_rng([seed, 1])
-    evaluate, ranked = evaluator(kind, supernet, config.by, seed), kind == TENAS  # over all undecided edges
+    proxy, ranked = evaluator(kind, supernet, config.by, seed), kind == TENAS  # over all undecided edges
     edges = setup.shape[0] + 1
     steps = edges + len(getattr(supernet, "parents", ()))
     batches = setup.minibatches(seed, config.proposals * steps)
@@ -167,13 +180,13 @@ def _proposed(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposa
     for number in range(config.proposals):
         mask = mixture(draw_alphas(*setup.shape, seed, number))
         own = (lambda first: lambda step: batches(first + step))(number * steps)
-        proposal = propose(kind, evaluate, mask, own, config.order, generator, every_edge=ranked)
+        proposal = propose(kind, proxy, mask, own, config.order, generator, every_edge=ranked)
         if hasattr(supernet, "parents"):  # what feeds each vertex is open too
             later = (lambda first: lambda step: batches(first + step))(number * steps + edges)
-            sources = decide_sources(evaluate, supernet, proposal.operations, later, config.order, generator)
+            sources = decide_sources(proxy, supernet, proposal.operations, later, config.order, generator)
             proposal = replace(proposal, sources=sources)
         found.append(proposal)
-    return found, evaluate.evaluations
+    return found, proxy.evaluations
 
 
 def _salient(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
