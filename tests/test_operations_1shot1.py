@@ -23,6 +23,7 @@ from harness.operations.sources import Fed, all_kept, best, decide_sources, said
 from harness.search.__main__ import main as search
 from harness.view import initialise, stream
 
+SMALL = ["--network", "channels=2,modules=1"]
 SIZES = {"channels": 2, "stacks": 2, "modules": 2, "classes": 10, "input_channels": 1}
 
 
@@ -189,11 +190,18 @@ def test_the_place_of_a_cell_without_loose_ends():
     assert every.archs[loose] == "conv3x3,conv1x1,-,-|01,02,05,12,25"
 
 
-@pytest.mark.parametrize("words", [("zero-cost-pt", "--proposals", "2", "--validations", "1"), ("freedarts",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("zero-cost-pt", "--proposals", "2", "--validations", "1"),
+        ("freedarts", "--score", "zeros-ntk-global"),
+        ("darts-pt", "--supernet-epochs", "1", "--supernet-images", "16", "--supernet-batch", "4"),
+    ],
+)
 def test_searches_of_the_command_line(monkeypatch, tmp_path, capsys, words):
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     out = tmp_path / "found"
-    arguments = ["--bench", "1shot1-1", "--method", *words, "--batch-size", "4", "--out", str(out)]
+    arguments = ["--bench", "1shot1-1", "--method", *words, "--batch-size", "4", "--out", str(out), *SMALL]
     assert search(arguments) == 0
     decisions, run = pd.read_csv(out / "decisions.csv"), pd.read_csv(out / "runs.csv").iloc[0]
     kept = decisions[(decisions["proposal"] == 0) & decisions["decided"]]
