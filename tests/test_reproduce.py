@@ -267,13 +267,16 @@ def test_scores_of_its_own_are_a_run_that_continues(tmp_path, monkeypatch):
         Figure("params", "201", "digits", "rho", 0.5, population="all"),
     ))  # fmt: skip
     assert pools.wanted(table, "201") == ["naswot", "synflow", "jacob_cov", "snip"]
-    lines: list[str] = []
+    other = Table(
+        "other", "correlation", "me", figures=(Figure("plain", "201", "digits", "rho", 0.5, population="all"),)
+    )
     scoring = pools.Scoring("5", 4, ("snip",))
-    for _ in range(2):
-        made = compare.reproduce([table], out=tmp_path / "out", scoring=scoring, say=lines.append)
+    made = compare.reproduce([table, other, table], out=tmp_path / "out", scoring=scoring)
+    again = compare.reproduce([table], out=tmp_path / "out", scoring=scoring)  # fewer than are there
+    pd.testing.assert_frame_equal(again.rows, made.rows[:3])
     assert made.rows["n"].tolist()[0] <= 5 and "no scores of snip" in made.rows["cause"][1]
-    assert made.origins[0]["run"].endswith("201-digits-mine")
-    assert (tmp_path / "out" / "runs" / "201-digits-mine" / "scores.h5").is_file()
+    assert made.rows["n"][3] <= 5 and len(list((tmp_path / "out" / "runs").iterdir())) == 1
+    assert (tmp_path / "out" / "runs" / "201-digits-default" / "scores.h5").is_file()
 
 
 def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
@@ -307,6 +310,13 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     figure = Figure("zc-pt", "201", "cifar10", "rho", 0.0, args={"score": "zc-pt", "reference": "best-acc@trials"})
     found = folders.read(table, figure, tmp_path, benchmark)
     assert found.n == 2 and found.value == pytest.approx(0.0, abs=1e-12) and found.sd == pytest.approx(math.sqrt(2))
+
+
+def test_commands_are_told_without_the_paths_of_a_machine():
+    told = folders.plain_command(
+        "/home/me/harness/operations/__main__.py --bench 201 --data /home/me/d --out /x --seeds 4"
+    )
+    assert told == "python -m harness.operations --bench 201 --data DIR --out DIR --seeds 4"
 
 
 def operations(arch):

@@ -13,7 +13,8 @@ from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = sorted(page.parent.name for page in ROOT.glob("results/tables/*/summary.md"))
-FIRST = ["concepts", "data", "proxies", "extending", "adding-a-benchmark", "search", "operations", "method", "speed"]
+FIRST = ["concepts", "data", "proxies", "extending", "adding-a-benchmark", "search", "operations", "reproduction"]
+FIRST += ["method", "speed"]
 PAGES = [name for name in FIRST if (ROOT / f"docs/{name}.md").is_file()]
 PAGES += sorted({page.stem for page in ROOT.glob("docs/*.md")} - {*FIRST})
 
@@ -23,6 +24,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "docs/site/api.rst", "notebooks/README.md", "results/README.md"]
 include_patterns += [f"results/tables/{name}/*.md" for name in RESULTS]
+include_patterns += ["results/reproduction/reproduction.md"]
 exclude_patterns = [".*", "build", "dist", "tests", "benchmarks", "harness", "notebooks/results"]
 html_extra_path, html_static_path, html_css_files = ["index.html"], ["static"], ["site.css"]
 html_show_sourcelink = False
@@ -51,7 +53,7 @@ def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
         ]
         text += navigation([*first, "CONTRIBUTING", "CHANGELOG"])
     elif docname == "results/README":
-        text += navigation([f"{name} <tables/{name}/summary>" for name in RESULTS])
+        text += navigation(["reproduction/reproduction", *(f"{name} <tables/{name}/summary>" for name in RESULTS)])
     elif page == "summary":
         others = sorted(path.stem for path in (ROOT / folder).glob("*.md") if path.stem != page)
         text += "".join(f"\n- [{name}]({name}.md)" for name in others) + navigation(others)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,10 +65,18 @@ def read(table: Table, figure: Figure, folder: Path, benchmark: Benchmark) -> Fo
         raise UserError(f"{folder}: nothing to compare with {figure.method} in it ({error})") from None
 
 
-def manifest(folder: Path) -> dict:
-    """Return what the folder says of itself, in short."""
+def origin(table: Table, folder: Path) -> dict:
+    """Return what the folder says of itself, in short; its command without the paths of one machine."""
     told = json.loads((folder / "manifest.json").read_text("utf-8"))
-    return {key: told[key] for key in ("command", "revision", "started", "table_checksum", "notes") if key in told}
+    command = table.command if not table.network else plain_command(str(told.get("command", "")))
+    kept = {key: told[key] for key in ("revision", "started", "table_checksum", "notes") if key in told}
+    return {"folder": folder.name, "command": command, **kept}
+
+
+def plain_command(command: str) -> str:
+    """Return a command line as one would type it: `python -m` for the path of a program, DIR for folders."""
+    command = re.sub(r"^\S*(harness)/(\w+)/__main__\.py", r"python -m \1.\2", command)
+    return re.sub(r"(--(?:data|out)) \S+", r"\1 DIR", command)
 
 
 def _operations(figure: Figure, folder: Path, benchmark: Benchmark) -> Found:

@@ -107,7 +107,8 @@ def run(
 ) -> Pool | None:
     """Score what a table needs under its protocol, or continue; return None where it needs no network.
 
-    The run's folder is out/runs/BENCH-DATASET-TABLE. Raises UserError for images that are not there.
+    The run's folder is out/runs/BENCH-DATASET-PROTOCOL: tables of one protocol share it, and each adds its proxies.
+    Raises UserError for images that are not there.
     """
     from harness.config import RunConfig
     from harness.runner import run as score
@@ -115,7 +116,7 @@ def run(
     proxies = [name for name in wanted(table, bench) if name not in scoring.without]
     if not proxies:
         return None
-    folder = out / "runs" / f"{bench}-{dataset}-{table.name}"
+    folder = out / "runs" / f"{bench}-{dataset}-{table.protocol}"
     config = RunConfig(
         bench=bench, dataset=dataset, proxies=",".join(proxies), sample=scoring.sample, batch_size=scoring.batch_size,
         protocol=table.protocol, data=data, out=str(folder),
