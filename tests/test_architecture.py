@@ -141,6 +141,7 @@ def test_importing_the_packages_is_light():
         "harness.evaluate",
         "harness.search",
         "harness.hnas",
+        "harness.reproduce",
         "benchmarks.convert",
     ],
 )

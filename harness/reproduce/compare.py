@@ -221,7 +221,7 @@ def _folders(table: Table, shop: Workshop) -> list[dict[str, Any]]:
         folder = _folder(table, shop)
     except UserError as error:
         return [_absent(table, figure, error) for figure in table.figures]
-    shop.made.origins.append(folders.origin(table, folder))
+    shop.made.origins.append(folders.origin(folder))
     rows = []
     for figure in table.figures:
         try:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator
 
 from harness.plots import GRID, drawing, save
 from harness.reproduce.compare import STAND_INS
@@ -74,8 +72,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, name: str) -> None:
                 facecolor="white" if stand_in else colour, zorder=2,
             )  # fmt: skip
     panel.set(xlim=ends, ylim=ends)
-    for axis in (panel.xaxis, panel.yaxis):
-        axis.set_major_locator(MaxNLocator(4))
+    panel.locator_params(nbins=4)
     panel.set_aspect("equal")
     panel.grid(**GRID)
     panel.set_axisbelow(True)
@@ -97,5 +94,5 @@ def _name_farthest(panel: Axes, rows: pd.DataFrame, ends: np.ndarray) -> None:
         panel.annotate(
             row.method, (row.at, row.up), xytext=(-5 if right else 5, 0), textcoords="offset points",
             ha="right" if right else "left", va="center", fontsize=6.5, color="#222222", zorder=3,
-            path_effects=[withStroke(linewidth=1.8, foreground="white")],
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.4},
         )  # fmt: skip

@@ -20,6 +20,7 @@ import pandas as pd
 from benchmarks import Benchmark
 from benchmarks.errors import UserError
 from harness.operations.judge import mean_by_edge
+from harness.report import style
 from harness.reproduce.facts import from_table
 from harness.reproduce.recipes import Figure, Table
 
@@ -52,7 +53,10 @@ def carry_out(table: Table, out: Path, data: str | None, scores: Path | None, sa
         from harness.search.__main__ import main
     if code := main(words):
         raise UserError(f"`{table.command}` ended with {code}")
-    return out / table.folder
+    path = out / table.folder / "manifest.json"  # its command is ours, not the one that made it
+    command = plain_command(f"python -m {module} {shlex.join(words)}")
+    style.write_text(path, json.dumps(json.loads(path.read_text("utf-8")) | {"command": command}, indent=1) + "\n")
+    return path.parent
 
 
 def read(table: Table, figure: Figure, folder: Path, benchmark: Benchmark) -> Found:
@@ -65,12 +69,11 @@ def read(table: Table, figure: Figure, folder: Path, benchmark: Benchmark) -> Fo
         raise UserError(f"{folder}: nothing to compare with {figure.method} in it ({error})") from None
 
 
-def origin(table: Table, folder: Path) -> dict:
+def origin(folder: Path) -> dict:
     """Return what the folder says of itself, in short; its command without the paths of one machine."""
     told = json.loads((folder / "manifest.json").read_text("utf-8"))
-    command = table.command if not table.network else plain_command(str(told.get("command", "")))
     kept = {key: told[key] for key in ("revision", "started", "table_checksum", "notes") if key in told}
-    return {"folder": folder.name, "command": command, **kept}
+    return {"folder": folder.name, "command": plain_command(str(told.get("command", ""))), **kept}
 
 
 def plain_command(command: str) -> str:
