@@ -1,7 +1,6 @@
 """tenas: ranks by hand, and the command lines, on networks as small as they get."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 

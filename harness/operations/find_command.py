@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pathlib import Path
 
         from harness.operations.config import OperationsConfig
-        from harness.operations.find import FindConfig, find, mean_line, write_found
+        from harness.operations.find import FindConfig, find
+        from harness.operations.find_report import mean_line, write_found
         from harness.operations.report import checked
 
         config = FindConfig(base=OperationsConfig(**given), **own)
