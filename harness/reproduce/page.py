@@ -18,9 +18,11 @@ from typing import Any
 import pandas as pd
 
 from harness.report import style, tables
-from harness.reproduce.compare import STAND_INS, Reproduction, shares
+from harness.reproduce.cells import HEADS, cells
+from harness.reproduce.compare import shares
 from harness.reproduce.recipes import Table
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, WHOLE
+from harness.reproduce.workshop import Reproduction
 
 TITLE = "Published tables beside ours"
 RULES = (
@@ -29,8 +31,6 @@ RULES = (
     " the printed digits; a mean over seeds where the two are within one standard deviation of either. 'Measured' is"
     " what ours would be otherwise, the closest first."
 )
-HEADS = ("method", "dataset", "population", "measure", "published", "ours", "n", "verdict", "why they may differ")
-MEASURES = {"rho": "rho", "tau_b": "tau-b", "concordance": "pairs in order", "accuracy": "accuracy, %"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def sections(made: Reproduction, declared: Sequence[Table], manifest: dict[str, 
         table, own = known[name], rows[rows["table"] == name]
         if table.kind != "unanswered":
             said = [f"{table.title}.", *_about(table, own)]
-            found.append(Section(name, tuple(said), HEADS, tuple(map(_line, own.to_dict("records"))), level=3))
+            found.append(Section(name, tuple(said), HEADS, tuple(map(cells, own.to_dict("records"))), level=3))
     missing = rows[rows["verdict"] == ABSENT]
     if len(missing):
         groups = missing.groupby(["table", "cause"], sort=False)
@@ -112,55 +112,6 @@ def _about(table: Table, own: pd.DataFrame) -> list[str]:
     if table.note:
         said.append(f"{table.note[0].upper()}{table.note[1:]}.")
     return said
-
-
-def _line(row: dict[str, Any]) -> tuple[str, ...]:
-    seen = _text(row["inputs"])
-    inputs = f" ({seen.removesuffix(STAND_INS)} images)" if seen.endswith(STAND_INS) else ""
-    digits = 4 if row["kind"] == "fact" and abs(row["published"]) < 1 else 3
-    theirs, ours = (_number(row[name], row, digits) for name in ("published", "ours"))
-    if row["kind"] in ("search", "operations"):
-        theirs += f" ± {row['published_sd']:.2f}" if _known(row["published_sd"]) else ""
-        ours += f" ± {row['sd']:.2f}" if _known(row["sd"]) else ""
-    elif _known(row["low"]):
-        ours += f" [{row['low']:.3f}, {row['high']:.3f}]"
-    verdict = row["verdict"]
-    if verdict == DIFFERS:
-        verdict = f"differs by {_signed(row['away'], row, digits)}"
-    kind = f"{row['cause_kind']}: " if row.get("cause_kind") and _text(row["cause_kind"]) else ""
-    why = kind + _text(row["cause"]) if _text(row["cause"]) else ""
-    measured = f"{' ' if why else ''}Measured: {row['measured']}." if _text(row["measured"]) else ""
-    if measured and row["verdict"] != DIFFERS:
-        measured = row["measured"]
-    n = f"{int(row['n']):,}" if _known(row["n"]) else ""
-    stop = "." if why and measured and not why.endswith(".") else ""
-    where, measure = f"{row['bench']} {row['dataset']}{inputs}", MEASURES.get(row["measure"], "value")
-    return row["method"], where, row["population"], measure, theirs, ours, n, verdict, why + stop + measured
-
-
-def _number(value: float, row: dict[str, Any], digits: int) -> str:
-    if not _known(value):
-        return style.DASH
-    if row["kind"] == "search" or row["measure"] == "accuracy":
-        return f"{value:.2f}"
-    if row["kind"] == "fact" and abs(row["published"]) >= 1:
-        return f"{value:,.0f}" if row["published"] == int(row["published"]) else f"{value:.4f}".rstrip("0")
-    if row["kind"] == "fact" and abs(row["published"]) < 0.1:
-        return f"{value:.6f}"
-    return f"{value:.{digits}f}"
-
-
-def _signed(value: float, row: dict[str, Any], digits: int) -> str:
-    text = _number(abs(value), {**row, "published": max(abs(value), row["published"])}, digits)
-    return ("+" if value >= 0 else "-") + text
-
-
-def _known(value: Any) -> bool:
-    return value is not None and not isinstance(value, str) and math.isfinite(value)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _percent(share: float) -> str:

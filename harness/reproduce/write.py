@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from harness.reproduce.compare import Reproduction, shares
+from harness.reproduce.compare import shares
 from harness.reproduce.recipes import Table
+from harness.reproduce.workshop import Reproduction
 
 KIND = "reproduction"
 
