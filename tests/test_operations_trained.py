@@ -241,10 +241,13 @@ def test_an_interrupted_training_ends_as_the_same(embedded, tmp_path, monkeypatc
 
 
 def test_a_training_learns_and_is_told(embedded, tmp_path):
-    own = trained(tmp_path, epochs=3, supernet_images=480, supernet_lr=0.1, network="channels=4", held_out=99)
+    own = trained(
+        tmp_path, epochs=3, supernet_images=480, supernet_lr=0.1, alpha_lr=0.03, network="channels=4", held_out=99
+    )
     history = own.history
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0] - 0.2
     assert history["valid_accuracy"].iloc[-1] > 25
+    assert own.training.alpha_rate == 0.03 and (own.mask - 0.2).abs().max() > 0.05  # so do architecture parameters
     assert sum(len(each.targets) for each in own.held_out) == 240 and len(own.train_half) == 240
     row = history.iloc[-1]
     assert row["1<-0 skip_connect"] == pytest.approx(own.mask[0, 1].item())
@@ -269,6 +272,8 @@ def test_what_cannot_be_used_is_one_line(embedded, tmp_path, capsys):
         trained(tmp_path, epochs=1)
     with pytest.raises(UserError, match="not on --inputs gaussian"):
         trained(tmp_path / "x", inputs="gaussian")
+    with pytest.raises(UserError, match="--alpha-lr nan: expected a number above 0"):
+        OperationsConfig(alpha_lr=float("nan"))
     with pytest.raises(UserError, match="--bilevel-order 3.*--held-out 0|--held-out 0.*--bilevel-order 3"):
         OperationsConfig(bilevel_order=3, held_out=0)
     with pytest.raises(UserError, match="'chanels' .did you mean channels"):

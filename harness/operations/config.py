@@ -39,6 +39,8 @@ class OperationsConfig:
     supernet_epochs: int = 50
     supernet_batch: int = 64
     supernet_lr: float = 0.025
+    alpha_lr: float = 3e-4
+    """Learning rate of the architecture parameters."""
     supernet_images: int = 0
     """Images that supernets are trained on, both halves together; 0: all."""
     bilevel_order: int = 1
@@ -56,8 +58,9 @@ class OperationsConfig:
             for name, least in LEAST.items()
             if getattr(self, name) < least
         ]
-        if not 0 < self.supernet_lr < math.inf:
-            wrong.append(f"--supernet-lr {self.supernet_lr}: expected a number above 0")
+        for name in ("supernet_lr", "alpha_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                wrong.append(f"--{name.replace('_', '-')} {getattr(self, name)}: expected a number above 0")
         if self.bilevel_order not in (1, 2):
             wrong.append(f"--bilevel-order {self.bilevel_order}: expected 1 or 2")
         if self.statistics not in STATISTICS:

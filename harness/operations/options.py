@@ -19,6 +19,7 @@ def add_training(line: Parser) -> None:
     add("--supernet-epochs", type=int, default=50, help="of training, where a score needs it (default 50)")
     add("--supernet-batch", type=int, default=64, help="samples in a minibatch of training (default 64)")
     add("--supernet-lr", type=float, default=0.025, help="learning rate of the weights (default 0.025)")
+    add("--alpha-lr", type=float, default=3e-4, help="learning rate of the architecture parameters (default 0.0003)")
     add("--supernet-images", type=int, default=0, help="images of training, both halves together; 0 (default): all")
     add("--bilevel-order", type=int, default=1, help="of DARTS: 1 (default), or 2")
     add("--held-out", type=int, default=16, help="minibatches a trained supernet is evaluated on, at most (default 16)")

@@ -137,7 +137,7 @@ def set_up(config: OperationsConfig, folder: str | Path = ".") -> Setup:
         raise UserError(f"--network {','.join(small)}: expected 1 or more")
     training = Training(
         config.supernet_epochs, config.supernet_batch, config.supernet_lr, config.bilevel_order,
-        config.supernet_images, config.augment,
+        config.supernet_images, config.augment, alpha_rate=config.alpha_lr,
     )  # fmt: skip
     setup = Setup(
         benchmark, target, config.inputs, config.batch_size, config.augment, config.data, device, sizes, training,
