@@ -20,7 +20,7 @@ from harness.protocols import PROTOCOLS
 from harness.proxies import registry
 from harness.reproduce import compare, correlations, facts, folders, page, pools, recipes, verdict
 from harness.reproduce.__main__ import main
-from harness.reproduce.recipes import CAUSES, KINDS, Cause, Figure, Table, cause_of, causes, choose, tables
+from harness.reproduce.recipes import CAUSES, KINDS, Cause, Figure, Recipe, cause_of, causes, choose, tables
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS
 
 HOSTILE = "<script>x</script>|"
@@ -96,7 +96,7 @@ def test_causes_are_of_figures_and_every_figure_that_may_differ_has_one():
 def test_the_first_cause_that_fits_is_taken(monkeypatch):
     listed = (Cause("t", "", "", "", ("snip",), "draw", "one"), Cause("t", "201", "", "", (), "open", "two"))
     monkeypatch.setattr(recipes, "causes", lambda: listed)
-    table = Table("t", "correlation", "somebody")
+    table = Recipe("t", "correlation", "somebody")
     figure = Figure("snip", "201", "cifar10", "rho", 0.5)
     assert recipes.cause_of(table, figure).text == "one"
     assert recipes.cause_of(table, Figure("fisher", "201", "cifar10", "rho", 0.5)).text == "two"
@@ -147,16 +147,16 @@ def made_up(tmp_path, monkeypatch):
         return Figure(method, "201", "cifar10", more.pop("measure", "rho"), value, population="all", **more)
 
     listed = (
-        Table("mine", "correlation", HOSTILE, figures=(
+        Recipe("mine", "correlation", HOSTILE, figures=(
             figure("snip", 0.99), figure("naswot", 0.2, note=HOSTILE), figure("plain", 0.99, absolute=True),
             figure("plain", 0.99), figure("fisher", 0.5), figure("params", 0.5, n=15_625), figure("zen", 0.1),
         )),
-        Table("other", "fact", "facts", figures=(
+        Recipe("other", "fact", "facts", figures=(
             Figure("best", "201", "cifar10", "best", 79.5, digits=1),
             Figure("n", "201", "cifar10", "strings", 61, digits=0),
             Figure("best", "macro", "cifar10", "best", 93.1, digits=1),
         )),
-        Table("nobody", "unanswered", "nobody", count=7, reason="no data"),
+        Recipe("nobody", "unanswered", "nobody", count=7, reason="no data"),
     )  # fmt: skip
     monkeypatch.setattr(recipes, "tables", lambda: listed)
     monkeypatch.setattr(recipes, "causes", lambda: (Cause("mine", "", "", "", ("plain",), "sign", "a sign"),))
@@ -261,13 +261,13 @@ def test_a_proxy_is_of_the_largest_set_that_has_it_and_counts_what_was_scored():
 
 def test_scores_of_its_own_are_a_run_that_continues(tmp_path, monkeypatch):
     monkeypatch.setattr(benchmarks, "EMBEDDED", embed(tmp_path / "embedded"))
-    table = Table("mine", "correlation", "me", figures=(
+    table = Recipe("mine", "correlation", "me", figures=(
         Figure("naswot", "201", "digits", "rho", 0.5, population="all"),
         Figure("vote", "201", "digits", "concordance", 0.5, population="all"),
         Figure("params", "201", "digits", "rho", 0.5, population="all"),
     ))  # fmt: skip
     assert pools.wanted(table, "201") == ["naswot", "synflow", "jacob_cov", "snip"]
-    other = Table(
+    other = Recipe(
         "other", "correlation", "me", figures=(Figure("plain", "201", "digits", "rho", 0.5, population="all"),)
     )
     scoring = pools.Scoring("5", 4, ("snip",))
@@ -292,7 +292,7 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     runs = pd.DataFrame({"method": ["hnas"] * 2 + ["random"], "seed": [0, 1, 0], "arch": [one, other, one],
                          "accuracy": [90.0, 92.0, 10.0]})  # fmt: skip
     runs.to_csv(tmp_path / "runs.csv", index=False)
-    table = Table("t", "search", "t", folder="t", command="x")
+    table = Recipe("t", "search", "t", folder="t", command="x")
     figure = Figure("hnas", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "method": "hnas"})
     found = folders.read(table, figure, tmp_path, benchmark)
     assert (found.value, found.n) == (91.0, 2) and found.sd == pytest.approx(math.sqrt(2))
@@ -306,7 +306,7 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     rows = [("zc-pt", seed, at, at, value) for seed in (0, 1) for at, value in enumerate(values[seed])]
     columns = ["score", "seed", "edge", "operation", "value"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
-    table = Table("t", "operations", "t", folder="t", command="x")
+    table = Recipe("t", "operations", "t", folder="t", command="x")
     figure = Figure("zc-pt", "201", "cifar10", "rho", 0.0, args={"score": "zc-pt", "reference": "best-acc@trials"})
     found = folders.read(table, figure, tmp_path, benchmark)
     assert found.n == 2 and found.value == pytest.approx(0.0, abs=1e-12) and found.sd == pytest.approx(math.sqrt(2))

@@ -15,7 +15,7 @@ from harness.proxies import registry
 from harness.reproduce import facts, folders, verdict
 from harness.reproduce.correlations import Estimate, Judge
 from harness.reproduce.pools import Pool, Scoring, kept
-from harness.reproduce.recipes import Figure, Table, cause_of
+from harness.reproduce.recipes import Figure, Recipe, cause_of
 from harness.reproduce.verdict import ABSENT, Verdict
 from harness.reproduce.workshop import Reproduction, Workshop
 
@@ -32,7 +32,7 @@ CLOSER = 0.8
 
 
 def reproduce(
-    tables: Sequence[Table],
+    tables: Sequence[Recipe],
     *,
     data: str | None = None,
     out: Path = Path("results/reproduction"),
@@ -53,13 +53,13 @@ def reproduce(
     return made
 
 
-def _unanswered(table: Table) -> list[dict[str, Any]]:
+def _unanswered(table: Recipe) -> list[dict[str, Any]]:
     said = f"{table.count} figures" if table.count else ""
     return [{"table": table.name, "kind": table.kind, "method": said, "verdict": ABSENT, "cause": table.reason,
              "source": table.title}]  # fmt: skip
 
 
-def _row(table: Table, figure: Figure, judged: Verdict, **ours: Any) -> dict[str, Any]:
+def _row(table: Recipe, figure: Figure, judged: Verdict, **ours: Any) -> dict[str, Any]:
     """Return a row; a figure that differs gets its declared cause."""
     row = {
         "table": table.name, "kind": table.kind, "bench": figure.bench, "dataset": figure.dataset,
@@ -74,11 +74,11 @@ def _row(table: Table, figure: Figure, judged: Verdict, **ours: Any) -> dict[str
     return row | ours
 
 
-def _absent(table: Table, figure: Figure, why: object) -> dict[str, Any]:
+def _absent(table: Recipe, figure: Figure, why: object) -> dict[str, Any]:
     return _row(table, figure, Verdict(ABSENT), cause_kind="", cause=str(why))
 
 
-def _correlations(table: Table, shop: Workshop) -> list[dict[str, Any]]:
+def _correlations(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
     rows = []
     for figure in table.figures:
         try:
@@ -88,7 +88,7 @@ def _correlations(table: Table, shop: Workshop) -> list[dict[str, Any]]:
     return rows
 
 
-def _correlation(table: Table, figure: Figure, judge: Judge) -> dict[str, Any]:
+def _correlation(table: Recipe, figure: Figure, judge: Judge) -> dict[str, Any]:
     if missing := judge.lacks(figure.method):
         names = ",".join(missing)
         return _absent(table, figure, f"no scores of {names}: python -m harness.run --bench {figure.bench}"
@@ -139,7 +139,7 @@ def _measured(figure: Figure, split: str, judge: Judge, ours: Estimate) -> str:
     return "; ".join(parts)
 
 
-def _facts(table: Table, shop: Workshop) -> list[dict[str, Any]]:
+def _facts(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
     rows = []
     for figure in table.figures:
         try:
@@ -160,7 +160,7 @@ def _facts(table: Table, shop: Workshop) -> list[dict[str, Any]]:
     return rows
 
 
-def _folders(table: Table, shop: Workshop) -> list[dict[str, Any]]:
+def _folders(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
     try:
         folder = _folder(table, shop)
     except UserError as error:
@@ -183,7 +183,7 @@ def _folders(table: Table, shop: Workshop) -> list[dict[str, Any]]:
     return rows
 
 
-def _folder(table: Table, shop: Workshop) -> Path:
+def _folder(table: Recipe, shop: Workshop) -> Path:
     """Return the folder of a table: found; made where that was asked for; made anew where that is cheap."""
     if table.network and (there := folders.locate(table, shop.out)):
         return there

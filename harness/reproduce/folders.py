@@ -22,7 +22,7 @@ from benchmarks.errors import UserError
 from harness.operations.judge import mean_by_edge
 from harness.report import style
 from harness.reproduce.facts import from_table
-from harness.reproduce.recipes import Figure, Table
+from harness.reproduce.recipes import Figure, Recipe
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Found:
     note: str = ""
 
 
-def locate(table: Table, out: Path) -> Path | None:
+def locate(table: Recipe, out: Path) -> Path | None:
     """Return the folder of a table where it is, otherwise None."""
     places = (out / table.folder, out.parent / "tables" / table.folder)
     return next((place for place in places if (place / "manifest.json").is_file()), None)
 
 
-def carry_out(table: Table, out: Path, data: str | None, scores: Path | None, say: Callable[[str], None]) -> Path:
+def carry_out(table: Recipe, out: Path, data: str | None, scores: Path | None, say: Callable[[str], None]) -> Path:
     """Write the folder of a table with its command; return it. UserError where the command fails."""
     _, _, module, *words = shlex.split(table.command)
     words = [str(scores) if word == "SCORES" else word for word in words]
@@ -59,7 +59,7 @@ def carry_out(table: Table, out: Path, data: str | None, scores: Path | None, sa
     return path.parent
 
 
-def read(table: Table, figure: Figure, folder: Path, benchmark: Benchmark) -> Found:
+def read(table: Recipe, figure: Figure, folder: Path, benchmark: Benchmark) -> Found:
     """Return ours for a figure from a folder. UserError where the folder does not hold it."""
     try:
         return (

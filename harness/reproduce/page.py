@@ -20,7 +20,7 @@ import pandas as pd
 from harness.report import style, tables
 from harness.reproduce.cells import HEADS, cells
 from harness.reproduce.compare import shares
-from harness.reproduce.recipes import Table
+from harness.reproduce.recipes import Recipe
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, WHOLE
 from harness.reproduce.workshop import Reproduction
 
@@ -44,7 +44,7 @@ class Section:
     level: int = 2
 
 
-def sections(made: Reproduction, declared: Sequence[Table], manifest: dict[str, Any]) -> list[Section]:
+def sections(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any]) -> list[Section]:
     """Return the page's sections in order, without the figure."""
     rows = made.rows
     known = {table.name: table for table in declared}
@@ -100,7 +100,7 @@ def _kinds(rows: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
     return tuple((str(kind), str(size), names) for kind, size, names in counts.itertuples(name=None))
 
 
-def _about(table: Table, own: pd.DataFrame) -> list[str]:
+def _about(table: Recipe, own: pd.DataFrame) -> list[str]:
     said = [f"Accuracy: {table.accuracy}."] if table.accuracy else []
     if table.kind == "correlation":
         protocols = ", ".join(filter(None, dict.fromkeys(own["protocol"].dropna()))) or "counts alone"
@@ -118,7 +118,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if math.isfinite(share) else style.DASH
 
 
-def _count(table: Table, group: pd.DataFrame) -> str:
+def _count(table: Recipe, group: pd.DataFrame) -> str:
     return str(len(group)) if table.kind != "unanswered" else str(table.count or "not known")
 
 
@@ -139,7 +139,7 @@ def _provenance(made: Reproduction, manifest: dict[str, Any]) -> list[Section]:
     ]
 
 
-def markdown(made: Reproduction, declared: Sequence[Table], manifest: dict[str, Any]) -> str:
+def markdown(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any]) -> str:
     """Return the page as markdown."""
     lines = [f"# {TITLE}", "", f"{headline(made.rows)}.", "", "![published against ours](figures/reproduction.png)", ""]
     for part in sections(made, declared, manifest):
@@ -167,7 +167,7 @@ summary h2, summary h3 { display: inline-block; margin: 10px 0 2px; }
 """
 
 
-def html(made: Reproduction, declared: Sequence[Table], manifest: dict[str, Any], figure: Path | None) -> str:
+def html(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any], figure: Path | None) -> str:
     """Return the page as HTML; `figure` is an SVG file that goes into it."""
     sheet = files("harness.report").joinpath("page.css").read_text("utf-8")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"

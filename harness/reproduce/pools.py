@@ -18,7 +18,7 @@ from benchmarks import EMBEDDED_DATASET
 from benchmarks.errors import UserError
 from harness.ensembles import ENSEMBLES, Ensemble, log_rank, rank_sum
 from harness.proxies import registry
-from harness.reproduce.recipes import Table
+from harness.reproduce.recipes import Recipe
 
 AZ_NAS = ENSEMBLES["az_nas"].members
 COMBINED = dict(ENSEMBLES) | {
@@ -92,7 +92,7 @@ def kept(bench: str) -> Pool | None:
     return merged([(n, cached.scores(bench, dataset, n)) for n in names], dataset, "default", origins)
 
 
-def wanted(table: Table, bench: str) -> list[str]:
+def wanted(table: Recipe, bench: str) -> list[str]:
     """Return the proxies that scoring a benchmark for a table takes, members of ensembles included, counts not."""
     known = registry()
     names: list[str] = []
@@ -103,7 +103,7 @@ def wanted(table: Table, bench: str) -> list[str]:
 
 
 def run(
-    table: Table, bench: str, dataset: str, scoring: Scoring, data: str | None, out: Path, say: Callable[[str], None]
+    table: Recipe, bench: str, dataset: str, scoring: Scoring, data: str | None, out: Path, say: Callable[[str], None]
 ) -> Pool | None:
     """Score what a table needs under its protocol, or continue; return None where it needs no network.
 
@@ -129,7 +129,7 @@ def run(
 
 
 def pool_for(
-    table: Table, bench: str, dataset: str, scoring: Scoring | None, data: str | None, out: Path,
+    table: Recipe, bench: str, dataset: str, scoring: Scoring | None, data: str | None, out: Path,
     say: Callable[[str], None],
 ) -> Pool | None:  # fmt: skip
     """Return the scores for a table's figures on one dataset: kept ones without `scoring`, otherwise a run's.

@@ -1,7 +1,7 @@
 """The declared tables: which figures somebody published, and how ours for the same figure are made.
 
 tables.json holds one record for each table, harness/published.csv the correlation figures (a table names its sources
-there), causes.csv what is known of why a figure may differ. A record has the fields of `Table`; of its kind depends
+there), causes.csv what is known of why a figure may differ. A record has the fields of `Recipe`; of its kind depends
 how its figures are made:
 
     correlation   a proxy's scores against an accuracy        sources, protocol, split
@@ -58,7 +58,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Table:
+class Recipe:
     """One published table and the recipe for ours."""
 
     name: str
@@ -104,7 +104,7 @@ class Cause:
     kind: str
     text: str
 
-    def fits(self, table: Table, figure: Figure) -> bool:
+    def fits(self, table: Recipe, figure: Figure) -> bool:
         """Whether it is about this figure."""
         pairs = (
             (self.table, table.name),
@@ -117,12 +117,12 @@ class Cause:
 
 
 @cache
-def tables() -> tuple[Table, ...]:
+def tables() -> tuple[Recipe, ...]:
     """Return all declared tables, in the order of tables.json."""
     return tuple(_table(record) for record in json.loads((FOLDER / "tables.json").read_text("utf-8")))
 
 
-def choose(names: Sequence[str]) -> list[Table]:
+def choose(names: Sequence[str]) -> list[Recipe]:
     """Return the tables of these names, all without any; UserError lists the unknown ones."""
     known = {table.name: table for table in tables()}
     if unknown := [name for name in names if name not in known]:
@@ -130,12 +130,12 @@ def choose(names: Sequence[str]) -> list[Table]:
     return [known[name] for name in dict.fromkeys(names)] or list(known.values())
 
 
-def _table(record: dict[str, Any]) -> Table:
+def _table(record: dict[str, Any]) -> Recipe:
     sources = tuple(record.pop("sources", ()))
     figures = [Figure(**{"source": record["title"]} | figure) for figure in record.pop("figures", ())]
     figures += [figure for figure in _published() if figure.source in sources]
     needs = tuple(record.pop("needs_scores", ()))
-    return Table(**record, sources=sources, figures=tuple(figures), needs_scores=needs)
+    return Recipe(**record, sources=sources, figures=tuple(figures), needs_scores=needs)
 
 
 @cache
@@ -166,6 +166,6 @@ def causes() -> tuple[Cause, ...]:
     )  # fmt: skip
 
 
-def cause_of(table: Table, figure: Figure) -> Cause | None:
+def cause_of(table: Recipe, figure: Figure) -> Cause | None:
     """Return the first declared cause that fits a figure."""
     return next((cause for cause in causes() if cause.fits(table, figure)), None)

@@ -14,7 +14,7 @@ from benchmarks import Benchmark
 from benchmarks.errors import UserError
 from harness.reproduce.correlations import Judge
 from harness.reproduce.pools import Pool, Scoring, pool_for
-from harness.reproduce.recipes import Table
+from harness.reproduce.recipes import Recipe
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Workshop:
             raise UserError(found)
         return found
 
-    def judge(self, table: Table, bench: str, dataset: str) -> Judge:
+    def judge(self, table: Recipe, bench: str, dataset: str) -> Judge:
         """Return the judge of a table's figures on one dataset, with the scores it takes."""
         benchmark = self.benchmark(bench, dataset)
         key = (bench, *((table.name, dataset) if self.scoring else ()))

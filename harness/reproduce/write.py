@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.errors import UserError
 from harness.reproduce.compare import shares
-from harness.reproduce.recipes import Table
+from harness.reproduce.recipes import Recipe
 from harness.reproduce.workshop import Reproduction
 
 KIND = "reproduction"
@@ -30,7 +30,7 @@ def checked(out: Path) -> Path:
     return out
 
 
-def facts(made: Reproduction, tables: Sequence[Table], mode: str) -> dict[str, Any]:
+def facts(made: Reproduction, tables: Sequence[Recipe], mode: str) -> dict[str, Any]:
     """Return what the manifest says."""
     import numpy as np
     import pandas as pd
@@ -52,7 +52,7 @@ def facts(made: Reproduction, tables: Sequence[Table], mode: str) -> dict[str, A
     }  # fmt: skip
 
 
-def write(made: Reproduction, tables: Sequence[Table], mode: str, out: Path) -> Path:
+def write(made: Reproduction, tables: Sequence[Recipe], mode: str, out: Path) -> Path:
     """Write all files, the manifest last; return the page. UserError where the folder cannot be written."""
     from harness.report import style
     from harness.report.tables import write_csv
