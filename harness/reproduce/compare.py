@@ -188,7 +188,7 @@ def _folder(table: Recipe, shop: Workshop) -> Path:
     if table.network and (there := folders.locate(table, shop.out)):
         return there
     benchmark = shop.benchmark(table.figures[0].bench, table.figures[0].dataset)
-    if table.network and shop.scoring is None:
+    if table.network and not (shop.scoring and shop.scoring.commands):
         raise UserError(f"needs the folder {table.folder}: {table.command} --data DIR --out {shop.out / table.folder}")
     scores = None
     if table.needs_scores:

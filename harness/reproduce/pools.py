@@ -57,10 +57,12 @@ class Scoring:
     batch_size: int | None
     without: tuple[str, ...] = ()
     """Proxies left out for their cost."""
+    commands: bool = False
+    """Whether searches and operation scores that take networks are carried out too."""
 
 
 QUICK = Scoring("40", 16, ("zen", "gradsign", "vkdnw_single", "vkdnw", "ntk_cond", "swap", "reg_swap", "meco"))
-FULL = Scoring("all", None)
+FULL = Scoring("all", None, commands=True)
 
 
 def merged(sets: Iterable[tuple[str, pd.DataFrame]], dataset: str, protocol: str, origins: list[dict]) -> Pool:
