@@ -39,8 +39,8 @@ def draw_training(figure: Figure, history: pd.DataFrame, edges: list[str], opera
     mixed.plot(epochs, history["valid_accuracy"], color=colours[1], label="held out")
     mixed.set_ylabel("supernet, %")
     mixed.legend(frameon=False, ncols=2, loc="lower right")
-    cell.plot(epochs, history["accuracy"], color="black", marker=".", label="cell of the largest parameters, table")
-    cell.set_ylabel("accuracy, %")
+    cell.plot(epochs, history["accuracy"], color="black", marker=".")
+    cell.set_ylabel("cell of the dots\nbelow, table, %")
     if not history["accuracy"].notna().any():
         cell.text(0.5, 0.5, "no accuracy in the table", transform=cell.transAxes, ha="center", fontsize=7)
     if history["skip_weight"].notna().any():
