@@ -13,9 +13,6 @@ Going on from a checkpoint gives, on a CPU, bit for bit what an uninterrupted tr
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
 import sys
 import time
 from collections.abc import Iterator
@@ -32,16 +29,15 @@ from tqdm import tqdm
 from benchmarks.errors import UserError
 from harness.inputs import Images, Minibatch, draw_minibatches
 from harness.operations.bilevel import Bilevel, Training
+from harness.operations.checkpoint import read, save, settings_of
 from harness.operations.judge import judge_choice
 from harness.operations.masks import draw_alphas
 from harness.operations.strength import evaluate
-from harness.report import style, tables
+from harness.report import tables
 from harness.view import stream
 
 if TYPE_CHECKING:
     from harness.operations.setup import Setup
-
-VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +115,7 @@ def halves(setup: Setup, training: Training, seed: int) -> tuple[Images, Images]
 def _supernet(setup: Setup, seed: int) -> Trained:
     place = Path(setup.given_supernet or setup.folder / "supernets")
     path = place if place.is_file() else place / f"seed{seed}.pt"
-    kept = _read(path, setup, seed) if path.exists() else None
+    kept = read(path, setup, seed) if path.exists() else None
     if setup.given_supernet and kept is None:
         raise UserError(f"--supernet {place}: there is no {path.name} in it; give a seed it has, or another folder")
     training = Training(**kept["settings"]["training"]) if setup.given_supernet and kept else setup.training
@@ -167,20 +163,10 @@ def _train(
             row = {"epoch": epoch + 1, "seconds": 0.0, "learning_rate": training.rate(epoch), "train_loss": loss,
                    "train_accuracy": accuracy, **_looked_at(setup, bilevel, held_out)}  # fmt: skip
             history.append(row | {"seconds": time.perf_counter() - start})
-            _save(path, {"settings": settings, "history": history}, bilevel)
+            save(path, {"settings": settings, "history": history}, bilevel)
             tables.write_csv(pd.DataFrame(history), path.with_suffix(".csv"))
             skip = f", skip {100 * row['skip_weight']:.0f} %" if np.isfinite(row["skip_weight"]) else ""
             bar.set_postfix_str(f"valid {row['valid_accuracy']:.1f} %{skip}")
-
-
-def settings_of(setup: Setup, seed: int) -> dict[str, Any]:
-    """Return what a checkpoint is one of."""
-    assert isinstance(setup.images, Images)
-    return {
-        "version": VERSION, "bench": setup.benchmark.space.name, "seed": seed, "network": setup.network,
-        "images": setup.images.checksum, "resolution": setup.benchmark.resolution,
-        "training": asdict(setup.training),
-    }  # fmt: skip
 
 
 def _looked_at(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dict[str, Any]:
@@ -198,53 +184,6 @@ def _looked_at(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dic
         "operations": setup.choices.said(operations), "accuracy": judged.accuracy, "rank": judged.rank,
         **dict(zip(names, mask.flatten().tolist(), strict=True)),
     }  # fmt: skip
-
-
-def _save(path: Path, facts: dict, bilevel: Bilevel) -> None:
-    content = {name: json.dumps(fact) for name, fact in facts.items()} | {"state": bilevel.state()}
-
-    def write(file: Any) -> None:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-    try:
-        style.write_atomically(path, write)
-    except (OSError, RuntimeError) as error:  # torch says by a RuntimeError that a disk is full
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(
-            f"cannot write {path}: {reason}; the epochs before are kept: make room and repeat the command"
-        ) from error
-
-
-def _read(path: Path, setup: Setup, seed: int) -> dict[str, Any]:
-    """Return settings, history and state of a checkpoint; UserError where it is none, or one of something else.
-
-    No pickle is executed: tensors and plain values only.
-    """
-    try:
-        content = torch.load(path, map_location=setup.device, weights_only=True)
-        found = {"state": content["state"]} | {name: json.loads(content[name]) for name in ("settings", "history")}
-        own = found["settings"]
-        wanted = {name: value for name, value in settings_of(setup, seed).items()
-                  if not (name == "training" and setup.given_supernet)}  # fmt: skip
-        different = [name for name in wanted if own.get(name) != wanted[name]]
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
-            pickle.UnpicklingError) as error:  # fmt: skip
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is no checkpoint of a supernet ({reason}): delete it, or give another one") from error
-    if different:
-        said = ", ".join(_difference(name, own.get(name), wanted[name]) for name in different)
-        raise UserError(f"{path} is a supernet of other settings ({said}): give the same ones, or another folder")
-    return found
-
-
-def _difference(name: str, there: Any, wanted: Any) -> str:
-    """Return what a checkpoint has and what was asked for, in words."""
-    if isinstance(there, dict) and isinstance(wanted, dict):
-        keys = [key for key in wanted if there.get(key) != wanted[key]]
-        return ", ".join(f"{key} {there.get(key)}, not {wanted[key]}" for key in keys)
-    return f"{name} {str(there)[:16]}, not {str(wanted)[:16]}"
 
 
 def notes_of(setup: Setup) -> list[str]:
