@@ -9,7 +9,17 @@ from harness.report import style
 from harness.reproduce.compare import STAND_INS
 from harness.reproduce.verdict import DIFFERS
 
-HEADS = ("method", "dataset", "population", "measure", "published", "ours", "n", "verdict", "why they may differ")
+HEADS = (
+    "method",
+    "dataset",
+    "population or reference",
+    "measure",
+    "published",
+    "ours",
+    "n",
+    "verdict",
+    "why they may differ",
+)
 MEASURES = {"rho": "rho", "tau_b": "tau-b", "concordance": "pairs in order", "accuracy": "accuracy, %"}
 
 

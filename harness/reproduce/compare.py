@@ -179,6 +179,8 @@ def _folders(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
                    sd=ours.sd, n=ours.n, inputs=figure.bench and "cifar10")  # fmt: skip
         if judged.name == ABSENT:
             row["cause"] = "one seed on either side: no spread to judge by"
+        reference = figure.args.get("reference")
+        row["population"] = "; ".join(filter(None, [f"against {reference}" if reference else "", figure.note]))
         rows.append(row | {"measured": ours.note})
     return rows
 
