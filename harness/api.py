@@ -33,7 +33,7 @@ def score(
     blocks: Sequence[str] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Return {proxy: score} of a module for one minibatch, larger is better; NaN and a warning where a proxy failed.
+    """Return {proxy: score} of a module for one minibatch, larger is better; NaN where a proxy failed, with a warning.
 
     `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples,
     classes). The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with
