@@ -190,31 +190,38 @@ def test_ci_fails_where_the_tests_fail_and_ends_with_their_summary(tmp_path: Pat
         assert "tool -m ruff check ." in done.stdout and "tool -m mypy harness benchmarks" in done.stdout
 
 
+def asked_help(line: str) -> tuple[str, ...]:
+    """Return the module of a command, and --method NAME where it says so: methods have options of their own."""
+    words = line.split()
+    at = words.index("--method") if "--method" in words else len(words)
+    return words[2], *words[at : at + 2]
+
+
 @pytest.fixture(scope="module")
-def helps() -> dict[str, str]:
-    """module -> what its --help prints; fails where it fails, or imports what makes a slow start."""
-    modules = {line.split()[2] for line in python_lines()} - {"venv", "pip", "pytest"}
+def helps() -> dict[tuple[str, ...], str]:
+    """module and method -> what --help prints; fails where it fails, or imports what makes a slow start."""
     texts = {}
-    for module in sorted(modules):
+    for module, *method in sorted({asked_help(line) for line in python_lines()}):
+        if module in ("venv", "pip", "pytest"):
+            continue
         program = (
-            f"import runpy, sys\nsys.argv = ['x', '--help']\n"
+            f"import runpy, sys\nsys.argv = ['x', *{method!r}, '--help']\n"
             f"try:\n    runpy.run_module({module!r}, run_name='__main__')\n"
             f"except SystemExit as stop:\n    assert not stop.code, stop.code\n"
             f"slow = {HEAVY!r} & set(sys.modules)\nassert not slow, slow\n"
         )
         done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{module}: {done.stderr}"
-        texts[module] = done.stdout
+        texts[(module, *method)] = done.stdout
     return texts
 
 
-def test_every_option_in_the_readme_and_the_docs_exists(helps: dict[str, str]) -> None:
-    assert {"harness.run", "harness.train", "benchmarks", "benchmarks.convert"} <= set(helps)
+def test_every_option_in_the_readme_and_the_docs_exists(helps: dict[tuple[str, ...], str]) -> None:
+    assert {("harness.run",), ("harness.train",), ("benchmarks",), ("benchmarks.convert",)} <= set(helps)
     for line in python_lines():
-        words = line.split()
-        if words[2] in helps:
-            for option in (word for word in words if word.startswith("--")):
-                assert re.search(rf"{option}\b", helps[words[2]]), line
+        if told := helps.get(asked_help(line)):
+            for option in (word for word in line.split() if word.startswith("--")):
+                assert re.search(rf"{option}\b", told), line
 
 
 # The examples
