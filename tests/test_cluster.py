@@ -11,7 +11,7 @@ from benchmarks.errors import UserError
 from harness.config import RunConfig
 from harness.runner import run
 
-SETTINGS = {"bench": "201", "dataset": "digits", "proxies": "plain,naswot", "sample": 240, "stack": 4}
+SETTINGS = {"bench": "201", "dataset": "digits", "proxies": "plain,naswot", "sample": 160, "stack": 4}
 
 
 @pytest.fixture(scope="module")
