@@ -163,4 +163,4 @@ def test_degenerate():
     one = scores_of(Small(), ["near", "swap"], inputs=given(1), view={"repeats": 1})
     assert score(one, "swap") <= 2 and math.isfinite(score(one, "near"))
     wide = scores_of(Small(), ["swap"], inputs=given(64), view={"repeats": 1, "batch_size": None})["swap"]
-    assert "62 samples" in wide.reasons[0]
+    assert "24 samples" in wide.reasons[0]

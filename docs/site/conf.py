@@ -13,6 +13,11 @@ from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = sorted(page.parent.name for page in ROOT.glob("results/tables/*/summary.md"))
+SEARCHES = sorted(
+    str(page.relative_to(ROOT / "results").with_suffix(""))
+    for name in ("hnas", "trained-supernets")
+    for page in ROOT.glob(f"results/{name}/*/*.md")
+)
 FIRST = ["concepts", "data", "proxies", "extending", "adding-a-benchmark", "search", "operations", "reproduction"]
 FIRST += ["method", "speed"]
 PAGES = [name for name in FIRST if (ROOT / f"docs/{name}.md").is_file()]
@@ -24,7 +29,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "docs/site/api.rst", "notebooks/README.md", "results/README.md"]
 include_patterns += [f"results/tables/{name}/*.md" for name in RESULTS]
-include_patterns += ["results/reproduction/reproduction.md"]
+include_patterns += ["results/reproduction/reproduction.md", *(f"results/{name}.md" for name in SEARCHES)]
 exclude_patterns = [".*", "build", "dist", "tests", "benchmarks", "harness", "notebooks/results"]
 html_extra_path, html_static_path, html_css_files = ["index.html"], ["static"], ["site.css"]
 html_show_sourcelink = False
@@ -53,7 +58,9 @@ def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
         ]
         text += navigation([*first, "CONTRIBUTING", "CHANGELOG"])
     elif docname == "results/README":
-        text += navigation(["reproduction/reproduction", *(f"{name} <tables/{name}/summary>" for name in RESULTS)])
+        pages = [f"{name} <tables/{name}/summary>" for name in RESULTS]
+        pages += [f"{name.rpartition('/')[0].replace('/', ': ')} <{name}>" for name in SEARCHES]
+        text += navigation(["reproduction/reproduction", *pages])
     elif page == "summary":
         others = sorted(path.stem for path in (ROOT / folder).glob("*.md") if path.stem != page)
         text += "".join(f"\n- [{name}]({name}.md)" for name in others) + navigation(others)
