@@ -8,6 +8,9 @@ the referee of the rest.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
@@ -23,8 +26,16 @@ def both_finite(*columns: Array) -> NDArray[np.bool_]:
 
 
 def midranks(values: Array) -> Array:
-    """Ranks 1..n in ascending order, ties share the mean of their ranks; (archs,) -> (archs,). No NaN."""
-    return stats.rankdata(np.asarray(values, float), method="average")
+    """Ranks 1..n in ascending order, ties share the mean of their ranks; (archs,) -> (archs,), read-only. No NaN."""
+    return _midranks(np.asarray(values, float).tobytes())
+
+
+@lru_cache(maxsize=8)
+def _midranks(values: bytes) -> Array:
+    """The last ones are remembered: the statistics of one score rank the same few columns again and again."""
+    ranks = stats.rankdata(np.frombuffer(values), method="average")
+    ranks.flags.writeable = False
+    return ranks
 
 
 def tied(values: Array) -> int:
@@ -74,12 +85,21 @@ def kendall_tau_a(score: Array, accuracy: Array) -> float:
 
     (tau_a + 1) / 2 is the pairwise concordance with ties counted as one half. NaN for a constant side, as for tau-b.
     """
+    return tau_a_of(kendall_tau_b(score, accuracy), score, accuracy)
+
+
+def tau_a_of(tau_b: float, score: Array, accuracy: Array) -> float:
+    """`kendall_tau_a` where tau-b is known: the pairs of tau-b's denominator put in the place of all pairs."""
     x, y = _pair(score, accuracy)
-    if not _varies(x, y):
-        return float("nan")
     pairs = len(x) * (len(x) - 1) / 2
-    untied = [pairs - sum(c * (c - 1) / 2 for c in np.unique(side, return_counts=True)[1]) for side in (x, y)]
-    return kendall_tau_b(x, y) * float(np.sqrt(untied[0] * untied[1])) / pairs
+    untied = [pairs - _tied_pairs(side) for side in (x, y)]
+    return tau_b * float(np.sqrt(untied[0] * untied[1])) / pairs if pairs else float("nan")
+
+
+def _tied_pairs(values: Array) -> float:
+    """Pairs of equal values; exact below 2^53."""
+    counts = np.unique(values, return_counts=True)[1].astype(float)
+    return float((counts * (counts - 1) / 2).sum())
 
 
 def weighted_tau(score: Array, accuracy: Array) -> float:
@@ -103,6 +123,8 @@ def worst_case_spearman(score: Array, accuracy: Array) -> tuple[float, float]:
     known = both_finite(accuracy)
     score, accuracy = np.asarray(score, float)[known], np.asarray(accuracy, float)[known]
     failed = ~np.isfinite(score)
+    if not failed.any():
+        return (rho := spearman(score, accuracy)), rho
     ranks = np.empty(len(score))
     ranks[~failed] = midranks(score[~failed])
     rho = [spearman(np.where(failed, place, ranks), accuracy) for place in (0, len(score) + 1)]
@@ -169,7 +191,8 @@ def strata_mean(by_stratum: dict[float, tuple[int, float]], fewest: int = 10) ->
 def spearman_matrix(scores: Array) -> Array:
     """Spearman's rho between every two rows; (proxies, archs) -> (proxies, proxies), symmetric.
 
-    Each pair over the architectures finite in both. The diagonal is 1, or NaN for a constant row.
+    Each pair over the architectures finite in both. The diagonal is 1, or NaN for a constant row. A row is sorted
+    once: the midranks of the part that another row has too follow from counting along that order.
     """
     scores = np.asarray(scores, float)
     whole = np.array([bool(np.isfinite(row).all()) and _varies(row, row) for row in scores], bool)
@@ -178,10 +201,43 @@ def spearman_matrix(scores: Array) -> Array:
         ranks = np.stack([_centred(midranks(row)) for row in scores[whole]])
         ranks /= np.sqrt((ranks**2).sum(axis=1, keepdims=True))
         result[np.ix_(whole, whole)] = np.clip(ranks @ ranks.T, -1, 1)
+    if whole.all():
+        return result
+    rows = [_sorted_row(row) for row in scores]
     for i in np.flatnonzero(~whole):
         for j in range(len(scores)):
-            result[i, j] = result[j, i] = spearman(scores[i], scores[j])
+            if whole[j] or j <= i:
+                both = rows[i].finite & rows[j].finite
+                one, other = (_ranks_within(row, both) for row in (rows[i], rows[j]))
+                if len(one) >= FEWEST:
+                    result[i, j] = result[j, i] = pearson(one, other)
     return result
+
+
+class SortedRow(NamedTuple):
+    """A row of scores sorted once; infinite and missing ones are left out."""
+
+    finite: NDArray[np.bool_]  # (archs,)
+    order: NDArray[np.intp]  # (finite,) ascending
+    last: NDArray[np.intp]  # (blocks,) where in `order` each block of ties ends
+    block: NDArray[np.intp]  # (archs,) the block of each finite architecture
+
+
+def _sorted_row(row: Array) -> SortedRow:
+    finite = np.isfinite(row)
+    places = np.flatnonzero(finite)
+    order = places[np.argsort(row[places], kind="stable")]
+    new = np.diff(row[order], prepend=np.nan) != 0
+    block = np.zeros(len(row), np.intp)
+    block[order] = np.cumsum(new) - 1
+    return SortedRow(finite, order, np.r_[np.flatnonzero(new)[1:] - 1, len(order) - 1][: new.sum()], block)
+
+
+def _ranks_within(row: SortedRow, part: NDArray[np.bool_]) -> Array:
+    """`midranks` of the architectures in `part` (archs,), all of them finite, in their order."""
+    up_to = np.cumsum(part[row.order])[row.last]
+    below = np.r_[0, up_to[:-1]]
+    return ((below + up_to + 1) / 2)[row.block[part]]
 
 
 def _pair(score: Array, accuracy: Array) -> tuple[Array, Array]:

@@ -104,14 +104,22 @@ def _below_within(group: NDArray, ranks: NDArray) -> NDArray:
 def _earlier_and_below(ranks: NDArray) -> NDArray:
     """For each position, how many earlier positions hold a smaller rank; (n,) integers from 0.
 
-    Bit by bit from the highest: a smaller rank shares the higher bits and has a 0 where this one has a 1.
+    Bit by bit from the highest: a smaller rank shares the higher bits and has a 0 where this one has a 1. Positions
+    stay grouped by the bits seen so far, in their order within a group; each bit splits every group in two.
     """
     counts = np.zeros(len(ranks), np.int64)
-    for bit in range(int(ranks.max()).bit_length()):
-        prefix = ranks >> (bit + 1)
-        order = np.argsort(prefix, kind="stable")
-        zero = (ranks[order] >> bit & 1) == 0
+    order, place = np.arange(len(ranks)), np.arange(len(ranks))
+    for bit in reversed(range(int(ranks.max()).bit_length())):
+        sorted_ranks = ranks[order]
+        zero = (sorted_ranks >> bit & 1) == 0
+        starts = np.flatnonzero(np.diff(sorted_ranks >> (bit + 1), prepend=-1))
+        sizes = np.diff(np.r_[starts, len(ranks)])
+        first = np.repeat(starts, sizes)
         zeros_before = np.cumsum(zero) - zero
-        first = np.searchsorted(prefix[order], prefix[order])
-        counts[order] += np.where(zero, 0, zeros_before - zeros_before[first])
+        zeros_before -= zeros_before[first]
+        counts[order] += np.where(zero, 0, zeros_before)
+        zeros = np.repeat(np.add.reduceat(zero, starts, dtype=np.int64), sizes)
+        split = np.empty_like(order)
+        split[np.where(zero, first + zeros_before, place + zeros - zeros_before)] = order
+        order = split
     return counts
