@@ -13,11 +13,13 @@ from harness.stats.correlation import (
     spearman_matrix,
     strata_mean,
     stratum_spearman,
+    tau_a_of,
     tied,
     top_spearman,
     weighted_tau,
     worst_case_spearman,
 )
+from harness.stats.influence import rho_difference_interval, rho_influence, rho_interval
 from harness.stats.intervals import (
     bootstrap_spearman,
     difference_p,
@@ -29,20 +31,23 @@ from harness.stats.kendall import tau_b_influence, tau_b_interval
 from harness.stats.noise import seed_agreement
 from harness.stats.regret import (
     best_rank_at_k,
+    bootstrap_regret,
     curve_points,
     expected_best,
     ndcg_at_k,
     picked,
     precision_at_k,
     random_regret,
+    regret_curve,
     top_k_regret,
     weighted_regret,
 )
-from harness.stats.seeds import Paired, different_seeds, paired_difference, seed_mean, seed_spread
+from harness.stats.seeds import Paired, different_seeds, paired_difference, rho_difference, seed_mean, seed_spread
 
 __all__ = [
     "Paired",
     "best_rank_at_k",
+    "bootstrap_regret",
     "bootstrap_spearman",
     "both_finite",
     "curve_points",
@@ -61,7 +66,12 @@ __all__ = [
     "picked",
     "precision_at_k",
     "random_regret",
+    "regret_curve",
     "resample_weights",
+    "rho_difference",
+    "rho_difference_interval",
+    "rho_influence",
+    "rho_interval",
     "seed_agreement",
     "seed_mean",
     "seed_spread",
@@ -71,6 +81,7 @@ __all__ = [
     "spearman_matrix",
     "strata_mean",
     "stratum_spearman",
+    "tau_a_of",
     "tau_b_influence",
     "tau_b_interval",
     "tied",

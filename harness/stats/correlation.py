@@ -127,8 +127,8 @@ def worst_case_spearman(score: Array, accuracy: Array) -> tuple[float, float]:
         return (rho := spearman(score, accuracy)), rho
     ranks = np.empty(len(score))
     ranks[~failed] = midranks(score[~failed])
-    rho = [spearman(np.where(failed, place, ranks), accuracy) for place in (0, len(score) + 1)]
-    return min(rho), max(rho)
+    ends = [spearman(np.where(failed, place, ranks), accuracy) for place in (0, len(score) + 1)]
+    return min(ends), max(ends)
 
 
 def partial_spearman(score: Array, accuracy: Array, given: Array) -> float:

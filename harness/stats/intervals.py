@@ -2,13 +2,15 @@
 
 The unit that is drawn is the class of equivalent architectures: its members are one network with one (shared) score,
 so they are not independent evidence. rho, regret and their differences: bootstrap over classes, every architecture
-weighted by how often its class was drawn. tau-b: analytic variance (`kendall.py`). Weighted tau has none. The
+weighted by how often its class was drawn. tau-b: analytic variance (`kendall.py`). For large tables rho and its
+differences have one too (`influence.py`): resamples cost a pass over the table each. Weighted tau has none. The
 intervals know nothing of seed noise, and for a large share of a finite space they are too wide (no finite-population
 correction). Directions as in the statistics themselves. SciPy is used for quantiles only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,12 +32,17 @@ def resample_weights(class_id: NDArray, resamples: int, seed: int) -> NDArray[np
     """
     _, of_arch = np.unique(np.asarray(class_id), return_inverse=True)
     classes = int(of_arch.max()) + 1 if len(of_arch) else 0
-    generator = np.random.default_rng(seed)
     weights = np.zeros((resamples, len(of_arch)), np.uint16)
-    for row in weights if classes else ():
-        drawn = np.bincount(generator.integers(0, classes, classes), minlength=classes)
+    for row, drawn in zip(weights, class_draws(classes, resamples, seed), strict=False):
         row[:] = drawn[of_arch]
     return weights
+
+
+def class_draws(classes: int, resamples: int, seed: int) -> Iterator[NDArray[np.uint16]]:
+    """How often each class is in each bootstrap sample of as many classes; (classes,) for each resample."""
+    generator = np.random.default_rng(seed)
+    for _ in range(resamples if classes else 0):
+        yield np.bincount(generator.integers(0, classes, classes), minlength=classes).astype(np.uint16)
 
 
 class RankPlan(NamedTuple):
@@ -120,6 +127,37 @@ def percentile_interval(samples: Array, level: float = LEVEL) -> tuple[float, fl
         return float("nan"), float("nan")
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def clustered_deviation(terms: Sequence[Array], class_id: NDArray, known: NDArray[np.bool_]) -> tuple[float, int]:
+    """Standard deviation of a statistic from its error terms, and how many classes there are.
+
+    terms: one (archs,) for each seed, averaged, then summed within classes; the variance is the sum of their squares
+    times C/(C-1). known: the architectures that have an accuracy, whose C classes count.
+    """
+    _, of_arch = np.unique(np.asarray(class_id), return_inverse=True)
+    classes = len(np.unique(of_arch[known]))
+    mean = np.mean(terms, axis=0)
+    return float(np.sqrt((np.bincount(of_arch, mean) ** 2).sum() * classes / max(classes - 1, 1))), classes
+
+
+def correlation_interval(
+    values: Array, terms: Sequence[Array], class_id: NDArray, known: NDArray[np.bool_], level: float = LEVEL
+) -> tuple[float, float]:
+    """(low, high) of the mean of a correlation over seeds, `values` (seeds,), on the scale of atanh with Student's t.
+
+    terms, class_id, known: as in `clustered_deviation`.
+    """
+    if not len(values):
+        return float("nan"), float("nan")
+    deviation, classes = clustered_deviation(terms, class_id, known)
+    mean = values.mean()
+    if classes < FEWEST:
+        return float("nan"), float("nan")
+    if abs(mean) >= 1 or deviation == 0:
+        return (float(mean), float(mean)) if deviation == 0 else (float("nan"), float("nan"))
+    reach = stats.t.ppf((1 + level) / 2, classes - 1) * deviation / (1 - mean**2)
+    return float(np.tanh(np.arctanh(mean) - reach)), float(np.tanh(np.arctanh(mean) + reach))
 
 
 def holm(p_values: Array) -> Array:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from harness.stats.correlation import FEWEST, both_finite, kendall_tau_b
-from harness.stats.intervals import LEVEL
+from harness.stats.correlation import both_finite, kendall_tau_b
+from harness.stats.intervals import LEVEL, correlation_interval
 
 Array = NDArray[np.float64]
 
@@ -34,18 +33,9 @@ def tau_b_interval(scores: Array, accuracy: Array, class_id: NDArray, level: flo
     """
     scores = np.atleast_2d(np.asarray(scores, float))
     taus = np.array([kendall_tau_b(row, accuracy) for row in scores])
-    scores, taus = scores[np.isfinite(taus)], taus[np.isfinite(taus)]
-    _, of_arch = np.unique(np.asarray(class_id), return_inverse=True)
-    classes = len(np.unique(of_arch[both_finite(accuracy)]))
-    if not len(taus) or classes < FEWEST:
-        return float("nan"), float("nan")
-    terms = np.mean([tau_b_influence(row, accuracy) for row in scores], axis=0)
-    deviation = np.sqrt((np.bincount(of_arch, terms) ** 2).sum() * classes / (classes - 1))
-    tau = taus.mean()
-    if abs(tau) >= 1 or deviation == 0:
-        return (float(tau), float(tau)) if deviation == 0 else (float("nan"), float("nan"))
-    reach = stats.t.ppf((1 + level) / 2, classes - 1) * deviation / (1 - tau**2)
-    return float(np.tanh(np.arctanh(tau) - reach)), float(np.tanh(np.arctanh(tau) + reach))
+    known = np.isfinite(taus)
+    terms = [tau_b_influence(row, accuracy) for row in scores[known]]
+    return correlation_interval(taus[known], terms, class_id, both_finite(accuracy), level)
 
 
 def tau_b_influence(score: Array, accuracy: Array) -> Array:

@@ -9,11 +9,20 @@ points, at least 0, smaller is better.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from harness.stats.intervals import class_draws
+
 Array = NDArray[np.float64]
+AT_ONCE = 2_000_000
+"""Values per working array."""
+HUGE_BLOCK = 20_000
+"""Tie blocks of more members have their chances by multiplication, which is quicker than by logarithms."""
 
 
 def picked(score: Array, accuracy: Array, k: int) -> int:
@@ -45,13 +54,73 @@ def weighted_regret(score: Array, accuracy: Array, k: int, weights: NDArray) -> 
     simulated ones (worst: 60 classes and a score so good that most regrets are 0).
     """
     score, accuracy = np.asarray(score, float), np.asarray(accuracy, float)
-    best_first = np.argsort(-accuracy)[: np.isfinite(accuracy).sum()]
-    best = np.full(len(weights), np.nan)
-    for arch in best_first:
-        best[np.isnan(best) & (weights[:, arch] > 0)] = accuracy[arch]
-        if not np.isnan(best).any():
-            break
-    regret = best - expected_best(score, accuracy, k, weights)
+    return _lost(_best_there(accuracy, weights), expected_best(score, accuracy, k, weights))
+
+
+def regret_curve(score: Array, accuracy: Array, ks: Sequence[int]) -> list[float]:
+    """`top_k_regret` at several k, with one sort."""
+    score, accuracy = np.asarray(score, float), np.asarray(accuracy, float)
+    there = np.flatnonzero(np.isfinite(score) & np.isfinite(accuracy))
+    order = there[np.lexsort((-accuracy[there], -score[there]))]
+    once = np.ones((1, len(accuracy)), np.uint16)
+    ends = np.flatnonzero(np.diff(score[order], append=np.nan) != 0) + 1
+    best, regrets = _best_there(accuracy, once), []
+    for k in ks:
+        head = order[: int(ends[min(int(np.searchsorted(ends, k)), len(ends) - 1)])] if len(ends) else order
+        regrets.append(float(_lost(best, _expectation(score[head], accuracy[head], k, once[:, head]))[0]))
+    return regrets
+
+
+def bootstrap_regret(
+    scores: Array, accuracy: Array, class_id: NDArray, k: int, resamples: int, seed: int
+) -> NDArray[np.float64]:
+    """`weighted_regret` of every row of `scores` (rows, archs) in bootstrap samples over classes; (rows, resamples).
+
+    The very numbers that `resample_weights` would give, at the memory of a few architectures: only those near the top
+    by score or by accuracy can be picked or be the best, and only their weights are kept, a few resamples at a time.
+    """
+    scores, accuracy = np.atleast_2d(np.asarray(scores, float)), np.asarray(accuracy, float)
+    _, of_arch = np.unique(np.asarray(class_id), return_inverse=True)
+    best = _top_classes(accuracy, of_arch, 64)
+    near = [
+        np.union1d(best, _top_classes(np.where(np.isfinite(accuracy), s, np.nan), of_arch, 2 * k + 64)) for s in scores
+    ]
+    result = np.full((len(scores), resamples), np.nan)
+    start, step = 0, max(1, AT_ONCE // max(map(len, [best, *near])))
+    draws = class_draws(int(of_arch.max(initial=-1)) + 1, resamples, seed)
+    while len(drawn := np.array(list(islice(draws, step)))):
+        for row, (score, archs) in enumerate(zip(scores, near, strict=True)):
+            weights = drawn[:, of_arch[archs]]
+            result[row, start : start + len(drawn)] = weighted_regret(score[archs], accuracy[archs], k, weights)
+        start += len(drawn)
+    return result
+
+
+def _top_classes(values: Array, of_arch: NDArray, classes: int) -> NDArray:
+    """The largest finite values' places, so many that they belong to `classes` different classes; whole tie blocks.
+
+    A resample in which next to none of 64 or more classes was drawn does not happen (a chance below 1e-27 each).
+    """
+    there, length = np.flatnonzero(np.isfinite(values)), classes
+    while True:
+        chosen = _head(values, there, length)
+        if len(chosen) == len(there) or len(np.unique(of_arch[chosen])) >= classes:
+            return chosen
+        length = 2 * len(chosen)
+
+
+def _best_there(accuracy: Array, weights: NDArray) -> Array:
+    """The best accuracy in every sample, (resamples,); NaN where there is none."""
+    there = np.flatnonzero(np.isfinite(accuracy))
+    head = _enough(accuracy, there, weights, 1)
+    if not len(head):
+        return np.full(len(weights), np.nan)
+    best = np.where(np.take(weights, head, axis=1) > 0, accuracy[head], -np.inf).max(axis=1)
+    return np.where(best > -np.inf, best, np.nan)
+
+
+def _lost(best: Array, picked_best: Array) -> Array:
+    regret = best - picked_best
     return np.where(regret < 0, 0.0, regret) + 0.0  # neither -1e-14 by rounding nor -0.0
 
 
@@ -64,20 +133,29 @@ def expected_best(score: Array, value: Array, k: int, weights: NDArray) -> Array
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
     score, value = np.asarray(score, float), np.asarray(value, float)
-    there = np.flatnonzero(np.isfinite(score) & np.isfinite(value))
-    order = there[np.lexsort((-value[there], -score[there]))]
-    order, weights = _enough(order, score, weights, k)
-    if not len(order):
-        return np.full(len(weights), np.nan)
-    value = value[order]
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
+    head = _enough(score, np.flatnonzero(np.isfinite(score) & np.isfinite(value)), weights, k)
+    order = head[np.lexsort((-value[head], -score[head]))]
+    return _expectation(score[order], value[order], k, np.take(weights, order, axis=1))
+
+
+def _expectation(score: Array, value: Array, k: int, weights: NDArray) -> Array:
+    """`expected_best` of architectures in falling order of score, then of value."""
+    result, step = np.full(len(weights), np.nan), max(1, AT_ONCE // max(len(score), 1))
+    for start in range(0, len(weights) if len(score) else 0, step):
+        rows = slice(start, start + step)
+        result[rows] = _expectation_at_once(score, value, k, weights[rows])
+    return result
+
+
+def _expectation_at_once(score: Array, value: Array, k: int, weights: NDArray) -> Array:
+    starts = np.flatnonzero(np.r_[True, np.diff(score) != 0])
     filled = np.cumsum(weights, axis=1, dtype=np.int64)
     before = filled[:, starts] - weights[:, starts]
     picks = np.minimum(k, filled[:, -1])
     straddling = (before < picks[:, None]).sum(axis=1) - 1
     best_so_far = np.maximum.accumulate(np.where(weights > 0, value, -np.inf), axis=1)
     result = np.full(len(weights), np.nan)
-    ends = np.r_[starts[1:], len(order)]
+    ends = np.r_[starts[1:], len(score)]
     for block in np.unique(straddling[picks > 0]):
         rows = np.flatnonzero((straddling == block) & (picks > 0))
         members = slice(starts[block], ends[block])
@@ -141,16 +219,22 @@ def curve_points(count: int) -> list[int]:
     return [k for k in steps if k < count] + ([count] if count else [])
 
 
-def _enough(order: NDArray, score: Array, weights: NDArray, k: int) -> tuple[NDArray, NDArray]:
-    """The best-scored architectures that hold the top k of every resample, whole tie blocks, and their weights."""
-    length = min(len(order), 2 * k + 64)
+def _head(values: Array, there: NDArray, length: int) -> NDArray:
+    """The places, among `there`, of the `length` largest values and of all that are tied with the last of them."""
+    if length >= len(there):
+        return there
+    known = values[there]
+    return there[known >= np.partition(known, len(known) - length)[len(known) - length]]
+
+
+def _enough(score: Array, there: NDArray, weights: NDArray, k: int) -> NDArray:
+    """The best-scored architectures that hold the top k of every resample, whole tie blocks, in the run's order."""
+    length = 2 * k + 64
     while True:
-        if length < len(order):
-            length = int(np.searchsorted(-score[order], -score[order[length - 1]], side="right"))
-        head = np.take(weights, order[:length], axis=1)
-        if length == len(order) or head.sum(axis=1).min() >= k:
-            return order[:length], head
-        length = min(len(order), 2 * length)
+        head = _head(score, there, length)
+        if len(head) == len(there) or np.take(weights, head, axis=1).sum(axis=1).min() >= k:
+            return head
+        length = 2 * len(head)
 
 
 def _block_expectation(value: Array, weights: NDArray, drawn: NDArray, above: Array) -> Array:
@@ -158,9 +242,24 @@ def _block_expectation(value: Array, weights: NDArray, drawn: NDArray, above: Ar
     best_ones = np.cumsum(weights, axis=1, dtype=float)
     everyone, drawn = best_ones[:, -1:], drawn[:, None].astype(float)
     rest = everyone - best_ones
+    if len(value) > HUGE_BLOCK and drawn.max() <= 16:
+        return _mean_of_best(value, _none_by_products(rest, everyone, drawn), above)
     with np.errstate(invalid="ignore"):
         log_none = gammaln(rest + 1) - gammaln(rest - drawn + 1) - gammaln(everyone + 1) + gammaln(everyone - drawn + 1)
         none = np.where(rest >= drawn, np.exp(log_none), 0.0)
+    return _mean_of_best(value, none, above)
+
+
+def _none_by_products(rest: Array, everyone: Array, drawn: Array) -> Array:
+    """The same chance as a product over the draws, (W-G) (W-G-1) ... / W (W-1) ...; (rows, members)."""
+    none = np.ones_like(rest)
+    for draw in range(int(drawn.max())):
+        still = np.flatnonzero(drawn[:, 0] > draw)
+        none[still] *= (rest[still] - draw) / (everyone[still] - draw)
+    return np.where(rest >= drawn, none, 0.0)
+
+
+def _mean_of_best(value: Array, none: Array, above: Array) -> Array:
     chance = -np.diff(none, axis=1, prepend=1.0)
     return (chance * np.maximum(value, above[:, None])).sum(axis=1)
 
@@ -168,7 +267,11 @@ def _block_expectation(value: Array, weights: NDArray, drawn: NDArray, above: Ar
 def _chance_on_top(values: Array, k: int) -> Array:
     """P(among the k largest) of each value when ties are ordered at random; not finite: 0; (archs,) -> (archs,)."""
     finite = np.isfinite(values)
-    ascending = np.sort(values[finite])
-    larger = finite.sum() - np.searchsorted(ascending, values, side="right")
-    same = np.searchsorted(ascending, values, side="right") - np.searchsorted(ascending, values, side="left")
-    return np.where(finite, np.clip((k - larger) / np.maximum(same, 1), 0, 1), 0.0)
+    count = int(finite.sum())
+    if k >= count:
+        return finite.astype(float)
+    values = np.where(finite, values, -np.inf)
+    cut = np.partition(values, len(values) - k)[len(values) - k]
+    chance = (values > cut).astype(float)
+    chance[values == cut] = (k - chance.sum()) / (values == cut).sum()
+    return chance

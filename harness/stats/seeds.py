@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -57,17 +58,24 @@ def paired_difference(pair: Paired, accuracy: Array, weights: NDArray) -> tuple[
 
     On the architectures both scored in that seed; weights (resamples, archs) as in `bootstrap_spearman`.
     """
-    differences, samples = [], []
-    for seed in range(max(len(pair.ours), len(pair.theirs))):
+    samples = []
+    for seed, common in enumerate(pairs_of_seeds(pair.ours, pair.theirs)):
         i, j = seed % len(pair.ours), seed % len(pair.theirs)
-        scores = np.stack([pair.ours[i], pair.theirs[j]])
-        finite = np.isfinite(scores)
-        both = finite.all(axis=0)
-        common = np.where(both, scores, np.nan)
-        differences.append(spearman(common[0], accuracy) - spearman(common[1], accuracy))
-        if (finite == both).all():
+        if np.array_equal(np.isfinite(pair.ours[i]), np.isfinite(pair.theirs[j])):
             samples.append(pair.ours_bootstrap[i] - pair.theirs_bootstrap[j])
         else:
             first, second = bootstrap_spearman(common, accuracy, weights)
             samples.append(first - second)
-    return float(seed_mean(differences)), seed_mean(samples)
+    return rho_difference(pair.ours, pair.theirs, accuracy), seed_mean(samples)
+
+
+def rho_difference(ours: Array, theirs: Array, accuracy: Array) -> float:
+    """rho of ours minus rho of theirs, (seeds, archs) both, on the architectures both scored; mean over seeds."""
+    return float(seed_mean([spearman(x, accuracy) - spearman(y, accuracy) for x, y in pairs_of_seeds(ours, theirs)]))
+
+
+def pairs_of_seeds(ours: Array, theirs: Array) -> Iterator[Array]:
+    """For each seed both scores, (2, archs), NaN where either failed; fewer seeds on one side are repeated."""
+    for seed in range(max(len(ours), len(theirs))):
+        scores = np.stack([ours[seed % len(ours)], theirs[seed % len(theirs)]])
+        yield np.where(np.isfinite(scores).all(axis=0), scores, np.nan)
