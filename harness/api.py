@@ -16,6 +16,7 @@ from harness.config import each_space
 from harness.engine import Counts, ViewInputs, plain_copy, score_stack
 from harness.ensembles import with_ensembles
 from harness.inputs import Minibatch
+from harness.precision import check_device, in_precision
 from harness.proxies import choose
 from harness.runner import run
 from harness.store import StoredRun
@@ -32,21 +33,25 @@ def score(
     *,
     blocks: Sequence[str] | None = None,
     seed: int = 0,
+    precision: str = "float32",
 ) -> dict[str, float]:
     """Return {proxy: score} of a module for one minibatch, larger is better; NaN where a proxy failed, with a warning.
 
     `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples,
     classes). The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with
     several minibatches (zico) splits the given one evenly. `blocks` names modules whose outputs are the feature blocks;
-    the last is the map before pooling. The module is left as it was: everything happens on copies. Raises UserError for
-    unknown proxies, all at once.
+    the last is the map before pooling. `precision` is a mode of `harness.precision`: float32, tf32, bfloat16.
+
+    The module is left as it was: everything happens on copies. Raises UserError for unknown proxies, all at once, and
+    for tf32 where the module is not on a CUDA device.
     """
-    chosen = choose(proxies)
+    chosen = in_precision(choose(proxies), precision)
     twin = plain_copy(model)
     inputs, targets = inputs.clone(), targets.clone()  # the model may work in place on what it is given
     count = max(proxy.view.minibatches if proxy.view.inputs == "minibatch" else 1 for proxy in chosen)
     halves = list(zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)) if count > 1 else []
     device = next((parameter.device for parameter in model.parameters()), inputs.device)
+    check_device(precision, device)
     with seeded(seed, device), torch.no_grad():
         classes = twin.eval()(inputs[:2].clone().to(device)).shape[-1]
     results: dict[str, float] = {}

@@ -26,6 +26,8 @@ from torch.autograd import forward_ad
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from harness.precision import widened
+
 
 def _by_channel(x: Tensor) -> Tensor:
     """Sum over samples and positions, (channels,)."""
@@ -33,7 +35,9 @@ def _by_channel(x: Tensor) -> Tensor:
 
 
 def _channels_last(x: Tensor) -> bool:
-    return x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    """Whether sums are to be formed here; bfloat16 is less exact than PyTorch's sums, which are in float32 for it."""
+    ours = x.dim() == 4 and x.dtype != torch.bfloat16
+    return ours and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def _forward(
@@ -92,13 +96,13 @@ class _Backward(torch.autograd.Function):
         n = x.numel() // x.shape[1]
         shape = (1, -1) + (1,) * (x.dim() - 2)
         a, b, g_mean, u_mean = g_xh / n, u_xh / n, g_sum / n, u_sum / n
-        s = (grad * u).sum(dim=[0, *range(2, x.dim())]) / n - g_mean * u_mean - a * b
+        s = (widened(grad) * u).sum(dim=[0, *range(2, x.dim())]) / n - g_mean * u_mean - a * b
         outer = -(rstd**2) if weight is None else -(rstd**2) * weight
         along_x = outer * (s - 2 * a * b) * rstd
         constant = -along_x * mean - outer * (b * g_mean + a * u_mean)
         to_x = torch.addcmul(constant.view(shape), x, along_x.view(shape))
         to_x.addcmul_(grad, (outer * b).view(shape)).addcmul_(u, (outer * a).view(shape))
-        return to_u, to_x, None, None, None
+        return to_u, to_x.to(x.dtype), None, None, None
 
 
 class _Forward(torch.autograd.Function):
@@ -137,7 +141,7 @@ def constant_statistics(module: nn.modules.batchnorm._BatchNorm, x: Tensor) -> T
     if tangent is None:
         return y
     scale = rstd if module.weight is None else rstd * module.weight
-    return forward_ad.make_dual(y, tangent * scale.view(1, -1, *[1] * (x.dim() - 2)))
+    return forward_ad.make_dual(y, (tangent * scale.view(1, -1, *[1] * (x.dim() - 2))).to(y.dtype))
 
 
 def of_each_sample(module: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:

@@ -8,11 +8,13 @@ from typing import Any
 
 from benchmarks import GROUPS, UserError, expand, known, unknown_benchmark
 from benchmarks.errors import suggest
+from harness.precision import PRECISIONS
 from harness.protocols import PROTOCOLS
 
 CHOICES = {
     "executor": ("local", "ray"),
     "existing": ("resume", "replace", "refuse"),
+    "precision": PRECISIONS,
     "protocol": tuple(PROTOCOLS),
     "split": ("train", "valid", "test", "valtest"),
 }
@@ -53,6 +55,8 @@ class RunConfig:
     """Folder of ground truth and images; None is the environment variable NAS_HARNESS_DATA."""
     device: str = "auto"
     """auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    precision: str = "float32"
+    """A word of harness.precision.PRECISIONS: how exactly passes are computed."""
     stack: str | int = "auto"
     """Architectures run together, or auto."""
     workers: int = 0

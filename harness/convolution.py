@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from harness.precision import computed
+
 
 def _convolve(module: nn.Conv2d, x: Tensor, weight: Tensor) -> Tensor:
     return torch.conv2d(x, weight, None, module.stride, module.padding, module.dilation, module.groups)
@@ -81,5 +83,5 @@ class _Forward(torch.autograd.Function):
 
 def convolution(module: nn.Conv2d, skip: Callable[[], bool], x: Tensor) -> Tensor:
     """Return what the module (zero padding by numbers) returns for x; its bias is a constant."""
-    y = _Forward.apply(x, module.weight, module, skip)
-    return y if module.bias is None else y + module.bias.detach().view(1, -1, 1, 1)
+    y = _Forward.apply(computed(x), computed(module.weight), module, skip)
+    return y if module.bias is None else y + module.bias.detach().view(1, -1, 1, 1).to(y.dtype)

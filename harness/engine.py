@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from harness.batchnorm import of_each_sample
 from harness.inputs import Minibatch, gaussian_minibatches, ones
+from harness.precision import arithmetic
 from harness.probe import Probe
 from harness.proxies import Proxy
 from harness.view import View, initialise, seeded, stream
@@ -75,8 +76,13 @@ class ViewInputs:
         else:
             first = slice(view.batch_size)
             chosen = [Minibatch(m.inputs[first], m.targets[first]) for m in self.minibatches[:count]]
-        dtype = getattr(torch, view.precision)
+        dtype = _kept_in(view)
         return [Minibatch(m.inputs.to(self.device, dtype), m.targets.to(self.device)) for m in chosen]
+
+
+def _kept_in(view: View) -> torch.dtype:
+    """Return the type of weights and inputs; the modes of less than 32 bits are those of computation alone."""
+    return torch.float64 if view.precision == "float64" else torch.float32
 
 
 def as_seen(network: nn.Module, view: View) -> nn.Module:
@@ -91,7 +97,7 @@ def as_seen(network: nn.Module, view: View) -> nn.Module:
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.modules.batchnorm._BatchNorm):
                     setattr(parent, name, nn.Identity())
-    network.to(getattr(torch, view.precision))
+    network.to(_kept_in(view))
     if view.absolute_weights:
         with torch.no_grad():
             for tensor in network.state_dict().values():
@@ -143,13 +149,14 @@ def score_stack(
             probe = Probe(
                 as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
                 reads=[read for proxy in group for read in proxy.reads], objective=view.objective,
+                precision=view.precision,
                 feature_map=None if feature_map is None else partial(feature_map, network),
                 blocks=() if blocks is None else blocks(network),
                 channels_last=not own_weights and len(names) == 1 and torch.device(inputs.device).type == "cpu",
             )  # fmt: skip
             preparing += time.perf_counter() - start
             for proxy, tally in zip(group, given, strict=True):
-                with seeded(seed, probe.inputs.device):
+                with seeded(seed, probe.inputs.device), arithmetic(view.precision, probe.inputs.device):
                     tally.add(proxy, probe)
             probe.close()
             if spent is not None:

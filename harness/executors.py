@@ -47,6 +47,8 @@ class Setting:
     """The architectures of the table, where it is they that make the space; None where the space is known without."""
     form: str | None = None
     """Which networks stand for the architectures (`benchmarks.space_of`); None is those that were trained."""
+    precision: str = "float32"
+    """A word of harness.precision.PRECISIONS."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Scorer:
         self.setting = setting
         self.space = space_of(setting.bench, setting.archs, setting.form)
         self.protocol = PROTOCOLS[setting.protocol]
-        chosen = seen_under(choose(setting.proxies), self.protocol, setting.batch_size)
+        chosen = seen_under(choose(setting.proxies), self.protocol, setting.batch_size, setting.precision)
         self.proxies: dict[str, Proxy] = {proxy.name: proxy for proxy in chosen}
         self.inputs: dict[int, ViewInputs] = {}
         self.description = ""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear
 from harness.batchnorm import batch_norm
 from harness.convolution import convolution
+from harness.precision import as_written, widened
 from harness.view import owners_of
 from harness.watchers import Watcher, is_relu
 
@@ -113,7 +114,7 @@ class Hooks:
 
         def reduce(gradient: Tensor) -> None:
             if self.probe._phase == "backward":
-                summed = _by_channel(kept * gradient.detach(), module)
+                summed = _by_channel(widened(kept) * gradient.detach(), module)
                 self.salient[module] = self.salient[module] + summed if module in self.salient else summed
 
         output.register_hook(reduce)
@@ -136,7 +137,7 @@ class Hooks:
         def first(gradient: Tensor) -> None:
             if self.probe._phase == "backward" and gradient.requires_grad:
                 kept = gradient.detach()
-                gradient.register_hook(lambda second: self._add(second.detach() * kept, owners))
+                gradient.register_hook(lambda second: self._add(widened(second.detach()) * kept, owners))
 
         only_here.register_hook(first)
         return (only_here,)
@@ -151,7 +152,7 @@ class Hooks:
                 kept = kept - (bias.view(len(owners), -1) if len(owners) > 1 else bias)
             else:
                 kept = kept - bias.view(1, -1, *[1] * (output.dim() - 2))
-        output.register_hook(lambda second: self._add(second.detach() * kept, owners))
+        output.register_hook(lambda second: self._add(widened(second.detach()) * kept, owners))
 
     def _add(self, product: Tensor, owners: tuple[int, ...]) -> None:
         if self.probe._phase == "curvature" and self.curvature is not None:
@@ -165,7 +166,8 @@ class Hooks:
             x = x.movedim(1, 3)  # the order of units does not matter, a copy would cost
         x = x.reshape(len(output), len(owners), -1)
         on = torch.gt(x, 0, out=torch.empty_like(x, dtype=torch.float32)).transpose(0, 1)  # (owners, samples, units)
-        both = on @ on.transpose(1, 2)
+        with as_written(on):
+            both = on @ on.transpose(1, 2)
         single = both.diagonal(dim1=1, dim2=2)
         agreement = 2 * both - single.unsqueeze(1) - single.unsqueeze(2) + x.shape[2]  # on in both, or off in both
         self.codes.append((module, agreement.double(), x.shape[2], output.grad_fn))

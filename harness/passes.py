@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.hooks import Hooks
+from harness.precision import in_bfloat16
 from harness.responses import RESPONSES
 from harness.view import owners_of, weighted_layers
 from harness.watchers import WATCHERS as FEATURES
@@ -62,11 +63,12 @@ class Passes:
         feature_map: Callable[[Tensor], Tensor] | None = None,
         blocks: Sequence[str] = (),
         channels_last: bool = False,
+        precision: str = "float32",
     ) -> None:
         """`minibatches` are `harness.inputs.Minibatch`; the first is what all passes use unless said otherwise.
 
         `channels_last` is the layout of the shared forward: on a CPU faster for one architecture, slower for a stack; a
-        user's own module may not bear it.
+        user's own module may not bear it. `precision` is the view's (`harness.precision`).
 
         `objective`: "loss" is the cross-entropy, mean over samples; "sum" the sum of all outputs (labels unused).
         """
@@ -75,6 +77,7 @@ class Passes:
         self.minibatches = minibatches
         self.objective = objective
         self._channels_last = channels_last
+        self._bfloat16 = precision == "bfloat16"
         self.blocks = blocks
         """Names of the modules whose outputs are the feature blocks, in order; none where nobody said."""
         self.passes: dict[str, int] = {}
@@ -191,8 +194,12 @@ class Passes:
         """Give every architecture its own copy of the inputs: (samples, archs * channels, height, width)."""
         return inputs.repeat(1, self.archs, *[1] * (inputs.dim() - 2))
 
+    def run(self, forward: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+        """Return what the network, or a part of it, gives in the view's precision."""
+        return in_bfloat16(forward, inputs) if self._bfloat16 else forward(inputs)
+
     def _logits(self, inputs: Tensor) -> Tensor:
-        outputs = self.network(inputs)
+        outputs = self.run(self.network, inputs)
         return outputs.unsqueeze(1) if outputs.dim() == 2 else outputs
 
     def _objective(self, outputs: Tensor, targets: Tensor) -> Tensor:

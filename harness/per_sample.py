@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.precision import widened
 from harness.view import owners_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ def _coupled(probe: Probe, of: str, every_weight: bool, at_once: int, sink: Sink
     fixed = [weight for weight in weights if not weight.requires_grad]
     with probe.timed("per-sample gradients"):
         handles = [w.requires_grad_(True).register_hook(partial(_meet, owners, sink)) for w, owners in weights.items()]
+        handles += [  # vmap knows no backward of BatchNorm whose input is bfloat16
+            module.register_forward_pre_hook(lambda _, given: (widened(given[0]), *given[1:]))
+            for module in probe.network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        ]  # fmt: skip
         try:
             outputs = probe.logits()  # (samples, archs, classes)
             if outputs.requires_grad:
@@ -197,8 +202,8 @@ def _by_layer(probe: Probe, objective: Callable[[], Tensor], take: Callable[[nn.
             output.register_hook(partial(arrive, module, inputs[0].detach()))
 
     def arrive(module: nn.Conv2d | nn.Linear, x: Tensor, gradient: Tensor) -> None:
-        gradient = gradient.detach()
-        rows, bias = _rows(module, x, gradient), _bias_rows(module, gradient)
+        gradient = widened(gradient.detach())
+        rows, bias = _rows(module, widened(x), gradient), _bias_rows(module, gradient)
         if module in waiting:
             rows, bias = (a + b for a, b in zip(waiting[module], (rows, bias), strict=True))
         waiting[module] = rows, bias

@@ -18,6 +18,7 @@ from torch.autograd import forward_ad
 
 from harness.batchnorm import constant_statistics
 from harness.passes import WATCHERS, Passes
+from harness.precision import widened
 from harness.view import owners_of
 
 
@@ -57,7 +58,7 @@ class Probe(Passes):
         watcher.attach()
         try:
             with self.timed(f"{name} of other inputs"), torch.no_grad():
-                torch.func.functional_call(self.network, dict(weights or {}), (self._stacked(inputs),))
+                self.run(partial(torch.func.functional_call, self.network, dict(weights or {})), self._stacked(inputs))
         finally:
             watcher.detach()
         value = watcher.gathered()
@@ -87,7 +88,7 @@ class Probe(Passes):
     @property
     def block_maps(self) -> list[Tensor]:
         """By feature block: its map (samples, archs, channels, height, width). LookupError where none are known."""
-        return [maps.detach().unflatten(1, (self.archs, -1)) for maps in self.watched("block_maps")]
+        return [widened(maps.detach()).unflatten(1, (self.archs, -1)) for maps in self.watched("block_maps")]
 
     def block_pullback(self, position: int, vector: Tensor) -> Tensor:
         """Return the gradient of <vector, block `position`> with respect to the block before it.
@@ -100,9 +101,9 @@ class Probe(Passes):
             found = None
             if after.requires_grad and before.requires_grad:
                 (found,) = torch.autograd.grad(
-                    after, before, vector.flatten(1, 2), retain_graph=True, allow_unused=True
+                    after, before, vector.flatten(1, 2).to(after.dtype), retain_graph=True, allow_unused=True
                 )
-            return (torch.zeros_like(before) if found is None else found).unflatten(1, (self.archs, -1))
+            return widened(torch.zeros_like(before) if found is None else found).unflatten(1, (self.archs, -1))
 
     @property
     def gradients(self) -> list[Tensor]:
@@ -166,7 +167,7 @@ class Probe(Passes):
             raise LookupError("needs the map before pooling: name the modules that give feature blocks in blocks=")
         self._used.add("feature map")
         with self._pass("feature map"), torch.no_grad():
-            return self._feature_map(self._stacked(inputs))
+            return self.run(self._feature_map, self._stacked(inputs))
 
     def modules(self) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
         """Give each architecture as an ordinary module of its own with inputs and targets; for stacks of one."""

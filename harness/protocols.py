@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.precision import in_precision
 from harness.view import DEFAULT, View
 
 if TYPE_CHECKING:
@@ -124,12 +125,15 @@ PROTOCOLS = {
 """By name. `default` changes nothing."""
 
 
-def seen_under(proxies: Sequence[Proxy], protocol: Protocol, batch_size: int) -> list[Proxy]:
-    """Return proxies with the views they have under a protocol.
+def seen_under(
+    proxies: Sequence[Proxy], protocol: Protocol, batch_size: int, precision: str = "float32"
+) -> list[Proxy]:
+    """Return proxies with the views they have under a protocol, in a mode of `harness.precision`.
 
     `batch_size` is the run's: a view of as many samples becomes the run's own, so that equal views share passes.
     """
-    return [replace(proxy, view=_view(proxy, protocol, batch_size)) for proxy in proxies]
+    seen = [replace(proxy, view=_view(proxy, protocol, batch_size)) for proxy in proxies]
+    return in_precision(seen, precision)
 
 
 def _view(proxy: Proxy, protocol: Protocol, batch_size: int) -> View:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from harness.precision import widened
 from harness.view import stream
 from harness.watchers import ACTIVATIONS, ChannelCorrelations, Watcher, is_relu, owned
 
@@ -81,7 +82,8 @@ class ReluGradientCorrelations(ReluCorrelations):
         def reduce(gradient: Tensor) -> None:
             if self.probe._phase == "backward":
                 with torch.no_grad():
-                    self.see(module, gradient.detach(), gradient.detach())
+                    wide = widened(gradient.detach())
+                    self.see(module, wide, wide)
 
         if isinstance(output, Tensor) and output.requires_grad:
             output.register_hook(reduce)

@@ -6,6 +6,7 @@ import sys
 
 from benchmarks import GROUPS, known
 from harness.command import Parser, carry_out
+from harness.precision import PRECISIONS
 from harness.protocols import PROTOCOLS
 
 
@@ -34,6 +35,7 @@ def parser() -> Parser:
     add("--protocol", default="default", help=f"whose conventions to score under: {', '.join(PROTOCOLS)}")
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:N")
+    add("--precision", default="float32", help=f"of the passes: {', '.join(PRECISIONS)}; tf32: CUDA only")
     add("--stack", default="auto", help="architectures run together: auto (default) or a number")
     add("--workers", type=int, default=0, help="processes on a CPU (default: one for each core)")
     add("--executor", default="local", help="local: processes here (default); ray: a cluster started by `ray start`")

@@ -25,9 +25,10 @@ from harness.assemble import Scores, Target, assemble, embedded_note, provenance
 from harness.config import RunConfig
 from harness.executors import Chunk, Scorer, Setting, default_workers, execute, join
 from harness.inputs import Images, load_images, source_of
+from harness.precision import check_device
 from harness.protocols import PROTOCOLS, seen_under
 from harness.proxies import Proxy, choose, registry
-from harness.store import EXTENDABLE, Part, Store, StoredRun, load_run
+from harness.store import EXTENDABLE, SINCE, Part, Store, StoredRun, load_run
 
 COMMIT_SECONDS = 5.0
 """Scores are committed to disk at least this often (and at every interrupt)."""
@@ -55,6 +56,7 @@ def _run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> Stor
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
         lambda: _rows(config, benchmark),
     )
+    check_device(config.precision, device, here=ray is None)
     proxies = choose(config.proxies)
     setting, protocol = _setting(config, benchmark, device), PROTOCOLS[config.protocol]
     scorer = Scorer(replace(setting, device="cpu"))
@@ -62,7 +64,7 @@ def _run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> Stor
     settings = _settings(config, target, benchmark, setting, len(rows), proxies)
     out = Path(config.out) if config.out else _default_folder(settings)
     manifest = {
-        **provenance(benchmark, target, seen_under(proxies, protocol, setting.batch_size)),
+        **provenance(benchmark, target, seen_under(proxies, protocol, setting.batch_size, setting.precision)),
         "settings": settings, "config": asdict(config), "protocol": protocol.sentence(setting.batch_size),
         "device": _described(device, ray),
         "minibatch": scorer.description, "seconds": 0.0,
@@ -127,6 +129,7 @@ def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
         balanced=config.balanced, share=config.share and not config.keep_unreachable,
         keep_unreachable=config.keep_unreachable, device=device,
         archs=benchmark.space.archs if benchmark.space.expected is None else None, form=benchmark.space.form,
+        precision=config.precision,
     )  # fmt: skip
 
 
@@ -171,6 +174,7 @@ def _settings(
     """Return the settings that make scores what they are, as plain JSON; a run folder holds one set of them."""
     return {
         **{name: getattr(config, name) for name in ("bench", "seeds", "balanced", "protocol", "keep_unreachable")},
+        "precision": config.precision,
         "batch_size": setting.batch_size,
         **asdict(target),
         "inputs": config.inputs,
@@ -190,7 +194,7 @@ def _settings(
 
 def _default_folder(settings: dict) -> Path:
     """Return results/NAME with a name of its own for every set of settings that cannot share a folder."""
-    fixed = {key: value for key, value in settings.items() if key not in EXTENDABLE}
+    fixed = dict(each for each in settings.items() if each[0] not in EXTENDABLE and each not in SINCE.items())
     mark = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
     return Path("results") / f"{settings['bench']}-{settings['dataset']}-{mark}"
 

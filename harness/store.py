@@ -31,6 +31,8 @@ EXTENDABLE = ("proxies", "own_proxies", "sample", "seeds")
 """Settings that may change between calls on one folder: more of each extends the run."""
 WITHOUT_EFFECT = ("workers", "device", "existing")
 """Settings that do not change which scores there are."""
+SINCE = {"precision": "float32"}
+"""Settings that folders of earlier versions lack, and what they were then."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class Part:
 
 def difference(old: dict, new: dict) -> str:
     """Return what differs between two dictionaries of settings, as `name old -> new`, empty if nothing does."""
+    old, new = SINCE | old, SINCE | new
     keys = sorted((old.keys() | new.keys()) - {*EXTENDABLE, *WITHOUT_EFFECT})
     said = [f"{key} {old.get(key)!r} -> {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
     before, now = old.get("own_proxies", {}), new.get("own_proxies", {})

@@ -34,7 +34,7 @@ class View:
     """"train" (statistics of the minibatch), "one" (of each sample by itself, as in batches of one), "eval" (running
     statistics) or "off" (BatchNorm is the identity)."""
     precision: str = "float32"
-    """Or "float64"."""
+    """Or "float64"; "tf32" and "bfloat16" are modes of a run (harness.precision)."""
     batch_size: int | None = None
     """Samples of noise or ones, or the first so many of the minibatch; None is the run's minibatch size."""
     minibatches: int = field(default=1, compare=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from harness.precision import as_written, widened
 from harness.view import owners_of, stream
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Watcher:
         if self.error is None and isinstance(output, Tensor):
             x = inputs[0] if inputs and isinstance(inputs[0], Tensor) else output
             try:
-                with torch.no_grad():
-                    self.see(module, x.detach(), output.detach())
+                with torch.no_grad(), as_written(output):
+                    self.see(module, widened(x.detach()), widened(output.detach()))
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:

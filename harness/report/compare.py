@@ -80,9 +80,11 @@ def markdown(runs: Sequence[StoredRun], table: pd.DataFrame, population: str) ->
 
 
 def told(run: StoredRun) -> str:
-    """Return what a run was scored against, and under which protocol if not the usual one."""
-    protocol = (run.manifest.get("settings") or {}).get("protocol", "default")
-    return style.target_line(run) + (f" · protocol {protocol}" if protocol != "default" else "")
+    """Return what a run was scored against, and under which protocol and in which precision if not the usual ones."""
+    settings = run.manifest.get("settings") or {}
+    usual = {"protocol": "default", "precision": "float32"}
+    said = [f" · {name} {settings[name]}" for name in usual if settings.get(name, usual[name]) != usual[name]]
+    return style.target_line(run) + "".join(said)
 
 
 def value(table: pd.DataFrame, proxy: str, label: str) -> str:

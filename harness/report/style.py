@@ -159,7 +159,8 @@ def target_line(run: StoredRun) -> str:
 def protocol_line(run: StoredRun) -> str:
     """Return under whose conventions the run was scored, empty where that is not known."""
     said = run.manifest.get("protocol")
-    return f"protocol: {said}" if said else ""
+    precision = (run.manifest.get("settings") or {}).get("precision")
+    return (f"protocol: {said}" + (f"; passes in {precision}" if precision else "")) if said else ""
 
 
 def best_line(run: StoredRun) -> str:
