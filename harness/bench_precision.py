@@ -1,0 +1,221 @@
+"""`python -m harness.bench_precision`: what the precision modes cost and change, proxy by proxy.
+
+Connected networks of a benchmark, sampled with seed 0, one of each class of equivalent ones, are scored in float32 and
+in each other mode that the device has. The modes take turns on each architecture, with the same weights and minibatch.
+Shown for each proxy: seconds for each architecture, as if it were computed alone; how much faster the mode is;
+Spearman's rho and Kendall's tau-b between the mode's scores and float32's; tau-b against the true accuracy in both.
+
+On a CPU seconds are CPU time of the process, which has one thread: other load disturbs it least.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import UserError
+from harness.command import Parser, carry_out
+from harness.precision import PRECISIONS
+
+if TYPE_CHECKING:
+    from benchmarks import Benchmark
+    from harness.executors import Setting
+
+NUMBERS = ("archs", "batch_size", "channels", "cells", "resolution")
+
+
+def parser() -> Parser:
+    """Return the command line."""
+    line = Parser(prog="python -m harness.bench_precision", description=(__doc__ or "").split("\n\n")[0])
+    add = line.add_argument
+    add("--bench", default="201", help="benchmark (default 201)")
+    add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
+    add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
+    add("--archs", type=int, default=30, help="connected architectures (default 30)")
+    add("--proxies", default="core,grasp,zico", help="as for harness.run (default core,grasp,zico)")
+    add("--batch-size", type=int, default=64, help="samples in the minibatch (default 64)")
+    add("--device", default="auto", help="auto (default: a GPU if there is one), cpu, cuda, cuda:N")
+    add("--channels", type=int, help="channels of the first stage (default: those of the networks that were trained)")
+    add("--cells", type=int, help="cells in a stage (default: as trained)")
+    add("--resolution", type=int, help="height and width of the inputs (default: as trained)")
+    add("--seed", type=int, default=0, help="of the weights and the minibatch (default 0)")
+    add(
+        "--out",
+        type=Path,
+        default=Path("results/precision.json"),
+        help="default results/precision.json; .png beside it",
+    )
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measure, print, write; return the exit code."""
+    given = parser().parse_args(argv)
+
+    def action() -> None:
+        from harness.bench_precision_tables import draw, report, rows
+        from harness.bench_speed import machine
+
+        if low := [name for name in NUMBERS if (value := getattr(given, name)) is not None and value < 1]:
+            raise UserError("; ".join(f"--{name.replace('_', '-')}: expected 1 or more" for name in low))
+        benchmark, setting = prepared(given)
+        modes, left_out = available(setting.device)
+        measured = measure(benchmark, setting, modes, given.archs, given.seed)
+        options = {name: value for name, value in vars(given).items() if name not in ("data", "out")}
+        facts = {"options": options, "machine": machine(1) | {"device": _named(setting.device)}, "modes": modes}
+        result = {**facts, "left_out": left_out, "network": setting.network, **measured}
+        result["proxies"] = rows(result)
+        print(report(result))
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps(_finite(result), indent=1, allow_nan=False))
+        draw(result, given.out.with_suffix(".png"))
+        print(f"written: {given.out} and {given.out.with_suffix('.png')}")
+
+    return carry_out("harness.bench_precision", action, "stopped; nothing is written")
+
+
+def available(device: str) -> tuple[list[str], dict[str, str]]:
+    """Return the modes of a device, float32 first, and why others are not among them."""
+    from harness.precision import check_device
+
+    modes, left_out = [], {}
+    for mode in PRECISIONS:
+        try:
+            check_device(mode, device)
+            modes.append(mode)
+        except UserError as error:
+            left_out[mode] = str(error)
+    return modes, left_out
+
+
+def prepared(given: Any) -> tuple[Benchmark, Setting]:
+    """Return the benchmark and how its networks are scored; UserError for what cannot be used."""
+    import torch
+
+    import benchmarks
+    from benchmarks.sources import data_folder
+    from harness.executors import Setting
+    from harness.inputs import load_images, source_of
+
+    benchmark = benchmarks.load(given.bench, given.dataset, given.data)
+    device = given.device if given.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"--device {device}: this PyTorch sees no CUDA device; use --device cpu")
+    images = load_images(source_of(benchmark.table), data_folder(given.data))
+    network = {name: value for name, value in benchmark.network.items() if value is not None}
+    network.setdefault("classes", images.classes)
+    for option, name in (("channels", "channels"), ("cells", "cells_per_stage")):
+        if (value := getattr(given, option)) is not None:
+            if name not in network:
+                raise UserError(f"--{option}: the networks of {given.bench} have no such size; leave it out")
+            network[name] = value
+    return benchmark, Setting(
+        bench=given.bench, proxies=given.proxies, network={name: int(value) for name, value in network.items()},
+        resolution=given.resolution or benchmark.resolution, inputs=images, dataset=benchmark.table.dataset,
+        batch_size=given.batch_size, balanced=False, share=True, keep_unreachable=False, device=device,
+        archs=benchmark.space.archs if benchmark.space.expected is None else None, form=benchmark.space.form,
+    )  # fmt: skip
+
+
+def measure(benchmark: Benchmark, setting: Setting, modes: Sequence[str], archs: int, seed: int) -> dict[str, Any]:
+    """Return the architectures, their accuracies, and what was measured by mode.
+
+    That is `together`, the seconds of all proxies for each architecture, and by proxy `scores`, `seconds` and `reasons`
+    for what is not finite (by the architecture's place).
+    """
+    import torch
+    from tqdm import tqdm
+
+    from harness.executors import Chunk, Scorer
+    from harness.processes import one_thread
+
+    scorers = {mode: Scorer(_in(setting, mode)) for mode in modes}
+    names = tuple(name for name, proxy in scorers[modes[0]].proxies.items() if not proxy.static)
+    chosen, accuracy = _sample(benchmark, archs)
+    if not names or not chosen:
+        raise UserError("nothing to measure: give --proxies that look at a network")
+    found: dict[str, Any] = {
+        mode: {"together": [], "scores": {n: [] for n in names}, "seconds": {n: [] for n in names}, "reasons": {}}
+        for mode in modes
+    }
+    cuda = setting.device.startswith("cuda")
+    with one_thread(), clock(cuda), tqdm(total=len(chosen) + 1, unit="arch", desc="measuring") as bar:
+        for place, index in enumerate([chosen[0], *chosen]):  # the first time warms up: kernels, caches, imports
+            for turn in range(len(modes)):
+                mode = modes[(place + turn) % len(modes)]
+                start = time.perf_counter()
+                part = scorers[mode].score(Chunk(seed, (index,), names))
+                if cuda:
+                    torch.cuda.synchronize()
+                taken = time.perf_counter() - start
+                if place:
+                    _add(found[mode], names, part, taken)
+            bar.update()
+    return {"archs": [benchmark.space.archs[i] for i in chosen], "accuracy": accuracy, "measured": found}
+
+
+def _in(setting: Setting, mode: str) -> Setting:
+    from dataclasses import replace
+
+    return replace(setting, precision=mode)
+
+
+def _add(found: dict[str, Any], names: Sequence[str], part: Any, taken: float) -> None:
+    """Take over what one architecture's turn gave."""
+    found["together"].append(taken)
+    for row, name in enumerate(names):
+        score = float(part.scores[row, 0])
+        found["scores"][name].append(score)
+        found["seconds"][name].append(float(part.seconds[row, 0]))
+        if reason := part.reasons[row].get(0):
+            found["reasons"].setdefault(name, {})[str(len(found["together"]) - 1)] = reason
+
+
+def _sample(benchmark: Benchmark, count: int) -> tuple[list[int], list[float]]:
+    """Return architectures, as indices in the space, and their accuracies."""
+    space, truth = benchmark.space, benchmark.table.target("test")
+    row_of = {int(index): row for row, index in enumerate(benchmark.indices)}
+    chosen: dict[int, int] = {}
+    for index in space.sample(len(space), 0):
+        if int(index) in row_of and space.connected[index]:
+            chosen.setdefault(int(space.class_id[index]), int(index))
+        if len(chosen) == count:
+            break
+    return list(chosen.values()), [float(truth[row_of[index]]) for index in chosen.values()]
+
+
+@contextmanager
+def clock(cuda: bool) -> Iterator[None]:
+    """Let the engine's clock tell CPU time of this process inside the block, where it is the CPU that computes."""
+    wall = time.perf_counter
+    try:
+        if not cuda:
+            time.perf_counter = time.process_time
+        yield
+    finally:
+        time.perf_counter = wall
+
+
+def _finite(value: Any) -> Any:
+    """Return the same with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _named(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else "CPU"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
