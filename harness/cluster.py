@@ -8,6 +8,7 @@ path.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import platform
@@ -20,8 +21,10 @@ import torch
 
 import harness
 from benchmarks.errors import UserError
+from harness.devices import kind
 from harness.executors import Chunk, Scorer, Setting
 from harness.processes import one_thread
+from harness.stacks import Found, find
 from harness.store import Part
 
 RETRIES = 3
@@ -65,12 +68,37 @@ def resources(ray: Any) -> tuple[int, float]:
     return int(there.get("CPU", 0)), float(there.get("GPU", 0))
 
 
+def described(ray: Any) -> str:
+    """Return what computes, for a reader."""
+    return "Ray cluster, {} CPUs, {:g} GPUs".format(*resources(ray))
+
+
+def workers(ray: Any, device: str, gpu_share: float) -> list[str]:
+    """Return the device of each worker that the cluster has room for; the name of a GPU is that in a worker."""
+    cpus, gpus = resources(ray)
+    if kind(device) == "cpu":
+        return ["cpu"] * max(1, cpus)
+    return [f"cuda:{number}" for number in range(max(1, int(gpus)))] * max(1, int(1 / gpu_share))
+
+
+def found_on(
+    ray: Any, gpu_share: float, setting: Setting, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]
+) -> Found:
+    """Return how many architectures to run together, as a worker of the cluster finds (`harness.stacks.find`)."""
+    task = ray.remote(num_cpus=1, **_needs(setting, gpu_share))(find)
+    return _result(ray, task.remote(setting, networks, seeds, workers))
+
+
+def _needs(setting: Setting, gpu_share: float) -> dict[str, float]:
+    return {"num_gpus": gpu_share} if kind(setting.device) == "cuda" else {}
+
+
 def execute_on(ray: Any, chunks: list[Chunk], setting: Setting, gpu_share: float) -> Generator[Part, None, None]:
     """Yield the parts of all chunks as they are done, in any order; `gpu_share` is the part of a GPU a worker has.
 
     Raises what a chunk raised, and UserError where workers were lost too often or differ in their versions.
     """
-    needs = {"num_gpus": gpu_share} if setting.device.startswith("cuda") else {}
+    needs = _needs(setting, gpu_share)
     task = ray.remote(num_cpus=1, max_retries=RETRIES, **needs)(_score)
     known, waiting = ray.put(setting), list(reversed(chunks))
     running: list[Any] = []
@@ -88,7 +116,7 @@ def execute_on(ray: Any, chunks: list[Chunk], setting: Setting, gpu_share: float
             ray.cancel(part, force=True)
 
 
-def _result(ray: Any, part: Any) -> Part:
+def _result(ray: Any, part: Any) -> Any:
     try:
         return ray.get(part)
     except ray.exceptions.RayTaskError as error:
@@ -118,4 +146,6 @@ def _score(setting: list, name: str, versions: tuple[str, ...], chunk: Chunk) ->
     with one_thread():
         if _kept is None or _kept[0] != name:
             _kept = name, Scorer(ray.get(setting[0]))
+            gc.collect()
+            gc.freeze()  # as in a local worker
         return _kept[1].score(chunk)

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks import GROUPS, UserError, expand, known, unknown_benchmark
 from benchmarks.errors import suggest
+from harness import devices
 from harness.precision import PRECISIONS
 from harness.protocols import PROTOCOLS
 
@@ -53,14 +54,14 @@ class RunConfig:
     """A key of harness.protocols.PROTOCOLS: how the authors of a code base look at networks."""
     data: str | None = None
     """Folder of ground truth and images; None is the environment variable NAS_HARNESS_DATA."""
-    device: str = "auto"
-    """auto (a GPU if there is one), cpu, cuda or cuda:N."""
+    devices: str = "auto"
+    """auto (all GPUs, or the CPU where there is none), cpu, cuda (all GPUs) or a list such as cuda:0,cuda:2."""
     precision: str = "float32"
     """A word of harness.precision.PRECISIONS: how exactly passes are computed."""
     stack: str | int = "auto"
-    """Architectures run together, or auto."""
+    """Architectures run together; auto is what a short probe finds, or what the folder holds."""
     workers: int = 0
-    """Processes on a CPU, one thread each; 0 is one for each core."""
+    """Processes of one thread each: on the CPU (0 is one for each core), or for each GPU (0 is one)."""
     executor: str = "local"
     """local, processes of this machine, or ray: a Ray cluster that is there already."""
     gpu_share: float = 1.0
@@ -98,8 +99,8 @@ class RunConfig:
             problems.append(f"--gpu-share {self.gpu_share}: expected more than 0 and at most 1")
         if self.epochs is not None and self.epochs < 1:
             problems.append(f"--epochs {self.epochs}: expected 1 or more")
-        if self.device not in ("auto", "cpu", "cuda") and not self.device.removeprefix("cuda:").isdecimal():
-            problems.append(f"--device '{self.device}': expected auto, cpu, cuda or cuda:N")
+        if wrong := devices.problem(self.devices):
+            problems.append(wrong)
         if self.inputs not in ("images", "gaussian") and not Path(self.inputs).exists():
             problems.append(
                 f"--inputs '{self.inputs}': expected images, gaussian, or the path of an .npz file or a folder"
@@ -120,8 +121,11 @@ class RunConfig:
 def each_space(spaces: str | None = None, *, bench: str, out: str | None = None, **settings: Any) -> list[RunConfig]:
     """Return the settings of a benchmark, or of each space of one that has several (`spaces` "1,3": of these).
 
-    With several spaces, `out` is a folder of run folders named by their keys. Raises UserError as RunConfig does.
+    With several spaces, `out` is a folder of run folders named by their keys. `device` is taken for `devices`. Raises
+    UserError as RunConfig does.
     """
+    if "device" in settings:
+        settings["devices"] = settings.pop("device")
     several = bench in GROUPS
     return [
         RunConfig(bench=key, out=str(Path(out) / key) if out and several else out, **settings)

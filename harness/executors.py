@@ -5,9 +5,9 @@ Each worker runs one thread, so that a score has the same bits whatever the numb
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass
+import multiprocessing
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 
 from benchmarks import space_of
 from benchmarks.layers import allocate
+from harness.devices import current, kind
 from harness.engine import ViewInputs, score_adaptively
 from harness.inputs import Images, minibatches
 from harness.processes import one_thread, work
@@ -138,13 +139,17 @@ def join(parts: list[Part]) -> list[Part]:
     return joined
 
 
-def execute(chunks: list[Chunk], setting: Setting, workers: int) -> Generator[Part, None, None]:
-    """Yield the parts of all chunks as they are done, in any order."""
-    if workers > 1 and len(chunks) > 1:
-        yield from work(_score, chunks, workers, _start, setting)
+def execute(chunks: list[Chunk], setting: Setting, devices: Sequence[str]) -> Generator[Part, None, None]:
+    """Yield the parts of all chunks as they are done, in any order: by a process for each of `devices`, which may name
+    one several times. Whoever is free takes the next chunk."""
+    if len(devices) > 1 and len(chunks) > 1:
+        free = multiprocessing.get_context("spawn").SimpleQueue()
+        for device in devices:
+            free.put(device)
+        yield from work(_score, chunks, len(devices), _start, setting, free)
         return
-    with one_thread():
-        scorer = Scorer(setting)
+    with one_thread(), current(devices[0]):
+        scorer = Scorer(replace(setting, device=devices[0]))
         for chunk in chunks:
             yield scorer.score(chunk)
 
@@ -152,15 +157,14 @@ def execute(chunks: list[Chunk], setting: Setting, workers: int) -> Generator[Pa
 _scorer: Any = None
 
 
-def _start(setting: Setting) -> None:
+def _start(setting: Setting, free: Any) -> None:
+    """Prepare a worker: it takes a device that no other has taken."""
     global _scorer
-    _scorer = Scorer(setting)
+    device = free.get()
+    if kind(device) == "cuda":
+        torch.cuda.set_device(device)
+    _scorer = Scorer(replace(setting, device=device))
 
 
 def _score(chunk: Chunk) -> Part:
     return _scorer.score(chunk)
-
-
-def default_workers(asked: int, device: str) -> int:
-    """Return the number of processes: as asked, otherwise one for each core of a CPU and one for a GPU."""
-    return asked or (1 if device.startswith("cuda") else max(1, len(os.sched_getaffinity(0))))

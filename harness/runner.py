@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import inspect
 import json
-import platform
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, replace
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 import benchmarks
@@ -23,12 +21,14 @@ from benchmarks.sources import data_folder
 from harness import cluster
 from harness.assemble import Scores, Target, assemble, embedded_note, provenance, static_scores, target_of, together
 from harness.config import RunConfig
-from harness.executors import Chunk, Scorer, Setting, default_workers, execute, join
+from harness.devices import described, kind, local, of_workers
+from harness.executors import Chunk, Scorer, Setting, execute, join
 from harness.inputs import Images, load_images, source_of
 from harness.precision import check_device
 from harness.protocols import PROTOCOLS, seen_under
 from harness.proxies import Proxy, choose, registry
-from harness.store import EXTENDABLE, SINCE, Part, Store, StoredRun, load_run
+from harness.stacks import find, usual
+from harness.store import EXTENDABLE, SINCE, Part, Store, StoredRun, load_run, read_manifest
 
 COMMIT_SECONDS = 5.0
 """Scores are committed to disk at least this often (and at every interrupt)."""
@@ -51,29 +51,31 @@ def run(config: RunConfig, *, say=print) -> StoredRun:
 def _run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> StoredRun:
     """Do what `run` says, in processes of this machine or on a Ray cluster."""
     benchmark = benchmarks.load(config.bench, config.dataset, config.data, config.network)
-    device, target, rows = together(
-        lambda: _device(config.device, ray),
+    devices, target, rows = together(
+        lambda: _devices(config.devices, ray),
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
         lambda: _rows(config, benchmark),
     )
-    check_device(config.precision, device, here=ray is None)
     proxies = choose(config.proxies)
-    setting, protocol = _setting(config, benchmark, device), PROTOCOLS[config.protocol]
+    setting, protocol = _setting(config, benchmark, devices[0]), PROTOCOLS[config.protocol]
     scorer = Scorer(replace(setting, device="cpu"))
     scorer.inputs_of(0)  # whether the minibatch can be drawn at all
     settings = _settings(config, target, benchmark, setting, len(rows), proxies)
     out = Path(config.out) if config.out else _default_folder(settings)
+    networks = np.array(_representatives(benchmark, rows, setting.share))
+    workers = _workers(config, devices, setting, ray)
+    if config.stack == "auto":
+        settings["stack"] = _found(config, settings["stack"], out, setting, networks, workers, ray, say)
     manifest = {
         **provenance(benchmark, target, seen_under(proxies, protocol, setting.batch_size, setting.precision)),
         "settings": settings, "config": asdict(config), "protocol": protocol.sentence(setting.batch_size),
-        "device": _described(device, ray),
+        "device": described(devices) if ray is None else cluster.described(ray),
         "minibatch": scorer.description, "seconds": 0.0,
     }  # fmt: skip
     store = Store(out, manifest, len(benchmark.space), existing=config.existing)
     if benchmark.embedded:
         say(embedded_note(benchmark))
     names = [proxy.name for proxy in proxies if not proxy.static]
-    networks = np.array(_representatives(benchmark, rows, setting.share))
     chunks = list(_chunks(store, names, networks, config.seeds, settings["stack"]))
     say(
         f"{benchmark.space.title}, {target.dataset}: {len(rows):,} architectures ({len(set(networks)):,}"
@@ -81,9 +83,12 @@ def _run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> Stor
     )
     if chunks and (before := _scored(store, names, networks, config.seeds)):
         say(f"{before:,} of {len(names) * config.seeds * len(set(networks)):,} scores are there already")
+    parts = (
+        execute(chunks, setting, workers) if ray is None else cluster.execute_on(ray, chunks, setting, config.gpu_share)
+    )
     started = time.time()
     try:
-        _score(store, _parts(config, chunks, setting, ray), sum(len(chunk.index) for chunk in chunks), out)
+        _score(store, parts, sum(len(chunk.index) for chunk in chunks), out)
     finally:
         manifest["seconds"] += time.time() - started
         with contextlib.suppress(UserError):
@@ -99,14 +104,14 @@ def _run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> Stor
     return load_run(out)
 
 
-def _device(asked: str, ray: Any) -> str:
-    there = torch.cuda.is_available() if ray is None else cluster.resources(ray)[1] > 0
-    if asked == "auto":
-        return "cuda" if there else "cpu"
-    if asked.startswith("cuda") and not there:
-        who = "this PyTorch sees no CUDA device" if ray is None else "the Ray cluster has no GPU"
-        raise UserError(f"--device {asked}: {who}; use --device cpu")
-    return asked
+def _devices(asked: str, ray: Any) -> list[str]:
+    """Return the devices of this machine, or what kind of them a cluster has."""
+    if ray is None:
+        return local(asked)
+    there = cluster.resources(ray)[1] > 0
+    if kind(asked) == "cuda" and not there:
+        raise UserError(f"--devices {asked}: the Ray cluster has no GPU; use --devices cpu")
+    return ["cuda" if there and asked != "cpu" else "cpu"]
 
 
 def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
@@ -156,16 +161,28 @@ def _representatives(benchmark: Benchmark, rows: np.ndarray, share: bool) -> lis
     return [int(i) for i in (benchmark.space.class_id[indices] if share else indices)]
 
 
-def _stack(config: RunConfig, setting: Setting, benchmark: Benchmark) -> int:
-    """Architectures run together: many on a GPU; on a CPU only where one network's maps are small."""
-    if PROTOCOLS[setting.protocol].own_minibatch:
-        return 1
-    if config.stack != "auto":
-        return int(config.stack)
-    if setting.device.startswith("cuda"):
-        return benchmark.space.together or 64
-    floats = setting.batch_size * setting.network.get("channels", 16) * (setting.resolution or 32) ** 2
-    return 32 if floats <= 2**16 else 1  # measured in docs/speed.md: sizes between gain nothing
+def _stack(config: RunConfig, setting: Setting, benchmark: Benchmark) -> int | str:
+    """Return how many architectures run together, "auto" where that has to be found."""
+    known, open_ = usual(setting, benchmark.space.together)
+    if config.stack == "auto":
+        return "auto" if open_ else known
+    return int(config.stack)
+
+
+def _found(
+    config: RunConfig, known: int | str, out: Path, setting: Setting, networks: np.ndarray, workers: list[str],
+    ray: Any, say: Callable[[str], None],
+) -> int:  # fmt: skip
+    """Return how many architectures run together: what the folder holds, what is known, or what a probe finds."""
+    record = out / "manifest.json"
+    if config.existing != "replace" and record.exists():
+        return read_manifest(record)["settings"].get("stack", 1)
+    if known != "auto":
+        return int(known)
+    given = (setting, tuple(dict.fromkeys(networks.tolist())), config.seeds, tuple(workers))
+    found = find(*given) if ray is None else cluster.found_on(ray, config.gpu_share, *given)
+    say(found.why)
+    return found.stack
 
 
 def _settings(
@@ -184,7 +201,7 @@ def _settings(
         "resolution": setting.resolution,
         "share": setting.share,
         "stack": _stack(config, setting, benchmark),
-        "device_kind": setting.device.split(":")[0],
+        "device_kind": kind(setting.device),
         "sample": n,
         **({"form": setting.form} if setting.form else {}),
         "proxies": [proxy.name for proxy in proxies],
@@ -197,15 +214,6 @@ def _default_folder(settings: dict) -> Path:
     fixed = dict(each for each in settings.items() if each[0] not in EXTENDABLE and each not in SINCE.items())
     mark = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
     return Path("results") / f"{settings['bench']}-{settings['dataset']}-{mark}"
-
-
-def _described(device: str, ray: Any) -> str:
-    """Return what computes, for a reader."""
-    if ray is not None:
-        return "Ray cluster, {} CPUs, {:g} GPUs".format(*cluster.resources(ray))
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    return f"CPU {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _own(proxy: Proxy) -> bool:
@@ -225,14 +233,14 @@ def _code(proxy: Proxy) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _parts(config: RunConfig, chunks: list[Chunk], setting: Setting, ray: Any) -> Generator[Part, None, None]:
-    """Return the iterator that has chunks scored; a proxy that no file holds is not known in other processes."""
+def _workers(config: RunConfig, devices: list[str], setting: Setting, ray: Any) -> list[str]:
+    """Return the device of each process; a proxy that no file holds is not known in other processes than this one."""
     here_only = [proxy.name for proxy in choose(setting.proxies) if _own(proxy) and not proxy.source]
     if ray is None:
-        return execute(chunks, setting, 1 if here_only else default_workers(config.workers, setting.device))
+        return devices[:1] if here_only else of_workers(devices, config.workers)
     if here_only:
         raise UserError(f"--executor ray: no file holds {', '.join(here_only)}; put it in one, give FILE.py:NAME")
-    return cluster.execute_on(ray, chunks, setting, config.gpu_share)
+    return cluster.workers(ray, setting.device, config.gpu_share)
 
 
 def _first(networks: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ def test_everything_wrong_is_said_at_once():
     with pytest.raises(UserError) as caught:
         RunConfig(
             bench="2001", split="tst", existing="replce", protocol="x", seeds=0, batch_size=-1, workers=-2,
-            sample="many", stack="0", epochs=0, device="gpu", inputs="nowhere", proxies="snipp,params,fishr",
+            sample="many", stack="0", epochs=0, devices="gpu", inputs="nowhere", proxies="snipp,params,fishr",
         )  # fmt: skip
     said = str(caught.value)
     for part in ("'2001'", "'tst'", "replace", "'x'", "--seeds 0", "--batch-size -1", "--workers -2", "'many'",
@@ -36,7 +36,7 @@ def test_everything_wrong_is_said_at_once():
 
 def test_whole_numbers_and_words_are_sample_and_stack():
     assert RunConfig(bench="201", sample=5, stack=2) == RunConfig(bench="201", sample="5", stack="2")
-    assert RunConfig(bench="201", sample="all", device="cuda:1", proxies="").sample == "all"
+    assert RunConfig(bench="201", sample="all", devices="cuda:1", proxies="").sample == "all"
 
 
 def test_two_proxies_of_one_file(tmp_path: Path):
