@@ -13,7 +13,7 @@ harness/stats.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 
 from benchmarks.errors import UserError, suggest
 from harness import stats
-from harness.ensembles import VOTE_COLUMNS, judged_votes
+from harness.ensembles import DRAWN, EXACT, VOTE_COLUMNS, judged_votes
+from harness.sampling_error import SamplingError, method, sampling_error
 
 if TYPE_CHECKING:
     from harness.store import StoredRun
 
 Array = NDArray[np.float64]
+Strata = dict[float, tuple[int, float]]
 POPULATIONS = ("all", "connected", "distinct")
 BASELINES = ("params", "flops", "layers")
 RANDOM_PICKS = "random picks"
@@ -68,7 +70,7 @@ class Summary:
     notes: tuple[str, ...] = ()
     """What a reader must know about single figures, one sentence each."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """resamples, seed, intervals (whether there are any), baseline: {population: name}."""
+    """resamples, seed, intervals (whether there are any), method (of rho's), baseline: {population: name}."""
 
 
 @dataclass(frozen=True)
@@ -98,31 +100,74 @@ def summarise(
     baseline: the proxy the others are compared with; "auto" takes the best of params, flops and layers by rho in each
     population (chosen on the same data, which favours the baseline a little). intervals: "auto" leaves them out where
     the run holds the whole space (no sampling error); "always", "never". The same run and seed give the same numbers.
+    Above `sampling_error.LARGE` architectures the intervals of rho and its differences are analytic.
     """
     _check(run, resamples, populations, baseline, intervals)
     whole = len(run.archs) == run.manifest.get("space_size")
     sampled = intervals == "always" or (intervals == "auto" and not whole)
-    parts = [_population(run, name) for name in populations]
-    tables, differences, notes, baselines = [], [], [], {}
-    for part in parts:
-        weights = stats.resample_weights(part.class_id, resamples if sampled else 0, seed)
-        bootstrap = _bootstrap(part, weights)
-        table = _table(run, part, weights, bootstrap)
-        baselines[part.name] = name = _baseline(table, baseline)
-        tables.append(table)
-        differences.append(_differences(part, name, weights, bootstrap, certain=whole and not sampled))
-        notes += _notes(part)
+    parts: list[Summary] = []
+    made: dict[bytes, Summary] = {}
+    for name in populations:
+        rows = _rows(run, name)
+        if (key := rows.tobytes()) not in made:
+            part = _population(run, name, rows)
+            errors = sampling_error(part, len(run.archs), sampled, resamples, seed)
+            made[key] = _of_population(run, part, errors, baseline, certain=whole and not sampled)
+        parts.append(_renamed(made[key], name))
     return Summary(
-        table=pd.concat(tables, ignore_index=True),
-        regret=pd.concat([_regret_curves(part) for part in parts], ignore_index=True),
-        differences=pd.concat(differences, ignore_index=True),
-        agreement={part.name: _agreement(part) for part in parts},
-        strata=pd.concat([_strata(part) for part in parts], ignore_index=True),
-        ceiling=pd.DataFrame([{"population": part.name, **stats.seed_agreement(part.seed_accuracy)} for part in parts]),
-        votes=_votes(parts),
-        notes=tuple(notes),
-        settings={"resamples": resamples, "seed": seed, "intervals": sampled, "baseline": baselines},
+        table=_joined([part.table for part in parts]),
+        regret=_joined([part.regret for part in parts]),
+        differences=_joined([part.differences for part in parts]),
+        agreement={name: square for part in parts for name, square in part.agreement.items()},
+        strata=_joined([part.strata for part in parts]),
+        ceiling=_joined([part.ceiling for part in parts]),
+        votes=_joined([part.votes for part in parts]),
+        notes=tuple(note for part in parts for note in part.notes),
+        settings={
+            "resamples": resamples, "seed": seed, "intervals": sampled,
+            "method": method(len(run.archs), sampled),
+            "baseline": {name: base for part in parts for name, base in part.settings["baseline"].items()},
+        },
+    )  # fmt: skip
+
+
+def _of_population(run: StoredRun, part: Population, errors: SamplingError, wanted: str, certain: bool) -> Summary:
+    """The statistics of one population."""
+    strata = {
+        proxy: [stats.stratum_spearman(score, part.accuracy, part.strata) for score in scores]
+        for proxy, scores in part.scores.items()
+    }
+    table = _table(run, part, strata, errors)
+    baseline = _baseline(table, wanted)
+    votes = pd.DataFrame(judged_votes(part.scores, part.accuracy), columns=list(VOTE_COLUMNS))
+    return Summary(
+        table=table,
+        regret=_regret_curves(part),
+        differences=_differences(part, baseline, errors, certain),
+        agreement={part.name: _agreement(part)},
+        strata=_strata(part, strata),
+        ceiling=pd.DataFrame([{"population": part.name, **stats.seed_agreement(part.seed_accuracy)}]),
+        votes=votes.assign(population=part.name)[["population", *VOTE_COLUMNS]],
+        notes=tuple(_notes(part, votes)),
+        settings={"baseline": {part.name: baseline}},
     )
+
+
+def _renamed(summary: Summary, name: str) -> Summary:
+    """The statistics of one population as those of another that holds the same architectures."""
+    (old,) = summary.agreement
+    frames = ("table", "regret", "differences", "strata", "ceiling", "votes")
+    return replace(
+        summary,
+        **{frame: getattr(summary, frame).assign(population=name) for frame in frames},
+        agreement={name: summary.agreement[old]},
+        notes=tuple(name + note.removeprefix(old) for note in summary.notes),
+        settings={"baseline": {name: summary.settings["baseline"][old]}},
+    )
+
+
+def _joined(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(frames, ignore_index=True)
 
 
 def _check(run: StoredRun, resamples: int, populations: Sequence[str], baseline: str, intervals: str) -> None:
@@ -138,13 +183,18 @@ def _check(run: StoredRun, resamples: int, populations: Sequence[str], baseline:
         raise UserError(f"{resamples} bootstrap resamples are too few; expected at least 2, 1000 is usual")
 
 
-def _population(run: StoredRun, name: str) -> Population:
+def _rows(run: StoredRun, name: str) -> NDArray[np.intp]:
+    """The places in the run of a population's architectures, ascending."""
     rows = np.flatnonzero(np.isfinite(run.accuracy))
     if name == "connected":
         rows = rows[run.connected[rows]]
     elif name == "distinct":
         named_first = rows[np.argsort(run.index[rows] != run.class_id[rows], kind="stable")]
         rows = np.sort(named_first[np.unique(run.class_id[named_first], return_index=True)[1]])
+    return rows
+
+
+def _population(run: StoredRun, name: str, rows: NDArray[np.intp]) -> Population:
     return Population(
         name,
         accuracy=run.accuracy[rows],
@@ -156,19 +206,10 @@ def _population(run: StoredRun, name: str) -> Population:
     )
 
 
-def _bootstrap(part: Population, weights: NDArray) -> dict[str, Array]:
-    """{proxy: rho in every resample, (seeds, resamples)}; the same resamples for all, so they can be subtracted."""
-    if not part.scores:
-        return {}
-    together = stats.bootstrap_spearman(np.concatenate(list(part.scores.values())), part.accuracy, weights)
-    ends = np.cumsum([len(scores) for scores in part.scores.values()])[:-1]
-    return dict(zip(part.scores, np.split(together, ends), strict=True))
-
-
-def _table(run: StoredRun, part: Population, weights: NDArray, bootstrap: dict[str, Array]) -> pd.DataFrame:
+def _table(run: StoredRun, part: Population, strata: dict[str, list[Strata]], errors: SamplingError) -> pd.DataFrame:
     rows = []
     for proxy, scores in part.scores.items():
-        seeds = [_statistics(score, part) for score in scores]
+        seeds = [_statistics(score, part, groups) for score, groups in zip(scores, strata[proxy], strict=True)]
         row: dict[str, Any] = {name: float(stats.seed_mean([one[name] for one in seeds])) for name in seeds[0]}
         row |= {"population": part.name, "proxy": proxy, "ties": round(row["ties"])}
         facts = (run.manifest.get("proxies") or {}).get(proxy)
@@ -178,32 +219,34 @@ def _table(run: StoredRun, part: Population, weights: NDArray, bootstrap: dict[s
         row["failed"] = len(part.accuracy) - row["n"]
         row["seconds"] = float(stats.seed_mean(np.ravel(run.seconds[proxy]))) if proxy in run.seconds else np.nan
         row["rho_seed_sd"] = stats.seed_spread([one["rho"] for one in seeds], len(run.scores[proxy]))
-        with np.errstate(all="ignore"):
-            row["rho_mean_score"] = stats.spearman(scores.mean(axis=0), part.accuracy)
-        if len(weights):
-            row["rho_low"], row["rho_high"] = stats.percentile_interval(stats.seed_mean(bootstrap[proxy]))
-            row["tau_b_low"], row["tau_b_high"] = stats.tau_b_interval(scores, part.accuracy, part.class_id)
-            regrets = [stats.weighted_regret(score, part.accuracy, 10, weights) for score in scores]
-            row["regret_10_low"], row["regret_10_high"] = stats.percentile_interval(stats.seed_mean(regrets))
+        if len(scores) == 1:
+            row["rho_mean_score"] = row["rho"]
+        else:
+            with np.errstate(all="ignore"):
+                row["rho_mean_score"] = stats.spearman(scores.mean(axis=0), part.accuracy)
+        row["rho_low"], row["rho_high"] = errors.rho(proxy)
+        row["tau_b_low"], row["tau_b_high"] = errors.tau_b(proxy)
+        row["regret_10_low"], row["regret_10_high"] = errors.regret_10(proxy)
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _statistics(score: Array, part: Population) -> dict[str, float]:
+def _statistics(score: Array, part: Population, strata: Strata) -> dict[str, float]:
     """The statistics of one score (archs,) that need no resampling."""
     accuracy, count = part.accuracy, len(part.accuracy)
+    tau_b = stats.kendall_tau_b(score, accuracy)
     worst, best = stats.worst_case_spearman(score, accuracy)
     top = stats.share(count, 10)
     return {
         "ties": stats.tied(score),
-        "tau_b": stats.kendall_tau_b(score, accuracy),
-        "tau_a": stats.kendall_tau_a(score, accuracy),
+        "tau_b": tau_b,
+        "tau_a": stats.tau_a_of(tau_b, score, accuracy),
         "tau_weighted": stats.weighted_tau(score, accuracy),
         "rho": stats.spearman(score, accuracy),
         "pearson": stats.pearson(score, accuracy),
         "rho_partial_params": stats.partial_spearman(score, accuracy, part.params),
         "rho_top10pct": stats.top_spearman(score, accuracy, 10),
-        "rho_strata": stats.strata_mean(stats.stratum_spearman(score, accuracy, part.strata)),
+        "rho_strata": stats.strata_mean(strata),
         "rho_worst": worst,
         "rho_best": best,
         **{f"regret_{k}": stats.top_k_regret(score, accuracy, k) for k in (1, 10, 100)},
@@ -221,16 +264,12 @@ def _baseline(table: pd.DataFrame, wanted: str) -> str | None:
     return str(rho.idxmax()) if len(rho) else None
 
 
-def _differences(
-    part: Population, baseline: str | None, weights: NDArray, bootstrap: dict[str, Array], certain: bool
-) -> pd.DataFrame:
+def _differences(part: Population, baseline: str | None, errors: SamplingError, certain: bool) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for proxy in part.scores:
         if baseline and proxy != baseline:
-            pair = stats.Paired(part.scores[proxy], part.scores[baseline], bootstrap[proxy], bootstrap[baseline])
-            difference, samples = stats.paired_difference(pair, part.accuracy, weights)
-            values = (difference, *stats.percentile_interval(samples), stats.difference_p(difference, samples))
-            rows.append(dict(zip(DIFFERENCE_COLUMNS, (part.name, proxy, baseline, *values), strict=False)))
+            values = (part.name, proxy, baseline, *errors.difference(proxy, baseline))
+            rows.append(dict(zip(DIFFERENCE_COLUMNS, values, strict=False)))
     frame = pd.DataFrame(rows, columns=list(DIFFERENCE_COLUMNS)).astype({"better": object})
     frame["p_adjusted"] = stats.holm(frame["p_value"].to_numpy(float))
     decided = frame["rho_difference"].abs() > 0 if certain else frame["p_adjusted"] < 0.05
@@ -240,12 +279,13 @@ def _differences(
 
 
 def _regret_curves(part: Population) -> pd.DataFrame:
-    rows = []
-    for k in stats.curve_points(len(part.accuracy)):
-        for proxy, scores in part.scores.items():
-            regret = float(stats.seed_mean([stats.top_k_regret(score, part.accuracy, k) for score in scores]))
-            rows.append((part.name, proxy, k, regret))
-        rows.append((part.name, RANDOM_PICKS, k, stats.random_regret(part.accuracy, k)))
+    ks = stats.curve_points(len(part.accuracy))
+    curves = {
+        proxy: stats.seed_mean([stats.regret_curve(score, part.accuracy, ks) for score in scores])
+        for proxy, scores in part.scores.items()
+    }
+    curves[RANDOM_PICKS] = np.array(stats.regret_curve(np.zeros(len(part.accuracy)), part.accuracy, ks))
+    rows = [(part.name, proxy, k, float(curve[at])) for at, k in enumerate(ks) for proxy, curve in curves.items()]
     return pd.DataFrame(rows, columns=["population", "proxy", "k", "regret"])
 
 
@@ -258,23 +298,23 @@ def _agreement(part: Population) -> pd.DataFrame:
     return pd.DataFrame(stats.seed_mean(matrices) if matrices else [], index=proxies, columns=proxies)
 
 
-def _votes(parts: Sequence[Population]) -> pd.DataFrame:
-    rows = [{"population": part.name, **row} for part in parts for row in judged_votes(part.scores, part.accuracy)]
-    return pd.DataFrame(rows, columns=["population", *VOTE_COLUMNS])
-
-
-def _strata(part: Population) -> pd.DataFrame:
+def _strata(part: Population, strata: dict[str, list[Strata]]) -> pd.DataFrame:
     rows = []
-    for proxy, scores in part.scores.items():
-        seeds = [stats.stratum_spearman(score, part.accuracy, part.strata) for score in scores]
+    for proxy, seeds in strata.items():
         for stratum in seeds[0]:
             n = min(one[stratum][0] for one in seeds)
             rows.append((part.name, proxy, stratum, n, float(stats.seed_mean([one[stratum][1] for one in seeds]))))
     return pd.DataFrame(rows, columns=["population", "proxy", "stratum", "n", "rho"])
 
 
-def _notes(part: Population) -> list[str]:
+def _notes(part: Population, votes: pd.DataFrame) -> list[str]:
     notes = []
+    for name, n in votes[["ensemble", "n"]].drop_duplicates().itertuples(index=False):
+        if n > EXACT:
+            notes.append(
+                f"{part.name}, {name}: judged on pairs drawn at random, {DRAWN:,} of {int(n * (n - 1) / 2):,};"
+                " standard error at most 0.02 points of a percentage"
+            )
     for proxy, scores in part.scores.items():
         finite = int(np.isfinite(scores).sum(axis=1).min())
         if finite < 100 and finite < len(part.accuracy):
