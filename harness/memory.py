@@ -50,9 +50,7 @@ class Resident:
 
     def start(self) -> None:
         """Measure a stack from here on."""
-        with suppress(
-            OSError
-        ):  # else the peak is that of the whole process: no less
+        with suppress(OSError):  # else the peak is that of the whole process: no less
             Path("/proc/self/clear_refs").write_text("5")
 
     def fitting(self, stack: int) -> int:

@@ -56,6 +56,8 @@ def _run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> Stor
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
         lambda: _rows(config, benchmark),
     )
+    for device in devices:
+        check_device(config.precision, device, here=ray is None)
     proxies = choose(config.proxies)
     setting, protocol = _setting(config, benchmark, devices[0]), PROTOCOLS[config.protocol]
     scorer = Scorer(replace(setting, device="cpu"))
