@@ -2,7 +2,7 @@
 
 Connected networks of a benchmark, sampled with seed 0, one of each class of equivalent ones, are scored in float32 and
 in each other mode that the device has. The modes take turns on each architecture, with the same weights and minibatch.
-Shown for each proxy: seconds for each architecture, as if it were computed alone; how much faster the mode is;
+Shown for each proxy: seconds when it is computed alone, on the first few of them; how much faster the mode is;
 Spearman's rho and Kendall's tau-b between the mode's scores and float32's; tau-b against the true accuracy in both.
 
 On a CPU seconds are CPU time of the process, which has one thread: other load disturbs it least.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from benchmarks import Benchmark
     from harness.executors import Setting
 
-NUMBERS = ("archs", "batch_size", "channels", "cells", "resolution")
+NUMBERS = ("archs", "timed", "batch_size", "channels", "cells", "resolution")
 
 
 def parser() -> Parser:
@@ -38,6 +38,7 @@ def parser() -> Parser:
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
     add("--archs", type=int, default=30, help="connected architectures (default 30)")
+    add("--timed", type=int, default=5, help="so many of them, on which each proxy is timed alone (default 5)")
     add("--proxies", default="core,grasp,zico", help="as for harness.run (default core,grasp,zico)")
     add("--batch-size", type=int, default=64, help="samples in the minibatch (default 64)")
     add("--device", default="auto", help="auto (default: a GPU if there is one), cpu, cuda, cuda:N")
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError("; ".join(f"--{name.replace('_', '-')}: expected 1 or more" for name in low))
         benchmark, setting = prepared(given)
         modes, left_out = available(setting.device)
-        measured = measure(benchmark, setting, modes, given.archs, given.seed)
+        measured = measure(benchmark, setting, modes, given.archs, given.timed, given.seed)
         options = {name: value for name, value in vars(given).items() if name not in ("data", "out")}
         facts = {"options": options, "machine": machine(1) | {"device": _named(setting.device)}, "modes": modes}
         result = {**facts, "left_out": left_out, "network": setting.network, **measured}
@@ -123,11 +124,13 @@ def prepared(given: Any) -> tuple[Benchmark, Setting]:
     )  # fmt: skip
 
 
-def measure(benchmark: Benchmark, setting: Setting, modes: Sequence[str], archs: int, seed: int) -> dict[str, Any]:
+def measure(
+    benchmark: Benchmark, setting: Setting, modes: Sequence[str], archs: int, timed: int, seed: int
+) -> dict[str, Any]:
     """Return the architectures, their accuracies, and what was measured by mode.
 
-    That is `together`, the seconds of all proxies for each architecture, and by proxy `scores`, `seconds` and `reasons`
-    for what is not finite (by the architecture's place).
+    That is `together`, the seconds of all proxies for each architecture, and by proxy `scores`, `reasons` for what is
+    not finite (by the architecture's place) and `seconds` by itself on the first `timed` architectures.
     """
     import torch
     from tqdm import tqdm
@@ -147,15 +150,16 @@ def measure(benchmark: Benchmark, setting: Setting, modes: Sequence[str], archs:
     cuda = setting.device.startswith("cuda")
     with one_thread(), clock(cuda), tqdm(total=len(chosen) + 1, unit="arch", desc="measuring") as bar:
         for place, index in enumerate([chosen[0], *chosen]):  # the first time warms up: kernels, caches, imports
-            for turn in range(len(modes)):
-                mode = modes[(place + turn) % len(modes)]
+            for mode in (*modes[place % len(modes) :], *modes[: place % len(modes)]):
                 start = time.perf_counter()
                 part = scorers[mode].score(Chunk(seed, (index,), names))
                 if cuda:
                     torch.cuda.synchronize()
-                taken = time.perf_counter() - start
                 if place:
-                    _add(found[mode], names, part, taken)
+                    _add(found[mode], names, part, time.perf_counter() - start)
+                for name in names if 0 < place <= timed else ():
+                    alone = scorers[mode].score(Chunk(seed, (index,), (name,)))
+                    found[mode]["seconds"][name].append(float(alone.seconds[0, 0]))
             bar.update()
     return {"archs": [benchmark.space.archs[i] for i in chosen], "accuracy": accuracy, "measured": found}
 
@@ -172,7 +176,6 @@ def _add(found: dict[str, Any], names: Sequence[str], part: Any, taken: float) -
     for row, name in enumerate(names):
         score = float(part.scores[row, 0])
         found["scores"][name].append(score)
-        found["seconds"][name].append(float(part.seconds[row, 0]))
         if reason := part.reasons[row].get(0):
             found["reasons"].setdefault(name, {})[str(len(found["together"]) - 1)] = reason
 
