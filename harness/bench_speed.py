@@ -102,7 +102,7 @@ def chosen_sets(text: str) -> dict[str, tuple[str, ...]]:
     return {**{word: SETS[word] for word in words if word in SETS}, **({"own": own} if own else {})}
 
 
-def machine(threads: int) -> dict[str, str | int | float]:
+def machine(threads: int, device: str = "cpu") -> dict[str, str | int | float]:
     """Return what a reader of the numbers must know of the machine."""
     import os
 
@@ -114,9 +114,13 @@ def machine(threads: int) -> dict[str, str | int | float]:
         lines = info.read_text().splitlines()
         model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    gpu: dict[str, str | int | float] = {}
+    if device != "cpu":
+        about = torch.cuda.get_device_properties(device)
+        gpu = {"gpu": about.name, "gpu_gib": round(about.total_memory / 2**30, 1), "cuda": torch.version.cuda or ""}
     return {
         "cpu": model, "isa": torch.backends.cpu.get_cpu_capability(), "cores": os.cpu_count() or 0, "threads": threads,
-        "torch": torch.__version__, "python": platform.python_version(), "load": round(load, 2),
+        "torch": torch.__version__, "python": platform.python_version(), "load": round(load, 2), **gpu,
     }  # fmt: skip
 
 

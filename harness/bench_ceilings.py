@@ -1,0 +1,92 @@
+"""What a machine can do at most, measured: FLOP/s of large products and convolutions, bytes/s of copies by size.
+
+Each is the best of several tries, on the threads and in the precision asked for: a ceiling, not an average.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from harness.bench_passes import Watch
+
+SIZES = tuple(2**power for power in range(16, 31, 2))
+"""Bytes moved by the copies, 64 KiB to 1 GiB."""
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Measured limits of a machine for one precision and number of threads."""
+
+    matmul: float
+    """FLOP/s of a large matrix product."""
+    convolution: float
+    """FLOP/s of a large 3x3 convolution."""
+    copies: dict[int, float]
+    """Bytes moved (read and written) by one copy -> bytes a second."""
+    triad: float
+    """Bytes a second of a + s * b -> c on the largest arrays: two reads, one write."""
+
+    @property
+    def flops(self) -> float:
+        """FLOP/s, the better of the two."""
+        return max(self.matmul, self.convolution)
+
+    def bandwidth(self, moved: int) -> float:
+        """Return the bytes a second at which this many can be moved: the best copy that is not smaller.
+
+        Small tensors come out of caches, so a floor from the largest copies alone could be beaten. The next smaller
+        size counts too, as the sizes are apart.
+        """
+        least = max((size for size in self.copies if size <= moved), default=min(self.copies))
+        return max(self.triad, *(rate for size, rate in self.copies.items() if size >= least))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the limits for a file."""
+        return asdict(self)
+
+
+def measure(device: str, *, largest: int = SIZES[-1], dtype: torch.dtype = torch.float32) -> Ceilings:
+    """Measure; `largest` bounds the bytes of a copy and, by 2 FLOPs a byte's worth, the products (small runs)."""
+    small = largest < 2**24
+    side = 256 if small else 2048 if device == "cpu" else 8192
+    a = torch.randn(side, side, device=device, dtype=dtype)
+    matmul = 2 * side**3 / best(lambda: a @ a, device)
+    n, channels, pixels = (2, 32, 8) if small else (32, 256, 16) if device == "cpu" else (256, 512, 32)
+    x = torch.randn(n, channels, pixels, pixels, device=device, dtype=dtype)
+    x = x.contiguous(memory_format=torch.channels_last)
+    w = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    convolution = 2 * 9 * n * pixels**2 * channels**2 / best(lambda: functional.conv2d(x, w, padding=1), device)
+    sizes = [size for size in SIZES if size <= largest] or [SIZES[0]]
+    copies = {size: size / best(_copying(size // 2, device, dtype), device) for size in sizes}
+    count = sizes[-1] // 3 // a.element_size()
+    one, other, out = (torch.ones(count, device=device, dtype=dtype) for _ in range(3))
+    triad = 3 * count * a.element_size() / best(lambda: torch.add(one, other, alpha=2.0, out=out), device)
+    return Ceilings(matmul, convolution, copies, triad)
+
+
+def _copying(size: int, device: str, dtype: torch.dtype) -> Callable[[], object]:
+    source = torch.ones(size // torch.empty((), dtype=dtype).element_size(), device=device, dtype=dtype)
+    target = torch.empty_like(source)
+    return lambda: target.copy_(source)
+
+
+def best(function: Callable[[], object], device: str, tries: int = 5, enough: float = 0.02) -> float:
+    """Return the least seconds of a call over some tries, each repeated until it lasts `enough` seconds."""
+    watch = Watch(device)
+    clock = watch.clock
+    watch.time("warm", function)
+    once = watch.seen[clock]["warm"][0]
+    calls = max(1, min(1000, int(enough / max(once, 1e-7))))
+
+    def several() -> None:
+        for _ in range(calls):
+            function()
+
+    for _ in range(tries):
+        watch.time("tries", several)
+    return min(watch.seen[clock]["tries"]) / calls
