@@ -18,7 +18,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from harness.report import style
-from harness.report.axes import accuracy_scale, score_scale
+from harness.report.axes import Scale, accuracy_scale, score_scale
+from harness.report.points import even_draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,6 +50,9 @@ GRID: dict[str, Any] = {"color": "#dddddd", "linewidth": 0.5}
 LINES_SHOWN = 12
 RASTER_ABOVE = 20_000
 """Points in one figure above which an SVG holds them as a picture: it stays small, the text stays text."""
+THINNED_ABOVE = 20_000
+"""Architectures above which the scatter draws a part of them, the same in every panel; it says how many."""
+DRAWN = 5_000
 
 
 @contextmanager
@@ -103,32 +107,42 @@ def draw_scatter(figure: Figure, run: StoredRun, summary: Summary) -> None:
     columns = min(4, len(names))
     panels = figure.subplots(-(-len(names) // columns), columns, squeeze=False)
     accuracy = accuracy_scale(run.accuracy)
-    up = accuracy.positions(run.accuracy)
-    raster = len(names) * len(run.archs) > RASTER_ABOVE
+    kept = np.arange(len(run.archs)) if len(run.archs) <= THINNED_ABOVE else even_draw(run, [], DRAWN)
+    up = accuracy.positions(run.accuracy)[kept]
+    connected = np.asarray(run.connected, bool)[kept]
+    raster = len(names) * len(kept) > RASTER_ABOVE
     for place, panel in enumerate(panels.flat):
         if place >= len(names):
             panel.set_axis_off()
             continue
         name = names[place]
-        _scatter_panel(panel, style.mean_scores(run, name), up, np.asarray(run.connected, bool), look[name], raster)
+        scores = style.mean_scores(run, name)
+        scale = score_scale(scores)
+        _scatter_panel(panel, scale, scale.positions(scores)[kept], up, connected, look[name], raster)
         failed = f", {style.count(rows[name]['failed'])} failed" if rows[name]["failed"] else ""
         panel.set_title(f"{_short(name, 22)}\nρ {style.number(rows[name]['rho'], 2)}{failed}", loc="left", pad=3)
         panel.set_yticks(
             [tick for tick, _ in accuracy.ticks], [label for _, label in accuracy.ticks] if place % columns == 0 else []
         )
     figure.supylabel("accuracy, %" + (f" ({accuracy.note})" if accuracy.note else ""), fontsize=8.5)
+    thinned = f"\n{len(kept):,} of {len(run.archs):,} architectures are drawn: the ten best, the others at random"
     figure.supxlabel(
-        "score (linear unless the axis says otherwise; mean over seeds). Open rings: no path from input to output.",
+        "score (linear unless the axis says otherwise; mean over seeds). Open rings: no path from input to output."
+        + thinned * (len(kept) < len(run.archs)),
         fontsize=7.5,
     )
 
 
 def _scatter_panel(
-    panel: Axes, scores: np.ndarray, up: np.ndarray, connected: np.ndarray, look: style.Look, raster: bool
+    panel: Axes,
+    scale: Scale,
+    across: np.ndarray,
+    up: np.ndarray,
+    connected: np.ndarray,
+    look: style.Look,
+    raster: bool,
 ) -> None:
-    scale = score_scale(scores)
-    across = scale.positions(scores)
-    size = float(np.clip(2500 / max(len(scores), 1), 0.6, 5))
+    size = float(np.clip(2500 / max(len(across), 1), 0.6, 5))
     panel.scatter(
         across[~connected],
         up[~connected],

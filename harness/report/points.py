@@ -85,7 +85,11 @@ def drawn(run: StoredRun, always: list[np.ndarray]) -> np.ndarray:
 
     The ten best accuracies and all of `always` are in it.
     """
-    most = min(MOST_POINTS, MOST_CELLS // max(len(run.scores), 1))
+    return even_draw(run, always, min(MOST_POINTS, MOST_CELLS // max(len(run.scores), 1)))
+
+
+def even_draw(run: StoredRun, always: list[np.ndarray], most: int) -> np.ndarray:
+    """The same for at most `most` architectures, as long as those that must be in it are fewer."""
     if len(run.archs) <= most:
         return np.arange(len(run.archs))
     best = np.argsort(-np.nan_to_num(run.accuracy, nan=-np.inf), kind="stable")[:PICKS]
