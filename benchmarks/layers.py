@@ -154,16 +154,35 @@ class StackedNetwork(nn.Module):
         return self.classifier(self.features(x).mean(dim=(2, 3)))
 
 
+def like(module: nn.Module) -> nn.Module:
+    """Return another module that was built as this one was, its tensors not set; several times faster than building.
+
+    For modules that no hook and no caller has touched yet. Tensors that are on no meta device (places in the stack)
+    are shared.
+    """
+    other = object.__new__(type(module))
+    state = {
+        name: value.copy() if isinstance(value, (dict, list, set)) else value for name, value in vars(module).items()
+    }
+    for tensors in (state["_parameters"], state["_buffers"]):
+        for name, tensor in tensors.items():
+            if tensor is not None and tensor.is_meta:
+                fresh = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+                tensors[name] = nn.Parameter(fresh) if isinstance(tensor, nn.Parameter) else fresh
+    state["_modules"] = {name: None if each is None else like(each) for name, each in state["_modules"].items()}
+    vars(other).update(state)
+    return other
+
+
 def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Give every tensor still on the meta device memory; BatchNorm starts at its defaults, weights are not set."""
     for module in network.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.is_meta:
-                setattr(module, name, nn.Parameter(torch.empty(parameter.shape, device=device, dtype=dtype)))
-        for name, buffer in module.named_buffers(recurse=False):
-            if buffer.is_meta:
-                kind = dtype if buffer.is_floating_point() else buffer.dtype
-                setattr(module, name, torch.empty(buffer.shape, device=device, dtype=kind))
+        for own, parameters in ((module._parameters, True), (module._buffers, False)):  # setattr checks each for long
+            for name, tensor in own.items():
+                if tensor is not None and tensor.is_meta:
+                    kind = dtype if tensor.is_floating_point() else tensor.dtype
+                    filled = torch.empty(tensor.shape, device=device, dtype=kind)
+                    own[name] = nn.Parameter(filled) if parameters else filled
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
     return network.to(device)

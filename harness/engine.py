@@ -106,10 +106,17 @@ def as_seen(network: nn.Module, view: View) -> nn.Module:
     return network
 
 
+REPLACING = {"one": 1, "off": 2}
+"""BatchNorm modes that change the modules of a network, in the order in which one network can take them on."""
+
+
 def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
-    """Group proxies that can share a probe; research code on modules is kept apart."""
+    """Group proxies that can share a probe; research code on modules is kept apart.
+
+    Views that change a network for good come last, so that one network can be put into them one after the other.
+    """
     groups: dict[tuple[View, bool], list[Proxy]] = {}
-    for proxy in proxies:
+    for proxy in sorted(proxies, key=lambda proxy: REPLACING.get(proxy.view.batchnorm, 0)):
         groups.setdefault((proxy.view, proxy.on_module), []).append(proxy)
     return groups
 
@@ -134,16 +141,17 @@ def score_stack(
     seconds, over all views.
     """
     results: dict[str, Scored] = {}
+    network: nn.Module | None = None
+    building = 0.0
     for (view, _), group in by_view(proxies).items():
         count = max(proxy.view.minibatches for proxy in group)
         given = [_Tally(len(names)) for _ in group]
-        start = time.perf_counter()
-        network = build()
-        preparing = time.perf_counter() - start
+        preparing = 0.0 if own_weights or network is None else building
         for repeat in range(view.repeats):
             start = time.perf_counter()
-            if repeat:
-                network = network if view.init != "default" or not own_weights else build()
+            if network is None or own_weights and (not repeat or view.init == "default"):
+                network = build()  # a network whose weights are drawn anew serves one view after the other
+                building = time.perf_counter() - start
             if not (own_weights and view.init == "default"):
                 initialise(network, [stream(seed, name, f"{view.init} {repeat}") for name in names], view.init)
             probe = Probe(

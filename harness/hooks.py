@@ -5,17 +5,20 @@ Made by `harness.passes.Passes`, which says what is read; what they gather are t
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear
 from harness.batchnorm import batch_norm
+from harness.codes import agreements
 from harness.convolution import convolution
-from harness.precision import as_written, widened
-from harness.view import owners_of
+from harness.precision import widened
+from harness.view import owners_of, places
 from harness.watchers import Watcher, is_relu
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ class Hooks:
         self.reads = probe._reads
         self.handles: list = []
         self.codes: list[tuple[nn.Module, Tensor, int, object]] = []
+        self.latest: deque[tuple[ref[Tensor], int, Tensor]] = deque(maxlen=4)
+        """The ReLU inputs seen last, their versions and agreements: several ReLUs of a cell may read one node."""
         self.salient: dict[nn.Module, Tensor] = {}
         self.watchers: list[Watcher] = []
         self.curvature: Tensor | None = None
@@ -92,7 +97,7 @@ class Hooks:
             values = values.sum((2, 3))  # float64 throughout costs as much as a convolution
         rows = values.reshape(len(values), len(owners), -1).sum((0, 2), dtype=torch.float64)
         sums = torch.zeros(self.probe.archs, dtype=torch.float64, device=values.device)
-        return sums.index_add_(0, torch.tensor(owners, device=values.device), rows)
+        return sums.index_add_(0, places(owners, values.device), rows)
 
     def _keep(self, output: Tensor) -> Tensor:
         kept = output.detach()
@@ -160,17 +165,19 @@ class Hooks:
 
     @torch.no_grad()
     def _watch_relu(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        owners = owners_of(module)
-        x = inputs[0].detach()
-        if len(owners) == 1 and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        owners, x = owners_of(module), inputs[0]
+        seen = (a for of, version, a in self.latest if of() is x and version == x._version and len(a) == len(owners))
+        if (agreement := next(seen, None)) is None:
+            agreement = self._agreement(x.detach(), len(owners))
+            self.latest.append((ref(x), x._version, agreement))
+        self.codes.append((module, agreement, x[0].numel() // len(owners), output.grad_fn))
+
+    @staticmethod
+    def _agreement(x: Tensor, owners: int) -> Tensor:
+        """(owners, samples, samples) float64 of one ReLU's input."""
+        if owners == 1 and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
             x = x.movedim(1, 3)  # the order of units does not matter, a copy would cost
-        x = x.reshape(len(output), len(owners), -1)
-        on = torch.gt(x, 0, out=torch.empty_like(x, dtype=torch.float32)).transpose(0, 1)  # (owners, samples, units)
-        with as_written(on):
-            both = on @ on.transpose(1, 2)
-        single = both.diagonal(dim1=1, dim2=2)
-        agreement = 2 * both - single.unsqueeze(1) - single.unsqueeze(2) + x.shape[2]  # on in both, or off in both
-        self.codes.append((module, agreement.double(), x.shape[2], output.grad_fn))
+        return agreements(x.reshape(len(x), owners, -1))
 
     def agreement(self, outputs: Tensor) -> Tensor:
         """Agreements over the ReLUs that reach the output."""
@@ -183,7 +190,7 @@ class Hooks:
                 owners = tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts)
                 agreement = agreement[list(on_path)]
             if owners and node in reached:
-                total.index_add_(0, torch.tensor(owners, device=total.device), agreement)
+                total.index_add_(0, places(owners, total.device), agreement)
         return total
 
     def kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:

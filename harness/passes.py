@@ -20,7 +20,7 @@ from torch.nn import functional
 from harness.hooks import Hooks
 from harness.precision import in_bfloat16
 from harness.responses import RESPONSES
-from harness.view import owners_of, weighted_layers
+from harness.view import owners_of, places, weighted_layers
 from harness.watchers import WATCHERS as FEATURES
 
 WATCHERS = FEATURES | RESPONSES
@@ -113,10 +113,13 @@ class Passes:
 
     def total(self, by_layer: Iterable[Tensor]) -> Tensor:
         """Return the sum of each architecture's elements over all layers, (archs,) float64."""
+        pairs = zip(self.layers, by_layer, strict=True)
+        rows = [(layer, v.reshape(len(layer.owners), -1).sum(1, dtype=torch.float64)) for layer, v in pairs]
+        if self.archs == 1 and rows:
+            return torch.cat([row for _, row in rows]).sum(0, keepdim=True)
         sums = torch.zeros(self.archs, dtype=torch.float64, device=self.inputs.device)
-        for layer, values in zip(self.layers, by_layer, strict=True):
-            rows = values.reshape(len(layer.owners), -1).sum(1, dtype=torch.float64)
-            sums.index_add_(0, torch.tensor(layer.owners, device=sums.device), rows)
+        for layer, row in rows:
+            sums.index_add_(0, places(layer.owners, sums.device), row)
         return sums
 
     def fail(self, where: Tensor, reason: str) -> None:

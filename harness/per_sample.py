@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.precision import widened
-from harness.view import owners_of
+from harness.view import owners_of, places
 
 if TYPE_CHECKING:
     from harness.probe import Probe
@@ -41,7 +41,7 @@ def coupled_gram(probe: Probe, *, of: str, every_weight: bool) -> Tensor:
 
     def add(owners: tuple[int, ...], rows: Tensor) -> None:
         rows = rows.double()
-        gram.index_add_(0, torch.tensor(owners, device=gram.device), rows @ rows.transpose(1, 2))
+        gram.index_add_(0, places(owners, gram.device), rows @ rows.transpose(1, 2))
 
     _coupled(probe, of, every_weight, samples, add)
     return gram
@@ -55,7 +55,7 @@ def coupled_norms(probe: Probe, *, of: str, at_once: int = 8) -> Tensor:
     total = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
 
     def add(owners: tuple[int, ...], rows: Tensor) -> None:
-        total.index_add_(0, torch.tensor(owners, device=total.device), rows.double().square().sum((1, 2)))
+        total.index_add_(0, places(owners, total.device), rows.double().square().sum((1, 2)))
 
     _coupled(probe, of, False, at_once, add)
     return total
@@ -180,7 +180,7 @@ def backprops_gram(probe: Probe) -> Tensor:
         owners = owners_of(module)
         for part in (rows, bias) if getattr(module, "bias", None) is not None else (rows,):
             each = part.reshape(samples, len(owners), -1).transpose(0, 1).double()
-            gram.index_add_(0, torch.tensor(owners, device=gram.device), each @ each.transpose(1, 2))
+            gram.index_add_(0, places(owners, gram.device), each @ each.transpose(1, 2))
 
     _by_layer(probe, lambda: probe.logits()[torch.arange(samples), :, probe.targets].sum(), add)
     return gram

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -103,6 +104,14 @@ def weighted_layers(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
 def owners_of(module: nn.Module) -> tuple[int, ...]:
     """Return the positions in the stack a layer belongs to; an ordinary layer belongs to the only architecture."""
     return getattr(module, "owners", (0,))
+
+
+@lru_cache(maxsize=1024)
+def places(owners: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return positions in the stack as an index on the device, made once: a GPU waits for each tensor it is sent."""
+    import torch
+
+    return torch.tensor(owners, device=device)
 
 
 def initialise(network: nn.Module, generators: Sequence[torch.Generator], scheme: str = "default") -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.precision import as_written, widened
-from harness.view import owners_of, stream
+from harness.view import owners_of, places, stream
 
 if TYPE_CHECKING:
     from harness.passes import Passes
@@ -98,7 +98,7 @@ class Watcher:
 
     def add(self, total: Tensor, owners: tuple[int, ...], values: Tensor) -> None:
         """Add (owners, ...) to (archs, ...) at the owners' places."""
-        total.index_add_(0, torch.tensor(owners, device=total.device), values)
+        total.index_add_(0, places(owners, total.device), values)
 
 
 class ReluGram(Watcher):

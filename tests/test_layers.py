@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take, allocate
+from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take, allocate, like
 
 OWNERS = (0, 2, 5)
 
@@ -107,3 +107,25 @@ def test_allocate():
     assert (
         (network[1].running_var == 1).all() and (network[1].weight == 1).all() and network[3].positions.tolist() == [1]
     )
+
+
+def test_like_is_a_module_of_its_own():
+    first = nn.Sequential(
+        StackedConv2d((0, 1), 2, 3, 3), StackedBatchNorm2d((0, 1), 3), StackedReLU((0, 1)), Take((1,), 2)
+    )
+    second = like(first)
+    seen = []
+    first[0].register_forward_hook(lambda *_: seen.append(1))
+    second[2].on_path = (False, True)
+    assert str(second) == str(first) and first[2].on_path == (True, True)
+    shapes = [(name, tensor.shape) for name, tensor in first.state_dict().items()]
+    assert shapes == [(name, tensor.shape) for name, tensor in second.state_dict().items()]
+    allocate(first, "cpu")
+    assert second[0].weight.is_meta and not first[0].weight.is_meta
+    allocate(second, "cpu")
+    for mine, other in zip(
+        (*first.parameters(), *first.buffers()), (*second.parameters(), *second.buffers()), strict=True
+    ):
+        assert mine is not other or mine.dtype is torch.int64  # places in the stack
+    second[0](torch.ones(1, 4, 3, 3))
+    assert not seen

@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.proxies import proxy
-from harness.view import View
+from harness.view import View, places
 
 VIEW = View(init="kaiming_fan_in", inputs="gaussian", batch_size=64)
 PAPER = "Lee and Ham 2024, arXiv 2403.19232"
@@ -126,6 +126,6 @@ def linear_regions_az_nas(probe) -> Tensor:
     samples = len(probe.inputs)
     differ = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
     for owners, kernel, units in probe.relu_kernels:
-        differ.index_add_(0, torch.tensor(owners, device=differ.device), units - kernel)
+        differ.index_add_(0, places(owners, differ.device), units - kernel)
     earlier = torch.ones(samples, samples, dtype=torch.bool, device=differ.device).tril(-1)
     return samples - ((differ == 0) & earlier).any(2).sum(1).double()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from harness.proxies import proxy
-from harness.view import View
+from harness.view import View, places
 
 VIEW = View(init="normal", inputs="gaussian", batch_size=16, precision="float64")
 
@@ -24,5 +24,5 @@ def grad_norm_zennas(probe) -> Tensor:
     squares = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
     for owners, gradient in probe.all_gradients():
         rows = gradient.reshape(len(owners), -1).double().square().sum(1)
-        squares.index_add_(0, torch.tensor(owners, device=squares.device), rows)
+        squares.index_add_(0, places(owners, squares.device), rows)
     return squares.sqrt()

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from harness.proxies import proxy
-from harness.view import View
+from harness.view import View, places
 from harness.watchers import fixed_draw
 
 VIEW = View(batch_size=1, precision="float64")
@@ -39,7 +39,7 @@ def _sum(probe, correlations: list, of: Callable[[Tensor, int], Tensor | None]) 
     for owners, matrix, positions in correlations:
         values = of(matrix, positions)
         if values is not None:
-            at = torch.tensor(owners, device=score.device, dtype=torch.long)
+            at = places(owners, score.device)
             score.index_add_(0, at, values)
             counted[at] = True
     probe.fail(~counted, "no layer with a map" + f" of {DRAWN} channels or more" * (of is _of_drawn))

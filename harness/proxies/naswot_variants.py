@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from harness.proxies import proxy
-from harness.view import DEFAULT
+from harness.view import DEFAULT, places
 
 PAPER = "Mellor et al. 2021, arXiv 2006.04647"
 EVAL = replace(DEFAULT, batchnorm="eval")
@@ -40,7 +40,7 @@ def _summed(probe) -> Tensor:
     samples = len(probe.inputs)
     total = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
     for owners, kernel, _ in probe.relu_kernels:
-        total.index_add_(0, torch.tensor(owners, device=total.device), kernel)
+        total.index_add_(0, places(owners, total.device), kernel)
     return total
 
 
@@ -65,7 +65,7 @@ def naswot_layerwise(probe) -> Tensor:
     score = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
     seen = torch.zeros(probe.archs, dtype=torch.bool, device=score.device)
     for owners, kernel, _ in probe.relu_kernels:
-        at = torch.tensor(owners, device=score.device, dtype=torch.long)
+        at = places(owners, score.device)
         score.index_add_(0, at, torch.linalg.slogdet(kernel).logabsdet)
         seen[at] = True
     probe.fail(score.isinf(), "two samples have the same code in a ReLU")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from harness.proxies import proxy
+from harness.view import places
 
 
 def effective_rank(blocks: Tensor) -> Tensor:
@@ -30,5 +31,5 @@ def near(probe) -> Tensor:
     """Effective ranks of layer outputs."""
     score = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
     for owners, blocks in probe.watched("square_blocks"):
-        score.index_add_(0, torch.tensor(owners, device=score.device), effective_rank(blocks))
+        score.index_add_(0, places(owners, score.device), effective_rank(blocks))
     return score

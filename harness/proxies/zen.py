@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from harness.proxies import proxy
-from harness.view import View, owners_of
+from harness.view import View, owners_of, places
 
 VIEW = View(init="normal", inputs="gaussian", batch_size=16, minibatches=2, repeats=32)
 PAPER = "Lin et al. 2021, arXiv 2102.01063"
@@ -38,7 +37,7 @@ def zen_score(probe) -> Tensor:
                 raise LookupError("needs BatchNorm that tracks running statistics")
             owners = owners_of(module)
             spread = module.running_var.view(len(owners), -1).double().mean(1).sqrt().log()
-            score = score.index_add(0, torch.tensor(owners, device=score.device), spread)
+            score = score.index_add(0, places(owners, score.device), spread)
     probe.fail(distance == 0, "the map before pooling does not depend on the input")
     return score
 
