@@ -1,50 +1,157 @@
-"""Memory of a long run: `python tests/bench_memory.py [NETWORKS] [PROXIES]` scores networks and prints memory by tenth.
+"""Memory of a long run: `python tests/bench_memory.py` scores 1,200 tiny networks by `python -m harness.run` in two
+worker processes and prints the memory of all its processes in each tenth of the time.
 
-The resident memory of the process that scores must not grow with the number of architectures (after the first tenth,
-which loads what is needed and fills PyTorch's pools). Not run by pytest: it takes a minute.
+A process's memory is its private part and its share of what it has in common with others (PSS), sampled every quarter
+of a second while chunks are scored. It must not grow by 5 % from the first to the last tenth. `--alone` scores in this
+process instead, one network at a time. Not run by pytest: it takes minutes. Needs Linux.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks import space_of
-from harness.executors import Chunk, Scorer, Setting
-from harness.processes import one_thread
-
-GROWTH_MB = 60
-
-
-def resident_mb() -> float:
-    """Return the resident memory of this process in MB (Linux)."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+GROWTH = 0.05
+EVERY = 0.25
+"""Seconds between samples."""
 
 
-def main(networks: int = 200, proxies: str = "core,grasp,zico", channels: int = 8, resolution: int = 16) -> int:
-    """Score the networks one by one; return 1 if memory grew after the first tenth."""
-    network = {"channels": channels, "cells_per_stage": 1, "input_channels": 3, "classes": 10}
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    line = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    line.add_argument("--networks", type=int, default=1200, help="networks that are scored (default 1200)")
+    line.add_argument("--proxies", default="core,grasp,zico", help="as for harness.run (default core,grasp,zico)")
+    line.add_argument("--stack", default="auto", help="as for harness.run (default auto)")
+    line.add_argument("--workers", type=int, default=2, help="processes that score (default 2)")
+    line.add_argument("--alone", action="store_true", help="score in this process, without harness.run")
+    line.add_argument("--out", type=Path, help="where the samples go, as JSON (default: nowhere)")
+    return line
+
+
+def memory(pid: int) -> int:
+    """Return the memory of a process in bytes, 0 where it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return 1024 * int(text.split("Pss:")[1].split()[0])
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def write_table(folder: Path, networks: int) -> int:
+    """Write a ground truth whose strings are this many networks of 4 channels, one cell, 8x8; return the strings."""
+    from tiny import tiny_table
+
+    from benchmarks import space_of
+    from benchmarks.table import save_tables
+
+    space = space_of("201")
+    sample = space.sample(len(space), 0)
+    first = np.unique(space.class_id[sample], return_index=True)[1]
+    count = int(np.sort(first)[networks - 1]) + 1  # the first strings that hold so many
+    accuracy = np.random.default_rng(0).uniform(10, 90, (count, 2, 2, 3))
+    facts = {"dataset": "cifar10", "archs": tuple(space.archs[i] for i in sample[:count]), "accuracy": accuracy}
+    save_tables(folder / "nasbench201.h5", [tiny_table(**facts)])
+    return count
+
+
+def run(given: argparse.Namespace, folder: Path) -> list[tuple[float, dict[int, int]]]:
+    """Return (seconds, {process: bytes}) while harness.run scores; the first process is the one that was started."""
+    strings = write_table(folder, given.networks)
+    command = [
+        sys.executable, "-m", "harness.run", "--bench", "201", "--data", str(folder), "--inputs", "gaussian",
+        "--batch-size", "16", "--sample", "all", "--proxies", given.proxies, "--stack", given.stack,
+        "--workers", str(given.workers), "--out", str(folder / "run"),
+    ]  # fmt: skip
+    print(f"{strings} strings: {' '.join(command[1:])}", flush=True)
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, cwd=folder)
+    samples = []
+    while process.poll() is None:
+        if (folder / "run" / "parts").is_dir():
+            samples.append((time.monotonic(), {pid: memory(pid) for pid in [process.pid, *children(process.pid)]}))
+        time.sleep(EVERY)
+    if process.returncode:
+        raise SystemExit(f"the run ended with {process.returncode}")
+    return samples
+
+
+def scoring(samples: list[tuple[float, dict[int, int]]], workers: int) -> list[tuple[float, dict[int, int]]]:
+    """Return the samples from when all workers have loaded what they need to when the first has ended.
+
+    Processes that are not workers (the resource tracker) stay in: they are part of the run.
+    """
+    big = 2**27  # a worker that has loaded PyTorch has more
+    at_work = [sum(size > big for size in sizes.values()) > workers for _, sizes in samples]
+    if workers == 1:
+        return samples
+    start, stop = at_work.index(True), len(at_work) - at_work[::-1].index(True)
+    return samples[start:stop]
+
+
+def alone(given: argparse.Namespace) -> list[tuple[float, dict[int, int]]]:
+    """Return samples of this process, one for each network it scores."""
+    from benchmarks import space_of
+    from harness.executors import Chunk, Scorer, Setting
+    from harness.processes import one_thread
+
+    network = {"channels": 8, "cells_per_stage": 1, "input_channels": 3, "classes": 10}
     setting = Setting(
-        bench="201", proxies=proxies, network=network, resolution=resolution, inputs="gaussian", dataset="cifar10",
+        bench="201", proxies=given.proxies, network=network, resolution=16, inputs="gaussian", dataset="cifar10",
         batch_size=32, balanced=False, share=True, keep_unreachable=False, device="cpu",
     )  # fmt: skip
     scorer, space = Scorer(setting), space_of("201")
     names = tuple(name for name, proxy in scorer.proxies.items() if not proxy.static)
-    indices = np.unique(space.class_id[space.sample(2 * networks, 0)])[:networks]
-    by_tenth = []
+    indices = np.unique(space.class_id[space.sample(len(space), 0)])[: given.networks]
+    samples = []
     with one_thread():
-        for done, index in enumerate(np.random.default_rng(0).permutation(indices), start=1):
+        for index in np.random.default_rng(0).permutation(indices):
             scorer.score(Chunk(0, (int(index),), names))
-            if done % max(1, networks // 10) == 0:
-                by_tenth.append(resident_mb())
-                print(f"{done:>6} networks  {by_tenth[-1]:8.1f} MB", flush=True)
-    growth = by_tenth[-1] - by_tenth[0]
-    print(f"growth after the first tenth: {growth:.1f} MB; {'grows' if growth > GROWTH_MB else 'flat'}")
-    return int(growth > GROWTH_MB)
+            samples.append((time.monotonic(), {os.getpid(): memory(os.getpid())}))
+    return samples
+
+
+def main() -> int:
+    """Measure and print; return 1 where memory grew by more than `GROWTH`."""
+    given = parser().parse_args()
+    if given.alone:
+        samples = alone(given)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            samples = scoring(run(given, Path(folder)), given.workers)
+    tenths = [group for group in np.array_split(np.arange(len(samples)), 10)]
+    totals = np.array([sum(sizes.values()) for _, sizes in samples]) / 2**20
+    first = next(iter(samples[0][1]))
+    parent = np.array([sizes[first] for _, sizes in samples]) / 2**20
+    print(f"{len(samples)} samples in {samples[-1][0] - samples[0][0]:.0f} s; MB, mean (most)")
+    for number, group in enumerate(tenths, 1):
+        print(
+            f"tenth {number:>2}: all processes {totals[group].mean():8.1f} ({totals[group].max():8.1f})"
+            f"  the one that was started {parent[group].mean():8.1f}"
+        )
+    growth = totals[tenths[-1]].mean() / totals[tenths[0]].mean() - 1
+    print(f"growth from the first to the last tenth: {100 * growth:+.1f} %; {'grows' if growth > GROWTH else 'flat'}")
+    if given.out:
+        given.out.write_text(json.dumps([[at - samples[0][0], sizes] for at, sizes in samples]))
+    return int(growth > GROWTH)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(kind(word) for kind, word in zip((int, str), sys.argv[1:], strict=False))))
+    sys.exit(main())
