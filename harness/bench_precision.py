@@ -25,7 +25,7 @@ from harness.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from benchmarks import Benchmark
-    from harness.executors import Setting
+    from harness.executors import Scorer, Setting
 
 NUMBERS = ("archs", "timed", "batch_size", "channels", "cells", "resolution")
 
@@ -62,10 +62,13 @@ def main(argv: list[str] | None = None) -> int:
     def action() -> None:
         from harness.bench_precision_tables import draw, report, rows
         from harness.bench_speed import machine
+        from harness.proxies import choose
 
         if low := [name for name in NUMBERS if (value := getattr(given, name)) is not None and value < 1]:
             raise UserError("; ".join(f"--{name.replace('_', '-')}: expected 1 or more" for name in low))
         benchmark, setting = prepared(given)
+        if all(proxy.static for proxy in choose(given.proxies)):
+            raise UserError("--proxies: none of these looks at a network, so a precision changes nothing")
         modes, left_out = available(setting.device)
         measured = measure(benchmark, setting, modes, given.archs, given.timed, given.seed)
         options = {name: value for name, value in vars(given).items() if name not in ("data", "out")}
@@ -130,54 +133,72 @@ def measure(
     """Return the architectures, their accuracies, and what was measured by mode.
 
     That is `together`, the seconds of all proxies for each architecture, and by proxy `scores`, `reasons` for what is
-    not finite (by the architecture's place) and `seconds` by itself on the first `timed` architectures.
+    not finite (by the architecture's place) and `seconds` by itself on the first `timed` architectures. An interrupt
+    ends it early, with the architectures that were done in all modes.
     """
-    import torch
     from tqdm import tqdm
 
-    from harness.executors import Chunk, Scorer
+    from harness.executors import Scorer
     from harness.processes import one_thread
 
     scorers = {mode: Scorer(_in(setting, mode)) for mode in modes}
-    names = tuple(name for name, proxy in scorers[modes[0]].proxies.items() if not proxy.static)
     chosen, accuracy = _sample(benchmark, archs)
-    if not names or not chosen:
-        raise UserError("nothing to measure: give --proxies that look at a network")
-    found: dict[str, Any] = {
-        mode: {"together": [], "scores": {n: [] for n in names}, "seconds": {n: [] for n in names}, "reasons": {}}
-        for mode in modes
+    done: list[dict[str, dict[str, Any]]] = []
+    with one_thread(), clock(setting.device.startswith("cuda")):
+        try:
+            for place, index in enumerate(tqdm([*chosen[:1], *chosen], unit="arch", desc="measuring")):
+                order = [*modes[place % len(modes) :], *modes[: place % len(modes)]]
+                taken = {mode: _turn(scorers[mode], index, seed, alone=0 < place <= timed) for mode in order}
+                if place:  # the first time warms up: kernels, caches, imports
+                    done.append(taken)
+        except KeyboardInterrupt:
+            if len(done) < max(timed, 2):
+                raise
+    return {
+        "archs": [benchmark.space.archs[i] for i in chosen[: len(done)]], "accuracy": accuracy[: len(done)],
+        "measured": {mode: _gathered([one[mode] for one in done], timed) for mode in modes},
+    }  # fmt: skip
+
+
+def _turn(scorer: Scorer, index: int, seed: int, *, alone: bool) -> dict[str, Any]:
+    """Score one architecture in one mode; `alone` also each proxy by itself."""
+    import torch
+
+    from harness.executors import Chunk
+
+    names = tuple(name for name, proxy in scorer.proxies.items() if not proxy.static)
+    start = time.perf_counter()
+    part = scorer.score(Chunk(seed, (index,), names))
+    if scorer.setting.device.startswith("cuda"):
+        torch.cuda.synchronize()
+    together = time.perf_counter() - start
+    singly = [scorer.score(Chunk(seed, (index,), (name,))) for name in names if alone]
+    return {
+        "together": together, "scores": dict(zip(names, part.scores[:, 0].tolist(), strict=True)),
+        "seconds": {name: float(one.seconds[0, 0]) for name, one in zip(names, singly, strict=False)},
+        "reasons": {name: why[0] for name, why in zip(names, part.reasons, strict=True) if why},
+    }  # fmt: skip
+
+
+def _gathered(turns: Sequence[dict[str, Any]], timed: int) -> dict[str, Any]:
+    """Put the turns of one mode side by side."""
+    reasons: dict[str, dict[str, str]] = {}
+    for place, turn in enumerate(turns):
+        for name, why in turn["reasons"].items():
+            reasons.setdefault(name, {})[str(place)] = why
+    names = turns[0]["scores"] if turns else ()
+    return {
+        "together": [turn["together"] for turn in turns],
+        "scores": {name: [turn["scores"][name] for turn in turns] for name in names},
+        "seconds": {name: [turn["seconds"][name] for turn in turns[:timed]] for name in names},
+        "reasons": reasons,
     }
-    cuda = setting.device.startswith("cuda")
-    with one_thread(), clock(cuda), tqdm(total=len(chosen) + 1, unit="arch", desc="measuring") as bar:
-        for place, index in enumerate([chosen[0], *chosen]):  # the first time warms up: kernels, caches, imports
-            for mode in (*modes[place % len(modes) :], *modes[: place % len(modes)]):
-                start = time.perf_counter()
-                part = scorers[mode].score(Chunk(seed, (index,), names))
-                if cuda:
-                    torch.cuda.synchronize()
-                if place:
-                    _add(found[mode], names, part, time.perf_counter() - start)
-                for name in names if 0 < place <= timed else ():
-                    alone = scorers[mode].score(Chunk(seed, (index,), (name,)))
-                    found[mode]["seconds"][name].append(float(alone.seconds[0, 0]))
-            bar.update()
-    return {"archs": [benchmark.space.archs[i] for i in chosen], "accuracy": accuracy, "measured": found}
 
 
 def _in(setting: Setting, mode: str) -> Setting:
     from dataclasses import replace
 
     return replace(setting, precision=mode)
-
-
-def _add(found: dict[str, Any], names: Sequence[str], part: Any, taken: float) -> None:
-    """Take over what one architecture's turn gave."""
-    found["together"].append(taken)
-    for row, name in enumerate(names):
-        score = float(part.scores[row, 0])
-        found["scores"][name].append(score)
-        if reason := part.reasons[row].get(0):
-            found["reasons"].setdefault(name, {})[str(len(found["together"]) - 1)] = reason
 
 
 def _sample(benchmark: Benchmark, count: int) -> tuple[list[int], list[float]]:
