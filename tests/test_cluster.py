@@ -64,6 +64,17 @@ def test_a_folder_goes_on_in_the_other_way(tmp_path, monkeypatch, address):
     assert len(whole.archs) == 24
 
 
+def test_how_many_run_together_is_found_by_a_worker(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    said: list[str] = []
+    settings = SETTINGS | {"sample": 8, "stack": "auto", "devices": "cpu"}
+    there = run(RunConfig(**settings, executor="ray", out=str(tmp_path / "run")), say=said.append)
+    assert there.manifest["settings"]["stack"] == 32 and there.manifest["config"]["devices"] == "cpu"
+    assert said[0].startswith("--stack auto: 32 together")
+    with pytest.raises(UserError, match="--devices cuda: the Ray cluster has no GPU; use --devices cpu"):
+        run(RunConfig(**settings | {"devices": "cuda"}, executor="ray", out=str(tmp_path / "gpu")), say=said.append)
+
+
 def test_what_a_chunk_raises_is_told(tmp_path, monkeypatch, address):
     monkeypatch.setenv("RAY_ADDRESS", address)
     monkeypatch.setattr("harness.cluster._versions", lambda: ("0", "0", "0"))  # not patched in the workers
