@@ -57,14 +57,14 @@ def draw(figure: Figure, curves: pd.DataFrame, panels: dict[str, list[tuple[str,
             random = each["random", ""]
             panel.plot(random["at"], random["median"], color="black", linewidth=1, dashes=(1, 1.2), label="random")
         panel.set_title(title, loc="left", pad=3)
-        panel.legend(frameon=False, handlelength=1.6, fontsize=6.5, loc="upper right")
+        panel.legend(frameon=False, handlelength=1.6, fontsize=6.5, loc="lower left")
         panel.grid(**GRID)
         panel.set_axisbelow(True)
     for panel in axes.flat[len(panels) :]:
         panel.set_axis_off()
     _scales(axes.flat[0], curves)
     figure.supxlabel(across, fontsize=8.5)
-    figure.supylabel("regret, points of accuracy (linear to 0.1, log above)\nmedian; band: middle half", fontsize=8.5)
+    figure.supylabel("regret, points of accuracy\n(linear to 0.1, log above)\nmedian; band: middle half", fontsize=8.5)
 
 
 def _line(panel: Axes, curve: pd.DataFrame, colour: str, label: str) -> None:
