@@ -16,7 +16,6 @@ from harness.stats.correlation import (
     tau_a_of,
     tied,
     top_spearman,
-    weighted_tau,
     worst_case_spearman,
 )
 from harness.stats.influence import rho_difference_interval, rho_influence, rho_interval
@@ -27,7 +26,7 @@ from harness.stats.intervals import (
     percentile_interval,
     resample_weights,
 )
-from harness.stats.kendall import tau_b_influence, tau_b_interval
+from harness.stats.kendall import tau_b_influence, tau_b_interval, weighted_tau
 from harness.stats.noise import seed_agreement
 from harness.stats.regret import (
     best_rank_at_k,

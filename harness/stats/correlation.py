@@ -47,8 +47,8 @@ def tied(values: Array) -> int:
 
 def pearson(score: Array, accuracy: Array) -> float:
     """Pearson's linear correlation, in [-1, 1]; depends on the scale of the score, unlike a rank correlation."""
-    x, y = _pair(score, accuracy)
-    if not _varies(x, y):
+    x, y = pair(score, accuracy)
+    if not varies(x, y):
         return float("nan")
     x, y = _centred(x), _centred(y)
     return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
@@ -62,8 +62,8 @@ def spearman(score: Array, accuracy: Array) -> float:
     >>> round(spearman([1, 2, 2, 4], [10, 30, 20, 40]), 4)
     0.9487
     """
-    x, y = _pair(score, accuracy)
-    if not _varies(x, y):
+    x, y = pair(score, accuracy)
+    if not varies(x, y):
         return float("nan")
     return pearson(midranks(x), midranks(y))
 
@@ -74,8 +74,8 @@ def kendall_tau_b(score: Array, accuracy: Array) -> float:
     C, D: concordant and discordant pairs; n0 = n(n-1)/2; n1, n2: pairs tied in the score, in the accuracy. A pair
     tied on either side counts in neither C nor D. Source: Kendall 1945; computed by SciPy.
     """
-    x, y = _pair(score, accuracy)
-    if not _varies(x, y):
+    x, y = pair(score, accuracy)
+    if not varies(x, y):
         return float("nan")
     return float(stats.kendalltau(x, y, variant="b", method="asymptotic").statistic)
 
@@ -90,7 +90,7 @@ def kendall_tau_a(score: Array, accuracy: Array) -> float:
 
 def tau_a_of(tau_b: float, score: Array, accuracy: Array) -> float:
     """`kendall_tau_a` where tau-b is known: the pairs of tau-b's denominator put in the place of all pairs."""
-    x, y = _pair(score, accuracy)
+    x, y = pair(score, accuracy)
     pairs = len(x) * (len(x) - 1) / 2
     untied = [pairs - _tied_pairs(side) for side in (x, y)]
     return tau_b * float(np.sqrt(untied[0] * untied[1])) / pairs if pairs else float("nan")
@@ -100,19 +100,6 @@ def _tied_pairs(values: Array) -> float:
     """Pairs of equal values; exact below 2^53."""
     counts = np.unique(values, return_counts=True)[1].astype(float)
     return float((counts * (counts - 1) / 2).sum())
-
-
-def weighted_tau(score: Array, accuracy: Array) -> float:
-    """Vigna's weighted tau with additive hyperbolic weights 1/(rank+1), as `scipy.stats.weightedtau` with `rank=True`.
-
-    `rank=True` is SciPy's default: the mean of two values, one with the ranks that weigh the pairs taken from the score
-    (ties broken by the accuracy), one with them from the accuracy (ties broken by the score). Other choices give other
-    values: never compare two weighted taus of different `rank`. Top architectures weigh most. Source: Vigna 2015.
-    """
-    x, y = _pair(score, accuracy)
-    if not _varies(x, y):
-        return float("nan")
-    return float(stats.weightedtau(x, y, rank=True).statistic)
 
 
 def worst_case_spearman(score: Array, accuracy: Array) -> tuple[float, float]:
@@ -195,7 +182,7 @@ def spearman_matrix(scores: Array) -> Array:
     once: the midranks of the part that another row has too follow from counting along that order.
     """
     scores = np.asarray(scores, float)
-    whole = np.array([bool(np.isfinite(row).all()) and _varies(row, row) for row in scores], bool)
+    whole = np.array([bool(np.isfinite(row).all()) and varies(row, row) for row in scores], bool)
     result = np.full((len(scores), len(scores)), np.nan)
     if whole.any():
         ranks = np.stack([_centred(midranks(row)) for row in scores[whole]])
@@ -240,7 +227,8 @@ def _ranks_within(row: SortedRow, part: NDArray[np.bool_]) -> Array:
     return ((below + up_to + 1) / 2)[row.block[part]]
 
 
-def _pair(score: Array, accuracy: Array) -> tuple[Array, Array]:
+def pair(score: Array, accuracy: Array) -> tuple[Array, Array]:
+    """Both columns, (archs,), where both are finite; ValueError for other shapes."""
     score, accuracy = np.asarray(score, float), np.asarray(accuracy, float)
     if score.shape != accuracy.shape or score.ndim != 1:
         raise ValueError(f"expected one score and accuracy per architecture, got {score.shape} and {accuracy.shape}")
@@ -248,7 +236,8 @@ def _pair(score: Array, accuracy: Array) -> tuple[Array, Array]:
     return score[keep], accuracy[keep]
 
 
-def _varies(x: Array, y: Array) -> bool:
+def varies(x: Array, y: Array) -> bool:
+    """Whether a correlation is defined: at least `FEWEST` architectures, and neither side constant."""
     return len(x) >= FEWEST and x.min() < x.max() and y.min() < y.max()
 
 

@@ -1,4 +1,4 @@
-"""Sampling error of Kendall's tau-b, analytically: one sort-based pass, no resampling.
+"""Weighted tau, and the sampling error of tau-b, analytically: one sort-based pass, no resampling.
 
 tau-b is a smooth function of three averages over pairs, so its error is a sum of one term per architecture; terms are
 summed within classes of equivalent architectures, which are the unit that is drawn. A bootstrap would tie every
@@ -8,13 +8,17 @@ architecture with its own copies; this does not. Larger tau is better. Source: d
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from harness.stats.correlation import both_finite, kendall_tau_b
+from harness.stats.correlation import both_finite, kendall_tau_b, pair, varies
 from harness.stats.intervals import LEVEL, correlation_interval
 
 Array = NDArray[np.float64]
+COUNTED_ABOVE = 20_000
 
 
 def tau_b_interval(scores: Array, accuracy: Array, class_id: NDArray, level: float = LEVEL) -> tuple[float, float]:
@@ -38,6 +42,33 @@ def tau_b_interval(scores: Array, accuracy: Array, class_id: NDArray, level: flo
     return correlation_interval(taus[known], terms, class_id, both_finite(accuracy), level)
 
 
+def weighted_tau(score: Array, accuracy: Array) -> float:
+    """Vigna's weighted tau with additive hyperbolic weights 1/(rank+1), as `scipy.stats.weightedtau` with `rank=True`.
+
+    `rank=True` is SciPy's default: the mean of two values, one with the ranks that weigh the pairs taken from the score
+    (ties broken by the accuracy), one with them from the accuracy (ties broken by the score). Other choices give other
+    values: never compare two weighted taus of different `rank`. Top architectures weigh most. Source: Vigna 2015.
+    Above `COUNTED_ABOVE` architectures by counting, which is several times quicker than SciPy and differs by rounding.
+    """
+    x, y = pair(score, accuracy)
+    if not varies(x, y):
+        return float("nan")
+    if len(x) > COUNTED_ABOVE:
+        return weighted_tau_by_counts(x, y)
+    return float(stats.weightedtau(x, y, rank=True).statistic)
+
+
+def weighted_tau_by_counts(x: Array, y: Array) -> float:
+    """The same from `pair_means`: a pair weighs w_i + w_j, so every sum over pairs is one over architectures."""
+    signs, untied_x, untied_y = pair_means(x, y)
+    taus = []
+    for ascending in (np.lexsort((y, x)), np.lexsort((x, y))):
+        weights = np.empty(len(x))
+        weights[ascending[::-1]] = 1 / (1 + np.arange(len(x)))
+        taus.append(float(weights @ signs / np.sqrt((weights @ untied_x) * (weights @ untied_y))))
+    return sum(taus) / 2
+
+
 def tau_b_influence(score: Array, accuracy: Array) -> Array:
     """Each architecture's term in the error of tau-b, (archs,); the terms sum to 0 and are 0 where not finite.
 
@@ -58,10 +89,16 @@ def tau_b_influence(score: Array, accuracy: Array) -> Array:
 def pair_means(x: NDArray, y: NDArray) -> tuple[Array, Array, Array]:
     """For each i, the means over j != i of sign(x_i - x_j) sign(y_i - y_j), [x_i != x_j] and [y_i != y_j]; (n,) each.
 
-    In O(n log n): everything follows from how many j lie strictly below i on both sides.
+    In O(n log n): everything follows from how many j lie strictly below i on both sides. The last ones are remembered,
+    as weighted tau and the interval of tau-b ask for the same.
     """
+    return _pair_means(np.asarray(x, float).tobytes(), np.asarray(y, float).tobytes())
+
+
+@lru_cache(maxsize=1)
+def _pair_means(x_values: bytes, y_values: bytes) -> tuple[Array, Array, Array]:
+    x, y = (np.unique(np.frombuffer(side), return_inverse=True)[1] for side in (x_values, y_values))
     n = len(x)
-    x, y = (np.unique(side, return_inverse=True)[1] for side in (x, y))
     below_x, same_x = _below_and_same(x)
     below_y, same_y = _below_and_same(y)
     _, same_both = _below_and_same(x * (int(y.max()) + 1) + y)

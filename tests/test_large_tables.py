@@ -1,0 +1,164 @@
+"""Large tables: other intervals, drawn pairs and thinned figures from a stated size on, in agreement with the small."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from bench_large import made_up_run
+
+from harness import ensembles, given, plots, sampling_error, stats
+from harness.report import page
+from harness.stats.influence import rho_influence
+from harness.stats.kendall import weighted_tau_by_counts
+from harness.summary import summarise
+
+ARCHS = 3000
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return made_up_run(tmp_path_factory.mktemp("run"), ARCHS, 14, classes=True)
+
+
+def summarised(run, large: int):
+    """The statistics of one population, with the boundary between the two methods where the test wants it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling_error, "LARGE", large)
+        return summarise(run, intervals="always", resamples=300, populations=("all",))
+
+
+@pytest.fixture(scope="module")
+def both(run):
+    """The same run as a small table, and as a large one."""
+    return summarised(run, ARCHS), summarised(run, ARCHS - 1)
+
+
+@pytest.mark.parametrize("decimals", [3, 0])
+def test_influence_is_what_leaving_one_out_does(decimals):
+    rng = np.random.default_rng(1)
+    accuracy = np.round(rng.normal(size=200), decimals)
+    score = np.round(accuracy + rng.normal(size=200), decimals)
+    rho = stats.spearman(score, accuracy)
+    without = [rho - stats.spearman(np.delete(score, i), np.delete(accuracy, i)) for i in range(200)]
+    terms = rho_influence(np.r_[score, np.nan], np.r_[accuracy, 50.0])
+    assert terms[-1] == 0 and abs(terms.sum()) < 1e-12
+    np.testing.assert_allclose(terms[:-1], without, atol=0.02 * np.abs(without).max())
+
+
+def test_the_method_switches_at_the_stated_size_and_is_named(both):
+    small, large = (summary.settings["method"] for summary in both)
+    assert "bootstrap" in small and "analytic" in large
+    assert sampling_error.LARGE == 20_000
+    assert sampling_error.method(20_000, True) == small and sampling_error.method(20_001, True) == large
+    assert sampling_error.method(20_001, False) == "none"
+
+
+def test_both_methods_agree_but_for_the_error_of_the_resampling(both):
+    small, large = (summary.table.set_index("proxy") for summary in both)
+    width = small["rho_high"] - small["rho_low"]
+    for end in ("rho_low", "rho_high"):
+        assert ((small[end] - large[end]).abs() <= 0.15 * width).all()
+    exact = [name for name in small.columns if name not in ("rho_low", "rho_high")]
+    pd.testing.assert_frame_equal(small[exact], large[exact], check_exact=True)  # tau-b and regret@10 among them
+
+
+def test_differences_agree_too(both):
+    small, large = (summary.differences.set_index("proxy") for summary in both)
+    assert (small["rho_difference"] == large["rho_difference"]).all()
+    width = small["high"] - small["low"]
+    for end in ("low", "high"):
+        assert ((small[end] - large[end]).abs() <= 0.15 * width).all()
+    assert small["better"].tolist() == large["better"].tolist()
+
+
+def test_a_score_compared_with_itself_is_no_better():
+    rng = np.random.default_rng(2)
+    accuracy = rng.normal(size=100)
+    score = (accuracy + rng.normal(size=100))[None]
+    assert stats.rho_difference_interval(score, 3 * score, accuracy, np.arange(100)) == (0.0, 0.0, 1.0)
+    undefined = stats.rho_difference_interval(score, np.ones((1, 100)), accuracy, np.arange(100))
+    assert np.isnan(undefined).all()
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_regret_near_the_top_is_that_of_the_whole_resample(tied):
+    rng = np.random.default_rng(3)
+    class_id = np.repeat(np.arange(300), 3)
+    accuracy = np.round(rng.normal(size=900), 1)
+    accuracy[::50] = np.nan
+    score = accuracy + rng.normal(size=900)
+    score = np.round(score) if tied else score
+    weights = stats.resample_weights(class_id, 50, 7)
+    expected = stats.weighted_regret(score, accuracy, 10, weights)
+    np.testing.assert_array_equal(stats.bootstrap_regret(score, accuracy, class_id, 10, 50, 7)[0], expected)
+
+
+def test_chances_in_a_huge_tie_block_are_the_same_by_products(monkeypatch):
+    accuracy = np.random.default_rng(4).normal(size=500)
+    exact = stats.top_k_regret(np.zeros(500), accuracy, 10)
+    monkeypatch.setattr("harness.stats.regret.HUGE_BLOCK", 100)
+    assert stats.top_k_regret(np.zeros(500), accuracy, 10) == pytest.approx(exact, rel=1e-9)
+
+
+def test_votes_on_drawn_pairs(run, monkeypatch):
+    exact = pd.DataFrame(ensembles.judged_votes(run.scores, run.accuracy))
+    monkeypatch.setattr(ensembles, "EXACT", 100)
+    monkeypatch.setattr(ensembles, "DRAWN", 1_000_000)
+    drawn = pd.DataFrame(ensembles.judged_votes(run.scores, run.accuracy))
+    assert len(drawn) == 4 and (drawn["voter"] == exact["voter"]).all()
+    assert ((drawn["concordance"] - exact["concordance"]).abs() < 0.002).all()
+    assert (drawn["pairs"] <= 1_000_000).all()
+
+
+def test_drawn_pairs_are_said(run, monkeypatch):
+    monkeypatch.setattr("harness.summary.EXACT", 100)
+    notes = summarise(run, intervals="never", populations=("all",)).notes
+    assert any("judged on pairs drawn at random, 10,000,000 of" in note for note in notes)
+
+
+def test_equal_populations_are_the_same_numbers(tmp_path: Path):
+    """As in NAS-Bench-101: no two cells are the same, none is disconnected."""
+    summary = summarise(made_up_run(tmp_path, 400, 5), intervals="always", resamples=20)
+    table = summary.table.set_index("population")
+    for name in ("connected", "distinct"):
+        assert table.loc["all"].reset_index(drop=True).equals(table.loc[name].reset_index(drop=True))
+    assert set(summary.agreement) == set(summary.settings["baseline"]) == {"all", "connected", "distinct"}
+    assert list(summary.differences["population"].unique()) == ["all", "connected", "distinct"]
+
+
+def test_scatter_draws_a_part_and_says_how_many(run, both, monkeypatch):
+    monkeypatch.setattr(plots, "THINNED_ABOVE", 1000)
+    monkeypatch.setattr(plots, "DRAWN", 300)
+    with plots.drawing(7, 7) as figure:
+        plots.draw_scatter(figure, run, both[0])
+        panel = figure.axes[0]
+        assert sum(len(marks.get_offsets()) for marks in panel.collections) == 300
+        assert "300 of 3,000 architectures are drawn" in figure.get_supxlabel()
+
+
+def test_page_of_thirty_proxies_is_small(tmp_path: Path):
+    run = made_up_run(tmp_path, ARCHS, 30)
+    html = page.page(run, summarise(run, intervals="never"))
+    assert len(html) < 3_000_000
+    assert re.search(r'"total":3000\b', html)
+
+
+def test_a_csv_is_read_in_parts_with_the_same_result(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(given, "ROWS", 2)
+    path = tmp_path / "scores.csv"
+    path.write_text("index,a,b\n1,0.1,\n2,nan,5\n3,inf,x y\n4,1e3,7\n5,2,oops\n")
+    sheet = given.read_csv(path)
+    assert list(sheet.keys["index"]) == ["1", "2", "3", "4", "5"]
+    np.testing.assert_array_equal(sheet.cells["a"].numbers, [0.1, np.nan, np.inf, 1000, 2])
+    assert sheet.cells["a"].odd == {1: "nan", 2: "inf"}
+    assert given._wrong(sheet.cells["b"]) == "cells that are no numbers: 'x y' in row 3, 'oops' in row 5"
+
+
+@pytest.mark.parametrize("decimals", [5, 0])
+def test_weighted_tau_by_counts_is_scipy_s(decimals):
+    rng = np.random.default_rng(6)
+    accuracy = np.round(rng.normal(size=400), decimals)
+    score = np.round(accuracy + rng.normal(size=400), decimals)
+    assert weighted_tau_by_counts(score, accuracy) == pytest.approx(stats.weighted_tau(score, accuracy), abs=1e-12)
