@@ -27,8 +27,8 @@ GAIN = 1.03
 """A larger stack has to be this many times as fast as a smaller one."""
 SHARE = 0.05
 """The part of the run's time that the probe may take."""
-STACKS = 2
-"""Stacks that are timed for each size, of different networks; one more, the first, warms up."""
+MANY = 32
+"""A stack of so many networks is timed once, a smaller one twice, on other networks; the very first only warms up."""
 SMALL = 2**16
 """Floats of one network's first map (batch x channels x height x width) up to which stacks pay on a CPU."""
 
@@ -83,7 +83,7 @@ def _find(given: tuple[Setting, tuple[int, ...], int, tuple[str, ...]]) -> Found
         together = scorer.space.together
         known, _ = usual(setting, together)
         top = min(together or steps[-1], len(networks))
-        if (1 + STACKS) * min(steps[0], top) > share or all(proxy.static for proxy in scorer.proxies.values()):
+        if 3 * min(steps[0], top) > share or all(proxy.static for proxy in scorer.proxies.values()):
             return Found(known, f"--stack auto: {known} together, as is usual; too few networks to try others")
         return _climb(_Trial(scorer, networks, workers), [step for step in steps if step < top] + [top], known, share)
 
@@ -95,11 +95,12 @@ def _climb(trial: _Trial, steps: list[int], known: int, share: float) -> Found:
     last = 0
     while True:
         step = min(next((each for each in steps if each > last), last), max(1, trial.limit))
-        if rates and (step < 1.5 * last or trial.spent + STACKS * step / rates[last] > share / rates[last]):
+        count = 1 if step >= MANY else 2
+        if rates and (step < 1.5 * last or trial.spent + count * step / rates[last] > share / rates[last]):
             best = max(_fastest(rates), min(known, trial.limit))
             break
-        seconds = sum(trial.time(step, (1 + each) / (1 + STACKS)) for each in range(STACKS))
-        rates[step] = STACKS * step / seconds
+        seconds = sum(trial.time(step, (1 + each) / (1 + count)) for each in range(count))
+        rates[step] = count * step / seconds
         if last and rates[step] < GAIN * rates[last]:
             best = _fastest(rates)
             break

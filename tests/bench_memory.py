@@ -2,8 +2,9 @@
 worker processes and prints the memory of all its processes in each tenth of the time.
 
 A process's memory is its private part and its share of what it has in common with others (PSS), sampled every quarter
-of a second while chunks are scored. It must not grow by 5 % from the first to the last tenth. `--alone` scores in this
-process instead, one network at a time. Not run by pytest: it takes minutes. Needs Linux.
+of a second from when the first scores are on disk until the workers end. It must not grow by 5 % from the first to the
+last tenth. `--alone` scores in this process instead, one network at a time. Not run by pytest: it takes minutes. Needs
+Linux.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ sys.path.insert(0, str(ROOT))
 GROWTH = 0.05
 EVERY = 0.25
 """Seconds between samples."""
+LOADED = 2**27
+"""Bytes that a process with PyTorch has at least; the process that watches over shared resources has less."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,7 +88,7 @@ def run(given: argparse.Namespace, folder: Path) -> list[tuple[float, dict[int, 
     process = subprocess.Popen(command, env=environment, cwd=folder)
     samples = []
     while process.poll() is None:
-        if (folder / "run" / "parts").is_dir():
+        if any((folder / "run" / "parts").glob("*.npz")):
             samples.append((time.monotonic(), {pid: memory(pid) for pid in [process.pid, *children(process.pid)]}))
         time.sleep(EVERY)
     if process.returncode:
@@ -94,16 +97,9 @@ def run(given: argparse.Namespace, folder: Path) -> list[tuple[float, dict[int, 
 
 
 def scoring(samples: list[tuple[float, dict[int, int]]], workers: int) -> list[tuple[float, dict[int, int]]]:
-    """Return the samples from when all workers have loaded what they need to when the first has ended.
-
-    Processes that are not workers (the resource tracker) stay in: they are part of the run.
-    """
-    big = 2**27  # a worker that has loaded PyTorch has more
-    at_work = [sum(size > big for size in sizes.values()) > workers for _, sizes in samples]
-    if workers == 1:
-        return samples
-    start, stop = at_work.index(True), len(at_work) - at_work[::-1].index(True)
-    return samples[start:stop]
+    """Return the samples before the workers end."""
+    at_work = [sum(size > LOADED for size in sizes.values()) > workers * (workers > 1) for _, sizes in samples]
+    return samples[: len(at_work) - at_work[::-1].index(True)]
 
 
 def alone(given: argparse.Namespace) -> list[tuple[float, dict[int, int]]]:
