@@ -39,9 +39,9 @@ def scores(names: str, precision: str = "float32", indices=(FULL,)) -> dict:
     )  # fmt: skip
 
 
-def probe_of(index: int = FULL, **settings) -> Probe:
+def probe_of(channels: int = 4, **settings) -> Probe:
     """A probe of one small cell in bfloat16."""
-    network = stack_of([index])
+    network = stack_of([FULL], channels=channels)
     initialise(network, [stream(0, "model", "default 0")])
     return Probe(network, given().minibatches, precision="bfloat16", **settings)
 
@@ -109,7 +109,7 @@ def test_batchnorm_takes_its_statistics_in_float32(settings: dict):
 
 
 def test_formulas_inside_hooks_stay_exact():
-    probe, codes = probe_of(reads=["relu_kernels", "relu_gram"]), []
+    probe, codes = probe_of(channels=16, reads=["relu_kernels", "relu_gram"]), []
     for module in probe.network.modules():
         if isinstance(module, nn.ReLU):
             module.register_forward_hook(lambda m, x, y: codes.append(x[0].double().flatten(1)))
