@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
             if given.proxies != "none" and "201" in spaces:
                 result["proxies"] = bench_marginal.measure(
                     given.proxies, archs=given.archs, batch_size=given.batch_size, device=device,
-                    stack=stacks[-1], resolution=given.resolution, **networks,
+                    stack=stacks[0], resolution=given.resolution, **networks,
                 )  # fmt: skip
         write(given.out, result)
         print(tables(result))
@@ -123,17 +123,18 @@ def chosen_device(asked: str) -> str:
 
 @contextmanager
 def strict_float32(threads: int) -> Iterator[None]:
-    """Work in float32 without TF32 and on so many threads inside the block."""
+    """Work in true float32, without TF32, and on so many threads inside the block."""
     import torch
 
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32, torch.get_num_threads()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    from harness.precision import arithmetic
+
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        yield
+        with arithmetic("float32"):
+            yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before[:2]
-        torch.set_num_threads(before[2])
+        torch.set_num_threads(before)
 
 
 def sampled(bench: str, archs: int) -> tuple[Space, list[int]]:

@@ -1,7 +1,7 @@
 """The other side of the speed comparison: each proxy alone, on a fresh copy of the network, with passes of its own.
 
 Plain PyTorch and NumPy, written as zero-cost-nas (arXiv 2101.08134), NASLib and the authors' repositories do it, on
-purpose without anything of `harness.probe`. Used by `harness.bench_speed` alone; the proxies are in `harness.proxies`.
+purpose without anything of `harness.probe`. Used by benchmarks alone; the proxies are in `harness.proxies`.
 Every function takes (network, inputs (samples, channels, height, width), targets (samples,)) and returns
 (score, scale), `scale` the size of what was summed, so that signed sums that cancel can be compared.
 """
@@ -126,7 +126,7 @@ def grasp(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
 def synflow(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
     """Synaptic flow in float64 without BatchNorm on one image of ones."""
     without_batchnorm(network).zero_grad()
-    logits(network, torch.ones(1, *inputs.shape[1:], dtype=torch.float64)).sum().backward()
+    logits(network, torch.ones(1, *inputs.shape[1:], dtype=torch.float64, device=inputs.device)).sum().backward()
     layers = [layer for layer in layers_of(network) if layer.weight.grad is not None]
     score = sum((layer.weight.detach() * _gradient(layer)).abs().sum().item() for layer in layers)
     return score, abs(score)
@@ -139,7 +139,7 @@ def _jacobian(network: nn.Module, inputs: Tensor) -> np.ndarray:
     y = logits(network, x)
     y.backward(torch.ones_like(y))
     assert x.grad is not None
-    return x.grad.reshape(len(x), -1).numpy()
+    return x.grad.reshape(len(x), -1).cpu().numpy()
 
 
 def jacob_cov(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
@@ -151,7 +151,7 @@ def jacob_cov(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
 
 def epe_nas(network: nn.Module, inputs: Tensor, targets: Tensor) -> Result:
     """Correlations between input Jacobians within each class."""
-    jacobian, labels = _jacobian(network, inputs), targets.numpy()
+    jacobian, labels = _jacobian(network, inputs), targets.cpu().numpy()
     score = 0.0
     for label in np.unique(labels):
         matrix = np.atleast_2d(np.corrcoef(jacobian[labels == label]))
@@ -166,7 +166,7 @@ def _agreement(network: nn.Module, inputs: Tensor, wanted: Callable[[nn.Module],
     def count(module: nn.Module, given: tuple[Tensor, ...], _: object) -> None:
         if wanted(module):
             x = (given[0].reshape(len(inputs), -1) > 0).float()
-            kernel[:] += (x @ x.t()).numpy() + ((1.0 - x) @ (1.0 - x.t())).numpy()
+            kernel[:] += (x @ x.t()).cpu().numpy() + ((1.0 - x) @ (1.0 - x.t())).cpu().numpy()
 
     handles = [module.register_forward_hook(count) for module in network.modules() if isinstance(module, nn.ReLU)]
     with torch.no_grad():
