@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -34,9 +33,8 @@ def write_tables(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]
 
 def write_csv(frame: pd.DataFrame, path: Path, *, index: bool = False) -> Path:
     """Write a frame as CSV: shortest digits that read back to the same number, empty for undefined, \\n line ends."""
-    text_file = io.StringIO()
-    frame.to_csv(text_file, index=index, lineterminator="\n")
-    return style.write_text(path, text_file.getvalue())
+    form: dict[str, Any] = {"index": index, "lineterminator": "\n", "encoding": "utf-8", "errors": "replace"}
+    return style.write_atomically(path, lambda file: frame.to_csv(file, mode="wb", **form))
 
 
 def agreement_long(summary: Summary) -> pd.DataFrame:
