@@ -25,7 +25,7 @@ def agreements(x: Tensor) -> Tensor:
 
 def _counted(x: Tensor) -> Tensor:
     """The same of (samples, units): 64 units in a word, bits that differ counted pair by pair."""
-    bits = np.packbits(x.numpy() > 0, axis=1)
+    bits = np.packbits((x > 0).numpy(), axis=1)  # NumPy has no bfloat16
     words = (np.pad(bits, ((0, 0), (0, short))) if (short := -bits.shape[1] % 8) else bits).view(np.uint64)
     found = np.zeros((len(x), len(x)))
     for i in range(len(x) - 1):

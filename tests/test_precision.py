@@ -108,8 +108,9 @@ def test_batchnorm_takes_its_statistics_in_float32(settings: dict):
         assert torch.allclose(module.running_var.double(), 0.9 + 0.1 * var, rtol=1e-5)
 
 
-def test_formulas_inside_hooks_stay_exact():
-    probe, codes = probe_of(channels=16, reads=["relu_kernels", "relu_gram"]), []
+@pytest.mark.parametrize("channels", [16, 64])  # a matrix product, and 4,096 units whose bits are counted
+def test_formulas_inside_hooks_stay_exact(channels: int):
+    probe, codes = probe_of(channels, reads=["relu_kernels", "relu_gram"]), []
     for module in probe.network.modules():
         if isinstance(module, nn.ReLU):
             module.register_forward_hook(lambda m, x, y: codes.append(x[0].double().flatten(1)))
