@@ -24,7 +24,7 @@ def covered():
     accuracy = np.round(quality[class_id] + 0.2 * rng.normal(size=len(class_id)), 1)
     tau, rho = stats.kendall_tau_b(score, accuracy), stats.spearman(score, accuracy)
     starts = np.cumsum(members) - members
-    held = {"tau_b": 0, "tau_b without classes": 0, "rho": 0}
+    held = {"tau_b": 0, "tau_b without classes": 0, "rho": 0, "rho analytic": 0}
     for seed in range(SAMPLES):
         drawn = rng.choice(len(members), CLASSES, replace=False)
         rows = np.concatenate([np.arange(starts[i], starts[i] + members[i]) for i in drawn])
@@ -34,6 +34,7 @@ def covered():
             ("tau_b", stats.tau_b_interval(x, y, c), tau),
             ("tau_b without classes", stats.tau_b_interval(x, y, np.arange(len(x))), tau),
             ("rho", stats.percentile_interval(bootstrap), rho),
+            ("rho analytic", stats.rho_interval(x, y, c), rho),
         ):
             held[name] += interval[0] <= true <= interval[1]
     return {name: count / SAMPLES for name, count in held.items()}
@@ -45,6 +46,10 @@ def test_tau_b_interval_is_calibrated(covered):
 
 def test_rho_interval_is_calibrated(covered):
     assert 0.92 <= covered["rho"] <= 0.98
+
+
+def test_the_analytic_rho_interval_is_calibrated_even_in_a_small_sample(covered):
+    assert 0.92 <= covered["rho analytic"] <= 0.98
 
 
 def test_ignoring_classes_would_not_be(covered):
