@@ -18,7 +18,7 @@ from benchmarks.layers import allocate
 from harness.devices import current, kind
 from harness.engine import ViewInputs, score_adaptively
 from harness.inputs import Images, minibatches
-from harness.processes import one_thread, work
+from harness.processes import few_collections, one_thread, work
 from harness.protocols import PROTOCOLS, seen_under
 from harness.proxies import Proxy, choose
 from harness.store import Part
@@ -148,7 +148,7 @@ def execute(chunks: list[Chunk], setting: Setting, devices: Sequence[str]) -> Ge
             free.put(device)
         yield from work(_score, chunks, len(devices), _start, setting, free)
         return
-    with one_thread(), current(devices[0]):
+    with one_thread(), few_collections(), current(devices[0]):
         scorer = Scorer(replace(setting, device=devices[0]))
         for chunk in chunks:
             yield scorer.score(chunk)
