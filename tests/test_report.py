@@ -20,7 +20,7 @@ from harness import report
 from harness.report import __main__ as command
 from harness.report import compare, page, points, style, tables, text
 from harness.store import StoredRun, write_run
-from harness.summary import Summary, _population, summarise
+from harness.summary import Summary, _rows, summarise
 
 HOSTILE = '</script><script>window.hit=1</script><img src=x onerror="window.hit=1">\'|[x](y)'
 
@@ -280,7 +280,7 @@ def test_same_run_same_bytes(run, summary, written, tmp_path):
 
 @pytest.mark.parametrize("population", ["all", "connected", "distinct"])
 def test_scatter_draws_the_summary_s_populations(run, population):
-    expected = _population(run, population).accuracy
+    expected = run.accuracy[_rows(run, population)]
     np.testing.assert_array_equal(run.accuracy[points.membership(run, population)], expected)
 
 
