@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import benchmarks
 from benchmarks import UserError, space_of
+from benchmarks.sources import data_folder
 from harness.executors import Chunk, execute
+from harness.inputs import load_images, source_of
 
 if TYPE_CHECKING:
     from harness.bench_gpu import Job
@@ -23,21 +26,26 @@ COLUMNS = ("population", "proxy", "n", "failed", "tau_b", "rho", "regret_10")
 def run_all(job: Job, result: dict[str, Any], keep: Callable[[dict[str, Any]], None], stack: int) -> None:
     """Score everything in stacks of this size, going on where an earlier call was cut off."""
     if job.small:
-        _run(job, result, stack, dataset=None, data=None)
+        _run(job, result, stack, "gaussian", dataset=None, data=None)
         return
     try:
-        import benchmarks
-
-        benchmarks.load("201", "cifar10", job.data)
+        source = source_of(benchmarks.load("201", "cifar10", job.data).table)
     except UserError as error:
         result["note"] = f"scores only, no statistics: {error}"
         keep(result)
         scores_only(job, result, keep, stack, np.unique(space_of("201").class_id).tolist())
         return
-    _run(job, result, stack, dataset="cifar10", data=job.data)
+    inputs = "images"
+    try:
+        load_images(source, data_folder(job.data))
+    except UserError as error:
+        inputs, result["note"] = "gaussian", f"Gaussian noise instead of images: {error}"
+    _run(job, result, stack, inputs, dataset="cifar10", data=job.data)
 
 
-def _run(job: Job, result: dict[str, Any], stack: int, *, dataset: str | None, data: str | None) -> None:
+def _run(
+    job: Job, result: dict[str, Any], stack: int, inputs: str, *, dataset: str | None, data: str | None
+) -> None:  # fmt: skip
     """`harness.run` on all architectures (small: 12 of the embedded table): its wall time and its table."""
     from harness.config import RunConfig
     from harness.ensembles import with_ensembles
@@ -60,7 +68,7 @@ def _run(job: Job, result: dict[str, Any], stack: int, *, dataset: str | None, d
                 bench="201", dataset=dataset, data=data, proxies=f"{job.setting.proxies},params,flops",
                 sample="12" if job.small else "all", batch_size=job.setting.batch_size, devices=job.setting.device,
                 workers=1, stack=str(result.setdefault("stack", stack)), out=str(folder),
-                inputs="gaussian" if job.small else "images",
+                inputs=inputs,
             ),
             say=say,
         )  # fmt: skip

@@ -80,9 +80,10 @@ def _timed_size(
     chosen = _networks()[: max(size, job.archs)]
     row: dict[str, Any] = {}
     try:
+        _score(scorer, chosen[:size])
+        before = _out_of_memory() if cuda else 0
         if cuda:
             torch.cuda.reset_peak_memory_stats()
-        _score(scorer, chosen[:size])
         watch, scores = Watch(job.setting.device), []
         until = time.monotonic() + seconds
         for start in range(0, len(chosen) - size + 1, size):
@@ -94,10 +95,16 @@ def _timed_size(
         row = {"archs": done.shape[1], "rate": done.shape[1] / spent}
         row["scores"] = dict(zip(_names(scorer), done[:, : job.stacks[-1]].tolist(), strict=True))
         row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30 if cuda else None
+        row["halved"] = _out_of_memory() - before if cuda else 0
     except torch.OutOfMemoryError as error:
         row = {"failed": f"out of memory: {error}"}
     result[str(size)] = row
     keep(result)
+
+
+def _out_of_memory() -> int:
+    """Return how often memory did not suffice so far: the engine then halves a stack."""
+    return int(torch.cuda.memory_stats().get("num_ooms", 0))
 
 
 def alone(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:
@@ -171,7 +178,7 @@ def _fastest(job: Job) -> int:
 
 
 def floor(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:
-    """Time over floor of every space, and what each proxy costs, at K = 1 and the fastest size."""
+    """Time over floor of every space at K = 1, of the first at the fastest size too; what each proxy costs at K = 1."""
     from harness import bench_floor, bench_marginal
     from harness.bench_ceilings import Ceilings
 
@@ -180,16 +187,21 @@ def floor(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:
     options: dict[str, Any] = {"batch_size": job.setting.batch_size, "device": job.setting.device}
     options |= {"channels": 4, "cells": 1, "resolution": 8} if job.small else {"channels": None, "cells": None}
     options.setdefault("resolution", 32)
-    plan = [("201", size) for size in sorted({1, min(_fastest(job), 2 if job.small else 128)})]
-    plan += [] if job.small else [(bench, 1) for bench in bench_floor.SPACES[1:]]
+    times: dict[str, Any] = dict.fromkeys(("archs", "repeats"), 1 if job.small else 3)
+    largest = min(_fastest(job), 2 if job.small else 128)
+    plan = [("201", largest), *((bench, 1) for bench in bench_floor.SPACES[: 1 if job.small else None])]
     rows = result.setdefault("floors", [])
     for bench, size in plan[len({(row["bench"], row["stack"]) for row in rows}) :]:
-        rows += bench_floor.measure(
-            bench, limits, stack=size, archs=1 if job.small else 3, repeats=1 if job.small else 3, **options
-        )
+        while size:
+            try:
+                rows += bench_floor.measure(bench, limits, stack=size, **times, **options)
+                break
+            except torch.OutOfMemoryError:
+                torch.cuda.empty_cache()
+                size //= 2
         keep(result)
     proxies = "grad_norm,synflow" if job.small else None
-    result["proxies"] = bench_marginal.measure(proxies, archs=1, stack=plan[-1][1] if job.small else 1, **options)
+    result["proxies"] = bench_marginal.measure(proxies, archs=1, stack=1, **options)
 
 
 def layers(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:

@@ -41,7 +41,8 @@ def _stacks(job: Job, found: dict[str, Any], facts: dict[str, Any]) -> list[str]
     for size, row in found.items():
         if "rate" in row:
             peak = f"{row['peak_gib']:.2f}" if row["peak_gib"] is not None else ""
-            lines.append(f"| {size} | {row['archs']} | {row['rate']:.2f} | {1e3 / row['rate']:.1f} | {peak} |")
+            halved = f" (halved {row['halved']} times: out of memory)" if row["halved"] else ""
+            lines.append(f"| {size}{halved} | {row['archs']} | {row['rate']:.2f} | {1e3 / row['rate']:.1f} | {peak} |")
         elif "failed" in row:
             lines.append(f"| {size} | {row['failed'][:80]} | | | |")
     rates = {size: row["rate"] for size, row in found.items() if "rate" in row}

@@ -96,5 +96,5 @@ def _profiled(shares: dict[str, dict[str, float]], device: str, which: str, func
         if spent and event.key.startswith("aten::"):  # what runs on a GPU is also there by the names of its kernels
             kind = next((kind for part, kind in GROUPS if part in event.key), "elementwise")
             seconds[kind] = seconds.get(kind, 0.0) + spent
-    whole = sum(seconds.values())
-    shares[which] = {kind: spent / whole for kind, spent in seconds.items()}
+    whole = sum(seconds.values())  # zero where a GPU lets nobody look
+    shares[which] = {kind: spent / whole for kind, spent in seconds.items()} if whole else {}
