@@ -82,6 +82,16 @@ def test_memory_of_a_process_bounds_a_stack(monkeypatch: pytest.MonkeyPatch):
     assert memory.meter(["cpu"]).fitting(8) == memory.UNKNOWN
 
 
+def test_memory_of_a_gpu_bounds_a_stack(monkeypatch: pytest.MonkeyPatch):
+    """Free 900 and 100 kept by PyTorch, for two processes, 80 % of it: 400; 8 used 40 more than before: 80 fit."""
+    calls = {"memory_allocated": 10, "memory_reserved": 110, "mem_get_info": (900, 2000), "max_memory_allocated": 50}
+    for name, value in (calls | {"reset_peak_memory_stats": None}).items():
+        monkeypatch.setattr(torch.cuda, name, lambda device, value=value: value)
+    meter = memory.meter(["cuda:0", "cuda:1", "cuda:0", "cuda:1"])
+    meter.start()
+    assert meter.fitting(8) == 80
+
+
 def test_memory_is_that_of_this_machine():
     total = int(Path("/proc/meminfo").read_text().split("MemTotal:")[1].split()[0])
     free = memory.available()
