@@ -313,7 +313,7 @@ def _notes(part: Population, votes: pd.DataFrame) -> list[str]:
         if n > EXACT:
             notes.append(
                 f"{part.name}, {name}: judged on pairs drawn at random, {DRAWN:,} of {int(n * (n - 1) / 2):,};"
-                " standard error at most 0.02 points of a percentage"
+                " standard error at most 0.02 percentage points"
             )
     for proxy, scores in part.scores.items():
         finite = int(np.isfinite(scores).sum(axis=1).min())
