@@ -17,7 +17,7 @@ COLOURS = {"float32": "#777777", "tf32": "#2a78b5", "bfloat16": "#c2571a"}
 
 def rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """Return for each mode but float32 and each proxy: seconds, ratio, agreement with float32, tau-b against the truth
-    on the architectures that have a finite score in both, failures."""
+    on the architectures that have a finite score in both, failures. Where a mode changes nothing there is no ratio."""
     base, truth = result["measured"]["float32"], np.array(result["accuracy"])
     return [
         {"proxy": name, "mode": mode, **_row(base, result["measured"][mode], name, truth)}
@@ -31,9 +31,10 @@ def _row(base: dict[str, Any], other: dict[str, Any], name: str, truth: np.ndarr
     before, after = (statistics.mean(side["seconds"][name]) for side in (base, other))
     x, y, accuracy = exact[both], rounded[both], truth[both]
     tau = [kendall_tau_b(scores, accuracy) if len(x) > 1 else math.nan for scores in (x, y)]
+    same = bool(np.array_equal(exact, rounded, equal_nan=True))
     return {
-        "same": bool(np.array_equal(exact, rounded, equal_nan=True)),
-        "seconds_float32": before, "seconds": after, "ratio": before / after if after else math.nan,
+        "same": same, "seconds_float32": before, "seconds": after,
+        "ratio": math.nan if same or not after else before / after,
         "rho": spearman(x, y) if len(x) > 1 else math.nan, "tau_b": kendall_tau_b(x, y) if len(x) > 1 else math.nan,
         "tau_b_truth_float32": tau[0], "tau_b_truth": tau[1], "change": tau[1] - tau[0],
         "failures_float32": int((~np.isfinite(exact)).sum()), "failures": int((~np.isfinite(rounded)).sum()),
