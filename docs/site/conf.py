@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = sorted(page.parent.name for page in ROOT.glob("results/tables/*/summary.md"))
 SEARCHES = sorted(
     str(page.relative_to(ROOT / "results").with_suffix(""))
-    for name in ("hnas", "trained-supernets")
+    for name in ("hnas", "trained-supernets", "untrained-supernets")
     for page in ROOT.glob(f"results/{name}/*/*.md")
 )
 FIRST = ["concepts", "data", "proxies", "extending", "adding-a-benchmark", "search", "operations", "reproduction"]
