@@ -8,6 +8,7 @@ axis, so that `tensor.view(len(owners), -1)` has one row an owner. With one owne
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -161,7 +162,7 @@ def like(module: nn.Module) -> nn.Module:
     are shared.
     """
     other = object.__new__(type(module))
-    state = {
+    state: dict[str, Any] = {
         name: value.copy() if isinstance(value, (dict, list, set)) else value for name, value in vars(module).items()
     }
     for tensors in (state["_parameters"], state["_buffers"]):
@@ -177,12 +178,12 @@ def like(module: nn.Module) -> nn.Module:
 def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Give every tensor still on the meta device memory; BatchNorm starts at its defaults, weights are not set."""
     for module in network.modules():
-        for own, parameters in ((module._parameters, True), (module._buffers, False)):  # setattr checks each for long
+        for own in (vars(module)["_parameters"], vars(module)["_buffers"]):  # setattr would check each for long
             for name, tensor in own.items():
                 if tensor is not None and tensor.is_meta:
                     kind = dtype if tensor.is_floating_point() else tensor.dtype
                     filled = torch.empty(tensor.shape, device=device, dtype=kind)
-                    own[name] = nn.Parameter(filled) if parameters else filled
+                    own[name] = nn.Parameter(filled) if isinstance(tensor, nn.Parameter) else filled
         if isinstance(module, nn.BatchNorm2d):
             module.reset_parameters()
     return network.to(device)

@@ -149,7 +149,7 @@ def score_stack(
         preparing = 0.0 if own_weights or network is None else building
         for repeat in range(view.repeats):
             start = time.perf_counter()
-            if network is None or own_weights and (not repeat or view.init == "default"):
+            if network is None or (own_weights and (not repeat or view.init == "default")):
                 network = build()  # a network whose weights are drawn anew serves one view after the other
                 building = time.perf_counter() - start
             if not (own_weights and view.init == "default"):
