@@ -68,8 +68,8 @@ RULES = [
                    "harness.watchers", "harness.responses", "harness.per_sample", "harness.engine", "harness.proxies")),
     # and of those, the lower know nothing of the upper
     ("harness.view", ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs")),
-    *((name, ("benchmarks.layers", "benchmarks.space", "harness.view", "harness.hooks", "harness.passes", "harness.probe",
-              "harness.proxies", "harness.engine", "harness.inputs"))
+    *((name, ("benchmarks.layers", "benchmarks.space", "harness.view", "harness.hooks", "harness.passes",
+              "harness.probe", "harness.proxies", "harness.engine", "harness.inputs"))
       for name in ("harness.precision", "harness.batchnorm", "harness.convolution", "harness.codes")),
     ("harness.probe", ("harness.proxies", "harness.engine", "harness.inputs")),
     ("harness.passes", ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs")),
