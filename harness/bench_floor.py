@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
             small = 2**20 if given.channels is not None and given.channels < 8 else bench_ceilings.SIZES[-1]
             ceilings = bench_ceilings.measure(device, largest=small)
             result: dict[str, Any] = {
-                "options": {name: str(value) for name, value in vars(given).items()},
+                "options": {name: value for name, value in vars(given).items() if name != "out"},
                 "machine": machine(given.threads, device), "ceilings": ceilings.as_json(), "floors": [], "proxies": [],
             }  # fmt: skip
             networks = {"channels": given.channels, "cells": given.cells}
@@ -88,8 +88,7 @@ def main(argv: list[str] | None = None) -> int:
                 )  # fmt: skip
         write(given.out, result)
         print(tables(result))
-        paths = draw(result, given.out)
-        print(f"written: {given.out}, {', '.join(map(str, paths))}")
+        print(f"written: {given.out} and {draw(result, given.out)}")
 
     return carry_out("harness.bench_floor", action, "stopped; the spaces that were done are in the file")
 

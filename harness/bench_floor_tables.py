@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.bench_counts import PASSES
-from harness.plots import drawing, save
+from harness.plots import drawing
 from harness.report.style import COLOURS
 
 
@@ -77,8 +77,8 @@ def _proxies(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def draw(result: dict[str, Any], out: Path) -> list[Path]:
-    """Draw time over floor by space and pass; return the files, in `figures` beside the numbers."""
+def draw(result: dict[str, Any], out: Path) -> Path:
+    """Draw time over floor by space and pass; return the file, beside the numbers."""
     rows = result["floors"]
     groups = list(dict.fromkeys((row["bench"], row["stack"]) for row in rows))
     several = len({stack for _, stack in groups}) > 1
@@ -99,4 +99,6 @@ def draw(result: dict[str, Any], out: Path) -> list[Path]:
         axes.set_ylabel("time over floor")
         axes.set_xlabel("space; the number on a bar is our ms per architecture")
         axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.14), fontsize=7)
-        return list(save(figure, out.parent, out.stem).values())
+        path = out.with_suffix(".png")
+        figure.savefig(path, dpi=150)
+    return path
