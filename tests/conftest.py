@@ -17,6 +17,16 @@ def real_data() -> Path:
 
 
 @pytest.fixture
+def gpu() -> str:
+    """A CUDA device, for tests that are marked `gpu`; they are skipped where there is none."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device here")
+    return "cuda:0"
+
+
+@pytest.fixture
 def own_proxies():
     """Whatever proxies a test registers are forgotten after it."""
     from harness import proxies
