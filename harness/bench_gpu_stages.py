@@ -182,7 +182,8 @@ def floor(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:
     from harness import bench_floor, bench_marginal
     from harness.bench_ceilings import Ceilings
 
-    kept = job.done("ceilings")
+    if not (kept := job.done("ceilings")):
+        raise ValueError("needs what the stage ceilings gives")
     limits = Ceilings(**kept | {"copies": {int(size): rate for size, rate in kept["copies"].items()}})
     options: dict[str, Any] = {"batch_size": job.setting.batch_size, "device": job.setting.device}
     options |= {"channels": 4, "cells": 1, "resolution": 8} if job.small else {"channels": None, "cells": None}
