@@ -178,12 +178,14 @@ def like(module: nn.Module) -> nn.Module:
 def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype = torch.float32) -> nn.Module:
     """Give every tensor still on the meta device memory; BatchNorm starts at its defaults, weights are not set."""
     for module in network.modules():
+        normalises = isinstance(module, nn.BatchNorm2d)
         for own in (vars(module)["_parameters"], vars(module)["_buffers"]):  # setattr would check each for long
             for name, tensor in own.items():
                 if tensor is not None and tensor.is_meta:
                     kind = dtype if tensor.is_floating_point() else tensor.dtype
-                    filled = torch.empty(tensor.shape, device=device, dtype=kind)
+                    make = torch.empty
+                    if normalises:
+                        make = torch.ones if name in ("weight", "running_var") else torch.zeros
+                    filled = make(tensor.shape, device=device, dtype=kind)
                     own[name] = nn.Parameter(filled) if isinstance(tensor, nn.Parameter) else filled
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_parameters()
-    return network.to(device)
+    return network if torch.device(device).type == "cpu" else network.to(device)

@@ -97,7 +97,9 @@ def as_seen(network: nn.Module, view: View) -> nn.Module:
             for name, child in list(parent.named_children()):
                 if isinstance(child, nn.modules.batchnorm._BatchNorm):
                     setattr(parent, name, nn.Identity())
-    network.to(_kept_in(view))
+    tensors = (*network.parameters(), *network.buffers())
+    if any(tensor.is_floating_point() and tensor.dtype != _kept_in(view) for tensor in tensors):
+        network.to(_kept_in(view))
     if view.absolute_weights:
         with torch.no_grad():
             for tensor in network.state_dict().values():

@@ -141,9 +141,10 @@ def initialise(network: nn.Module, generators: Sequence[torch.Generator], scheme
         fill(flat, generator)
         for (part, factor), values in zip(parts, flat.split([part.numel() for part, _ in parts]), strict=True):
             part.copy_(values.view(part.shape).mul_(factor))
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.reset_running_stats()
-            if module.affine:
-                nn.init.ones_(module.weight)
-                nn.init.zeros_(module.bias)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.reset_running_stats()
+                if module.affine:
+                    module.weight.fill_(1)
+                    module.bias.zero_()
