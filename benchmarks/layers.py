@@ -7,7 +7,7 @@ axis, so that `tensor.view(len(owners), -1)` has one row an owner. With one owne
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -183,7 +183,7 @@ def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype 
             for name, tensor in own.items():
                 if tensor is not None and tensor.is_meta:
                     kind = dtype if tensor.is_floating_point() else tensor.dtype
-                    make = torch.empty
+                    make: Callable[..., Tensor] = torch.empty
                     if normalises:
                         make = torch.ones if name in ("weight", "running_var") else torch.zeros
                     filled = make(tensor.shape, device=device, dtype=kind)
