@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,13 +41,14 @@ class Cuda:
 class Resident:
     """Memory of a machine that `sharing` processes have, as Linux tells it; elsewhere nothing is known.
 
-    What a stack needs is the peak since `start` less what the process had at the beginning, so that pools which were
-    filled before count too: an upper bound.
+    What a stack needs is the peak since `start` less what the process had at the beginning, after it gave back what it
+    no longer used: pools that stay filled between stacks count too, an upper bound.
     """
 
     def __init__(self, sharing: int) -> None:
         free = available()
         self.room = None if free is None else MARGIN["cpu"] * free / sharing
+        _give_back()
         self.before = _status("VmRSS")
 
     def start(self) -> None:
@@ -59,6 +62,13 @@ class Resident:
         if self.room is None or self.before is None or peak is None:
             return UNKNOWN
         return int(self.room * stack / max(1, peak - self.before))
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, where the C library can; else a process that was larger hides its needs."""
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def meter(workers: Sequence[str]) -> Cuda | Resident:

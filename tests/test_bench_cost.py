@@ -1,10 +1,10 @@
-"""The accounting of `harness.bench_cost`: what it adds up, on a tiny network."""
+"""The accounting of `harness.bench.cost`: what it adds up, on a tiny network."""
 
 import json
 
 import pytest
 
-from harness import bench_cost
+from harness.bench import cost as bench_cost
 
 
 def test_passes_are_counted_once_for_all_proxies_of_a_view(tmp_path, capsys):

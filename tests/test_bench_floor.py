@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from benchmarks import space_of
-from harness import bench_floor, bench_layers, bench_ways
-from harness.bench_ceilings import Ceilings
-from harness.bench_counts import PASSES, Layer, floor_seconds, layers_of, totals
+from harness.bench import floor as bench_floor
+from harness.bench import layers as bench_layers
+from harness.bench import ways as bench_ways
+from harness.bench.ceilings import Ceilings
+from harness.bench.counts import PASSES, Layer, floor_seconds, layers_of, totals
 
 TINY = ["--channels", "4", "--cells", "1", "--resolution", "8", "--batch-size", "4", "--archs", "1", "--repeats", "1"]
 

@@ -9,9 +9,11 @@ import time
 import numpy as np
 import pytest
 
-from harness import bench_gpu, bench_gpu_full, bench_gpu_stages
-from harness.bench_gpu import STAGES, Job, TimeUp
-from harness.bench_speed import SETS
+from harness.bench import gpu as bench_gpu
+from harness.bench import gpu_full as bench_gpu_full
+from harness.bench import gpu_stages as bench_gpu_stages
+from harness.bench.gpu import STAGES, Job, TimeUp
+from harness.bench.speed import SETS
 
 
 @pytest.fixture(scope="module")

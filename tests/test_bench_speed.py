@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from benchmarks.errors import UserError
-from harness import bench_speed
+from harness.bench import speed as bench_speed
 
 TINY = ["--channels", "4", "--cells", "1", "--resolution", "8", "--batch-size", "8", "--archs", "2"]
 
@@ -18,7 +18,7 @@ TINY = ["--channels", "4", "--cells", "1", "--resolution", "8", "--batch-size", 
 def measured(tmp_path_factory) -> tuple[dict, str]:
     """What one small run wrote and printed."""
     out = tmp_path_factory.mktemp("speed") / "deep" / "speed.json"
-    command = [sys.executable, "-m", "harness.bench_speed", *TINY, "--out", str(out)]
+    command = [sys.executable, "-m", "harness.bench.speed", *TINY, "--out", str(out)]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(out.read_text()), run.stdout
 
@@ -57,7 +57,7 @@ def test_allowed_ratio_by_hand():
 
 
 def test_a_wrong_score_is_told(monkeypatch, tmp_path, capsys):
-    from harness import one_by_one
+    from harness.bench import one_by_one
 
     monkeypatch.setitem(one_by_one.ALONE, "l2_norm", lambda *_: (1.0, 1.0))
     options = ["--archs", "1", "--proxies", "l2_norm,plain", "--out", str(tmp_path / "s.json")]

@@ -336,7 +336,7 @@ def test_errors_of_searches(tmp_path, capsys, words, told):
 
 
 def test_the_benchmark_decides_alike(capsys):
-    from harness.bench_operations import main as bench
+    from harness.bench.operations import main as bench
 
     assert bench(["--batch-size", "3", "--channels", "2", "--cells", "1"]) == 0
     assert "times faster by CPU time; the same cell" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from torch import nn
 import harness
 import harness.run
 from benchmarks import UserError
-from harness.bench_precision import main as bench
+from harness.bench.precision import main as bench
 from harness.config import RunConfig
 from harness.engine import score_stack
 from harness.precision import arithmetic, in_precision, widened

@@ -199,7 +199,7 @@ def test_the_folders_name_does_not_depend_on_what_was_found(embedded: Path, tmp_
 def test_the_benchmark_measures_auto_too(tmp_path: Path, capsys):
     import json
 
-    from harness import bench_stack
+    from harness.bench import stack as bench_stack
 
     words = ["--archs", "4", "--stacks", "1,2", "--channels", "4", "--batch-size", "8", "--repeats", "1"]
     out = tmp_path / "stack.json"

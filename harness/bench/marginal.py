@@ -12,8 +12,8 @@ from functools import partial
 from typing import Any
 
 from benchmarks.layers import allocate
-from harness.bench_floor import network_of, sampled
-from harness.bench_passes import Watch
+from harness.bench.floor import network_of, sampled
+from harness.bench.passes import Watch
 from harness.engine import Scored, ViewInputs, by_view, score_stack
 from harness.inputs import gaussian_minibatches
 from harness.proxies import Proxy, choose, registry

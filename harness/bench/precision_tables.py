@@ -1,4 +1,4 @@
-"""What `harness.bench_precision` makes of its numbers: a row for each proxy and mode, the table, the figure."""
+"""What `harness.bench.precision` makes of its numbers: a row for each proxy and mode, the table, the figure."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""`python -m harness.bench_floor`: the least time that the passes can take on this machine, and what ours take.
+"""`python -m harness.bench.floor`: the least time that the passes can take on this machine, and what ours take.
 
 For a few connected architectures of each space: FLOPs and bytes of each pass, counted from the layers' shapes by the
-rule of `harness.bench_counts`; the machine's measured ceilings (`harness.bench_ceilings`); the floor, layer by layer
+rule of `harness.bench.counts`; the machine's measured ceilings (`harness.bench.ceilings`); the floor, layer by layer
 the larger of FLOPs / ceiling and bytes / ceiling; our time, through the probe that the proxies read; and the quotient.
-Then what each proxy costs, alone and in company (`harness.bench_marginal`). Inputs are Gaussian noise: no data is
+Then what each proxy costs, alone and in company (`harness.bench.marginal`). Inputs are Gaussian noise: no data is
 needed. Times are CPU time of the process where one thread of a CPU works, otherwise wall time.
 """
 
@@ -22,7 +22,7 @@ from harness.command import Parser, carry_out
 
 if TYPE_CHECKING:
     from benchmarks.space import Space
-    from harness.bench_ceilings import Ceilings
+    from harness.bench.ceilings import Ceilings
 
 SUMMED = ("flops", "bytes", "floor", "seconds")
 """What a row has per architecture."""
@@ -33,7 +33,7 @@ CELLS = {"201": "cells_per_stage", "101": "modules", "1shot1": "modules"}
 
 def parser() -> Parser:
     """Return the command line."""
-    line = Parser(prog="python -m harness.bench_floor", description=__doc__.split("\n\n")[0])
+    line = Parser(prog="python -m harness.bench.floor", description=__doc__.split("\n\n")[0])
     add = line.add_argument
     add("--bench", default=",".join(SPACES), help=f"spaces, separated by commas (default {','.join(SPACES)})")
     add("--archs", type=int, default=3, help="connected architectures of each space (default 3)")
@@ -60,9 +60,10 @@ def main(argv: list[str] | None = None) -> int:
         low += [name for name in ("channels", "cells") if getattr(given, name) is not None and getattr(given, name) < 1]
         if low:
             raise UserError("; ".join(f"--{name.replace('_', '-')}: expected 1 or more" for name in low))
-        from harness import bench_ceilings, bench_marginal
-        from harness.bench_floor_tables import draw, tables
-        from harness.bench_speed import machine
+        from harness.bench import ceilings as bench_ceilings
+        from harness.bench import marginal as bench_marginal
+        from harness.bench.floor_tables import draw, tables
+        from harness.bench.speed import machine
 
         device = chosen_device(given.device)
         with strict_float32(given.threads):
@@ -90,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         print(tables(result))
         print(f"written: {given.out} and {draw(result, given.out)}")
 
-    return carry_out("harness.bench_floor", action, "stopped; the spaces that were done are in the file")
+    return carry_out("harness.bench.floor", action, "stopped; the spaces that were done are in the file")
 
 
 def write(out: Path, result: dict[str, Any]) -> None:
@@ -162,8 +163,8 @@ def measure(
 
     Architectures run in whole stacks: with `stack` 8 and `archs` 3 there are 8.
     """
-    from harness.bench_counts import PASSES, floor_seconds, layers_of, totals
-    from harness.bench_probe import time_passes
+    from harness.bench.counts import PASSES, floor_seconds, layers_of, totals
+    from harness.bench.probe import time_passes
     from harness.inputs import gaussian_minibatches
 
     space, chosen = sampled(bench, -(-archs // stack) * stack)

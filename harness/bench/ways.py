@@ -1,4 +1,4 @@
-"""What `harness.bench_layers` times and counts: stacked convolutions, whole forwards, gathering against masks."""
+"""What `harness.bench.layers` times and counts: stacked convolutions, whole forwards, gathering against masks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.layers import Take, allocate
-from harness.bench_ceilings import best
-from harness.bench_counts import layers_of, totals
-from harness.bench_floor import network_of, sampled
-from harness.bench_layers import WIDTHS
+from harness.bench.ceilings import best
+from harness.bench.counts import layers_of, totals
+from harness.bench.floor import network_of, sampled
+from harness.bench.layers import WIDTHS
 from harness.view import initialise, stream
 
 Convolve = Callable[[Tensor, Tensor, int], Tensor]

@@ -1,11 +1,11 @@
-"""The tables and the figure of `harness.bench_floor`, from what it wrote."""
+"""The tables and the figure of `harness.bench.floor`, from what it wrote."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from harness.bench_counts import PASSES
+from harness.bench.counts import PASSES
 from harness.plots import drawing
 from harness.report.style import COLOURS
 

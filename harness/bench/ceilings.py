@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from harness.bench_passes import Watch
+from harness.bench.passes import Watch
 
 SIZES = tuple(2**power for power in range(16, 31, 2))
 """Bytes moved by the copies, 64 KiB to 1 GiB."""

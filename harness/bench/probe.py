@@ -13,7 +13,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.layers import allocate
-from harness.bench_passes import Watch
+from harness.bench.passes import Watch
 from harness.inputs import Minibatch
 from harness.probe import Probe
 from harness.view import initialise, stream

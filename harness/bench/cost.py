@@ -1,4 +1,4 @@
-"""`python -m harness.bench_cost`: what all proxies together cost, beside the bare passes that they need.
+"""`python -m harness.bench.cost`: what all proxies together cost, beside the bare passes that they need.
 
 For each full-size NAS-Bench-201 network and each view: `harness.engine.score_stack` with all proxies of the view, and
 the distinct passes of that view in plain PyTorch, without hooks (forward, loss backward, Jacobian backward, Hessian
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write; return the exit code."""
-    parser = Parser(prog="python -m harness.bench_cost", description=__doc__.split("\n\n")[0])
+    parser = Parser(prog="python -m harness.bench.cost", description=__doc__.split("\n\n")[0])
     parser.add_argument("--proxies", default="all", help="as for harness.run (default all)")
     parser.add_argument("--archs", type=int, default=3, help="connected architectures (default 3)")
     parser.add_argument("--batch-size", type=int, default=64, help="samples in the minibatch (default 64)")
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
 
     def action() -> None:
-        from harness.bench_speed import machine
+        from harness.bench.speed import machine
 
         if low := [name for name in ("archs", "batch_size", "channels", "cells") if getattr(given, name) < 1]:
             raise UserError("; ".join(f"--{name.replace('_', '-')}: expected 1 or more" for name in low))
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         given.out.write_text(json.dumps(facts | {"views": measured}, indent=1))
         print(f"written: {given.out}")
 
-    return carry_out("harness.bench_cost", action, "stopped; nothing is written")
+    return carry_out("harness.bench.cost", action, "stopped; nothing is written")
 
 
 def measure(proxies: str, archs: int, batch_size: int, channels: int, cells: int) -> list[dict[str, Any]]:

@@ -1,10 +1,10 @@
-"""`python -m harness.bench_gpu`: all figures of a GPU by one command, within ten minutes.
+"""`python -m harness.bench.gpu`: all figures of a GPU by one command, within ten minutes.
 
 Stages, each with a time of its own, on NAS-Bench-201 at full size (C = 16, N = 5, batch 64) with the classic ten
 proxies: ceilings of the device; architectures a second for stacks of 1, 8, 32, 128 and of the size that `--stack auto`
-finds; one proxy at a time in plain PyTorch (`harness/one_by_one.py`) and the ratio; agreement of scores across stacks
-and with the CPU; all 15,625 architectures, with statistics where --data has the accuracies; the floor; ways to run a
-stack; precision modes.
+finds; one proxy at a time in plain PyTorch (`harness/bench/one_by_one.py`) and the ratio; agreement of scores across
+stacks and with the CPU; all 15,625 architectures, with statistics where --data has the accuracies; the floor; ways to
+run a stack; precision modes.
 
 Every stage writes OUT/NAME.json as it goes. A stage that the clock cuts off keeps what it has, and the command repeated
 does what is missing: killed, it loses nothing. Inputs are Gaussian noise, but for the run with accuracies.
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UserError, suggest
-from harness.bench_speed import SETS
+from harness.bench.speed import SETS
 from harness.command import Parser, carry_out
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Job:
 
 def parser() -> Parser:
     """Return the command line."""
-    line = Parser(prog="python -m harness.bench_gpu", description=__doc__.split("\n\n")[0])
+    line = Parser(prog="python -m harness.bench.gpu", description=__doc__.split("\n\n")[0])
     add = line.add_argument
     add("--device", default="auto", help="auto (default: a GPU if there is one), cpu, cuda, cuda:N")
     add("--data", help="folder of accuracies and images (default: the variable NAS_HARNESS_DATA); none: scores only")
@@ -95,8 +95,8 @@ def main(argv: list[str] | None = None) -> int:
             raise suggest(unknown, STAGES, "stage")
         if given.minutes <= 0:
             raise UserError(f"--minutes {given.minutes:g}: expected more than 0")
-        from harness.bench_floor import chosen_device
-        from harness.bench_gpu_tables import summary
+        from harness.bench.floor import chosen_device
+        from harness.bench.gpu_tables import summary
 
         job = Job(_setting(chosen_device(given.device), given.small), given.small, given.data, given.out)
         given.out.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"written: {given.out}")
 
     stopped = "stopped; what was measured is kept: repeat the command to continue"
-    return carry_out("harness.bench_gpu", action, stopped) or int(bool(failed))
+    return carry_out("harness.bench.gpu", action, stopped) or int(bool(failed))
 
 
 def _setting(device: str, small: bool) -> Setting:
@@ -127,7 +127,7 @@ def _setting(device: str, small: bool) -> Setting:
 
 def _check_same(job: Job) -> None:
     """Refuse to go on in a folder whose figures are of another device or size, with UserError."""
-    from harness.bench_speed import machine
+    from harness.bench.speed import machine
 
     here = machine(1, job.setting.device)
     facts = {"device": here.get("gpu", here["cpu"]), "small": job.small, "network": job.setting.network}
@@ -139,8 +139,8 @@ def _check_same(job: Job) -> None:
 
 def _stage(name: str, title: str, job: Job, stop: float) -> bool:
     """Run one stage within its time; return False if it failed for another reason than the clock."""
-    from harness import bench_gpu_stages
-    from harness.bench_floor import strict_float32
+    from harness.bench import gpu_stages as bench_gpu_stages
+    from harness.bench.floor import strict_float32
 
     path = job.out / f"{name}.json"
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"done": False, "seconds": 0.0}

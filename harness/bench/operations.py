@@ -1,4 +1,4 @@
-"""`python -m harness.bench_operations`: zc-pt with many masks at once, beside each removal by itself.
+"""`python -m harness.bench.operations`: zc-pt with many masks at once, beside each removal by itself.
 
 One proposal of Zero-Cost-PT on a NAS-Bench-201 supernet in fixed order, naswot, Gaussian noise. Together: all masks of
 a step side by side, operations of weight 0 left out, equal masks once, the kernel one matrix product a node. By itself:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure and print; return the exit code."""
-    parser = Parser(prog="python -m harness.bench_operations", description=__doc__.split("\n\n")[0])
+    parser = Parser(prog="python -m harness.bench.operations", description=__doc__.split("\n\n")[0])
     parser.add_argument("--batch-size", type=int, default=64, help="samples in a minibatch (default 64)")
     parser.add_argument("--channels", type=int, default=16, help="channels of the first stage (default 16)")
     parser.add_argument("--cells", type=int, default=5, help="cells in a stage (default 5)")
     given = parser.parse_args(argv)
     return carry_out(
-        "harness.bench_operations", lambda: print(measure(given.batch_size, given.channels, given.cells)), "stopped"
+        "harness.bench.operations", lambda: print(measure(given.batch_size, given.channels, given.cells)), "stopped"
     )
 
 

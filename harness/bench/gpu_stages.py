@@ -1,4 +1,4 @@
-"""The stages of `harness.bench_gpu`: each adds to `result` and calls `keep(result)` whenever something is there.
+"""The stages of `harness.bench.gpu`: each adds to `result` and calls `keep(result)` whenever something is there.
 
 All have the same parameters: the job, what an earlier call left in `result`, `keep`, and `stop`, the time of
 `time.monotonic()` at which the stage is cut off.
@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from benchmarks import space_of
-from harness import bench_ceilings
 from harness import stacks as stack_sizes
-from harness.bench_gpu import Job
-from harness.bench_passes import Watch
+from harness.bench import ceilings as bench_ceilings
+from harness.bench.gpu import Job
+from harness.bench.one_by_one import ALONE
+from harness.bench.passes import Watch
 from harness.executors import Chunk, Scorer, Setting
-from harness.one_by_one import ALONE
 from harness.view import View, initialise, stream
 
 Keep = Callable[[dict[str, Any]], None]
@@ -167,7 +167,7 @@ def _difference(one: Sequence[float], other: Sequence[float]) -> float | None:
 
 def full(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:
     """All architectures with the classic ten: through `harness.run` where there are accuracies, otherwise scores."""
-    from harness import bench_gpu_full
+    from harness.bench import gpu_full as bench_gpu_full
 
     bench_gpu_full.run_all(job, result, keep, _fastest(job))
 
@@ -179,8 +179,9 @@ def _fastest(job: Job) -> int:
 
 def floor(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:
     """Time over floor of every space at K = 1, of the first at the fastest size too; what each proxy costs at K = 1."""
-    from harness import bench_floor, bench_marginal
-    from harness.bench_ceilings import Ceilings
+    from harness.bench import floor as bench_floor
+    from harness.bench import marginal as bench_marginal
+    from harness.bench.ceilings import Ceilings
 
     if not (kept := job.done("ceilings")):
         raise ValueError("needs what the stage ceilings gives")
@@ -207,7 +208,7 @@ def floor(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:
 
 def layers(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None:
     """Ways to run a stack, without torch.compile, which takes minutes."""
-    from harness import bench_ways
+    from harness.bench import ways as bench_ways
 
     sizes, shrink = ((2,), 8) if job.small else ((1, 8, 32), 1)
     result |= bench_ways.measure(

@@ -1,4 +1,4 @@
-"""What `harness.bench_speed` times: the shared side, the proxies one at a time, and the bare passes, taking turns."""
+"""What `harness.bench.speed` times: the shared side, the proxies one at a time, and the bare passes, taking turns."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from torch.nn import functional
 
 from benchmarks.layers import allocate
 from benchmarks.nasbench201 import Space201
-from harness.bench_speed import LOOSE, TOLERANCE
+from harness.bench.one_by_one import ALONE, layers_of, logits, without_batchnorm
+from harness.bench.speed import LOOSE, TOLERANCE
 from harness.engine import ViewInputs, score_stack
 from harness.inputs import Minibatch, gaussian_minibatches
-from harness.one_by_one import ALONE, layers_of, logits, without_batchnorm
 from harness.probe import Probe
 from harness.processes import few_collections
 from harness.proxies import registry

@@ -1,13 +1,13 @@
-"""The summary of `harness.bench_gpu` as Markdown, from the files of its stages."""
+"""The summary of `harness.bench.gpu` as Markdown, from the files of its stages."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from harness.bench_floor_tables import tables
-from harness.bench_gpu import AIM, STAGES, Job
-from harness.bench_layers import report
+from harness.bench.floor_tables import tables
+from harness.bench.gpu import AIM, STAGES, Job
+from harness.bench.layers import report
 
 
 def summary(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""`python -m harness.bench_stack`: networks a second for stacks of 1, 8, 32, 128 and for what `--stack auto` finds.
+"""`python -m harness.bench.stack`: networks a second for stacks of 1, 8, 32, 128 and for what `--stack auto` finds.
 
 In one process, on the same NAS-Bench-201 networks with Gaussian noise, by turns: all of the networks in stacks of one
 size, then of the next, and again. `--stack auto` is asked as a run of the whole space would ask; what its probe took is
@@ -28,7 +28,7 @@ COUNTS = ("archs", "batch_size", "repeats", "channels", "cells", "resolution")
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     line = argparse.ArgumentParser(
-        prog="python -m harness.bench_stack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m harness.bench.stack", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = line.add_argument
     add("--archs", type=int, default=128, help="networks, drawn uniformly (default 128)")
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         result = measure(given, say=lambda text: print(text, file=sys.stderr, flush=True))
     except UserError as error:
-        print(f"harness.bench_stack: {error}", file=sys.stderr)
+        print(f"harness.bench.stack: {error}", file=sys.stderr)
         return 2
     print(report(result))
     out = Path(given.out)
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
 def measure(given: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     """Return rates by size of stack, what auto found and what part of the best rate it reaches."""
     from benchmarks import space_of
-    from harness.bench_speed import machine
+    from harness.bench.speed import machine
     from harness.devices import current, kind
     from harness.executors import Chunk, Scorer
     from harness.processes import one_thread

@@ -1,4 +1,4 @@
-"""`python -m harness.bench_layers`: ways to run a stack of K architectures, each timed by itself.
+"""`python -m harness.bench.layers`: ways to run a stack of K architectures, each timed by itself.
 
 A stacked 3x3 convolution at the widths of NAS-Bench-201 (16, 32, 64 channels at 32, 16, 8 pixels): one grouped
 convolution (what the harness runs), a batched matrix product over unfolded patches, a loop over the architectures;
@@ -21,7 +21,7 @@ WIDTHS = ((16, 32), (32, 16), (64, 8))
 
 def parser() -> Parser:
     """Return the command line."""
-    line = Parser(prog="python -m harness.bench_layers", description=__doc__.split("\n\n")[0])
+    line = Parser(prog="python -m harness.bench.layers", description=__doc__.split("\n\n")[0])
     add = line.add_argument
     add("--stack", default="1,8,32", help="architectures run together, separated by commas (default 1,8,32)")
     add("--batch-size", type=int, default=64, help="samples in the minibatch (default 64)")
@@ -41,15 +41,15 @@ def main(argv: list[str] | None = None) -> int:
     given = parser().parse_args(argv)
 
     def action() -> None:
-        from harness.bench_floor import checked, chosen_device, strict_float32, write
-        from harness.bench_speed import machine
+        from harness.bench.floor import checked, chosen_device, strict_float32, write
+        from harness.bench.speed import machine
 
         _, stacks = checked("201", given.stack)
         if low := [name for name in ("batch_size", "threads") if getattr(given, name) < 1]:
             raise UserError("; ".join(f"--{name.replace('_', '-')}: expected 1 or more" for name in low))
         if given.shrink not in (1, 2, 4, 8):
             raise UserError(f"--shrink {given.shrink}: expected 1, 2, 4 or 8")
-        from harness import bench_ways
+        from harness.bench import ways as bench_ways
 
         device = chosen_device(given.device)
         with strict_float32(given.threads):
@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         write(given.out, result)
         print(f"written: {given.out}")
 
-    return carry_out("harness.bench_layers", action, "stopped; nothing is written")
+    return carry_out("harness.bench.layers", action, "stopped; nothing is written")
 
 
 def report(result: dict) -> str:

@@ -1,9 +1,10 @@
-"""`python -m harness.bench_speed`: shared passes against one proxy at a time on full-size NAS-Bench-201 networks.
+"""`python -m harness.bench.speed`: shared passes against one proxy at a time on full-size NAS-Bench-201 networks.
 
 In one process, the sides take turns for each architecture, so that noise of the machine hits all of them:
 
 - shared: `harness.engine.score_stack` with all proxies of the set, from building the network to the scores;
-- alone: `harness.one_by_one`, a fresh copy of the network and own passes for each proxy, as peers do; building once;
+- alone: `harness.bench.one_by_one`, a fresh copy of the network and own passes for each proxy, as peers do;
+  building once;
 - passes: every distinct pass by itself in plain PyTorch, no hooks.
 
 The ratio allowed is what perfect sharing would give if formulas were free: the passes that the proxies need one at a
@@ -26,7 +27,7 @@ SETS = {"nine": NINE, "ten": (*NINE, "grasp")}
 TOLERANCE = 1e-3
 LOOSE = {"epe_nas": 1e-2}
 """epe_nas sums logarithms of correlations near zero: rounding in float32 alone moves it by some 1e-3 (see docs)."""
-NEEDS = {  # passes of each proxy when it is computed alone, as in harness.one_by_one
+NEEDS = {  # passes of each proxy when it is computed alone, as in harness.bench.one_by_one
     **{name: {"forward": 1, "loss backward": 1} for name in ("plain", "grad_norm", "snip", "fisher")},
     **{name: {"forward": 1, "full backward": 1} for name in ("jacob_cov", "epe_nas")},
     "naswot": {"forward": 2, "full backward": 1},
@@ -40,7 +41,7 @@ NEEDS = {  # passes of each proxy when it is computed alone, as in harness.one_b
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     line = argparse.ArgumentParser(
-        prog="python -m harness.bench_speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m harness.bench.speed", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = line.add_argument
     add("--archs", type=int, default=8, help="connected architectures (default 8; 20 for the record)")
@@ -66,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         for option in ("archs", "batch_size", "threads", "repeats", "channels", "cells", "resolution"):
             if getattr(given, option) < 1:
                 raise UserError(f"--{option.replace('_', '-')} {getattr(given, option)}: expected 1 or more")
-        from harness.bench_passes import measure
+        from harness.bench.passes import measure
 
         measured = measure(
             sets, archs=given.archs, batch_size=given.batch_size, threads=given.threads, repeats=given.repeats,
@@ -74,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
             seed=given.seed, say=lambda text: print(text, file=sys.stderr, flush=True),
         )  # fmt: skip
     except UserError as error:
-        print(f"harness.bench_speed: {error}", file=sys.stderr)
+        print(f"harness.bench.speed: {error}", file=sys.stderr)
         return 2
     facts = machine(given.threads)
     result: dict[str, Any] = {"options": vars(given), "machine": facts, "sets": {}, "measured": measured}

@@ -1,4 +1,4 @@
-"""`python -m harness.bench_precision`: what the precision modes cost and change, proxy by proxy.
+"""`python -m harness.bench.precision`: what the precision modes cost and change, proxy by proxy.
 
 Connected networks of a benchmark, sampled with seed 0, one of each class of equivalent ones, are scored in float32 and
 in each other mode that the device has. The modes take turns on each architecture, with the same weights and minibatch.
@@ -32,7 +32,7 @@ NUMBERS = ("archs", "timed", "batch_size", "channels", "cells", "resolution")
 
 def parser() -> Parser:
     """Return the command line."""
-    line = Parser(prog="python -m harness.bench_precision", description=(__doc__ or "").split("\n\n")[0])
+    line = Parser(prog="python -m harness.bench.precision", description=(__doc__ or "").split("\n\n")[0])
     add = line.add_argument
     add("--bench", default="201", help="benchmark (default 201)")
     add("--dataset", help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)")
@@ -60,8 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     given = parser().parse_args(argv)
 
     def action() -> None:
-        from harness.bench_precision_tables import draw, report, rows
-        from harness.bench_speed import machine
+        from harness.bench.precision_tables import draw, report, rows
+        from harness.bench.speed import machine
         from harness.proxies import choose
 
         if low := [name for name in NUMBERS if (value := getattr(given, name)) is not None and value < 1]:
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
         draw(result, given.out.with_suffix(".png"))
         print(f"written: {given.out} and {given.out.with_suffix('.png')}")
 
-    return carry_out("harness.bench_precision", action, "stopped; nothing is written")
+    return carry_out("harness.bench.precision", action, "stopped; nothing is written")
 
 
 def available(device: str) -> tuple[list[str], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""All of NAS-Bench-201 with the classic ten, for `harness.bench_gpu`: with accuracies a run, without them scores."""
+"""All of NAS-Bench-201 with the classic ten, for `harness.bench.gpu`: with accuracies a run, without them scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.executors import Chunk, execute
 from harness.inputs import load_images, source_of
 
 if TYPE_CHECKING:
-    from harness.bench_gpu import Job
+    from harness.bench.gpu import Job
 
 SAVE_SECONDS = 15.0
 COLUMNS = ("population", "proxy", "n", "failed", "tau_b", "rho", "regret_10")
