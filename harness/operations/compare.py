@@ -21,6 +21,7 @@ from harness.operations.scores import OperationScore, Scored, choose
 from harness.operations.setup import Setup, set_up
 from harness.operations.strength import TRAINED
 from harness.operations.trained import degeneration, notes_of, supernet_of
+from harness.precision import arithmetic
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Comparison:
     """Seed -> the history of its supernet, where one was trained or given."""
 
 
+@arithmetic("float32")
 def compare(
     config: OperationsConfig, say: Callable[[str], None] = lambda line: None, folder: str | Path = "."
 ) -> Comparison:

@@ -35,6 +35,7 @@ from harness.operations.tenas import NAME as TENAS
 from harness.operations.tenas import evaluator
 from harness.operations.trained import degeneration, notes_of, supernet_of
 from harness.operations.zeros import zeros
+from harness.precision import arithmetic
 from harness.proxies import registry
 
 KINDS = {"zero-cost-pt": "zc-pt", "disc-zc": "disc-zc", "tenas": TENAS}
@@ -96,6 +97,7 @@ class Found:
     """Seed -> the history of its supernet, where one was trained or given."""
 
 
+@arithmetic("float32")
 def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, folder: str | Path = ".") -> Found:
     """Search with every seed; `say` gets lines of progress. UserError, in one line, for what cannot be used.
 
