@@ -41,8 +41,8 @@ class Cuda:
 class Resident:
     """Memory of a machine that `sharing` processes have, as Linux tells it; elsewhere nothing is known.
 
-    What a stack needs is the peak since `start` less what the process had at the beginning, after it gave back what it
-    no longer used: pools that stay filled between stacks count too, an upper bound.
+    What a stack needs is the peak since `start` less what the process had at the beginning, each time after it gave
+    back what it no longer used.
     """
 
     def __init__(self, sharing: int) -> None:
@@ -53,6 +53,7 @@ class Resident:
 
     def start(self) -> None:
         """Measure a stack from here on."""
+        _give_back()
         with suppress(OSError):  # else the peak is that of the whole process: no less
             Path("/proc/self/clear_refs").write_text("5")
 
