@@ -100,17 +100,15 @@ def available(device: str) -> tuple[list[str], dict[str, str]]:
 
 def prepared(given: Any) -> tuple[Benchmark, Setting]:
     """Return the benchmark and how its networks are scored; UserError for what cannot be used."""
-    import torch
 
     import benchmarks
     from benchmarks.sources import data_folder
+    from harness.bench.floor import chosen_device
     from harness.executors import Setting
     from harness.inputs import load_images, source_of
 
     benchmark = benchmarks.load(given.bench, given.dataset, given.data)
-    device = given.device if given.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"--device {device}: this PyTorch sees no CUDA device; use --device cpu")
+    device = chosen_device(given.device)
     images = load_images(source_of(benchmark.table), data_folder(given.data))
     network = {name: value for name, value in benchmark.network.items() if value is not None}
     network.setdefault("classes", images.classes)

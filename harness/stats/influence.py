@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.stats.correlation import both_finite, midranks, spearman
-from harness.stats.intervals import LEVEL, clustered_deviation, correlation_interval
+from harness.stats.intervals import LEVEL, clustered_deviation
+from harness.stats.kendall import interval_of
 from harness.stats.seeds import pairs_of_seeds, seed_mean
 
 Array = NDArray[np.float64]
@@ -25,11 +26,7 @@ def rho_interval(scores: Array, accuracy: Array, class_id: NDArray, level: float
 
     Formed as `tau_b_interval` is: terms averaged over seeds, summed within classes, on the scale of atanh(rho).
     """
-    scores = np.atleast_2d(np.asarray(scores, float))
-    rhos = np.array([spearman(row, accuracy) for row in scores])
-    known = np.isfinite(rhos)
-    terms = [rho_influence(row, accuracy) for row in scores[known]]
-    return correlation_interval(rhos[known], terms, class_id, both_finite(accuracy), level)
+    return interval_of(spearman, rho_influence, scores, accuracy, class_id, level)
 
 
 def rho_influence(score: Array, accuracy: Array) -> Array:

@@ -8,6 +8,7 @@ architecture with its own copies; this does not. Larger tau is better. Source: d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -35,11 +36,19 @@ def tau_b_interval(scores: Array, accuracy: Array, class_id: NDArray, level: flo
     of classes: 94 to 97 %, up to a quarter wider and 20 times the work; all of them without classes: 73 to 81 % where
     whole classes are sampled.
     """
+    return interval_of(kendall_tau_b, tau_b_influence, scores, accuracy, class_id, level)
+
+
+def interval_of(
+    correlation: Callable[[Array, Array], float], influence: Callable[[Array, Array], Array], scores: Array,
+    accuracy: Array, class_id: NDArray, level: float,
+) -> tuple[float, float]:  # fmt: skip
+    """(low, high) of a correlation, or of its mean over the rows of `scores` (seeds, archs) where it is defined."""
     scores = np.atleast_2d(np.asarray(scores, float))
-    taus = np.array([kendall_tau_b(row, accuracy) for row in scores])
-    known = np.isfinite(taus)
-    terms = [tau_b_influence(row, accuracy) for row in scores[known]]
-    return correlation_interval(taus[known], terms, class_id, both_finite(accuracy), level)
+    values = np.array([correlation(row, accuracy) for row in scores])
+    known = np.isfinite(values)
+    terms = [influence(row, accuracy) for row in scores[known]]
+    return correlation_interval(values[known], terms, class_id, both_finite(accuracy), level)
 
 
 def weighted_tau(score: Array, accuracy: Array) -> float:
