@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import EMBEDDED, EMBEDDED_DATASET, GROUPS, known, space_of
+from benchmarks.benchmark import EMBEDDED, EMBEDDED_DATASET
 from benchmarks.errors import UserError
-from benchmarks.sources import IMAGES, VARIABLE, Source, data_folder, matches, readable_size
-from benchmarks.space import Space
+from benchmarks.files.sources import IMAGES, VARIABLE, Source, data_folder, matches, readable_size
+from benchmarks.registry import GROUPS, known, space_of
+from benchmarks.spaces.space import Space
 
 OWN = (("h5", "our table, from convert"), ("csv", "accuracies as CSV, own or published"))
 """Ending of nasbench<NAME> -> what it is."""

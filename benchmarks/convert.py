@@ -6,63 +6,20 @@ import argparse
 import contextlib
 import errno
 import fnmatch
-import re
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from benchmarks import known
 from benchmarks.errors import UserError
+from benchmarks.readers.recognise import KINDS, read, recognise
+from benchmarks.registry import known, sources_of, space_of
+from benchmarks.table import save_tables
 
 if TYPE_CHECKING:
     from benchmarks.table import Table
-
-KINDS = (
-    "NAS-Bench-201-v1_0-*.pth, NAS-Bench-201-v1_1-*.pth, NATS-tss-v1_0-*.pickle.pbz2, a NATS-tss-v1_0-*-simple folder, "
-    "nasbench_only108.tfrecord, nasbench_full.tfrecord, an .npz of NAS-Bench-101 cells, nas-bench-macro_cifar10.json, "
-    "or a .csv"
-)
-NAMES = {
-    "csv": "a CSV", "pickle": "a pickle or archive", "json": "a JSON file", "tfrecord": "a TFRecord file",
-    "npz": "a NumPy archive",
-}  # fmt: skip
-"""Kind of file -> what it is called."""
-
-
-def recognise(path: Path) -> str:
-    """Return what a file or folder is by its content, a key of NAMES. UserError for every other kind."""
-    if path.is_dir():
-        if (path / "meta.pickle.pbz2").is_file():
-            return "pickle"
-        raise UserError(f"{path}: a folder without meta.pickle.pbz2; expected {KINDS}")
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected {KINDS}")
-    with open(path, "rb") as file:
-        start = file.read(1 << 12)
-    if not start:
-        raise UserError(f"{path}: an empty file; get it again")
-    from benchmarks.tfrecord import starts_record
-
-    if start[257:262] == b"ustar":
-        raise UserError(f"{path}: a tar archive; unpack it first (tar -xf {path.name}) and give the folder")
-    if start.startswith(b"\x89HDF"):
-        raise UserError(
-            f"{path}: an HDF5 file already; if it is a table of ours, use it as it is: --data {path.parent}"
-        )
-    if start.startswith(b"PK\x03\x04") and re.match(rb"\w+\.npy", start[30:]):  # the name of the first file in it
-        return "npz"
-    if starts_record(start):
-        return "tfrecord"
-    if start.startswith((b"\x80", b"PK\x03\x04", b"BZh", b"\x1f\x8b")):
-        return "pickle"
-    if start.lstrip()[:1] in (b"{", b"["):
-        return "json"
-    if b"\0" in start:
-        raise UserError(f"{path}: not a known kind of file; this version converts {KINDS}")
-    return "csv"
 
 
 def convert(
@@ -79,9 +36,6 @@ def convert(
     `partial` accepts a file that lacks architectures of the space. An existing table is kept unless `replace`. The file
     appears complete or not at all. Raises UserError.
     """
-    from benchmarks import space_of  # these take a moment to import, and --help should not
-    from benchmarks.table import save_tables
-
     path = Path(path)
     bench = bench or _bench_of(path)
     space = space_of(bench)
@@ -93,25 +47,8 @@ def convert(
     return out, tables
 
 
-def read(
-    path: Path, kind: str, space: Any, complete: bool = True, on_progress: Callable[[int, int], None] | None = None
-) -> list[Table]:
-    """Return the tables in a file of a known kind, one per dataset: a CSV, or what the space names a reader for."""
-    from benchmarks import named_object
-    from benchmarks.csv_table import read_csv
-
-    if kind == "csv":
-        return read_csv(path, space.name, space.expected, complete=complete)
-    if kind not in space.readers:
-        what = f"{NAMES[kind]}, which is no form of {space.title}"
-        raise UserError(f"{path}: {what}; this version converts {KINDS}")
-    return named_object(space.readers[kind])(path, space.expected, complete=complete, on_progress=on_progress)
-
-
 def _bench_of(path: Path) -> str:
     """Return the benchmark that a file's name says; another package's that is broken says nothing."""
-    from benchmarks.sources import sources_of
-
     for bench in known():
         with contextlib.suppress(UserError):
             names = (f"nasbench{bench}[._]*", *(source.key for source in sources_of(bench)))

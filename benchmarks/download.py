@@ -14,10 +14,10 @@ import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from benchmarks import known
 from benchmarks.errors import UserError, suggest
-from benchmarks.fetch import Progress, check_space, digests, fetch
-from benchmarks.sources import IMAGES, VARIABLE, Source, data_folder, readable_size, sources_of
+from benchmarks.files.fetch import Progress, check_space, digests, fetch
+from benchmarks.files.sources import IMAGES, VARIABLE, Source, data_folder, readable_size
+from benchmarks.registry import known, sources_of
 
 
 def all_sources() -> dict[str, Source]:

@@ -8,12 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
-
-if TYPE_CHECKING:
-    from benchmarks.space import Space
+from benchmarks.spaces.space import Space
 
 GROUP = "nas_harness.benchmarks"
 KEY = re.compile(r"[\w.-]+", re.ASCII)
@@ -47,8 +44,6 @@ def collision(key: str, points: Sequence[EntryPoint], built_in: bool) -> UserErr
 
 def make(point: EntryPoint) -> Space:
     """Import an entry point and return its space. UserError that names the package where that does not work."""
-    from benchmarks.space import Space
-
     said = f"benchmark '{point.name}' of the package {package(point)} cannot be used"
     try:
         space = point.load()()
@@ -56,7 +51,9 @@ def make(point: EntryPoint) -> Space:
         why = " ".join(str(error).split()) or "no reason given"
         raise UserError(f"{said}: {point.value}: {type(error).__name__}: {why}") from error
     if not isinstance(space, Space):
-        raise UserError(f"{said}: {point.value} makes a {type(space).__name__}; expected a benchmarks.space.Space")
+        raise UserError(
+            f"{said}: {point.value} makes a {type(space).__name__}; expected a benchmarks.spaces.space.Space"
+        )
     if space.name != point.name:
         raise UserError(f"{said}: its space has the name '{space.name}'; expected '{point.name}'")
     return space

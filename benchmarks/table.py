@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
+from benchmarks.files.write import atomic_path
 
 SCHEMA = "nas-accuracy-table"
 SCHEMA_VERSION = 1
@@ -184,33 +182,6 @@ def named(examples: Sequence, total: int | None = None) -> str:
     total = len(examples) if total is None else total
     text = ", ".join(str(example) for example in examples[:3])
     return text + (f" and {total - 3} more" if total > 3 else "")
-
-
-def sha256(path: str | Path) -> str:
-    """Return the sha256 of a file, hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder; it becomes `path` if the block ends well and vanishes if not."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def save_tables(path: str | Path, tables: Sequence[Table]) -> None:

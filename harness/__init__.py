@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
-__version__ = "0.1.0"
+from harness.store.version import VERSION
+
+__version__ = VERSION
 __all__ = ["correlate", "judge", "module_proxy", "proxy", "score", "scores"]
 
 _HOMES = {
-    "score": "harness.api", "correlate": "harness.api", "judge": "harness.evaluate",
-    "scores": "harness.cached",
-    "proxy": "harness.proxies", "module_proxy": "harness.proxies",
+    "score": "harness.api", "correlate": "harness.api", "judge": "harness.api",
+    "scores": "harness.cached.kept",
+    "proxy": "harness.proxies.registry", "module_proxy": "harness.proxies.registry",
 }  # fmt: skip
 
 

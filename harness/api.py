@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.runs.evaluate_scores import store_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.analysis.result import Correlation
+
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, overload
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from benchmarks import GROUPS
-from harness.config import each_space
-from harness.engine import Counts, ViewInputs, plain_copy, score_stack
-from harness.ensembles import with_ensembles
+from benchmarks.registry import GROUPS
+from harness.analysis.ensembles import with_ensembles
+from harness.analysis.result import Correlation
+from harness.analysis.summary import summarise
+from harness.engine.counts import Counts
+from harness.engine.inputs import ViewInputs
+from harness.engine.scoring import plain_copy, score_stack
 from harness.inputs import Minibatch
-from harness.precision import check_device, in_precision
-from harness.proxies import choose
-from harness.runner import run
-from harness.store import StoredRun
-from harness.summary import Summary, summarise
-from harness.view import seeded, stream
+from harness.probe.precision import check_device
+from harness.probe.view import seeded, stream
+from harness.proxies.protocols import in_precision
+from harness.proxies.registry import choose
+from harness.runs.config import each_space
+from harness.runs.runner import run
 
 
 @torch.inference_mode(False)
@@ -40,7 +51,7 @@ def score(
     `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples,
     classes). The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with
     several minibatches (zico) splits the given one evenly. `blocks` names modules whose outputs are the feature blocks;
-    the last is the map before pooling. `precision` is a mode of `harness.precision`: float32, tf32, bfloat16.
+    the last is the map before pooling. `precision` is a mode of `harness.probe.precision`: float32, tf32, bfloat16.
 
     The module is left as it was: everything happens on copies. Raises UserError for unknown proxies, all at once, and
     for tf32 where the module is not on a CUDA device.
@@ -113,19 +124,6 @@ def _counts(model: nn.Module, image: Tensor, seed: int) -> Counts:
     return Counts(*(*values, noise))
 
 
-@dataclass(frozen=True)
-class Correlation:
-    """A finished run and its statistics."""
-
-    run: StoredRun
-    summary: Summary
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row per (population, proxy): tau-b, rho, intervals, regret, n, failed."""
-        return self.summary.table
-
-
 @overload
 def correlate(
     bench: Literal["1shot1", "1shot1-closed", "1shot1-pruned"], *, space: str | None = None, **settings: Any
@@ -133,7 +131,7 @@ def correlate(
 @overload
 def correlate(bench: str = "201", **settings: Any) -> Correlation: ...
 def correlate(bench: str = "201", *, space: str | None = None, **settings: Any) -> Correlation | dict[str, Correlation]:
-    """Do from Python what `python -m harness.run` does; settings are the fields of `harness.config.RunConfig`.
+    """Do from Python what `python -m harness.run` does; settings are the fields of `harness.runs.config.RunConfig`.
 
     For a benchmark of several spaces return {key: result}; `space` "1,3" chooses among them.
     """
@@ -142,3 +140,33 @@ def correlate(bench: str = "201", *, space: str | None = None, **settings: Any) 
         stored = with_ensembles(run(config))
         found[config.bench] = Correlation(stored, summarise(stored))
     return found if bench in GROUPS else found[bench]
+
+
+def judge(
+    scores: pd.DataFrame | str | Path,
+    bench: str = "201",
+    *,
+    dataset: str | None = None,
+    split: str = "test",
+    epochs: int | None = None,
+    reduction: str = "mean",
+    data: str | None = None,
+    out: str | Path | None = None,
+    existing: str = "resume",
+) -> Correlation:
+    """Return the run and the statistics of scores computed elsewhere: a DataFrame, or the path of a CSV file.
+
+    Columns: `arch` or `index`, and one for each proxy, or `proxy` and `score`; `seed` tells several scores of one
+    architecture apart. Larger is better; empty, nan or inf is a failure and is counted.
+    `out` is the run folder that is written (default: a name of its own under results/); one that holds other scores is
+    refused unless `existing="replace"`. Raises UserError, in one line, for whatever cannot be used.
+    """  # fmt: skip
+    from harness.analysis.ensembles import with_ensembles
+    from harness.analysis.result import Correlation
+    from harness.analysis.summary import summarise
+
+    stored = with_ensembles(store_scores(
+        scores, bench, dataset=dataset, split=split, epochs=epochs, reduction=reduction, data=data, out=out,
+        existing=existing,
+    ))  # fmt: skip
+    return Correlation(stored, summarise(stored))

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
-from harness.command import Parser, carry_out
+from harness.cli.parser import Parser, carry_out
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.store import StoredRun
+    from harness.store.stored_run import StoredRun
 
-FIGURES = Path(__file__).with_name("published.csv")
+FIGURES = Path(__file__).parent / "reproduce" / "published.csv"
 COLUMNS = ["proxy", "population", "statistic", "published", "ours", "low", "high", "n", "verdict", "source", "note"]
 TARGET = ("bench", "dataset", "split", "epochs", "reduction")
 """Settings that runs of one table have in common."""
@@ -84,8 +84,8 @@ def joined(runs: Sequence[StoredRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     import pandas as pd
 
+    from harness.analysis.summary import summarise
     from harness.report.style import mean_scores
-    from harness.summary import summarise
 
     targets = {tuple(run.manifest["settings"].get(name) for name in TARGET) for run in runs}
     if len(targets) > 1:
@@ -133,9 +133,9 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
 
     def action() -> None:
-        from harness.ensembles import with_ensembles
-        from harness.report.style import write_text
-        from harness.store import load_run
+        from benchmarks.files.write import write_text
+        from harness.analysis.ensembles import with_ensembles
+        from harness.store.stored_run import load_run
 
         runs = [with_ensembles(load_run(path)) for path in given.runs]
         settings = runs[0].manifest["settings"]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.proxies import registry
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
@@ -29,12 +31,11 @@ def gpu() -> str:
 @pytest.fixture
 def own_proxies():
     """Whatever proxies a test registers are forgotten after it."""
-    from harness import proxies
 
-    before = proxies.registry()
+    before = registry.registry()
     yield
-    proxies._registry.clear()
-    proxies._registry.update(before)
+    registry._registry.clear()
+    registry._registry.update(before)
 
 
 @pytest.fixture
@@ -42,9 +43,7 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tiny ground truth in place of the embedded table, and no data folder: the folder of the table."""
     from tiny import embed
 
-    import benchmarks
-
     folder = embed(tmp_path / "embedded")
-    monkeypatch.setattr(benchmarks, "EMBEDDED", folder)
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", folder)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     return folder

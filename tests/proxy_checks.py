@@ -11,12 +11,14 @@ import torch
 from networks import Bare, Reference201, Small, copy_from_stack, minibatch
 from torch import Tensor, nn
 
-from benchmarks import space_of
-from benchmarks.layers import allocate
-from harness.engine import Scored, ViewInputs, plain_copy, score_stack
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import allocate
+from harness.engine.inputs import ViewInputs
+from harness.engine.scoring import Scored, plain_copy, score_stack
 from harness.inputs import Minibatch
-from harness.proxies import Proxy, registry
-from harness.view import initialise, stream
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
+from harness.proxies.registry import Proxy, registry
 
 TINY = {"channels": 4, "cells_per_stage": 1, "input_channels": 3, "classes": 5}
 FULL = 1462

@@ -12,11 +12,12 @@ from tiny import embed
 
 import benchmarks
 import harness
+import harness.cli.run
 import harness.report
-import harness.run
-from benchmarks import GROUPS, UserError, expand, space_of
-from benchmarks.nasbench1shot1 import Space1Shot1
-from benchmarks.nasbench101_cells import graph_hash, print_cell
+from benchmarks import UserError
+from benchmarks.nasbench1shot1.space import Space1Shot1
+from benchmarks.nasbench101.cells import graph_hash, print_cell
+from benchmarks.registry import GROUPS, expand, space_of
 from benchmarks.table import Table, save_tables
 
 REDUCED = {"channels": 6, "stacks": 2, "modules": 1, "input_channels": 1, "classes": 10, "resolution": 8}
@@ -93,7 +94,7 @@ def test_a_part_of_101_without_the_cells(data):
 
 
 def test_where_there_is_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmarks, "EMBEDDED", tmp_path)
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path)
     with pytest.raises(UserError, match="judged by the ground truth of benchmark 101: .*get nasbench_only108.tfrecord"):
         benchmarks.load("1shot1-1", data=tmp_path)
     with pytest.raises(UserError, match="dataset 'cifar10': .*nasbench_only108.tfrecord"):
@@ -107,7 +108,7 @@ def embedded_table() -> Table:
 
 
 def test_an_embedded_table(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmarks, "EMBEDDED", tmp_path)
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path)
     save_tables(tmp_path / "digits1shot1-1.h5", [embedded_table()])
     found = benchmarks.load("1shot1-1")
     assert found.embedded and len(found.table) == 20 and found.resolution == 8
@@ -136,11 +137,11 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_of_several_spaces(digits, tmp_path, monkeypatch, capsys):
     """A table and a folder for each; there, the other network is refused."""
     monkeypatch.setattr(harness.report, "write_report", lambda run, summary: {})  # tested elsewhere, takes long
-    monkeypatch.setattr(benchmarks, "EMBEDDED", digits)
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", digits)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     options = ["--sample", "6", "--batch-size", "8", "--proxies", "naswot", "--workers", "1"]
     out = tmp_path / "out"
-    assert harness.run.main(["--bench", "1shot1", "--space", "1,2", "--out", str(out), *options]) == 0
+    assert harness.cli.run.main(["--bench", "1shot1", "--space", "1,2", "--out", str(out), *options]) == 0
     said = capsys.readouterr().out
     for number in (1, 2):
         assert f"NAS-Bench-1Shot1, space {number} (released) · digits" in said
@@ -148,12 +149,12 @@ def test_a_run_of_several_spaces(digits, tmp_path, monkeypatch, capsys):
         manifest = json.loads((out / f"1shot1-{number}" / "manifest.json").read_text())
         assert manifest["settings"]["bench"] == f"1shot1-{number}" and "form" not in manifest["settings"]
     other = ["--bench", "1shot1-1", "--network", "oneshot", *options]
-    assert harness.run.main([*other, "--out", str(out / "1shot1-1")]) == 2
+    assert harness.cli.run.main([*other, "--out", str(out / "1shot1-1")]) == 2
     assert "other settings (form None -> 'oneshot', " in capsys.readouterr().err
 
 
 def test_from_python(digits, tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmarks, "EMBEDDED", digits)
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", digits)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     settings = {"space": "2", "sample": 6, "batch_size": 8, "proxies": "params,l2_norm", "workers": 1}
     runs = {}

@@ -17,10 +17,12 @@ import pytest
 import torch
 
 import benchmarks
-from benchmarks import UserError, convert, installed, sources
+from benchmarks import UserError, convert, installed
 from benchmarks import __main__ as overview
-from benchmarks.layers import allocate
+from benchmarks.files import sources
+from benchmarks.spaces.layers import allocate
 from benchmarks.table import load_table
+from harness.runs import evaluate_scores
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "adding-a-benchmark.md").read_text(encoding="utf-8")
@@ -117,9 +119,9 @@ def test_a_stack_of_the_page_is_its_networks_one_by_one(chains):
 
 def test_the_command_of_the_page_runs_with_workers(chains, tmp_path):
     """Without the report, which takes longer than the run."""
-    from harness.config import each_space
-    from harness.run import parser
-    from harness.runner import run
+    from harness.cli.run import parser
+    from harness.runs.config import each_space
+    from harness.runs.runner import run
 
     (command,) = re.findall(r"<!-- command:run -->\n```text\npython -m harness.run (.*?)\n```", PAGE)
     arguments = command.replace("DIR", str(chains)).replace("core", "naswot,params").split()
@@ -141,7 +143,7 @@ def test_its_ground_truth_has_the_name_of_the_embedded_one(chains):
 
 
 def test_it_can_be_trained(chains, tmp_path):
-    from harness import train
+    from harness.cli import train
 
     settings = "--bench chains --sample 2 --seeds 1 --epochs 1 --train-images 50 --valid-images 50 --workers 1"
     assert train.main([*settings.split(), "--out", str(tmp_path / "made")]) == 0
@@ -149,12 +151,12 @@ def test_it_can_be_trained(chains, tmp_path):
 
 
 def test_every_other_command_line_knows_it(chains, capsys):
-    from harness import evaluate, run
+    from harness.cli import evaluate, run
 
     for parser in (run.parser(), evaluate.parser()):
         assert "macro" in parser.format_help() and "chains" in parser.format_help()
     (chains / "scores.csv").write_text("arch,mine\n" + "\n".join(f"{a},{i}" for i, a in enumerate(all_archs())) + "\n")
-    judged = evaluate.store_scores(
+    judged = evaluate_scores.store_scores(
         str(chains / "scores.csv"), "chains", dataset=None, split="test", epochs=None, reduction="mean",
         existing="resume", data=str(chains), out=str(chains / "judged"), say=lambda _: None,
     )  # fmt: skip
@@ -179,7 +181,7 @@ def test_no_ground_truth_says_what_to_put_where(chains):
 
 
 OFFICIAL = """
-from benchmarks.sources import Source
+from benchmarks.files.sources import Source
 from benchmarks.table import Table
 from my_chains import Chains
 
@@ -217,9 +219,9 @@ def test_a_reader_and_sources_of_another_package(chains, site, capsys):
         ("", "faulty:Mine", "AttributeError: module 'faulty' has no attribute 'Mine'"),
         ("", "nowhere:Mine", "ModuleNotFoundError: No module named 'nowhere'"),
         ("", "faulty", "TypeError: 'module' object is not callable"),
-        ("Mine = dict", "faulty:Mine", "makes a dict; expected a benchmarks.space.Space"),
+        ("Mine = dict", "faulty:Mine", "makes a dict; expected a benchmarks.spaces.space.Space"),
         (
-            "from benchmarks.nasbench201 import Space201 as Mine",
+            "from benchmarks.nasbench201.space import Space201 as Mine",
             "faulty:Mine",
             "its space has the name '201'; expected",
         ),
@@ -227,7 +229,7 @@ def test_a_reader_and_sources_of_another_package(chains, site, capsys):
     ],
 )
 def test_a_broken_package_is_named_only_when_it_is_used(site, capsys, code, value, said):
-    from harness import run
+    from harness.cli import run
 
     install(site, "half-done", {"faulty": value})
     (site / "faulty.py").write_text(code + "\n")

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 import harness
 from benchmarks import UserError
-from harness import proxies as registry_module
-from harness.proxies import BASELINES, CORE, choose, registry
+from harness.proxies import registry as registered
+from harness.proxies.registry import BASELINES, CORE, choose, registry
 
 NAMES = ",".join((*reference.BY_MINIBATCH, "zico", "zen@naslib"))
 
@@ -26,10 +26,10 @@ NAMES = ",".join((*reference.BY_MINIBATCH, "zico", "zen@naslib"))
 def registry_as_before():
     """Forget what a test registers."""
     registry()
-    before = dict(registry_module._registry)
+    before = dict(registered._registry)
     yield
-    registry_module._registry.clear()
-    registry_module._registry.update(before)
+    registered._registry.clear()
+    registered._registry.update(before)
 
 
 def everything_of(model: nn.Module) -> dict:

@@ -11,114 +11,145 @@ from pathlib import Path
 
 import pytest
 
-from harness.passes import READS
-from harness.proxies import COSTS, registry
+from harness.probe.passes import READS
+from harness.proxies.registry import COSTS, registry
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = ("torch", "scipy", "pandas", "matplotlib", "h5py", "sklearn")
 
 
+LAYERS = (
+    ("harness.api", "harness.run", "harness.evaluate", "harness.train"),
+    ("harness.cli",),
+    ("harness.reproduce",),
+    ("harness.search",),
+    ("harness.operations",),
+    ("harness.report",),
+    ("harness.analysis",),
+    ("harness.runs",),
+    ("harness.training",),
+    ("harness.engine",),
+    ("harness.proxies",),
+    ("harness.probe",),
+    ("harness.cached",),
+    ("harness.inputs",),
+    ("harness.stats",),
+    ("harness.store",),
+    ("benchmarks",),
+)
+"""The packages from the top down; a module imports from its own layer and from those below. CONTRIBUTING.md says what
+each is for. `__main__` files count as entries: each starts a command of `harness.cli`."""
+INNER_IMPORTS = 20
+"""Imports of our own modules inside functions, at most: they keep optional and heavy parts out of a light module."""
+
+
 @cache
-def imports() -> dict[str, set[str]]:
-    """{module: every module it imports anywhere in its file, inside functions too}; type-checking imports left out."""
+def sources() -> dict[str, Path]:
+    """{module: file} of everything that is shipped."""
     found = {}
     for package in ("harness", "benchmarks"):
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
-            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = set(_imported(ast.parse(path.read_text())))
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
 
+@cache
+def imports() -> dict[str, set[str]]:
+    """{module: every module or name it imports anywhere in its file, for type checking too}."""
+    return {name: set(_imported(ast.parse(path.read_text()))) for name, path in sources().items()}
+
+
 def _imported(tree: ast.AST):
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        yield from _imported(node)
+
+
+def module_of(imported: str) -> str | None:
+    """The module of this project that an import reads: the name itself, or what it is a name of."""
+    return next((each for each in (imported, imported.rpartition(".")[0]) if each in sources()), None)
+
+
+@cache
+def edges() -> dict[str, set[str]]:
+    """{module: the modules of this project that it imports}."""
+    return {name: {m for each in found if (m := module_of(each))} - {name} for name, found in imports().items()}
 
 
 def within(name: str, *packages: str) -> bool:
     return any(name == package or name.startswith(package + ".") for package in packages)
 
 
-RULES = [
-    ("benchmarks", ("harness",)),
+def layer(name: str) -> int:
+    if name == "harness" or name.endswith(".__main__"):
+        return 0
+    (found,) = (place for place, members in enumerate(LAYERS) if within(name, *members))
+    return found
+
+
+def test_imports_go_down():
+    upward = [(name, other) for name, found in edges().items() for other in found if layer(other) < layer(name)]
+    assert not [pair for pair in upward if pair[1] != "harness"]
+    assert not [name for name, other in upward if not name.startswith("harness.")]
+    assert {place for name in sources() for place in [layer(name)]} == set(range(len(LAYERS)))  # each is used
+
+
+def test_there_are_no_circles():
+    waiting = {name: set(found) for name, found in edges().items()}
+    while free := [name for name, found in waiting.items() if not found & waiting.keys()]:
+        for name in free:
+            del waiting[name]
+    assert not waiting  # those that import one another, and what stands on them
+
+
+def test_own_modules_are_imported_at_the_top_of_files():
+    inner = []
+    for name, path in sources().items():
+        if within(name, "harness.cli") or path.name == "__init__.py":
+            continue
+        functions = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef))
+        inner += [(name, each) for function in functions for each in _imported(function) if module_of(each)]
+    assert len(set(inner)) <= INNER_IMPORTS, sorted(set(inner))
+
+
+FORBIDDEN = [
     # the statistics know arrays, and nothing else of this project
-    ("harness.stats", ("benchmarks", "torch", "h5py", "pandas", "harness.store", "harness.engine", "harness.probe",
-                       "harness.view", "harness.proxies", "harness.report", "harness.run", "harness.runner",
-                       "harness.config", "harness.inputs", "harness.summary")),
-    # reports are made from the stored run alone
-    ("harness.store", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies", "harness.report",
-                       "harness.stats", "harness.summary", "harness.runner", "harness.executors", "harness.inputs")),
-    ("harness.summary", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies",
-                         "harness.report", "harness.runner", "harness.executors", "harness.inputs", "harness.plots")),
-    ("harness.report", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies", "harness.runner",
-                        "harness.executors", "harness.inputs", "harness.stats")),
-    ("harness.plots", ("torch", "harness.engine", "harness.probe", "harness.view", "harness.proxies", "harness.runner",
-                       "harness.executors", "harness.inputs", "harness.stats")),
+    ("harness.stats", ("benchmarks", "torch", "h5py", "pandas", "harness.store", "harness.inputs")),
+    # statistics and reports are made from the stored run alone
+    ("harness.store", ("torch",)),
+    ("harness.analysis", ("torch", "harness.engine", "harness.probe", "harness.runs", "harness.inputs")),
+    ("harness.report", ("torch", "harness.engine", "harness.probe", "harness.runs", "harness.inputs")),
     # what looks at networks knows no accuracies, no store and no settings of a run
-    *((name, ("benchmarks.table", "benchmarks.load", "benchmarks.nasbench201", "benchmarks.sources", "harness.store",
-              "harness.stats", "harness.summary", "harness.report", "harness.plots", "harness.config", "harness.runner",
-              "harness.run", "harness.executors", "harness.api"))
-      for name in ("harness.view", "harness.batchnorm", "harness.passes", "harness.probe", "harness.hooks",
-                   "harness.watchers", "harness.responses", "harness.per_sample", "harness.engine", "harness.proxies")),
-    # and of those, the lower know nothing of the upper
-    ("harness.view", ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs")),
-    *((name, ("benchmarks.layers", "benchmarks.space", "harness.view", "harness.hooks", "harness.passes",
-              "harness.probe", "harness.proxies", "harness.engine", "harness.inputs"))
-      for name in ("harness.precision", "harness.batchnorm", "harness.convolution", "harness.codes")),
-    ("harness.probe", ("harness.proxies", "harness.engine", "harness.inputs")),
-    ("harness.passes", ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs")),
-    *((name, ("harness.probe", "harness.proxies", "harness.engine", "harness.inputs"))
-      for name in ("harness.hooks", "harness.watchers", "harness.responses")),
-    ("harness.proxies", ("harness.engine", "harness.inputs")),
-    ("harness.inputs", ("harness.view", "harness.probe", "harness.proxies", "harness.engine", "harness.store",
-                        "harness.config", "harness.runner")),
+    *((name, ("benchmarks.table", "benchmarks.benchmark", "benchmarks.files", "harness.store", "harness.stats"))
+      for name in ("harness.probe", "harness.proxies")),
+    ("harness.probe", ("harness.inputs",)),
+    ("harness.engine", ("harness.store.store", "harness.stats")),
+    ("harness.inputs", ("harness.store",)),
 ]  # fmt: skip
-"""(package or module, what nothing in it may import)."""
+"""(package, what nothing in it may import, though it lies in a layer below)."""
 
 
-@pytest.mark.parametrize("package, forbidden", RULES, ids=lambda value: value if isinstance(value, str) else "")
-def test_imports_point_one_way(package, forbidden):
+@pytest.mark.parametrize("package, forbidden", FORBIDDEN, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_a_layer_must_not_know(package, forbidden):
     members = [name for name in imports() if within(name, package)]
-    wrong = {
-        (name, imported)
-        for name in members
-        for imported in imports()[name]
-        if within(imported, *forbidden) and not within(imported, package)
-    }
+    assert members
+    wrong = {(name, each) for name in members for each in imports()[name] if within(each, *forbidden)}
     assert not wrong
-    assert members or package == "harness.watchers"
-
-
-def test_the_rules_would_notice():
-    assert "harness.view.View" in imports()["harness.engine"] and "harness.probe.Probe" in imports()["harness.engine"]
-    assert any(within(name, "torch") for name in imports()["benchmarks.layers"])
 
 
 def test_packages_that_few_files_may_touch():
     homes = {
-        "h5py": {"benchmarks.table", "harness.store", "harness.assemble"},  # the last only asks for its version
-        "matplotlib": {"harness.plots", "harness.report"},
-        "ray": {"harness.cluster"},
-        "argparse": {
-            "harness.command",
-            "harness.run",
-            "harness.train",
-            "harness.report",
-            "harness.evaluate",
-            "harness.published",
-            "benchmarks",
-        },
+        "h5py": {"benchmarks.table", "harness.store", "harness.runs.manifest"},  # the last only asks for its version
+        "matplotlib": {"harness.report"},
+        "ray": {"harness.engine.ray_cluster"},
+        "argparse": {"harness.cli", "benchmarks"},
     }
     for package, allowed in homes.items():
         users = {name for name, found in imports().items() if any(within(each, package) for each in found)}
-        benches = {name for name in users if within(name, "harness.bench")}  # scripts of their own
-        assert not {name for name in users - benches if not within(name, *allowed)}, package
+        assert not {name for name in users if not within(name, *allowed)}, package
 
 
 def loaded_by(code: str) -> set[str]:
@@ -130,7 +161,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_importing_the_packages_is_light():
-    assert not loaded_by("import harness, benchmarks, benchmarks.nasbench201, benchmarks.errors")
+    assert not loaded_by("import harness, benchmarks, benchmarks.nasbench201.space, benchmarks.errors")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +173,7 @@ def test_importing_the_packages_is_light():
         "harness.train",
         "harness.evaluate",
         "harness.search",
-        "harness.hnas",
+        "harness.reproduce.hnas",
         "harness.reproduce",
         "benchmarks.convert",
     ],

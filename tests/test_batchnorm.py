@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.batchnorm import batch_norm
+from harness.probe.batchnorm import batch_norm
 
 CASES = [
     {"affine": True},

@@ -15,8 +15,8 @@ import pytest
 import benchmarks
 import harness
 from benchmarks.errors import UserError
-from harness import cached
-from harness.cached.__main__ import main
+from harness.cached import kept
+from harness.cli.cached import main
 
 AGAIN = "run `python -m harness.cached --make` and commit what it writes"
 CHAIN = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
@@ -35,14 +35,14 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         manifest = {"settings": {"bench": bench, "dataset": dataset}, "command": "a line", "started": "2026-01-02T"}
         (folder / "manifest.json").write_text(json.dumps(manifest))
         (folder / "scores.csv").write_text(table)
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    monkeypatch.setattr(cached, "FOLDER", kept)
-    cached._facts.cache_clear()
-    cached.write(tmp_path / "tables", kept)
-    yield kept
+    place = tmp_path / "kept"
+    place.mkdir()
+    monkeypatch.setattr(kept, "FOLDER", place)
+    kept._facts.cache_clear()
+    kept.write(tmp_path / "tables", place)
+    yield place
     monkeypatch.undo()
-    cached._facts.cache_clear()
+    kept._facts.cache_clear()
 
 
 def test_the_largest_set_is_read_as_it_was_written_with_its_origin(sets: Path) -> None:
@@ -85,7 +85,9 @@ def test_the_command_lists_the_sets_and_prints_one(sets: Path, capsys: pytest.Ca
 
 
 def test_a_list_needs_no_pandas() -> None:
-    program = "import sys, harness.cached as c; c.listing(); assert not {'pandas', 'torch', 'h5py'} & set(sys.modules)"
+    program = (
+        "import sys, harness.cached.kept as c; c.listing(); assert not {'pandas', 'torch', 'h5py'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
 
 
@@ -93,19 +95,17 @@ def test_a_list_needs_no_pandas() -> None:
 
 
 def test_what_is_kept_is_what_results_tables_hold_and_small() -> None:
-    folders = {path.parent for path in (*cached.TABLES.glob("*/scores.csv"), *cached.TABLES.glob("*/scores.h5"))}
-    kept = {path.name.removesuffix(".csv.xz"): path for path in cached.FOLDER.glob("*.xz")}
-    assert kept.keys() == {folder.name for folder in folders}, AGAIN
+    folders = {path.parent for path in (*kept.TABLES.glob("*/scores.csv"), *kept.TABLES.glob("*/scores.h5"))}
+    there = {path.name.removesuffix(".csv.xz"): path for path in kept.FOLDER.glob("*.xz")}
+    assert there.keys() == {folder.name for folder in folders}, AGAIN
     for folder in folders:
-        assert lzma.decompress(kept[folder.name].read_bytes()).decode() == cached.pack(folder), (
-            f"{folder.name}: {AGAIN}"
-        )
-    assert sum(path.stat().st_size for path in kept.values()) < 1_000_000
+        assert lzma.decompress(there[folder.name].read_bytes()).decode() == kept.pack(folder), f"{folder.name}: {AGAIN}"
+    assert sum(path.stat().st_size for path in there.values()) < 1_000_000
 
 
-@pytest.mark.parametrize("name", sorted(cached._facts()))
+@pytest.mark.parametrize("name", sorted(kept._facts()))
 def test_every_kept_set_is_of_its_space_and_says_how_it_was_made(name: str) -> None:
-    about = cached._facts()[name]
+    about = kept._facts()[name]
     frame = harness.scores(about["bench"], about["dataset"], name=name)
     assert frame.shape == (about["archs"], 1 + about["proxies"]) and frame.arch.is_unique
     assert not frame.drop(columns="arch").isna().all().any()
@@ -118,6 +118,6 @@ def test_the_kept_scores_of_the_digits_give_the_figures_in_the_readme() -> None:
     benchmark = benchmarks.load("201", "digits")
     accuracy = dict(zip(benchmark.table.archs, benchmark.table.target(), strict=True))
     rho = frame.drop(columns="arch").corrwith(frame.arch.map(accuracy), method="spearman")
-    stored = pd.read_csv(cached.TABLES / "201-digits" / "summary.csv").query("population == 'all'").set_index("proxy")
+    stored = pd.read_csv(kept.TABLES / "201-digits" / "summary.csv").query("population == 'all'").set_index("proxy")
     assert rho.to_dict() == pytest.approx(stored.rho[rho.index].to_dict(), abs=1e-5)
     assert frame.isna().sum().to_dict() == {"arch": 0, **stored.failed[rho.index].to_dict()}

@@ -1,47 +1,26 @@
-"""The catalogue says what the proxies say, starts without PyTorch, and its page cannot grow old."""
+"""The catalogue says what the proxies say, and its page cannot grow old."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from harness import catalogue
-from harness.ensembles import ENSEMBLES
-from harness.proxies import __main__ as command
-from harness.proxies import registry
+from harness.cli import proxies as command
+from harness.proxies.ensembles import ENSEMBLES
+from harness.proxies.registry import registry
+from harness.report import catalogue
 
 AGAIN = "run `python -m harness.proxies --markdown` and commit what it writes"
 
 
 @pytest.fixture(scope="module")
 def found() -> list[catalogue.Entry]:
-    return catalogue.from_registry()
+    return catalogue.entries()
 
 
 def test_the_page_is_what_the_docstrings_and_results_say(found: list[catalogue.Entry]):
     assert catalogue.PAGE.read_text("utf-8") == catalogue.markdown(found), AGAIN
-
-
-def test_the_kept_file_is_up_to_date(found: list[catalogue.Entry]):
-    kept = json.loads(catalogue.CACHE.read_text("utf-8"))
-    assert kept["sources"] == catalogue.fingerprint(), AGAIN
-    assert [catalogue.Entry(**each) for each in kept["entries"]] == found, AGAIN
-
-
-def test_a_kept_file_of_other_sources_is_not_believed(
-    found: list[catalogue.Entry], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    stale = tmp_path / "catalogue.json"
-    monkeypatch.setattr(catalogue, "CACHE", stale)
-    for text in ('{"sources": "0", "entries": []}', "{", '{"sources": 3}'):
-        stale.write_text(text)
-        assert catalogue.entries() == found
-    stale.write_text(json.dumps({"sources": catalogue.fingerprint(), "entries": []}))
-    assert catalogue.entries() == []
 
 
 def test_every_proxy_and_ensemble_is_told_with_its_facts(found: list[catalogue.Entry]):
@@ -70,15 +49,6 @@ def test_names_give_everything_and_unknown_ones_are_told_together(
     assert command.main(["snipp", "zenn"]) == 2
     error = capsys.readouterr().err
     assert "'snipp'" in error and "'zenn'" in error and error.count("\n") == 1
-
-
-def test_listing_needs_no_pytorch():
-    program = (
-        "import sys\nfrom harness.proxies.__main__ import main\nassert main([]) == 0\nassert main(['zen']) == 0\n"
-        "slow = {'torch', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules)\nassert not slow, slow\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"{done.stderr}\n{AGAIN}"
 
 
 def test_measured_figures_come_from_the_first_results_there_are(found: list[catalogue.Entry], tmp_path: Path):

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from benchmarks.errors import UserError
-from harness.config import RunConfig
-from harness.runner import run
+from harness.runs.config import RunConfig
+from harness.runs.runner import run
 
 SETTINGS = {"bench": "201", "dataset": "digits", "proxies": "plain,naswot", "sample": 160, "stack": 4}
 
@@ -77,7 +77,7 @@ def test_how_many_run_together_is_found_by_a_worker(tmp_path, monkeypatch, addre
 
 def test_what_a_chunk_raises_is_told(tmp_path, monkeypatch, address):
     monkeypatch.setenv("RAY_ADDRESS", address)
-    monkeypatch.setattr("harness.cluster._versions", lambda: ("0", "0", "0"))  # not patched in the workers
+    monkeypatch.setattr("harness.engine.ray_cluster._versions", lambda: ("0", "0", "0"))  # not patched in the workers
     with pytest.raises(UserError, match="install the same everywhere"):
         run(RunConfig(**SETTINGS, executor="ray", out=str(tmp_path / "run")), say=lambda line: None)
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 import harness
-import harness.evaluate
-import harness.run
-from benchmarks import BENCHMARKS, UserError
-from harness.config import RunConfig
-from harness.proxies import BASELINES, choose
+import harness.cli.evaluate
+import harness.cli.run
+from benchmarks import UserError
+from benchmarks.registry import BENCHMARKS
+from harness.proxies.registry import BASELINES, choose
+from harness.runs.config import RunConfig
 
 pytestmark = pytest.mark.usefixtures("own_proxies")
 TWO = """
@@ -81,7 +82,7 @@ def test_a_cell_of_a_notebook_can_be_run_again():
     assert choose("of_a_cell")[-1].score(None) == 2
 
 
-@pytest.mark.parametrize("line", [harness.run.parser, harness.evaluate.parser])
+@pytest.mark.parametrize("line", [harness.cli.run.parser, harness.cli.evaluate.parser])
 def test_help_lists_the_benchmarks(line):
     said = " ".join(line().format_help().split())
     assert f"benchmark: {', '.join(BENCHMARKS)} " in said

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as overview
-from benchmarks import convert, sources, space_of
+from benchmarks import benchmark, convert
 from benchmarks.errors import UserError
+from benchmarks.files import sources
+from benchmarks.registry import space_of
 from benchmarks.table import list_datasets, load_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -165,22 +167,22 @@ def test_data_folder(tmp_path, monkeypatch):
 
 
 def test_find_table_prefers_the_table_then_the_csv_then_says_what_to_convert(tmp_path):
-    assert sources.find_table("201", None) is None
-    assert sources.find_table("201", tmp_path) is None
+    assert benchmark.find_table("201", None) is None
+    assert benchmark.find_table("201", tmp_path) is None
     (tmp_path / "NATS-tss-v1_0-3ffb9-simple").mkdir()
     with pytest.raises(UserError, match=r"python -m benchmarks.convert .*NATS-tss-v1_0-3ffb9-simple"):
-        sources.find_table("201", tmp_path)
+        benchmark.find_table("201", tmp_path)
     (tmp_path / "nasbench201.csv").touch()
-    assert sources.find_table("201", tmp_path) == tmp_path / "nasbench201.csv"
+    assert benchmark.find_table("201", tmp_path) == tmp_path / "nasbench201.csv"
     (tmp_path / "nasbench201.h5").touch()
-    assert sources.find_table("201", tmp_path) == tmp_path / "nasbench201.h5"
+    assert benchmark.find_table("201", tmp_path) == tmp_path / "nasbench201.h5"
 
 
 def test_what_to_get_names_place_file_size_and_page(tmp_path):
-    said = sources.what_to_get("201", tmp_path)
+    said = benchmark.what_to_get("201", tmp_path)
     for part in (str(tmp_path), "NAS-Bench-201-v1_1-*.pth (4.7 GB, https://github.com/D-X-Y/NAS-Bench-201)"):
         assert part in said
-    assert "NAS_HARNESS_DATA" in sources.what_to_get("101", None)
+    assert "NAS_HARNESS_DATA" in benchmark.what_to_get("101", None)
 
 
 def test_overview_shows_what_is_there_and_missing(tmp_path, capsys):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.convolution import convolution
+from harness.probe.convolution import convolution
 
 LAYERS = {
     "3x3": lambda: nn.Conv2d(4, 6, 3, padding=1),

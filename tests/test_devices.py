@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from benchmarks import UserError
-from harness import devices, executors, runner
-from harness.config import RunConfig, each_space
-from harness.executors import Chunk, Setting
-from harness.store import load_run
+from harness.engine import devices, workers
+from harness.engine.scorer import Chunk, Setting
+from harness.runs import plan, runner
+from harness.runs.config import RunConfig, each_space
+from harness.store.stored_run import load_run
 
 STAND_INS = ["cpu", "cpu:0"]
 """Two names of one device: what two GPUs are where there is none."""
@@ -82,7 +83,7 @@ def test_what_computes_is_told(gpus):
 
 
 def test_the_old_spelling_is_taken():
-    from harness.run import parser
+    from harness.cli.run import parser
 
     assert parser().parse_args(["--bench", "201", "--device", "cuda:1"]).devices == "cuda:1"
     assert each_space(bench="201", device="cpu")[0].devices == "cpu"
@@ -91,13 +92,13 @@ def test_the_old_spelling_is_taken():
 def _where(chunk: Chunk) -> tuple[int, str, tuple[int, ...]]:
     """Say which process has which device, in place of scoring."""
     time.sleep(0.2)
-    return os.getpid(), executors._scorer.setting.device, chunk.index
+    return os.getpid(), workers._scorer.setting.device, chunk.index
 
 
 def test_each_worker_has_a_device_of_its_own_and_chunks_are_done_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(executors, "_score", _where)
+    monkeypatch.setattr(workers, "_score", _where)
     chunks = [Chunk(0, (index,), ("plain",)) for index in range(12)]
-    done = list(executors.execute(chunks, SETTING, STAND_INS))  # type: ignore[var-annotated]
+    done = list(workers.execute(chunks, SETTING, STAND_INS))  # type: ignore[var-annotated]
     assert sorted(index for _, _, (index,) in done) == list(range(12))  # type: ignore[attr-defined]
     owners = {(pid, device) for pid, device, _ in done}  # type: ignore[attr-defined]
     assert sorted(device for _, device in owners) == STAND_INS and len({pid for pid, _ in owners}) == 2
@@ -127,7 +128,7 @@ def test_a_killed_worker_of_several_devices_loses_nothing(
     monkeypatch.setattr(runner, "COMMIT_SECONDS", -1.0)
     proxies = f"naswot,{tmp_path / 'dying.py'}:dying"
     whole = score(tmp_path / "whole", proxies="naswot", workers=1)
-    monkeypatch.setattr(runner, "of_workers", lambda devices, asked: STAND_INS)
+    monkeypatch.setattr(plan, "of_workers", lambda devices, asked: STAND_INS)
     with pytest.raises(UserError, match="a worker process died.*everything committed is kept: repeat the command"):
         score(tmp_path / "run", proxies=proxies)
     kept = sum(np.load(path)["index"].size for path in (tmp_path / "run" / "parts").glob("*.npz"))

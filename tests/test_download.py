@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 from file_server import Served, serve
 
-from benchmarks import UserError, download, fetch
-from benchmarks.sources import Source, sources_of
+from benchmarks import UserError, download
+from benchmarks.files import fetch
+from benchmarks.files.sources import Source
+from benchmarks.registry import sources_of
 
 CONTENT = random.Random(0).randbytes(700_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()

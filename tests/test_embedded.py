@@ -9,11 +9,11 @@ import pytest
 from scipy.stats import spearmanr
 
 import benchmarks
-from benchmarks.nasbench101 import CELLS
+from benchmarks.nasbench101.space import CELLS
 from benchmarks.table import load_table
-from harness.train import plan
+from harness.training.loop import plan
 
-TABLES = sorted(benchmarks.EMBEDDED.glob("digits*.h5"))
+TABLES = sorted(benchmarks.benchmark.EMBEDDED.glob("digits*.h5"))
 KEYS = [path.stem.removeprefix("digits") for path in TABLES]
 
 
@@ -64,7 +64,7 @@ def test_the_strings_are_a_uniform_sample(bench: str):
 
 def test_the_sample_of_101_is_of_all_cells():
     """Uniform over 423,624: nearly all have six or seven vertices (15 % and 85 %), as the space does."""
-    table = load_table(benchmarks.EMBEDDED / "digits101.h5", "digits")
+    table = load_table(benchmarks.benchmark.EMBEDDED / "digits101.h5", "digits")
     vertices = [arch.split("|")[0].count(",") + 3 for arch in table.archs]
     assert 0.75 < np.mean(np.array(vertices) == 7) < 0.95
     assert CELLS == 423_624 and len(set(table.archs)) == len(table)

@@ -12,8 +12,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from benchmarks.errors import UserError
-from harness.ensembles import (
-    ENSEMBLES,
+from harness.analysis.ensembles import (
     available,
     combined,
     concordance,
@@ -24,10 +23,12 @@ from harness.ensembles import (
     vote,
     with_ensembles,
 )
-from harness.proxies import choose, registry
+from harness.analysis.summary import summarise
+from harness.proxies.ensembles import ENSEMBLES
+from harness.proxies.registry import choose, registry
 from harness.report import style, tables, text, variants
-from harness.store import StoredRun
-from harness.summary import summarise
+from harness.report.headlines import cohort_lines, vote_lines
+from harness.store.stored_run import StoredRun
 
 
 def test_ranks_by_hand():
@@ -146,7 +147,7 @@ def test_the_table_names_the_cohort_and_sets_fitted_scores_apart(tmp_path: Path)
     assert table.cohort["te_nas"] == 3 and np.isnan(table.cohort["mine"])
     assert table.fitted.to_dict() == {**dict.fromkeys(TE, False), "te_nas": False, "mine": True}
     assert table.rho["mine"] == 1 and style.ordered(summary)[-1] == "mine"
-    fitted, cohort = style.cohort_lines(run, summary)
+    fitted, cohort = cohort_lines(run, summary)
     assert "†" in fitted and "‡ te_nas" in cohort and "over the 3 architectures" in cohort
     assert style.marks(run, "te_nas") == "‡" and "te\\_nas‡" in tables.markdown(run, summary)
     assert "mine† (fitted)" in tables.markdown(run, summary)
@@ -167,7 +168,7 @@ def test_votes_are_judged_on_pairs_beside_their_members(tmp_path: Path):
     run = with_ensembles(toy(tmp_path, **scores))
     summary = summarise(run, resamples=10)
     assert "vote" not in run.scores and set(summary.votes.population) == {"all", "connected", "distinct"}
-    (line,) = style.vote_lines(summary, "all")
+    (line,) = vote_lines(summary, "all")
     assert "41.7 % of 6 pairs" in line and "chance is 50" in line and "synflow 100.0" in line
     assert line in text.legend(run, summary, "all")
     assert pd.read_csv(tables.write_tables(run, summary, tmp_path)["votes.csv"]).equals(summary.votes)

@@ -8,9 +8,10 @@ import pytest
 from tiny import tiny_table
 
 import harness
-from benchmarks import UserError, space_of
-from harness.evaluate import main
-from harness.store import load_run
+from benchmarks import UserError
+from benchmarks.registry import space_of
+from harness.cli.evaluate import main
+from harness.store.stored_run import load_run
 
 TABLE = tiny_table()
 ACCURACY = TABLE.target()

@@ -10,13 +10,14 @@ import torch
 from networks import Small, minibatch
 
 import harness
-from benchmarks import space_of
-from benchmarks.layers import allocate
-from harness.config import RunConfig
-from harness.engine import Scored, ViewInputs, score_stack
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import allocate
+from harness.engine.inputs import ViewInputs
+from harness.engine.scoring import Scored, score_stack
 from harness.inputs import Minibatch
-from harness.proxies import Proxy, registry
-from harness.runner import run
+from harness.proxies.registry import Proxy, registry
+from harness.runs.config import RunConfig
+from harness.runs.runner import run
 
 pytestmark = pytest.mark.gpu
 

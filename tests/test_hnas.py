@@ -10,10 +10,19 @@ from tiny import SIZES, tiny_table
 
 from benchmarks.errors import UserError
 from benchmarks.table import save_tables
-from harness.hnas.__main__ import main
-from harness.hnas.collect import HnasConfig, collect
-from harness.hnas.report import folder_for, markdown
-from harness.hnas.tables import FITTED, HELD_OUT, REALIZABLE, Sample, against_error, between_metrics, fit, transfer
+from harness.cli.hnas import main
+from harness.reproduce.hnas.collect import HnasConfig, collect
+from harness.reproduce.hnas.report import folder_for, markdown
+from harness.reproduce.hnas.tables import (
+    FITTED,
+    HELD_OUT,
+    REALIZABLE,
+    Sample,
+    against_error,
+    between_metrics,
+    fit,
+    transfer,
+)
 
 COUNT = 60
 
@@ -108,7 +117,7 @@ def folder(tmp_path):
 
 def stored(folder, dataset, images):
     """A run folder of the scores, as if scored on such images."""
-    from harness.evaluate import judge
+    from harness.api import judge
 
     out = folder / f"run-{dataset}"
     judge(folder / "scores.csv", "201", dataset=dataset, data=str(folder / "data"), out=out)

@@ -19,13 +19,14 @@ from test_nasbench_macro import entry
 from test_tfrecord import framed
 
 import benchmarks
-from benchmarks import UserError, convert, sources, tfrecord
+from benchmarks import UserError, benchmark, convert
 from benchmarks import __main__ as overview
-from benchmarks.csv_table import read_csv
 from benchmarks.errors import UserError as Error
-from benchmarks.nasbench101_files import read_npz, read_official
-from benchmarks.nasbench_macro import MOST
-from benchmarks.nasbench_macro import read_official as read_macro
+from benchmarks.nasbench101.files import read_npz, read_official
+from benchmarks.nasbench_macro.files import read_official as read_macro
+from benchmarks.nasbench_macro.space import MOST
+from benchmarks.readers import recognise, tfrecord
+from benchmarks.readers.csv_table import read_csv
 from benchmarks.table import Table, list_datasets, load_table, save_tables
 
 h5py = pytest.importorskip("h5py")
@@ -173,7 +174,7 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path, monkeypat
     content = parts() | {"matrix.npy": plain(np.zeros((200_000, 7, 7), dtype=np.int8))}
     path = zipped(tmp_path / "x.npz", content)
     assert path.stat().st_size < 30_000
-    monkeypatch.setattr("benchmarks.nasbench101_files.MOST", 1_000_000)
+    monkeypatch.setattr("benchmarks.nasbench101.files.MOST", 1_000_000)
     monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
     assert "it unpacks to 9,80" in refused(read_npz, path, complete=False)
 
@@ -368,9 +369,9 @@ def test_links_and_pipes(tmp_path, capsys):
     assert overview.main(["--data", str(tmp_path)]) == 0
     assert "there, " not in capsys.readouterr().out.replace("there: ", "")
     for name in ("101", "201", "macro"):
-        assert sources.find_table(name, tmp_path) is None
+        assert benchmark.find_table(name, tmp_path) is None
     for each in sorted(tmp_path.iterdir()):
-        assert "no such file" in refused(convert.recognise, each)
+        assert "no such file" in refused(recognise.recognise, each)
 
 
 def test_a_table_of_another_thing_is_not_opened_by_the_overview(tmp_path, capsys):

@@ -6,13 +6,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bench_large import made_up_run
 
-from harness import ensembles, given, plots, sampling_error, stats
-from harness.report import page
+from harness import stats
+from harness.analysis import ensembles, sampling_error
+from harness.analysis.summary import summarise
+from harness.report import figures, page
+from harness.runs import score_table
 from harness.stats.influence import rho_influence
 from harness.stats.kendall import weighted_tau_by_counts
-from harness.summary import summarise
+from speed.large_tables import made_up_run
 
 ARCHS = 3000
 
@@ -113,7 +115,7 @@ def test_votes_on_drawn_pairs(run, monkeypatch):
 
 
 def test_drawn_pairs_are_said(run, monkeypatch):
-    monkeypatch.setattr("harness.summary.EXACT", 100)
+    monkeypatch.setattr("harness.analysis.summary.EXACT", 100)
     notes = summarise(run, intervals="never", populations=("all",)).notes
     assert any("judged on pairs drawn at random, 10,000,000 of" in note for note in notes)
 
@@ -129,10 +131,10 @@ def test_equal_populations_are_the_same_numbers(tmp_path: Path):
 
 
 def test_scatter_draws_a_part_and_says_how_many(run, both, monkeypatch):
-    monkeypatch.setattr(plots, "THINNED_ABOVE", 1000)
-    monkeypatch.setattr(plots, "DRAWN", 300)
-    with plots.drawing(7, 7) as figure:
-        plots.draw_scatter(figure, run, both[0])
+    monkeypatch.setattr(figures, "THINNED_ABOVE", 1000)
+    monkeypatch.setattr(figures, "DRAWN", 300)
+    with figures.drawing(7, 7) as figure:
+        figures.draw_scatter(figure, run, both[0])
         panel = figure.axes[0]
         assert sum(len(marks.get_offsets()) for marks in panel.collections) == 300
         assert "300 of 3,000 architectures are drawn" in figure.get_supxlabel()
@@ -146,14 +148,14 @@ def test_page_of_thirty_proxies_is_small(tmp_path: Path):
 
 
 def test_a_csv_is_read_in_parts_with_the_same_result(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(given, "ROWS", 2)
+    monkeypatch.setattr(score_table, "ROWS", 2)
     path = tmp_path / "scores.csv"
     path.write_text("index,a,b\n1,0.1,\n2,nan,5\n3,inf,x y\n4,1e3,7\n5,2,oops\n")
-    sheet = given.read_csv(path)
+    sheet = score_table.read_csv(path)
     assert list(sheet.keys["index"]) == ["1", "2", "3", "4", "5"]
     np.testing.assert_array_equal(sheet.cells["a"].numbers, [0.1, np.nan, np.inf, 1000, 2])
     assert sheet.cells["a"].odd == {1: "nan", 2: "inf"}
-    assert given._wrong(sheet.cells["b"]) == "cells that are no numbers: 'x y' in row 3, 'oops' in row 5"
+    assert score_table._wrong(sheet.cells["b"]) == "cells that are no numbers: 'x y' in row 3, 'oops' in row 5"
 
 
 @pytest.mark.parametrize("decimals", [5, 0])

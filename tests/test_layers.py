@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take, allocate, like
+from benchmarks.spaces.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take, allocate, like
 
 OWNERS = (0, 2, 5)
 

@@ -17,24 +17,24 @@ from test_tfrecord import framed
 
 import benchmarks
 from benchmarks import UserError, convert
-from benchmarks.layers import allocate
-from benchmarks.nasbench101 import Space101
-from benchmarks.nasbench101_arrays import LAST, as_arrays, fingerprints, vertex_channels
-from benchmarks.nasbench101_cells import (
+from benchmarks.nasbench101.arrays import LAST, as_arrays, fingerprints, vertex_channels
+from benchmarks.nasbench101.cells import (
     OFFICIAL,
     OPERATIONS,
     Cell,
-    edits,
-    enumerate_cells,
     graph_hash,
     parse_cell,
     print_cell,
     problem_of,
     pruned,
 )
-from benchmarks.nasbench101_files import read_npz, read_official
+from benchmarks.nasbench101.enumerate import edits, enumerate_cells
+from benchmarks.nasbench101.files import read_npz, read_official
+from benchmarks.nasbench101.space import Space101
+from benchmarks.spaces.layers import allocate
 from benchmarks.table import Table, list_datasets, load_table
-from harness.view import initialise, stream
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 SUBSET = "nasbench101_subset.npz"
 TRAINED = {"channels": 128, "stacks": 3, "modules": 3, "input_channels": 3, "classes": 10}

@@ -11,8 +11,7 @@ import torch
 from test_nasbench101 import read_once
 
 from benchmarks import UserError
-from benchmarks.layers import allocate
-from benchmarks.nasbench1shot1 import (
+from benchmarks.nasbench1shot1.space import (
     PARENTS,
     Space1Shot1,
     all_graphs,
@@ -21,9 +20,11 @@ from benchmarks.nasbench1shot1 import (
     pruned_graphs,
     released_graphs,
 )
-from benchmarks.nasbench101_cells import graph_hash, problem_of, pruned
+from benchmarks.nasbench101.cells import graph_hash, problem_of, pruned
+from benchmarks.spaces.layers import allocate
 from benchmarks.table import Table
-from harness.view import initialise, stream
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,13 @@ import pytest
 import torch
 from networks import EDGES, Reference201, copy_from_stack, minibatch, operations
 
-from benchmarks import UserError, space_of
-from benchmarks.layers import allocate
-from benchmarks.nasbench201 import OPERATIONS, Space201, benchmark_string, count, parse_cell, print_cell, reachable
-from harness.view import initialise, stream
+from benchmarks import UserError
+from benchmarks.nasbench201.cells import benchmark_string, count, parse_cell, print_cell, reachable
+from benchmarks.nasbench201.space import OPERATIONS, Space201
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import allocate
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 OFFICIAL = {"channels": 16, "cells_per_stage": 5, "input_channels": 3}
 TINY = {"channels": 4, "cells_per_stage": 1, "input_channels": 3, "classes": 5}

@@ -13,10 +13,14 @@ from scipy.stats import spearmanr
 from torch import nn
 
 import benchmarks
-from benchmarks import UserError, convert, space_of
-from benchmarks.layers import allocate
-from benchmarks.nasbench_macro import SpaceMacro, canonical, read_official
-from harness.view import initialise, stream
+from benchmarks import UserError, convert
+from benchmarks.nasbench_macro.files import read_official
+from benchmarks.nasbench_macro.layers import canonical
+from benchmarks.nasbench_macro.space import SpaceMacro
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import allocate
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 FILE = "nas-bench-macro_cifar10.json"
 TINY = {"channels": 2, "head_channels": 12, "input_channels": 3, "classes": 5}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks import space_of
-from benchmarks.nasbench101 import Cell, Space101, enumerate_cells, print_cell
+from benchmarks.nasbench101.space import Cell, Space101, enumerate_cells, print_cell
+from benchmarks.registry import space_of
 
 
 def listed(table):

@@ -10,21 +10,22 @@ import torch
 from torch.nn import functional
 
 from benchmarks import UserError
-from benchmarks.layers import allocate
-from benchmarks.nasbench201 import CONV1, CONV3, OPERATIONS, Space201
+from benchmarks.nasbench201.cells import CONV1, CONV3
+from benchmarks.nasbench201.space import OPERATIONS, Space201
+from benchmarks.spaces.layers import allocate
+from harness.cli.operations import main
 from harness.inputs import Minibatch
-from harness.operations.__main__ import main
-from harness.operations.candidates import Candidates, validate
-from harness.operations.config import OperationsConfig
-from harness.operations.masks import draw_alphas, mixture
-from harness.operations.methods import ORDERS
-from harness.operations.naswot import naswot_of_masks
-from harness.operations.perturb import Evaluator, perturb
-from harness.operations.scores import SCORES, choose
-from harness.operations.search import Proposal, propose
+from harness.operations.config import ORDERS, OperationsConfig
+from harness.operations.decide import Proposal, propose
+from harness.operations.scores.naswot import naswot_of_masks
+from harness.operations.scores.perturbation import Evaluator, perturb
+from harness.operations.scores.registry import SCORES, choose
+from harness.operations.scores.saliency import KINDS, weight_saliency, zeros, zeros_global, zeros_iterative
+from harness.operations.search.candidates import Candidates, validate
 from harness.operations.setup import set_up
-from harness.operations.zeros import KINDS, weight_saliency, zeros, zeros_global, zeros_iterative
-from harness.view import initialise, stream
+from harness.operations.supernets.masks import draw_alphas, mixture
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 SIZES = {"channels": 4, "cells_per_stage": 1, "classes": 10, "input_channels": 1}
 
@@ -300,7 +301,7 @@ def test_a_folder_of_something_else_is_left_alone(embedded, tmp_path, capsys):
     ],
 )
 def test_searches_of_the_command_line(embedded, tmp_path, capsys, words, evaluations):
-    from harness.search.__main__ import main as search
+    from harness.cli.search import main as search
 
     out = tmp_path / "found"
     assert search(["--bench", "201", *words, "--batch-size", "8", "--seeds", "2", "--out", str(out)]) == 0
@@ -328,7 +329,7 @@ def test_searches_of_the_command_line(embedded, tmp_path, capsys, words, evaluat
     ],
 )
 def test_errors_of_searches(tmp_path, capsys, words, told):
-    from harness.search.__main__ import main as search
+    from harness.cli.search import main as search
 
     bench = [] if "--bench" in words else ["--bench", "201"]
     assert search([*bench, *words, "--out", str(tmp_path / "x")]) == 2
@@ -336,7 +337,7 @@ def test_errors_of_searches(tmp_path, capsys, words, told):
 
 
 def test_the_benchmark_decides_alike(capsys):
-    from harness.bench.operations import main as bench
+    from speed.operations import main as bench
 
     assert bench(["--batch-size", "3", "--channels", "2", "--cells", "1"]) == 0
     assert "times faster by CPU time; the same cell" in capsys.readouterr().out

@@ -9,19 +9,20 @@ import torch
 from test_operations_supernet import kernel_by_pairs
 
 from benchmarks import UserError
-from benchmarks.layers import allocate
-from benchmarks.nasbench1shot1 import PARENTS, Space1Shot1
-from benchmarks.nasbench1shot1_network import NetworkOneShot
-from benchmarks.nasbench101_cells import OPERATIONS, Cell, pruned
-from harness.operations.candidates import Candidates
+from benchmarks.nasbench1shot1.network import NetworkOneShot
+from benchmarks.nasbench1shot1.space import PARENTS, Space1Shot1
+from benchmarks.nasbench101.cells import OPERATIONS, Cell, pruned
+from benchmarks.spaces.layers import allocate
+from harness.cli.search import main as search
 from harness.operations.config import OperationsConfig
-from harness.operations.masks import Masked, decided, draw_alphas, mixture, removed
-from harness.operations.naswot import naswot_of_masks
-from harness.operations.search import Proposal
+from harness.operations.decide import Proposal
+from harness.operations.scores.naswot import naswot_of_masks
+from harness.operations.search.candidates import Candidates
 from harness.operations.setup import set_up
-from harness.operations.sources import Fed, all_kept, best, decide_sources, said
-from harness.search.__main__ import main as search
-from harness.view import initialise, stream
+from harness.operations.supernets.masks import Masked, decided, draw_alphas, mixture, removed
+from harness.operations.vertex_inputs import Fed, all_kept, best, decide_sources, said
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 SMALL = ["--network", "channels=2,modules=1"]
 SIZES = {"channels": 2, "stacks": 2, "modules": 2, "classes": 10, "input_channels": 1}

@@ -7,14 +7,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks.layers import allocate
-from benchmarks.nasbench201 import CONV1, CONV3, EDGES, NONE, OPERATIONS, POOL, SKIP, Space201
-from benchmarks.nasbench201_network import Network201
-from benchmarks.nasbench_macro import SpaceMacro
-from benchmarks.nasbench_macro_network import NetworkMacro
-from harness.operations.masks import Masked, decided, draw_alphas, mixture, one_hot, removed
-from harness.operations.naswot import naswot_of_masks
-from harness.view import initialise, stream
+from benchmarks.nasbench201.cells import CONV1, CONV3, EDGES, NONE, POOL, SKIP
+from benchmarks.nasbench201.network import Network201
+from benchmarks.nasbench201.space import OPERATIONS, Space201
+from benchmarks.nasbench_macro.network import NetworkMacro
+from benchmarks.nasbench_macro.space import SpaceMacro
+from benchmarks.spaces.layers import allocate
+from harness.operations.scores.naswot import naswot_of_masks
+from harness.operations.supernets.masks import Masked, decided, draw_alphas, mixture, one_hot, removed
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 SIZES = {"channels": 4, "cells_per_stage": 1, "classes": 10, "input_channels": 1}
 CELLS = [
@@ -168,9 +170,10 @@ def test_removing_none_changes_no_score(supernet, images):
 
 def test_the_registry_agrees_in_evaluation_mode(supernet, images):
     """naswot of the registry, on the masked supernet as a module, with BatchNorm as here: another implementation."""
-    from harness.engine import ViewInputs, score_stack
+    from harness.engine.inputs import ViewInputs
+    from harness.engine.scoring import score_stack
     from harness.inputs import Minibatch
-    from harness.proxies import registry
+    from harness.proxies.registry import registry
 
     entry = registry()["naswot"]
     entry = replace(entry, view=replace(entry.view, batchnorm="eval"))

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks import Benchmark, UserError, space_of
-from benchmarks.choices import Choices
-from benchmarks.nasbench201 import EDGES, OPERATIONS, print_cell
-from harness.operations.along import COLUMNS, follow
-from harness.operations.from_table import avg_acc, best_acc
-from harness.operations.judge import agreement, along_search, argmax, by_edge, judge_choice, mean_by_edge
-from harness.operations.search import Step
+from benchmarks import UserError
+from benchmarks.benchmark import Benchmark
+from benchmarks.nasbench201.cells import EDGES, print_cell
+from benchmarks.nasbench201.space import OPERATIONS
+from benchmarks.registry import space_of
+from benchmarks.spaces.choices import Choices
+from harness.operations.agreement import agreement, along_search, argmax, by_edge, judge_choice, mean_by_edge
+from harness.operations.decide import Step
+from harness.operations.scores.table import avg_acc, best_acc
+from harness.operations.stepwise import COLUMNS, follow
 
 NAN = float("nan")
 TWO = Choices(("a", "b"), ("x", "y"), np.array([[0, 0], [0, 1], [1, 0], [1, -1]]))

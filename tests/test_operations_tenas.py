@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.layers import allocate
-from benchmarks.nasbench201 import Space201
+from benchmarks.nasbench201.space import Space201
+from benchmarks.spaces.layers import allocate
 from harness.inputs import Minibatch
-from harness.operations.masks import draw_alphas, mixture, removed
-from harness.operations.perturb import Evaluator, perturb
-from harness.operations.tenas import PROXIES, TeNas, evaluator, rank_sum
-from harness.view import initialise, stream
+from harness.operations.scores.perturbation import Evaluator, perturb
+from harness.operations.scores.tenas import PROXIES, TeNas, evaluator, rank_sum
+from harness.operations.supernets.masks import draw_alphas, mixture, removed
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 
 def test_ranks_are_added_by_hand():

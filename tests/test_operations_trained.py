@@ -11,19 +11,20 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from benchmarks import UserError
-from benchmarks.layers import allocate
-from benchmarks.nasbench201 import Space201
+from benchmarks.nasbench201.space import Space201
+from benchmarks.spaces.layers import allocate
+from harness.cli.operations import main
 from harness.inputs import Minibatch
-from harness.operations import bilevel as bilevel_module
-from harness.operations.__main__ import main
-from harness.operations.bilevel import Bilevel, Training
 from harness.operations.compare import compare
 from harness.operations.config import OperationsConfig
-from harness.operations.masks import decided, draw_alphas, mixture, one_hot, removed
+from harness.operations.scores.trained import TRAINED, evaluate, first_order, strength
 from harness.operations.setup import set_up
-from harness.operations.strength import TRAINED, evaluate, first_order, strength
-from harness.operations.trained import supernet_of
-from harness.view import initialise, stream
+from harness.operations.supernets import darts as bilevel_module
+from harness.operations.supernets.darts import Bilevel, Training
+from harness.operations.supernets.masks import decided, draw_alphas, mixture, one_hot, removed
+from harness.operations.supernets.trained import supernet_of
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 
 SIZES = {"channels": 2, "cells_per_stage": 1, "classes": 10, "input_channels": 1}
 
@@ -127,7 +128,7 @@ def test_a_decided_supernet_is_evaluated_as_the_network_of_the_cell(network, bat
     from test_operations_supernet import SIZES as LARGER
     from test_operations_supernet import mask_of, stand_alone
 
-    from benchmarks.nasbench201 import CONV1, CONV3, POOL, SKIP
+    from benchmarks.nasbench201.cells import CONV1, CONV3, POOL, SKIP
 
     larger = allocate(Space201().supernet(**LARGER), "cpu")
     initialise(larger, [stream(0, "supernet", "weights")])
@@ -312,7 +313,7 @@ def test_one_hot_masks_are_decided_everywhere(network, batches):
     {"method": "ostr-darts"}, {"method": "ostr-darts", "score": "ostr:taylor1"},
 ], ids=lambda settings: "-".join(map(str, settings.values())))  # fmt: skip
 def test_searches_in_a_trained_supernet(trained_once, embedded, settings):
-    from harness.operations.find import FindConfig, find
+    from harness.operations.search.run import FindConfig, find
 
     found = find(FindConfig(base=OperationsConfig(**SMALL, supernet=str(trained_once)), **settings))
     made = found.decisions[found.decisions["decided"]]
@@ -326,7 +327,7 @@ def test_searches_in_a_trained_supernet(trained_once, embedded, settings):
 
 
 def test_the_command_line_of_a_search(trained_once, embedded, tmp_path, capsys):
-    from harness.search.__main__ import main as search
+    from harness.cli.search import main as search
 
     out = tmp_path / "found"
     assert search([*WORDS, "--method", "ostr-darts", "--supernet", str(trained_once), "--out", str(out)]) == 0
@@ -339,18 +340,16 @@ def trained_once(tmp_path_factory):
     """Supernets of the embedded digits as the command line of WORDS trains them: folder of checkpoints."""
     from tiny import embed
 
-    import benchmarks
-
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("trained")
-        patch.setattr(benchmarks, "EMBEDDED", embed(folder / "embedded"))
+        patch.setattr("benchmarks.benchmark.EMBEDDED", embed(folder / "embedded"))
         patch.delenv("NAS_HARNESS_DATA", raising=False)
         trained(folder, epochs=1)
     return folder / "supernets"
 
 
 def test_tuning_trains_a_copy(trained_once, embedded, tmp_path):
-    from harness.operations.find_trained import decided_by, fine_tune
+    from harness.operations.search.trained import decided_by, fine_tune
 
     setup = set_up(OperationsConfig(**SMALL, supernet=str(trained_once)), tmp_path)
     own = supernet_of(setup, 0)
@@ -365,7 +364,7 @@ def test_tuning_trains_a_copy(trained_once, embedded, tmp_path):
 
 
 def test_settings_of_searches(embedded, tmp_path, capsys):
-    from harness.search.__main__ import main as search
+    from harness.cli.search import main as search
 
     for words, told in (
         (["darts-pt", "--score", "ostr"], "unknown --score of darts-pt: 'ostr'"),

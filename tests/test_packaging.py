@@ -15,6 +15,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from harness.proxies import registry
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("benchmarks", "harness")
 HEAVY = {"torch", "scipy", "pandas", "matplotlib", "h5py", "sklearn"}
@@ -230,9 +232,7 @@ def test_every_option_in_the_readme_and_the_docs_exists(helps: dict[tuple[str, .
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Proxies that the test registers are gone after it."""
-    from harness import proxies
-
-    monkeypatch.setattr(proxies, "_registry", proxies.registry())
+    monkeypatch.setattr(registry, "_registry", registry.registry())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -241,28 +241,26 @@ def test_examples_run(page: Path, own_registry: None, monkeypatch: pytest.Monkey
     from torch import nn
 
     import harness
-    from harness import proxies
 
     monkeypatch.chdir(tmp_path)
-    before = set(proxies.registry())
+    before = set(registry.registry())
     for text in blocks(page, "python"):
         exec(compile(text.replace("sample=100", "sample=4"), page.name, "exec"), {})
-        for name in set(proxies.registry()) - before:  # what the block registered gives a finite score
+        for name in set(registry.registry()) - before:  # what the block registered gives a finite score
             model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
             inputs, targets = torch.randn(6, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
             blocks_of = ["2"] if "zen" in name else None
             value = harness.score(model, inputs, targets, proxies=name, blocks=blocks_of)[name]
             assert torch.isfinite(torch.tensor(value)), name
-            del proxies._registry[name]
+            del registry._registry[name]
 
 
 def test_the_readme_proxy_runs_from_its_file(own_registry: None, tmp_path: Path) -> None:
-    from harness import proxies
 
     (text,) = re.findall(r"<!-- file:mine.py -->\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
     file = tmp_path / "mine.py"
     file.write_text(text)
-    assert proxies.choose(f"core,{file}:grad_l1")[-1].name == "grad_l1"
+    assert registry.choose(f"core,{file}:grad_l1")[-1].name == "grad_l1"
 
 
 def test_links_between_pages_lead_somewhere() -> None:

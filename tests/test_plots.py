@@ -12,10 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from test_report import HOSTILE, toy_run
 
-from harness import plots
-from harness.report import style
+from harness.analysis.summary import summarise
+from harness.report import figures, style
 from harness.report.axes import accuracy_scale, nice_ticks, rank_scale, score_scale
-from harness.summary import summarise
+from harness.report.numbers import number
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def figure():
 
 
 def test_files_are_pictures_and_the_same_each_time(run, summary, tmp_path):
-    one = plots.write_figures(run, summary, tmp_path / "one")
-    two = plots.write_figures(run, summarise(run, resamples=10), tmp_path / "two")
+    one = figures.write_figures(run, summary, tmp_path / "one")
+    two = figures.write_figures(run, summarise(run, resamples=10), tmp_path / "two")
     assert sorted(one) == sorted(
         f"figures/{name}.{kind}"
         for name in ("scatter", "correlation", "agreement", "regret")
@@ -56,12 +56,12 @@ def test_files_are_pictures_and_the_same_each_time(run, summary, tmp_path):
 def test_without_any_correlation_there_are_figures(run, summary, tmp_path):
     none = {f"{statistic}{end}": np.nan for statistic in ("rho", "tau_b") for end in ("", "_low", "_high")}
     empty = replace(summary, table=summary.table.assign(**none))  # as from two architectures
-    for path in plots.write_figures(run, empty, tmp_path).values():
+    for path in figures.write_figures(run, empty, tmp_path).values():
         assert path.stat().st_size < 10**6, path
 
 
 def test_bars_have_the_summary_s_lengths_and_intervals(figure, summary):
-    plots.draw_correlation(figure, summary)
+    figures.draw_correlation(figure, summary)
     names = style.ordered(summary, "all")[::-1]
     rows = style.rows(summary, "all")
     for panel, statistic in zip(figure.axes, ("rho", "tau_b"), strict=True):
@@ -79,7 +79,7 @@ def test_bars_have_the_summary_s_lengths_and_intervals(figure, summary):
 
 
 def test_regret_lines_are_the_curves(figure, summary):
-    plots.draw_regret(figure, summary)
+    figures.draw_regret(figure, summary)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     for name in ("naswot", style.RANDOM_PICKS):
         curve = summary.regret.query("population == 'all' and proxy == @name").sort_values("k")
@@ -89,11 +89,11 @@ def test_regret_lines_are_the_curves(figure, summary):
 
 
 def test_heat_map_prints_the_values_in_clustered_order(figure, summary):
-    plots.draw_agreement(figure, summary, "connected")
-    square = plots.clustered(summary.agreement["connected"])
+    figures.draw_agreement(figure, summary, "connected")
+    square = figures.clustered(summary.agreement["connected"])
     assert sorted(square.columns) == sorted(summary.agreement["connected"].columns)
     said = [text.get_text() for text in figure.axes[0].texts]
-    assert said == [style.number(value, 2).replace("0.", ".", 1) for value in square.to_numpy().ravel()]
+    assert said == [number(value, 2).replace("0.", ".", 1) for value in square.to_numpy().ravel()]
 
 
 def test_clustering_puts_alike_rows_together():
@@ -101,13 +101,13 @@ def test_clustering_puts_alike_rows_together():
     square = pd.DataFrame(np.eye(4), index=names, columns=names)
     square.loc["a", "b"] = square.loc["b", "a"] = 0.9
     square.loc["x", "y"] = square.loc["y", "x"] = 0.8
-    order = "".join(plots.clustered(square).columns)
+    order = "".join(figures.clustered(square).columns)
     assert "ab" in order or "ba" in order
     assert "xy" in order or "yx" in order
 
 
 def test_scatter_has_a_panel_per_proxy_and_says_what_failed(figure, run, summary):
-    plots.draw_scatter(figure, run, summary)
+    figures.draw_scatter(figure, run, summary)
     titles = [panel.get_title(loc="left") for panel in figure.axes if panel.get_title(loc="left")]
     assert len(titles) == len(run.scores)
     assert any(title.startswith("naswot\n") and title.endswith("1 failed") for title in titles)
@@ -122,8 +122,8 @@ def test_one_look_per_proxy_everywhere(summary):
 
 def test_many_lines_leave_the_best_and_the_baselines_in_colour():
     names = [f"p{i:02d}" for i in range(36)] + ["params", "flops"]
-    shown, rest = plots.lines_shown(names)
-    assert {"p00", "params", "flops"} <= set(shown) and len(shown) == plots.LINES_SHOWN
+    shown, rest = figures.lines_shown(names)
+    assert {"p00", "params", "flops"} <= set(shown) and len(shown) == figures.LINES_SHOWN
     assert sorted(shown + rest) == sorted(names)
 
 
@@ -135,8 +135,8 @@ def test_labels_of_forty_proxies_do_not_overlap(tmp_path):
         run.scores[f"a_long_name_of_a_variant@codebase_{i:02d}"] = base + rng.normal(size=base.shape)
         run.seconds[f"a_long_name_of_a_variant@codebase_{i:02d}"] = np.ones(base.shape)
     summary = summarise(run, resamples=2, populations=("all",))
-    for draw, size in ((plots.draw_correlation, (5.4, 0.9 + 0.19 * 40)), (plots.draw_agreement, (12.7, 12.5))):
-        with plots.drawing(*size) as figure:
+    for draw, size in ((figures.draw_correlation, (5.4, 0.9 + 0.19 * 40)), (figures.draw_agreement, (12.7, 12.5))):
+        with figures.drawing(*size) as figure:
             draw(figure, summary)
             figure.canvas.draw()
             boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
@@ -148,7 +148,7 @@ def test_labels_of_forty_proxies_do_not_overlap(tmp_path):
 def test_comparison_figure(tmp_path):
     columns = pd.MultiIndex.from_product([["one", "two"], ["rho", "rho_low", "rho_high"]])
     table = pd.DataFrame([[0.5, 0.4, 0.6, 0.3, 0.2, 0.4], [0.1, 0.0, 0.2, np.nan, np.nan, np.nan]], ["a", "b"], columns)
-    written = plots.write_comparison_figure(table, ["one", "two"], tmp_path)
+    written = figures.write_comparison_figure(table, ["one", "two"], tmp_path)
     assert all(Path(path).is_file() for path in written.values()) and len(written) == 2
 
 

@@ -14,17 +14,19 @@ from proxy_checks import FULL, STACK, given, stack_of
 from torch import nn
 
 import harness
-import harness.run
+import harness.cli.run
 from benchmarks import UserError
-from harness.bench.precision import main as bench
-from harness.config import RunConfig
-from harness.engine import score_stack
-from harness.precision import arithmetic, in_precision, widened
-from harness.probe import Probe
-from harness.protocols import described
-from harness.proxies import Proxy, choose, registry
-from harness.runner import _default_folder, run
-from harness.view import initialise, stream
+from harness.engine.scoring import score_stack
+from harness.probe.initialise import initialise
+from harness.probe.precision import arithmetic, widened
+from harness.probe.probe import Probe
+from harness.probe.view import stream
+from harness.proxies.protocols import described, in_precision
+from harness.proxies.registry import Proxy, choose, registry
+from harness.runs.config import RunConfig
+from harness.runs.plan import _default_folder
+from harness.runs.runner import run
+from speed.precision import main as bench
 
 CLOSE = {"grad_norm": 0.05, "fisher": 0.1, "naswot": 1e-3, "grasp": 0.15, "zico": 0.1, "ntk_trace": 0.05, "zen": 0.1}
 """How far a score in bfloat16 may be from float32's, relative. Its steps are 0.4 to 0.8 %."""
@@ -212,17 +214,19 @@ def told(folder: Path) -> dict:
 def test_a_folder_holds_one_precision(embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     out = tmp_path / "run"
     line = ["--bench", "201", "--sample", "3", "--batch-size", "12", "--workers", "1", "--proxies", "naswot"]
-    assert harness.run.main([*line, "--out", str(out)]) == 0
-    assert harness.run.main([*line, "--out", str(out), "--precision", "bfloat16"]) == 2
+    assert harness.cli.run.main([*line, "--out", str(out)]) == 0
+    assert harness.cli.run.main([*line, "--out", str(out), "--precision", "bfloat16"]) == 2
     assert "(precision 'float32' -> 'bfloat16')" in capsys.readouterr().err
     other = tmp_path / "other"
-    assert harness.run.main([*line, "--out", str(other), "--precision", "bfloat16"]) == 0
+    assert harness.cli.run.main([*line, "--out", str(other), "--precision", "bfloat16"]) == 0
     for folder, precision in ((out, "float32"), (other, "bfloat16")):
         assert told(folder)["settings"]["precision"] == precision
         assert f"passes in {precision}" in (folder / "summary.md").read_text()
     assert told(other)["proxies"]["naswot"]["view"] == described(in_precision(choose("naswot"), "bfloat16")[-1].view)
     assert "bfloat16" in told(other)["proxies"]["naswot"]["view"]
-    assert harness.run.main([*line, "--out", str(tmp_path / "third"), "--precision", "tf32", "--device", "cpu"]) == 2
+    assert (
+        harness.cli.run.main([*line, "--out", str(tmp_path / "third"), "--precision", "tf32", "--device", "cpu"]) == 2
+    )
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("harness.run: precision tf32 is for CUDA devices")
     with pytest.raises(UserError, match="unknown value of --precision: 'half'"):
@@ -271,4 +275,4 @@ def test_the_benchmark(embedded: Path, tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_options_of_the_benchmark(capsys: pytest.CaptureFixture):
     assert bench(["--archs", "0", "--cells", "0"]) == 2
-    assert "--archs: expected 1 or more; --cells: expected 1 or more" in capsys.readouterr().err
+    assert "--archs 0: expected 1 or more; --cells 0: expected 1 or more" in capsys.readouterr().err

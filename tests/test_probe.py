@@ -13,13 +13,15 @@ import torch
 from networks import Reference201, Small, copy_from_stack, minibatch
 from torch import nn
 
-from benchmarks import space_of
-from benchmarks.layers import allocate
-from harness.engine import ViewInputs, plain_copy, score_adaptively, score_stack
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import allocate
+from harness.engine.inputs import ViewInputs
+from harness.engine.scoring import plain_copy, score_adaptively, score_stack
 from harness.inputs import Minibatch
-from harness.probe import Probe
-from harness.proxies import Proxy, registry
-from harness.view import DEFAULT, initialise, stream
+from harness.probe.initialise import initialise
+from harness.probe.probe import Probe
+from harness.probe.view import DEFAULT, stream
+from harness.proxies.registry import Proxy, registry
 
 TINY = {"channels": 4, "cells_per_stage": 1, "input_channels": 3, "classes": 5}
 CLASSIC = ("plain", "grad_norm", "snip", "fisher", "jacob_cov", "naswot", "l2_norm", "epe_nas")

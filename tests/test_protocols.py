@@ -14,17 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import harness
-from benchmarks import UserError, space_of
-from harness.config import RunConfig
-from harness.engine import by_view
-from harness.executors import Chunk, Scorer, Setting
+from benchmarks import UserError
+from benchmarks.registry import space_of
+from harness.analysis.summary import summarise
+from harness.engine.scorer import Chunk, Scorer, Setting
+from harness.engine.scoring import by_view
 from harness.inputs import augment, choose, gaussian_minibatches, load_images
-from harness.protocols import PROTOCOLS, described, seen_under
-from harness.proxies import registry
+from harness.probe.initialise import initialise
+from harness.probe.view import View, stream
+from harness.proxies.protocols import PROTOCOLS, described, seen_under
+from harness.proxies.registry import registry
 from harness.report import compare, page, tables
-from harness.runner import run
-from harness.summary import summarise
-from harness.view import View, initialise, stream
+from harness.runs.config import RunConfig
+from harness.runs.runner import run
 
 NETWORK = {name: size for name, size in SIZES.items() if name != "resolution"}
 FULL = 1462

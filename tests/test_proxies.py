@@ -26,12 +26,14 @@ from networks import (
 from torch import nn
 
 import harness
-from benchmarks import space_of
-from benchmarks.layers import allocate
-from harness.engine import ViewInputs, plain_copy, score_stack
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import allocate
+from harness.engine.inputs import ViewInputs
+from harness.engine.scoring import plain_copy, score_stack
 from harness.inputs import Minibatch, gaussian_minibatches
-from harness.proxies import registry
-from harness.view import initialise, stream
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
+from harness.proxies.registry import registry
 
 TINY = {"channels": 4, "cells_per_stage": 1, "input_channels": 3, "classes": 5}
 CELL = 1462

@@ -24,12 +24,14 @@ from proxy_checks import (
 )
 from torch import nn
 
-from benchmarks import space_of
-from benchmarks.layers import allocate
-from harness.engine import Counts, Scored, score_stack
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import allocate
+from harness.engine.counts import Counts
+from harness.engine.scoring import Scored, score_stack
 from harness.inputs import gaussian_minibatches
-from harness.proxies import registry
-from harness.view import initialise, stream
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
+from harness.proxies.registry import registry
 
 NAMES = ("az_expressivity", "az_progressivity", "az_trainability", "linear_regions@az_nas")
 TESTED = (*NAMES, "az_complexity")

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.inputs import gaussian_minibatches
-from harness.proxies import registry
+from harness.proxies.registry import registry
 
 FISHER = ("vkdnw", "vkdnw_single")
 SNR = ("snip@snr", "snip@log_snr", "synflow@snr", "synflow@log_snr", "t_cet")

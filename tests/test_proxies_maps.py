@@ -24,11 +24,11 @@ from proxy_checks import (
 )
 from torch import Tensor, nn
 
-from harness.engine import score_stack
-from harness.proxies import registry
+from harness.engine.scoring import score_stack
+from harness.probe.view import stream
 from harness.proxies.near import effective_rank
+from harness.proxies.registry import registry
 from harness.proxies.swap import regularised
-from harness.view import stream
 
 TESTED = ("swap", "meco", "meco_opt", "near")
 LAYERS = (nn.Conv2d, nn.BatchNorm2d, nn.ReLU)

@@ -23,12 +23,12 @@ from proxy_checks import (
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.engine import as_seen, plain_copy
+from harness.engine.scoring import as_seen, plain_copy
 from harness.inputs import Minibatch
-from harness.per_sample import coupled_gram, each_sample
-from harness.probe import Probe
-from harness.proxies import registry
-from harness.view import View
+from harness.probe.per_sample import coupled_gram, each_sample
+from harness.probe.probe import Probe
+from harness.probe.view import View
+from harness.proxies.registry import registry
 
 NTK = ("ntk_trace", "knas")
 SIGN = ("gradsign", "gradsign@az_nas")

@@ -28,15 +28,15 @@ from proxy_checks import (
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks import space_of
+from benchmarks.registry import space_of
 from harness.inputs import gaussian_minibatches
-from harness.probe import Probe
-from harness.proxies import registry
+from harness.probe.probe import Probe
+from harness.probe.relu_observers import absolute_correlations
+from harness.probe.view import seeded, stream
 from harness.proxies.dextr import circle, curvature
 from harness.proxies.linear_regions import crops
 from harness.proxies.rbflex import log_determinant
-from harness.responses import absolute_correlations
-from harness.view import seeded, stream
+from harness.proxies.registry import registry
 
 CORRELATED = ("act_cor", "grad_cor", "act_grad_cor", "wrcor")
 OTHERS = ("dextr", "rbflex", "entropy", "linear_regions@te_nas", "meco@pruner")

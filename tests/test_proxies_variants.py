@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.inputs import gaussian_minibatches
-from harness.proxies import registry
+from harness.proxies.registry import registry
 
 SYNFLOW = ("synflow_bn", "logsynflow", "logsynflow@naslib")
 CODES = ("naswot@naslib", "naswot@zero-cost-pt", "naswot@layerwise", "naswot@hnas")

@@ -17,10 +17,14 @@ from rich.console import Console
 
 from benchmarks.errors import UserError
 from harness import report
-from harness.report import __main__ as command
-from harness.report import compare, page, points, style, tables, text
-from harness.store import StoredRun, write_run
-from harness.summary import Summary, _rows, summarise
+from harness.analysis import populations
+from harness.analysis.populations import _rows
+from harness.analysis.summary import Summary, summarise
+from harness.cli import report as command
+from harness.report import compare, page, points, style, text
+from harness.report.formats import cell
+from harness.report.numbers import number
+from harness.store.stored_run import StoredRun, write_run
 
 HOSTILE = '</script><script>window.hit=1</script><img src=x onerror="window.hit=1">\'|[x](y)'
 
@@ -172,7 +176,7 @@ def test_terminal_table_shows_the_summary(run, summary):
     failing = next(line for line in main.splitlines() if line.strip().startswith("naswot"))
     assert failing.split()[-4:-1] == ["89", "1", "0"]
     cells = next(line for line in strict.splitlines() if line.strip().startswith("zen†")).split()
-    assert cells[1:4] == [style.number(style.rows(summary, name)["zen"]["rho"]) for name in style.POPULATIONS]
+    assert cells[1:4] == [number(style.rows(summary, name)["zen"]["rho"]) for name in style.POPULATIONS]
     picks = next(line for line in main.splitlines() if "random picks" in line).split()
     assert picks[2:4] == [f"{text.random_picks(summary, 'all')[k]:.2f}" for k in (1, 10)]
 
@@ -281,7 +285,7 @@ def test_same_run_same_bytes(run, summary, written, tmp_path):
 @pytest.mark.parametrize("population", ["all", "connected", "distinct"])
 def test_scatter_draws_the_summary_s_populations(run, population):
     expected = run.accuracy[_rows(run, population)]
-    np.testing.assert_array_equal(run.accuracy[points.membership(run, population)], expected)
+    np.testing.assert_array_equal(run.accuracy[populations.membership(run, population)], expected)
 
 
 def test_few_points_are_all_drawn(run, summary):
@@ -335,7 +339,7 @@ def test_unwritable_folder_is_one_line(run, summary, tmp_path):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Leaves out what takes the time; test_plots.py looks at the figures."""
-    monkeypatch.setattr("harness.plots.write_figures", lambda run, summary, out: {})
+    monkeypatch.setattr("harness.report.figures.write_figures", lambda run, summary, out: {})
 
 
 def stored(run: StoredRun) -> Path:
@@ -433,4 +437,4 @@ def test_sorting_and_switching_in_a_browser(html, tmp_path):
 
 
 def test_hostile_cells_in_markdown():
-    assert tables.cell("a|b <i> [x](y) `c` *d*\ne") == r"a\|b &lt;i&gt; \[x\](y) \`c\` \*d\* e"
+    assert cell("a|b <i> [x](y) `c` *d*\ne") == r"a\|b &lt;i&gt; \[x\](y) \`c\` \*d\* e"

@@ -12,14 +12,14 @@ from scipy.stats import spearmanr
 from tiny import embed, tiny_table
 
 import benchmarks
-from benchmarks import BENCHMARKS, space_of
 from benchmarks.errors import UserError
+from benchmarks.registry import BENCHMARKS, space_of
 from benchmarks.table import save_tables
-from harness.operations.scores import choose as operation_scores
-from harness.protocols import PROTOCOLS
-from harness.proxies import registry
-from harness.reproduce import compare, correlations, facts, folders, page, pools, recipes, verdict
-from harness.reproduce.__main__ import main
+from harness.cli.reproduce import main
+from harness.operations.scores.registry import choose as operation_scores
+from harness.proxies.protocols import PROTOCOLS
+from harness.proxies.registry import registry
+from harness.reproduce import compare, correlations, facts, page, recipes, result_folders, score_pools, verdict
 from harness.reproduce.recipes import CAUSES, KINDS, Cause, Figure, Recipe, cause_of, causes, choose, tables
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS
 
@@ -48,7 +48,11 @@ def test_figures_can_be_made():
     known = registry()
     for table, figure in FIGURES:
         if table.kind == "correlation":
-            parts = pools.COMBINED[figure.method].members if figure.method in pools.COMBINED else [figure.method]
+            parts = (
+                score_pools.COMBINED[figure.method].members
+                if figure.method in score_pools.COMBINED
+                else [figure.method]
+            )
             assert set(parts) <= known.keys() and figure.population in ("all", "connected", "distinct"), figure
             assert figure.measure in ("rho", "tau_b", "concordance") and abs(figure.value) <= 1
         elif table.kind == "fact":
@@ -69,10 +73,10 @@ def test_every_published_correlation_is_in_one_table():
 
 
 def test_commands_are_accepted():
-    from harness.operations.__main__ import parser as of_operations
-    from harness.operations.find_command import parser as of_supernets
-    from harness.operations.methods import asked
-    from harness.search.__main__ import parser as of_searches
+    from harness.cli.operations import parser as of_operations
+    from harness.cli.search import parser as of_searches
+    from harness.cli.supernet_search import parser as of_supernets
+    from harness.operations.search.methods import asked
 
     for table in tables():
         if table.command:
@@ -138,10 +142,10 @@ def made_up(tmp_path, monkeypatch):
     near = accuracy + rng.normal(size=60)
     scores = pd.DataFrame({"arch": archs, "snip": near, "plain": -near, "naswot": near})
     scores.loc[3, "naswot"] = np.nan
-    pool = pools.merged(
+    pool = score_pools.merged(
         [("mine", scores), ("small", scores[:9].assign(zen=1.0))], "cifar10", "default", [{"scores": "mine"}]
     )
-    monkeypatch.setattr(pools, "kept", lambda bench: pool if bench == "201" else None)
+    monkeypatch.setattr(score_pools, "kept", lambda bench: pool if bench == "201" else None)
 
     def figure(method, value, **more):
         return Figure(method, "201", "cifar10", more.pop("measure", "rho"), value, population="all", **more)
@@ -168,7 +172,7 @@ def test_a_made_up_table(made_up):
     rows = made.rows
     assert rows["verdict"].tolist() == [AGREES, DIFFERS, AGREES, DIFFERS, ABSENT, DIFFERS, ABSENT,
                                         AGREES, DIFFERS, ABSENT, ABSENT]  # fmt: skip
-    frame = pools.kept("201").frame
+    frame = score_pools.kept("201").frame
     test = benchmarks.load("201", "cifar10", str(made_up)).table.target("test")
     assert rows["ours"][0] == pytest.approx(spearmanr(frame["snip"], test).statistic)
     assert rows["n"].tolist()[:4] == [60, 59, 60, 60]
@@ -188,7 +192,7 @@ def test_a_made_up_table(made_up):
 
 def test_what_was_measured_names_what_is_closer(made_up):
     """Validation accuracy is the test accuracy turned round, so it turns rho round."""
-    judge = correlations.Judge(benchmarks.load("201", "cifar10", str(made_up)), pools.kept("201"))
+    judge = correlations.Judge(benchmarks.load("201", "cifar10", str(made_up)), score_pools.kept("201"))
     figure = Figure("snip", "201", "cifar10", "rho", -0.9, population="all")
     ours = judge.estimate(figure, "test")
     said = compare._measured(figure, "test", judge, ours)
@@ -242,7 +246,7 @@ def test_distinct_networks_of_a_sample_are_those_that_name_their_class():
     table = tiny_table(50)
     own = benchmarks.Benchmark(space, table, np.array([space.index(a) for a in table.archs]), network, 8, False)
     frame = pd.DataFrame({"arch": own.table.archs, "snip": np.arange(50.0)})
-    sample = correlations.Judge(own, pools.merged([("a", frame)], "digits", "default", [])).sample(
+    sample = correlations.Judge(own, score_pools.merged([("a", frame)], "digits", "default", [])).sample(
         "snip", "distinct", "test"
     )
     expected = [at for at, index in enumerate(own.indices) if space.class_id[index] == index]
@@ -252,7 +256,7 @@ def test_distinct_networks_of_a_sample_are_those_that_name_their_class():
 def test_a_proxy_is_of_the_largest_set_that_has_it_and_counts_what_was_scored():
     large = pd.DataFrame({"arch": ["a", "b", "c"], "snip": [1.0, np.nan, 3.0]})
     small = pd.DataFrame({"arch": ["d", "b"], "snip": [9.0, 9.0], "zen": [4.0, 5.0]})
-    pool = pools.merged([("small", small), ("large", large)], "cifar10", "default", [])
+    pool = score_pools.merged([("small", small), ("large", large)], "cifar10", "default", [])
     assert list(pool.frame.index) == ["a", "b", "c", "d"]
     assert pool.frame["snip"].tolist()[0::2] == [1.0, 3.0] and math.isnan(pool.frame["snip"]["b"])
     assert pool.scored["snip"].tolist() == [True, True, True, False]
@@ -260,17 +264,17 @@ def test_a_proxy_is_of_the_largest_set_that_has_it_and_counts_what_was_scored():
 
 
 def test_scores_of_its_own_are_a_run_that_continues(tmp_path, monkeypatch):
-    monkeypatch.setattr(benchmarks, "EMBEDDED", embed(tmp_path / "embedded"))
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", embed(tmp_path / "embedded"))
     table = Recipe("mine", "correlation", "me", figures=(
         Figure("naswot", "201", "digits", "rho", 0.5, population="all"),
         Figure("vote", "201", "digits", "concordance", 0.5, population="all"),
         Figure("params", "201", "digits", "rho", 0.5, population="all"),
     ))  # fmt: skip
-    assert pools.wanted(table, "201") == ["naswot", "synflow", "jacob_cov", "snip"]
+    assert score_pools.wanted(table, "201") == ["naswot", "synflow", "jacob_cov", "snip"]
     other = Recipe(
         "other", "correlation", "me", figures=(Figure("plain", "201", "digits", "rho", 0.5, population="all"),)
     )
-    scoring = pools.Scoring("5", 4, ("snip",))
+    scoring = score_pools.Scoring("5", 4, ("snip",))
     made = compare.reproduce([table, other, table], out=tmp_path / "out", scoring=scoring)
     again = compare.reproduce([table], out=tmp_path / "out", scoring=scoring)  # fewer than are there
     pd.testing.assert_frame_equal(again.rows, made.rows[:3])
@@ -294,13 +298,15 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     runs.to_csv(tmp_path / "runs.csv", index=False)
     table = Recipe("t", "search", "t", folder="t", command="x")
     figure = Figure("hnas", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "method": "hnas"})
-    found = folders.read(table, figure, tmp_path, benchmark)
+    found = result_folders.read(table, figure, tmp_path, benchmark)
     assert (found.value, found.n) == (91.0, 2) and found.sd == pytest.approx(math.sqrt(2))
     cell = Figure("f", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "cell": one, "cell_seed": 1})
     alike = sum(a == b for a, b in zip(operations(one), operations(other), strict=True))
-    assert f"has {alike} of 6 operations" in folders.read(table, cell, tmp_path, benchmark).note
+    assert f"has {alike} of 6 operations" in result_folders.read(table, cell, tmp_path, benchmark).note
     with pytest.raises(UserError, match="nothing to compare"):
-        folders.read(table, Figure("x", "201", "cifar10", "accuracy", 1.0, args={"column": "no"}), tmp_path, benchmark)
+        result_folders.read(
+            table, Figure("x", "201", "cifar10", "accuracy", 1.0, args={"column": "no"}), tmp_path, benchmark
+        )
     reference = facts.from_table(benchmark, "best-acc@trials")
     values = [reference.ravel(), -reference.ravel()]
     rows = [("zc-pt", seed, at, at, value) for seed in (0, 1) for at, value in enumerate(values[seed])]
@@ -308,12 +314,12 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
     table = Recipe("t", "operations", "t", folder="t", command="x")
     figure = Figure("zc-pt", "201", "cifar10", "rho", 0.0, args={"score": "zc-pt", "reference": "best-acc@trials"})
-    found = folders.read(table, figure, tmp_path, benchmark)
+    found = result_folders.read(table, figure, tmp_path, benchmark)
     assert found.n == 2 and found.value == pytest.approx(0.0, abs=1e-12) and found.sd == pytest.approx(math.sqrt(2))
 
 
 def test_commands_are_told_without_the_paths_of_a_machine():
-    told = folders.plain_command(
+    told = result_folders.plain_command(
         "/home/me/harness/operations/__main__.py --bench 201 --data /home/me/d --out /x --seeds 4"
     )
     assert told == "python -m harness.operations --bench 201 --data DIR --out DIR --seeds 4"

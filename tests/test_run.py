@@ -9,9 +9,10 @@ import pytest
 from processes import Session
 
 from benchmarks import UserError
-from harness import executors, runner
-from harness.config import RunConfig
-from harness.store import StoredRun, load_run
+from harness.engine import scorer
+from harness.runs import runner
+from harness.runs.config import RunConfig
+from harness.store.stored_run import StoredRun, load_run
 
 pytestmark = pytest.mark.usefixtures("own_proxies")
 USUAL = {"proxies": "snip,naswot", "sample": 10, "batch_size": 16, "workers": 1, "stack": 4}
@@ -38,13 +39,13 @@ def out(embedded: Path, tmp_path: Path) -> Path:
 def scored(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     """Every (proxy, seed, network) that is scored from here on."""
     found: list[tuple[str, int, int]] = []
-    real = executors.Scorer.score
+    real = scorer.Scorer.score
 
     def spy(self, chunk):
         found.extend((name, chunk.seed, index) for name in chunk.proxies for index in chunk.index)
         return real(self, chunk)
 
-    monkeypatch.setattr(executors.Scorer, "score", spy)
+    monkeypatch.setattr(scorer.Scorer, "score", spy)
     return found
 
 
@@ -166,7 +167,7 @@ def test_same_bits_for_one_worker_and_two(out: Path):
 def test_sharing_gives_equal_networks_equal_scores(embedded: Path, tmp_path: Path, scored: list):
     from tiny import embed, tiny_table
 
-    from benchmarks import space_of
+    from benchmarks.registry import space_of
 
     space = space_of("201")
     twins = [np.flatnonzero(space.class_id == each)[:2] for each in np.unique(space.class_id)]
@@ -280,7 +281,7 @@ def command(folder: Path, embedded: Path, workers: int) -> Session:
     (folder / "slow.py").write_text(SLOW)
     launcher = folder / "launcher.py"
     launcher.write_text(
-        f"import sys, pathlib, benchmarks\nbenchmarks.EMBEDDED = pathlib.Path({str(embedded)!r})\n"
+        f"import sys, pathlib, benchmarks.benchmark\nbenchmarks.benchmark.EMBEDDED = pathlib.Path({str(embedded)!r})\n"
         "from harness.run import main\nsys.exit(main(sys.argv[1:]))\n"
     )
     words = ["--bench", "201", "--proxies", "slow.py:slow", "--batch-size", "16", "--stack", "1", "--out", "run"]
@@ -390,7 +391,7 @@ def test_a_proxy_of_the_session_is_scored_in_this_process(out: Path):
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(words: str, said: list[str], out: Path, capsys, monkeypatch):
-    from harness.run import main
+    from harness.cli.run import main
 
     monkeypatch.chdir(out.parent)
     try:
@@ -415,7 +416,7 @@ def test_ground_truth_that_cannot_be_used(case: str, out: Path, tmp_path: Path, 
     from tiny import tiny_table
 
     from benchmarks.table import save_tables
-    from harness.run import main
+    from harness.cli.run import main
 
     table = tiny_table(dataset="cifar10")
     rows = [f"{arch},90" for arch in table.archs]
@@ -452,7 +453,7 @@ def test_ground_truth_without_images_is_scored_on_noise(out: Path, tmp_path: Pat
 
 
 def test_the_command_line_makes_a_report(out: Path, capsys):
-    from harness.run import main
+    from harness.cli.run import main
 
     assert main(["--bench", "201", "--proxies", "naswot", "--workers", "1", "--out", str(out)]) == 0
     said = capsys.readouterr()

@@ -11,10 +11,10 @@ import random
 import numpy as np
 import pytest
 
-from benchmarks import safe_pickle
 from benchmarks.errors import UserError
-from benchmarks.pickle_machine import Machine
-from benchmarks.safe_pickle import load_pickle
+from benchmarks.readers import safe_pickle
+from benchmarks.readers.pickle_machine import Machine
+from benchmarks.readers.safe_pickle import load_pickle
 
 PROTOCOLS = (2, 3, 4, 5)
 

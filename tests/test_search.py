@@ -11,13 +11,13 @@ from tiny import embed, tiny_table
 
 import benchmarks
 from benchmarks.errors import UserError
-from harness.search import judge
-from harness.search.__main__ import main
+from harness.cli.search import main
+from harness.search import outcomes
 from harness.search.config import SearchConfig
 from harness.search.methods import METHODS
-from harness.search.problem import query_of, seconds_per_training
 from harness.search.simulate import chosen_methods, search
 from harness.search.task import Trace
+from harness.search.task_from_table import query_of, seconds_per_training
 
 QUICK = ["--bench", "201", "--runs", "4", "--queries", "6", "--population", "3", "--pool", "12"]
 
@@ -42,12 +42,12 @@ def judged():
 
 def test_the_answer_is_the_best_query_the_first_of_equals(judged):
     task, trace = judged
-    assert judge.incumbents(task, trace.queried).tolist() == [[0, 2, 2, 3], [1, 1, 1, 1]]
+    assert outcomes.incumbents(task, trace.queried).tolist() == [[0, 2, 2, 3], [1, 1, 1, 1]]
 
 
 def test_outcomes_by_hand(judged):
     task, trace = judged
-    rows = judge.outcomes(task, trace)
+    rows = outcomes.outcomes(task, trace)
     assert rows["arch"].tolist() == ["a3", "a1"] and rows["accuracy"].tolist() == [93, 92]
     assert rows["regret"].tolist() == [1, 2]
     assert rows["rank"].tolist() == [2, 3]  # 92 twice: both third
@@ -58,7 +58,7 @@ def test_outcomes_by_hand(judged):
 
 def test_curves_by_hand(judged):
     task, trace = judged
-    curve = judge.curves(task, trace).set_index("cost")
+    curve = outcomes.curves(task, trace).set_index("cost")
     queries = curve.loc["queries"]
     assert queries["at"].tolist() == [1, 2, 3, 4]
     assert queries["mean"].tolist() == [(3 + 2) / 2, (0 + 2) / 2, (0 + 2) / 2, (1 + 2) / 2]
@@ -73,8 +73,8 @@ def test_curves_by_hand(judged):
 def test_seconds_that_are_not_known_stay_so(judged):
     task, trace = judged
     unknown = search_tasks.make(search_tasks.LineSpace(5), task.value, task.accuracy)
-    assert judge.outcomes(unknown, trace)["seconds"].isna().all()
-    assert set(judge.curves(unknown, trace)["cost"]) == {"queries"}
+    assert outcomes.outcomes(unknown, trace)["seconds"].isna().all()
+    assert set(outcomes.curves(unknown, trace)["cost"]) == {"queries"}
 
 
 # What is asked and what it costs
@@ -127,7 +127,7 @@ def test_seconds_that_are_told_fill_the_gaps(embedded):
 
 
 def test_seconds_per_score_of_a_run():
-    from harness.search.scores import _seconds
+    from harness.search.guides import _seconds
 
     nan = float("nan")
     assert _seconds(np.array([[1.0, nan, 3.0], [4.0, 4.0, nan]])) == 2 + 4
@@ -152,7 +152,7 @@ def test_the_search_is_among_the_architectures_scored(embedded, tmp_path):
 
 
 def test_scores_of_a_stored_run(embedded, tmp_path):
-    from harness.evaluate import judge as evaluate
+    from harness.api import judge as evaluate
 
     table = pd.DataFrame({"arch": tiny_table().archs[:20], "seed": 0, "mine": np.arange(20.0)})
     evaluate(pd.concat([table, table.assign(seed=1, mine=table.mine + 2)]), out=tmp_path / "run")
@@ -244,13 +244,13 @@ def test_scores_of_another_benchmark_or_proxy_are_one_line(embedded, tmp_path):
     path = csv_of(tmp_path / "scores.csv", tiny_table().archs, mine=1)
     with pytest.raises(UserError, match=rf"unknown proxy in {path}: 'min' \(did you mean mine\?\)"):
         search(SearchConfig(scores=path, proxies="min"))
-    from harness.evaluate import judge as evaluate
+    from harness.api import judge as evaluate
 
     run = evaluate(pd.read_csv(path), out=tmp_path / "run").run
     manifest = run.path / "manifest.json"
     assert '"bench": "201"' in manifest.read_text()
     with pytest.raises(UserError, match="holds scores of benchmark 201, not macro"):
-        from harness.search.scores import _of_run
+        from harness.search.guides import _of_run
 
         _of_run(run.path, benchmarks.Benchmark(benchmarks.space_of("macro"), tiny_table(), np.arange(30), {}, 8, True))
 

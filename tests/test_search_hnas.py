@@ -9,8 +9,8 @@ import search_tasks
 from tiny import SIZES, embed, tiny_table
 
 from benchmarks.table import save_tables
-from harness.search import hnas, judge
-from harness.search.__main__ import main
+from harness.cli.search import main
+from harness.search import hnas, outcomes
 from harness.search.config import SearchConfig
 from harness.search.draws import Draws
 from harness.search.methods import METHODS, OPTIONS
@@ -146,8 +146,8 @@ def test_a_planted_optimum_is_found():
     rng = np.random.default_rng(0)
     metric = rng.uniform(0, 5000, 3000)
     toy = planted(metric, np.full(3000, 10.0), 95 - (metric / 1000 - 1.5) ** 2)
-    rows = judge.outcomes(toy, simulate(toy, METHODS["hnas"], 20, 3, 0, OWN))
-    random = judge.outcomes(toy, simulate(toy, METHODS["random"], 20, 200, 0, {}))
+    rows = outcomes.outcomes(toy, simulate(toy, METHODS["hnas"], 20, 3, 0, OWN))
+    random = outcomes.outcomes(toy, simulate(toy, METHODS["random"], 20, 200, 0, {}))
     assert rows["rank"].max() <= 15 and random["rank"].median() > 60
 
 
@@ -218,7 +218,7 @@ def test_every_method_tells_the_accuracy_on_other_datasets(three, tmp_path, caps
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_one_line(options, changes, said, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("benchmarks.EMBEDDED", embed(tmp_path / "embedded"))
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", embed(tmp_path / "embedded"))
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     scores = scored(tmp_path / "s.csv", **changes)
     asked = ["--bench", "201", "--scores", scores, "--queries", "4", "--runs", "1", "--method", "hnas"]
@@ -228,7 +228,7 @@ def test_what_cannot_be_used_is_one_line(options, changes, said, tmp_path, monke
 
 
 def test_all_leaves_out_what_is_slow(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.EMBEDDED", embed(tmp_path / "embedded"))
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", embed(tmp_path / "embedded"))
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     found = search(SearchConfig(queries=3, runs=2, scores=scored(tmp_path / "s.csv"), settings={"pool": 5}))
     assert "hnas" in METHODS and "hnas" not in set(found.runs["method"])

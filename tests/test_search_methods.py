@@ -8,8 +8,8 @@ import search_tasks
 from search_tasks import LineSpace
 
 from benchmarks.errors import UserError
-from harness.ensembles import vote as vote_on_pair
-from harness.search import evolution, judge, local, pools
+from harness.analysis.ensembles import vote as vote_on_pair
+from harness.search import evolution, local, outcomes, random_pool
 from harness.search.draws import BLOCK, Draws
 from harness.search.methods import METHODS, OPTIONS
 from harness.search.simulate import simulate
@@ -94,9 +94,9 @@ def test_neighbours_are_those_in_the_set_and_the_lonely_step_anywhere():
 def test_random_search_costs_what_chance_says():
     accuracy = np.random.default_rng(1).normal(90, 2, 81)
     task = search_tasks.make(value=accuracy)
-    trace = pools.random(task, Draws(0, range(4000)), queries=12)
+    trace = random_pool.random(task, Draws(0, range(4000)), queries=12)
     assert all(len(set(row)) == 12 for row in trace.queried.tolist())
-    regret = judge.regrets(task, judge.incumbents(task, trace.queried))
+    regret = outcomes.regrets(task, outcomes.incumbents(task, trace.queried))
     for n in (1, 3, 12):
         error = regret[:, n - 1].std() / np.sqrt(len(regret))
         assert regret[:, n - 1].mean() == pytest.approx(random_regret(accuracy, n), abs=4 * error)
@@ -146,7 +146,7 @@ def test_the_oldest_dies_however_good():
 
 def test_a_population_larger_than_the_queries_is_random_search(task):
     few = evolution.evolution(task, Draws(0, range(3)), queries=9, population=50)
-    assert np.array_equal(few.queried, pools.random(task, Draws(0, range(3)), queries=9).queried)
+    assert np.array_equal(few.queried, random_pool.random(task, Draws(0, range(3)), queries=9).queried)
 
 
 def test_warmup_begins_with_the_best_of_the_pool(task):
@@ -230,7 +230,7 @@ def test_local_search_ends_in_a_local_optimum():
     digits = np.arange(81)[:, None] // 3 ** np.arange(4) % 3
     task = search_tasks.make(value=digits.sum(1))
     trace = local.local(task, Draws(0, range(60)), queries=41)
-    assert (judge.incumbents(task, trace.queried)[:, -1] == 80).all()
+    assert (outcomes.incumbents(task, trace.queried)[:, -1] == 80).all()
     assert all(set(neighbours(task, 80)) <= set(asked) for asked in trace.queried.tolist())
 
 
@@ -238,18 +238,18 @@ def test_local_search_ends_in_a_local_optimum():
 
 
 def test_guided_random_asks_for_the_best_scores_of_its_pool(task):
-    trace = pools.guided_random(task.guided_by(["one"]), Draws(2, range(RUNS)), queries=4, pool=15)
+    trace = random_pool.guided_random(task.guided_by(["one"]), Draws(2, range(RUNS)), queries=4, pool=15)
     for run in range(RUNS):
         pool = Draws(2, [run]).choose(81, 15)[0].tolist()
         assert trace.queried[run].tolist() == sorted(pool, key=lambda row: -task.scores[0][row])[:4]
     assert (trace.spent == 30).all() and (trace.scored == 15).all()
     with pytest.raises(UserError, match="pool of 3 cannot give 4 architectures"):
-        pools.guided_random(task.guided_by(["one"]), Draws(2, [0]), queries=4, pool=3)
+        random_pool.guided_random(task.guided_by(["one"]), Draws(2, [0]), queries=4, pool=3)
 
 
 def test_ties_are_asked_for_in_random_order_and_failures_last():
     task = search_tasks.make(scores={"flat": np.where(np.arange(81) < 5, np.nan, 1.0)})
-    trace = pools.guided_random(task, Draws(0, range(50)), queries=81, pool=500)
+    trace = random_pool.guided_random(task, Draws(0, range(50)), queries=81, pool=500)
     assert (np.sort(trace.queried[:, -5:], axis=1) == np.arange(5)).all()
     assert len(set(trace.queried[:, 0].tolist())) > 20
     assert (trace.scored == 81).all()
@@ -263,11 +263,11 @@ def test_successive_by_hand():
     task = search_tasks.make(
         LineSpace(8), scores={"one": one, "two": two, "three": three}, score_seconds=[1.0, 10.0, 100.0]
     )
-    trace = pools.successive(task, Draws(0, range(3)), queries=8, pool=8, keep=0.5)
+    trace = random_pool.successive(task, Draws(0, range(3)), queries=8, pool=8, keep=0.5)
     assert trace.queried.tolist() == [[5, 4, 6, 7, 3, 2, 1, 0]] * 3
     assert (trace.spent == 8 * 1 + 4 * 10 + 2 * 100).all() and (trace.scored == 8).all()
     with pytest.raises(UserError, match="--keep 0: expected a share"):
-        pools.successive(task, Draws(0, [0]), queries=2, keep=0)
+        random_pool.successive(task, Draws(0, [0]), queries=2, keep=0)
 
 
 def test_votes_are_those_on_pairs():
@@ -275,12 +275,12 @@ def test_votes_are_those_on_pairs():
     scores = np.concatenate([scores, scores[:, :1]], axis=1)
     inside = [0, 1, 2, 3, 5, 6]
     expected = [sum(vote_on_pair(scores, a, b) for b in inside if b != a) for a in inside]
-    net = pools.net_votes(np.stack([pools._levels(row) for row in scores]))
+    net = random_pool.net_votes(np.stack([random_pool._levels(row) for row in scores]))
     assert net[inside].tolist() == expected and np.isnan(net[4])
 
 
 def test_vote_asks_for_the_winners(task):
-    trace = pools.vote(task, Draws(2, range(RUNS)), queries=6, pool=12)
+    trace = random_pool.vote(task, Draws(2, range(RUNS)), queries=6, pool=12)
     for run in range(RUNS):
         pool = Draws(2, [run]).choose(81, 12)[0]
         there = [row for row in pool if not np.isnan(task.scores[:, row]).any()]

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness import memory, runner, stacks
-from harness.config import RunConfig
-from harness.executors import Setting
-from harness.store import StoredRun
+from harness.engine import memory, stack_size
+from harness.engine.scorer import Setting
+from harness.runs import plan, runner
+from harness.runs.config import RunConfig
+from harness.store.stored_run import StoredRun
 
 SETTING = Setting(
     bench="201", proxies="plain,naswot", network={"channels": 4, "cells_per_stage": 1, "input_channels": 1,
@@ -19,13 +20,13 @@ SETTING = Setting(
 
 
 def test_what_is_known_before_a_probe():
-    assert stacks.usual(SETTING, None) == (32, True)
-    assert stacks.usual(SETTING, 4) == (4, True)
-    assert stacks.usual(replace(SETTING, batch_size=256), None) == (32, True)  # 256 x 4 x 8 x 8 = 2^16
-    assert stacks.usual(replace(SETTING, batch_size=257), None) == (1, False)
-    assert stacks.usual(replace(SETTING, batch_size=257, device="cuda:1"), None) == (64, True)
-    assert stacks.usual(replace(SETTING, device="cuda:1"), 4) == (4, True)
-    assert stacks.usual(replace(SETTING, protocol="suite-zero"), None) == (1, False)
+    assert stack_size.usual(SETTING, None) == (32, True)
+    assert stack_size.usual(SETTING, 4) == (4, True)
+    assert stack_size.usual(replace(SETTING, batch_size=256), None) == (32, True)  # 256 x 4 x 8 x 8 = 2^16
+    assert stack_size.usual(replace(SETTING, batch_size=257), None) == (1, False)
+    assert stack_size.usual(replace(SETTING, batch_size=257, device="cuda:1"), None) == (64, True)
+    assert stack_size.usual(replace(SETTING, device="cuda:1"), 4) == (4, True)
+    assert stack_size.usual(replace(SETTING, protocol="suite-zero"), None) == (1, False)
 
 
 class Machine:
@@ -57,7 +58,7 @@ class Machine:
 )
 def test_the_ladder(rates, limit, share, tried, found):
     machine = Machine(rates, limit)
-    result = stacks._climb(machine, [1, 8, 32, 128, 512], known=64, share=share)  # type: ignore[arg-type]
+    result = stack_size._climb(machine, [1, 8, 32, 128, 512], known=64, share=share)  # type: ignore[arg-type]
     assert machine.tried == [1, *(size for size in tried for _ in range(1 if size >= 32 else 2))]
     assert result.stack == found and result.rates == {size: pytest.approx(rates[size]) for size in tried}
     assert f"--stack auto: {found} together" in result.why and "\n" not in result.why
@@ -68,8 +69,8 @@ def test_the_share_of_the_run_counts_what_was_spent():
     rates = {1: 2.0, 8: 15.0, 32: 50.0}
     spent = 3 / 2 + 16 / 15
     enough = 15 * (spent + 32 / 15)
-    assert 32 in stacks._climb(Machine(rates), [1, 8, 32], 64, enough + 0.1).rates  # type: ignore[arg-type]
-    assert 32 not in stacks._climb(Machine(rates), [1, 8, 32], 64, enough - 0.1).rates  # type: ignore[arg-type]
+    assert 32 in stack_size._climb(Machine(rates), [1, 8, 32], 64, enough + 0.1).rates  # type: ignore[arg-type]
+    assert 32 not in stack_size._climb(Machine(rates), [1, 8, 32], 64, enough - 0.1).rates  # type: ignore[arg-type]
 
 
 def test_memory_of_a_process_bounds_a_stack(monkeypatch: pytest.MonkeyPatch):
@@ -108,28 +109,28 @@ def test_memory_is_that_of_this_machine():
 
 def test_little_memory_is_few_together(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "available", lambda: 2 * 2**20)
-    found = stacks.find(SETTING, tuple(range(0, 15000, 10)), 1, ("cpu",))
+    found = stack_size.find(SETTING, tuple(range(0, 15000, 10)), 1, ("cpu",))
     assert 1 <= found.stack < 8
 
 
 def test_few_networks_are_not_probed(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stacks, "_Trial", None)
-    assert stacks.find(SETTING, tuple(range(900)), 1, ("cpu", "cpu")).stack == 32
+    monkeypatch.setattr(stack_size, "_Trial", None)
+    assert stack_size.find(SETTING, tuple(range(900)), 1, ("cpu", "cpu")).stack == 32
     with pytest.raises(TypeError):  # as many as the first size needs
-        stacks.find(SETTING, tuple(range(960)), 1, ("cpu", "cpu"))
-    assert stacks.find(replace(SETTING, proxies="params"), tuple(range(960)), 1, ("cpu",)).stack == 32
+        stack_size.find(SETTING, tuple(range(960)), 1, ("cpu", "cpu"))
+    assert stack_size.find(replace(SETTING, proxies="params"), tuple(range(960)), 1, ("cpu",)).stack == 32
 
 
 def test_a_probe_takes_networks_of_all_sizes_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch):
     chunks = []
-    real = stacks.Scorer.score
-    monkeypatch.setattr(stacks.Scorer, "score", lambda self, chunk: chunks.append(chunk) or real(self, chunk))
+    real = stack_size.Scorer.score
+    monkeypatch.setattr(stack_size.Scorer, "score", lambda self, chunk: chunks.append(chunk) or real(self, chunk))
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     networks = tuple(range(0, 15000, 15))
-    found = stacks.find(SETTING, networks, 1, ("cpu",))
+    found = stack_size.find(SETTING, networks, 1, ("cpu",))
     assert torch.equal(state, torch.get_rng_state()) and torch.get_num_threads() == threads
     assert found.stack in (8, 32) and 8 in found.rates
-    params = stacks.Scorer(SETTING).space.sizes(resolution=8, reachable_only=True, **SETTING.network)[1]
+    params = stack_size.Scorer(SETTING).space.sizes(resolution=8, reachable_only=True, **SETTING.network)[1]
     whole = params[list(networks)].mean()
     for chunk in chunks:
         assert len(set(chunk.index)) == len(chunk.index) and set(chunk.index) <= set(networks)
@@ -150,15 +151,15 @@ def score(out: Path | None, say=lambda line: None, **settings) -> StoredRun:
 def probed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let every run be long enough for a probe; the sizes that probes found."""
     found: list[int] = []
-    real = stacks.find
+    real = stack_size.find
 
     def find(*given):
         result = real(*given)
         found.append(result.stack)
         return result
 
-    monkeypatch.setattr(stacks, "SHARE", 10.0)
-    monkeypatch.setattr(runner, "find", find)
+    monkeypatch.setattr(stack_size, "SHARE", 10.0)
+    monkeypatch.setattr(plan, "find", find)
     return found
 
 
@@ -189,7 +190,7 @@ def test_the_folders_name_does_not_depend_on_what_was_found(embedded: Path, tmp_
     monkeypatch.chdir(tmp_path)
     folders = []
     for stack in (2, 3):
-        monkeypatch.setattr(runner, "find", lambda *given, stack=stack: stacks.Found(stack, "found"))
+        monkeypatch.setattr(plan, "find", lambda *given, stack=stack: stack_size.Found(stack, "found"))
         run = score(None, sample=4, existing="replace")
         assert run.manifest["settings"]["stack"] == stack
         folders.append(run.path)
@@ -199,7 +200,7 @@ def test_the_folders_name_does_not_depend_on_what_was_found(embedded: Path, tmp_
 def test_the_benchmark_measures_auto_too(tmp_path: Path, capsys):
     import json
 
-    from harness.bench import stack as bench_stack
+    from speed import stack as bench_stack
 
     words = ["--archs", "4", "--stacks", "1,2", "--channels", "4", "--batch-size", "8", "--repeats", "1"]
     out = tmp_path / "stack.json"

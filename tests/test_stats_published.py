@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.nasbench201 import Space201
-from harness.summary import summarise
+from benchmarks.nasbench201.space import Space201
+from harness.analysis.summary import summarise
 
 PUBLISHED = [  # dataset, population, n, rho, tau-b; from the released scores, -1e8 for the 341 disconnected ones
     ("cifar10", "all", 15_625, 0.3549, 0.2722),

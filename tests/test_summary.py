@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.errors import UserError
 from harness import stats
-from harness.summary import COLUMNS, summarise
+from harness.analysis.statistics import COLUMNS
+from harness.analysis.summary import summarise
 
 
 @dataclass

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import space_of
-from benchmarks.csv_table import dataset_key, read_csv
 from benchmarks.errors import UserError
-from benchmarks.table import Table, atomic_path, list_datasets, load_table, save_tables
+from benchmarks.files.write import atomic_path
+from benchmarks.readers.csv_table import dataset_key, read_csv
+from benchmarks.registry import space_of
+from benchmarks.table import Table, list_datasets, load_table, save_tables
 
 ACCURACY = np.array(  # (2 archs, 1 split, 2 budgets, seeds mean, 777, 888)
     [[[[11.0, 10.0, np.nan], [np.nan, 40.0, 50.0]]], [[[21.0, 20.0, 22.0], [70.5, 60.0, 61.0]]]]

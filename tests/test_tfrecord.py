@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import UserError
-from benchmarks.tfrecord import crc32c, crc32c_many, masked, message_fields, records, starts_record
+from benchmarks.readers.tfrecord import crc32c, crc32c_many, masked, message_fields, records, starts_record
 
 
 def framed(data: bytes) -> bytes:
@@ -44,7 +44,7 @@ def test_checksums_of_many_equal_those_of_each():
 
 
 def test_records_come_back_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.tfrecord.BATCH", 4)
+    monkeypatch.setattr("benchmarks.readers.tfrecord.BATCH", 4)
     data = [bytes([i]) * (i * 7 % 11) for i in range(11)]
     path = tmp_path / "x.tfrecord"
     path.write_bytes(b"".join(map(framed, data)))

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import UserError, space_of
+from benchmarks import UserError
+from benchmarks.registry import space_of
 from benchmarks.table import load_table
+from harness.cli.train import Recipe, main
 from harness.inputs import load_images
-from harness.train import Recipe, main, plan, train
 from harness.training import stack as training
+from harness.training.loop import plan, train
 from harness.training.stack import train_stack
 
 TINY = Recipe(network={"channels": 2}, train_images=100, valid_images=100, epochs=1, evaluation_copies=1)
@@ -118,7 +120,7 @@ def test_the_table_says_how_it_was_made_and_opens_as_a_benchmark(tmp_path: Path,
     assert table.splits == ("valid", "test") and table.epochs == (1,) and table.seeds == ("0", "1")
     assert json.loads(table.attributes["recipe"])["network"] == {"channels": 2, "cells_per_stage": 1}
     (tmp_path / "work" / "table.h5").rename(tmp_path / "digits201.h5")
-    monkeypatch.setattr(benchmarks, "EMBEDDED", tmp_path)
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     benchmark = benchmarks.load("201")
     assert benchmark.network == {"channels": 2, "cells_per_stage": 1, "input_channels": 1, "classes": 10}

@@ -9,14 +9,16 @@ import torch
 from torch.nn import functional
 
 import benchmarks
-from benchmarks import UserError, space_of
-from benchmarks.layers import StackedConv2d
-from benchmarks.nasbench101 import Space101
-from benchmarks.nasbench_macro import SpaceMacro
+from benchmarks import UserError
+from benchmarks.nasbench101.space import Space101
+from benchmarks.nasbench_macro.space import SpaceMacro
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import StackedConv2d
 from benchmarks.table import load_table
+from harness.cli.run import main as run_main
+from harness.cli.train import Recipe, main
 from harness.inputs import load_images
-from harness.run import main as run_main
-from harness.train import Recipe, _images, main, plan, train
+from harness.training.loop import _images, plan, train
 from harness.training.recipe import load_splits, network_of
 from harness.training.stack import _convolve
 
@@ -41,7 +43,7 @@ class Mine(SpaceMacro):
 @pytest.fixture(autouse=True)
 def small_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole of NAS-Bench-101 is its 91 cells of up to four vertices; a fifth benchmark is there; no data folder."""
-    monkeypatch.setattr("benchmarks.nasbench101.VERTICES", 4)
+    monkeypatch.setattr("benchmarks.nasbench101.space.VERTICES", 4)
     monkeypatch.setitem(benchmarks.BENCHMARKS, "mine", f"{__name__}:Mine")
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
 
@@ -70,7 +72,7 @@ def test_the_table_carries_the_networks_that_were_trained(bench: str, tmp_path: 
     monkeypatch.setattr("harness.training.stack.train_stack", lambda space, archs, *_: np.zeros((len(archs), 2)))
     path = train(tmp_path / "work", Recipe(bench=bench, **SHORT), sample=2, seeds=1, workers=1)
     path.rename(tmp_path / f"digits{bench}.h5")
-    monkeypatch.setattr(benchmarks, "EMBEDDED", tmp_path)
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path)
     benchmark = benchmarks.load(bench)
     space = space_of(bench)
     assert benchmark.network == {**space.network, **space.reduced, "input_channels": 1, "classes": 10}

@@ -10,12 +10,14 @@ import torch
 from networks import Small, minibatch
 from torch import nn
 
-from benchmarks import space_of
-from benchmarks.layers import allocate
-from harness.engine import ViewInputs, as_seen, by_view, plain_copy
+from benchmarks.registry import space_of
+from benchmarks.spaces.layers import allocate
+from harness.engine.inputs import ViewInputs
+from harness.engine.scoring import as_seen, by_view, plain_copy
 from harness.inputs import Minibatch
-from harness.proxies import choose, registry
-from harness.view import DEFAULT, INITIALISATIONS, View, initialise, seeded, stream
+from harness.probe.initialise import INITIALISATIONS, initialise
+from harness.probe.view import DEFAULT, View, seeded, stream
+from harness.proxies.registry import choose, registry
 
 
 def wide() -> nn.Module:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import space_of
+from benchmarks.registry import space_of
 from benchmarks.table import Table, save_tables
 
 SIZES = {"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10, "resolution": 8}
@@ -28,7 +28,7 @@ def tiny_table(count: int = 30, **changes) -> Table:
 
 
 def embed(folder: Path, table: Table | None = None) -> Path:
-    """Write a table where `benchmarks.EMBEDDED` can point to; return the folder."""
+    """Write a table where `benchmarks.benchmark.EMBEDDED` can point to; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tables(folder / "digits201.h5", [table or tiny_table()])
     return folder

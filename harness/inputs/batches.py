@@ -1,7 +1,7 @@
 """A user's own images in the layout of CIFAR's Python files: pickled dictionaries of flat images and labels.
 
 A folder of `data_batch_*`, `train_data_batch_*` or `train`; each a dictionary with `data`, uint8 (images, 3 * side *
-side), red before green before blue, and `labels` or `fine_labels`. No pickle is executed (`benchmarks.safe_pickle`).
+side), red before green before blue, and `labels` or `fine_labels`. No pickle is executed (`benchmarks.readers.safe_pickle`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.safe_pickle import load_pickle
+from benchmarks.readers.safe_pickle import load_pickle
 from harness.inputs.images import Images, check_labels, make_images
 
 PATTERNS = ("data_batch_*", "train_data_batch_*", "train")

@@ -2,7 +2,7 @@
 
 CIFAR-10 and CIFAR-100: Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html. ImageNet16-120: Chrabaszcz,
 Loshchilov and Hutter 2017 (arXiv 1707.08819), the first 120 classes as Dong and Yang 2020 (arXiv 2001.00326) take
-them; the normalising constants are those of their loaders. No pickle is executed: `benchmarks.safe_pickle` reads them.
+them; the normalising constants are those of their loaders. No pickle is executed: `benchmarks.readers.safe_pickle` reads them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.safe_pickle import load_pickle
+from benchmarks.readers.safe_pickle import load_pickle
 from harness.inputs import own
 from harness.inputs.images import Images, check_labels, make_images
 

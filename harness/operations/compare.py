@@ -13,15 +13,15 @@ import pandas as pd
 import torch
 
 from benchmarks.errors import suggest
-from harness.assemble import embedded_note, provenance
-from harness.operations.along import along
+from harness.operations.agreement import STATISTICS, agreement, argmax, by_edge, judge_choice, mean_by_edge
 from harness.operations.config import OperationsConfig
-from harness.operations.judge import STATISTICS, agreement, argmax, by_edge, judge_choice, mean_by_edge
-from harness.operations.scores import OperationScore, Scored, choose
+from harness.operations.scores.registry import OperationScore, Scored, choose
+from harness.operations.scores.trained import TRAINED
 from harness.operations.setup import Setup, set_up
-from harness.operations.strength import TRAINED
-from harness.operations.trained import degeneration, notes_of, supernet_of
-from harness.precision import arithmetic
+from harness.operations.stepwise import along
+from harness.operations.supernets.trained import degeneration, notes_of, supernet_of
+from harness.probe.precision import arithmetic
+from harness.runs.manifest import embedded_note, provenance
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from benchmarks.errors import UserError, suggest
 DEVICES = ("auto", "cpu", "cuda")
 STATISTICS = ("batch", "running")
 """Where BatchNorm's mean and variance come from when a trained supernet is evaluated."""
+ORDERS = ("fixed", "reverse", "random", "global-operation", "global-edge", "global-operation-once", "global-edge-once")
+"""In which edges may be decided; `harness.operations.decide` says what they are."""
 LEAST = {"seeds": 1, "first_seed": 0, "batch_size": 2, "supernet_epochs": 1, "supernet_batch": 2, "supernet_images": 0,
          "held_out": 1}  # fmt: skip
 

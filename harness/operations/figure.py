@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from benchmarks.spaces.choices import short
 from harness.operations.compare import Comparison
-from harness.operations.report import short
-from harness.plots import drawing, save
-from harness.report import style
+from harness.report.figures import drawing, save
+from harness.report.numbers import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,6 +123,6 @@ def write_strip(decisions: pd.DataFrame, manifest: dict, out: Path) -> dict[str,
 
 def _numbers(panel: Axes, square: np.ndarray, dark, digits: int) -> None:
     for (row, column), value in np.ndenumerate(square):
-        text = style.number(value, digits).replace("0.", ".", 1) if digits == 2 else style.number(value, digits)
+        text = number(value, digits).replace("0.", ".", 1) if digits == 2 else number(value, digits)
         colour = "white" if np.isfinite(value) and dark(value) else "black"
         panel.text(column, row, text.removesuffix(".0"), ha="center", va="center", fontsize=5.8, color=colour)

@@ -12,9 +12,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.errors import UserError
+from benchmarks.files.write import write_text
+from benchmarks.spaces.choices import short
 from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
-from harness.report import style, tables
+from harness.report.folder import checked
+from harness.report.formats import cell, write_csv
+from harness.report.numbers import DASH, count, duration, number
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
@@ -32,46 +36,25 @@ def folder_for(config: OperationsConfig, out: str | None) -> Path:
     return checked(Path(out) if out else Path("results") / name, "operations")
 
 
-def checked(folder: Path, kind: str) -> Path:
-    """Return the folder; UserError where it holds anything but an earlier result of this kind."""
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: give another --out")
-    if folder.is_dir() and {path.name for path in folder.iterdir()} - {"supernets"}:
-        try:
-            earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == kind
-        except (OSError, ValueError, AttributeError):
-            earlier = False
-        if not earlier:
-            raise UserError(f"{folder} holds something else than earlier {kind}: give another --out")
-    return folder
-
-
 def write_comparison(found: Comparison, folder: Path) -> Path:
     """Write the CSV files, summary.md, the figures and, last, manifest.json; return the folder."""
     from harness.operations.figure import write_figures
-    from harness.operations.training_figure import write_training
+    from harness.operations.supernets.figure import write_training
 
     frames = {"scores": found.scores, "edges": found.edges, "chosen": found.chosen, "along": found.along}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, frame in frames.items():
             if not frame.empty:
-                tables.write_csv(frame, folder / f"{name}.csv")
-        tables.write_csv(found.agreement, folder / "agreement.csv", index=True)
-        style.write_text(folder / "summary.md", markdown(found))
+                write_csv(frame, folder / f"{name}.csv")
+        write_csv(found.agreement, folder / "agreement.csv", index=True)
+        write_text(folder / "summary.md", markdown(found))
         write_figures(found, folder)
         write_training(found.training, found.manifest, folder)
-        style.write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
+        write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
     return folder
-
-
-def short(operations: str) -> str:
-    """Return names of operations without what all of NAS-Bench-201's share."""
-    for long, brief in (("nor_conv_", ""), ("_connect", ""), ("avg_pool_3x3", "pool"), (", ", " ")):
-        operations = operations.replace(long, brief)
-    return operations
 
 
 def by_edge(found: Comparison) -> pd.DataFrame:
@@ -96,11 +79,11 @@ def print_comparison(found: Comparison, console: Console | None = None) -> None:
 
 def markdown(found: Comparison) -> str:
     """Return the same tables as markdown, with what was compared."""
-    lines = ["# Operation scores", "", *(f"- {tables.cell(note)}" for note in found.manifest["notes"])]
+    lines = ["# Operation scores", "", *(f"- {cell(note)}" for note in found.manifest["notes"])]
     lines += [f"- `{name}`: {meaning}" for name, meaning in found.manifest["meanings"].items()]
     for title, heads, rows_ in _tables(found):
         lines += ["", f"## {title}", "", "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-        lines += ["| " + " | ".join(map(tables.cell, row)) + " |" for row in rows_]
+        lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows_]
     return "\n".join([*lines, "", LEGEND, ""])
 
 
@@ -110,12 +93,12 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
     seeds = found.manifest["settings"]["seeds"]
     against = [
         [str(name), _spread(each["rho"]), _spread(each["tau_b"]), str(each["failed"].sum()),
-         style.duration(each["seconds"].mean())]
+         duration(each["seconds"].mean())]
         for name, each in groups
     ]  # fmt: skip
     chosen = [
-        [str(name), _spread(each["accuracy"]), style.count(_mean(each["rank"])), style.number(_mean(each["regret"]), 2),
-         style.count(_mean(each["params"])), style.number(each["tied"].mean(), 1).removesuffix(".0"),
+        [str(name), _spread(each["accuracy"]), count(_mean(each["rank"])), number(_mean(each["regret"]), 2),
+         count(_mean(each["params"])), number(each["tied"].mean(), 1).removesuffix(".0"),
          short(each["operations"].iloc[0])]
         for name, each in groups
     ]  # fmt: skip
@@ -132,8 +115,8 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
     if seeds > 1:
         rows = found.chosen[found.chosen.duplicated("score", keep=False)].to_dict("records")
         shown.append(("Chosen by each seed", ["score", "seed", "accuracy, %", "rank", "params", "cell"], [
-            [str(row["score"]), str(row["seed"]), style.number(row["accuracy"], 2), style.count(row["rank"]),
-             style.count(row["params"]), short(str(row["operations"]))]
+            [str(row["score"]), str(row["seed"]), number(row["accuracy"], 2), count(row["rank"]),
+             count(row["params"]), short(str(row["operations"]))]
             for row in rows
         ]))  # fmt: skip
     if not found.along.empty:
@@ -152,7 +135,7 @@ def _along(along: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
 
 def _brief(value: float) -> str:
     """Print a correlation in as few letters as possible."""
-    return "1" if round(value, 2) == 1 else style.number(value, 2).replace("0.", ".", 1)
+    return "1" if round(value, 2) == 1 else number(value, 2).replace("0.", ".", 1)
 
 
 def _mean(values: pd.Series) -> float:
@@ -161,7 +144,7 @@ def _mean(values: pd.Series) -> float:
 
 def _spread(values: pd.Series) -> str:
     if not values.notna().any():
-        return style.DASH
+        return DASH
     digits = 2 if values.abs().max() > 1 else 3
-    mean = style.number(_mean(values), digits)
-    return mean if values.notna().sum() < 2 else f"{mean} ± {style.number(values.std(), digits)}"
+    mean = number(_mean(values), digits)
+    return mean if values.notna().sum() < 2 else f"{mean} ± {number(values.std(), digits)}"

@@ -12,17 +12,18 @@ import numpy as np
 import torch
 
 import benchmarks
-from benchmarks import Benchmark
-from benchmarks.choices import Choices
+from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError, suggest
-from benchmarks.layers import allocate
-from benchmarks.sources import data_folder
-from harness.assemble import Target, target_of
+from benchmarks.files.sources import data_folder
+from benchmarks.spaces.choices import Choices
+from benchmarks.spaces.layers import allocate
 from harness.inputs import Images, Minibatch, load_images, minibatches
-from harness.operations.bilevel import Training
 from harness.operations.config import OperationsConfig
-from harness.train import settings_from
-from harness.view import initialise, stream
+from harness.operations.supernets.darts import Training
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
+from harness.runs.target import Target, target_of
+from harness.training.recipe import settings_from
 
 IMAGES_KEPT = 32_000
 """Images of minibatches held in memory at a time, at most."""
@@ -49,7 +50,7 @@ class Setup:
     folder: Path
     """What is written goes here."""
     trained: dict[int, Any] = field(default_factory=dict)
-    """Trained supernets by seed (`harness.operations.trained`)."""
+    """Trained supernets by seed (`harness.operations.supernets.trained`)."""
 
     @cached_property
     def choices(self) -> Choices:

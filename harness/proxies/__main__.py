@@ -1,38 +1,10 @@
-"""`python -m harness.proxies`: the proxies there are; with names, all that is known of these."""
+"""`python -m harness.proxies`."""
 
 from __future__ import annotations
 
 import sys
 
-from harness.command import Parser, carry_out
-
-
-def parser() -> Parser:
-    """Return the command line."""
-    line = Parser(prog="python -m harness.proxies", description=__doc__)
-    line.add_argument("names", nargs="*", metavar="NAME", help="proxies or ensembles to tell about (default: list all)")
-    line.add_argument("--markdown", action="store_true", help="make docs/proxies.md of this checkout anew")
-    return line
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Print or write the catalogue; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    given = parser().parse_args(argv)
-
-    def action() -> None:
-        from benchmarks.errors import UserError
-        from harness import catalogue
-
-        if given.markdown and not catalogue.PAGE.parent.is_dir():
-            raise UserError(f"--markdown: no folder {catalogue.PAGE.parent}; run it in a clone of the repository")
-        if given.markdown:
-            print("\n".join(f"written: {path}" for path in catalogue.write()))
-            return
-        found = catalogue.entries()
-        print(catalogue.details(found, given.names) if given.names else catalogue.listing(found))
-
-    return carry_out("harness.proxies", action, "stopped")
-
+from harness.cli.proxies import main
 
 if __name__ == "__main__":
     sys.exit(main())

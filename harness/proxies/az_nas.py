@@ -13,7 +13,7 @@ samples and positions, divided by their sum:
 
 Larger is better; no labels. Cost: one forward, and pull-backs that make up one backward. Kaiming-normal weights
 (fan-in), 64 Gaussian images, training-mode BatchNorm. Source: Lee and Ham, "AZ-NAS" (CVPR 2024, arXiv 2403.19232);
-their aggregate is `az_nas` in `harness.ensembles`. Where a block hands its gradient on unchanged, trainability is minus
+their aggregate is `az_nas` in `harness.analysis.ensembles`. Where a block hands its gradient on unchanged, trainability is minus
 infinity, as theirs: a cell of NAS-Bench-201 that does nothing is a bad cell. On NAS-Bench-Macro an identity is a layer
 left out, a thing their spaces do not have, and it is in nearly every network: a block that a module lists in its
 `identities` is none, and its neighbours are consecutive. Departures: that; float64 from the map on; the signs v are the
@@ -27,8 +27,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.proxies import proxy
-from harness.view import View, places
+from harness.probe.layers import places
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(init="kaiming_fan_in", inputs="gaussian", batch_size=64)
 PAPER = "Lee and Ham 2024, arXiv 2403.19232"

@@ -26,10 +26,10 @@ import math
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.responses import SMOOTH
-from harness.view import View
-from harness.watchers import fixed_draw
+from harness.probe.observers import fixed_draw
+from harness.probe.relu_observers import SMOOTH
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 POINTS = 8
 VIEW = View(batch_size=1, precision="float64")

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import View
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(init="normal", inputs="gaussian", batch_size=16, batchnorm="off", precision="float64")
 

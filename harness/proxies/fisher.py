@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.proxies import proxy
+from harness.proxies.registry import proxy
 
 
 @proxy(reads="channel_saliency", paper="Turner et al. 2020, arXiv 1906.04113")

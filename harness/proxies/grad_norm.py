@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.proxies import proxy
+from harness.proxies.registry import proxy
 
 
 @proxy(reads="gradients", paper="Abdelfattah et al. 2021, arXiv 2101.08134")

@@ -12,8 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import View, places
+from harness.probe.layers import places
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(init="normal", inputs="gaussian", batch_size=16, precision="float64")
 

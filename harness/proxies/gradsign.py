@@ -6,7 +6,7 @@ at a time and leaves NaN gradients out of the sum. `gradsign@az_nas` is the mean
 term in size, with Kaiming-normal weights (fan-in), as in AZ-NAS's repository (arXiv 2403.19232).
 
 Cost: one forward and one backward for all samples, and the gradients of each sample one layer at a time; exact, see
-`harness.per_sample`. Departures: float64, and a gradient below 1e-10 has no sign: it is zero in exact arithmetic (as
+`harness.probe.per_sample`. Departures: float64, and a gradient below 1e-10 has no sign: it is zero in exact arithmetic (as
 before a BatchNorm whose map is then averaged whole), and rounding would choose. Maps of one position have no
 statistics of their own: the score is NaN, as PyTorch's error says.
 """
@@ -18,9 +18,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from harness.per_sample import each_sample
-from harness.proxies import proxy
-from harness.view import View
+from harness.probe.per_sample import each_sample
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(batchnorm="one", precision="float64")
 ROUNDING = 1e-10

@@ -20,9 +20,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.per_sample import backprops_gram
-from harness.proxies import proxy
-from harness.view import View
+from harness.probe.per_sample import backprops_gram
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(precision="float64")
 PAPER = "Shu et al. 2022, arXiv 2201.09785"

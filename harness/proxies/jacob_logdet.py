@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
 from harness.proxies.jacobian import PAPER_JACOB, correlation
+from harness.proxies.registry import proxy
 
 
 @proxy(reads="input_gradients", labels=False, paper=PAPER_JACOB)

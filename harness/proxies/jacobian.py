@@ -22,7 +22,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
+from harness.proxies.registry import proxy
 
 K = 1e-5
 PAPER_JACOB = "Mellor et al. 2020, arXiv 2006.04647v1"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.proxies import proxy
+from harness.proxies.registry import proxy
 
 
 @proxy(reads="weights", cost="S", paper="Abdelfattah et al. 2021, arXiv 2101.08134")

@@ -18,8 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import View
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(precision="float64", minibatches=2)
 PAPER = "Casarin et al. 2025, arXiv 2505.07300"

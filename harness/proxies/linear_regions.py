@@ -17,8 +17,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from harness.proxies import proxy
-from harness.view import View, stream
+from harness.probe.view import View, stream
+from harness.proxies.registry import proxy
 
 VIEW = View(init="kaiming_fan_in")
 PAPER = "Chen et al. 2021, arXiv 2102.11535"

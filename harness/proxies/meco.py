@@ -23,9 +23,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import View, places
-from harness.watchers import fixed_draw
+from harness.probe.layers import places
+from harness.probe.observers import fixed_draw
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(batch_size=1, precision="float64")
 PAPER = "Jiang et al. 2023, NeurIPS (arXiv number not known to us)"

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
+from harness.proxies.registry import proxy
 
 
 @proxy(reads="relu_agreement", cost="F", paper="Mellor et al. 2021, arXiv 2006.04647")

@@ -19,8 +19,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import DEFAULT, places
+from harness.probe.layers import places
+from harness.probe.view import DEFAULT
+from harness.proxies.registry import proxy
 
 PAPER = "Mellor et al. 2021, arXiv 2006.04647"
 EVAL = replace(DEFAULT, batchnorm="eval")

@@ -14,8 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import places
+from harness.probe.layers import places
+from harness.proxies.registry import proxy
 
 
 def effective_rank(blocks: Tensor) -> Tensor:

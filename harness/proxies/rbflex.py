@@ -16,8 +16,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import View
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(batch_size=3, batchnorm="one", precision="float64")
 OF_RELUS, OF_LAST = 2.687e-12, 1.025e-11

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.proxies import proxy
+from harness.proxies.registry import proxy
 
 
 @proxy(static=True, cost="S")

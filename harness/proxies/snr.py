@@ -22,8 +22,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
 from harness.proxies.naswot_variants import naswot_layerwise
+from harness.proxies.registry import proxy
 from harness.proxies.synflow import VIEW
 
 SNIP = "Lee et al. 2019, arXiv 1810.02340, as in iViolinSolo/zero-cost-proxies"

@@ -21,8 +21,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import View, owners_of
+from harness.probe.layers import owners_of
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(init="normal", batch_size=16, repeats=32)
 PAPER = "Peng et al. 2024, arXiv 2403.04161"

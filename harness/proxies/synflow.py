@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import View
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(inputs="ones", batch_size=1, batchnorm="off", precision="float64", objective="sum", absolute_weights=True)
 

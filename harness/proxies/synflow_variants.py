@@ -27,7 +27,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
+from harness.proxies.registry import proxy
 from harness.proxies.synflow import VIEW, synflow
 
 PAPER = "Abdelfattah et al. 2021, arXiv 2101.08134"

@@ -11,9 +11,9 @@
 Larger is better; no labels: 64 Gaussian images, Kaiming-normal weights (fan-in), BatchNorm in evaluation mode (at
 initialisation all but the identity). Source: Tybl and Neumann, "Training-free Neural Architecture Search through
 Variance of Knowledge of Deep Network Weights" (CVPR 2025, arXiv 2502.04975); the aggregate with other proxies is
-`vkdnw_agg` in `harness.ensembles`. The released default of its parameter p (0) takes no entry at all; this is p = 1.
+`vkdnw_agg` in `harness.analysis.ensembles`. The released default of its parameter p (0) takes no entry at all; this is p = 1.
 
-Cost: one forward, and a backward over the activations for each class but one; see `harness.first_entries`. Departures:
+Cost: one forward, and a backward over the activations for each class but one; see `harness.probe.leading_weights`. Departures:
 the entry is always the tensor's first; float32, and float64 from the gradients on, where the code has float16; the
 covariance of the softmax is used as it is, no Cholesky factor of it is needed. Quantiles interpolate linearly. Where
 nine tenths of the singular values are zero there are no quantiles to compare: NaN. The sum of number and entropy is
@@ -27,9 +27,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from harness.first_entries import output_gradients
-from harness.proxies import proxy
-from harness.view import View, owners_of
+from harness.probe.layers import owners_of
+from harness.probe.leading_weights import output_gradients
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(init="kaiming_fan_in", inputs="gaussian", batch_size=64, batchnorm="eval")
 PAPER = "Tybl and Neumann 2025, arXiv 2502.04975"

@@ -24,7 +24,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
+from harness.proxies.registry import proxy
 
 PAPER = "Jing et al. 2025, arXiv 2507.08841"
 SINGULAR = 1e-12

@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from harness.proxies import proxy
-from harness.view import View, owners_of, places
+from harness.probe.layers import owners_of, places
+from harness.probe.view import View
+from harness.proxies.registry import proxy
 
 VIEW = View(init="normal", inputs="gaussian", batch_size=16, minibatches=2, repeats=32)
 PAPER = "Lin et al. 2021, arXiv 2102.01063"

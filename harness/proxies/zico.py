@@ -22,8 +22,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from harness.proxies import proxy
-from harness.view import DEFAULT
+from harness.probe.view import DEFAULT
+from harness.proxies.registry import proxy
 
 VIEW = replace(DEFAULT, minibatches=2)
 

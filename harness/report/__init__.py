@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.store import StoredRun
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
 
 
 def write_report(run: StoredRun, summary: Summary, out: Path | None = None) -> dict[str, Path]:
@@ -23,14 +23,13 @@ def write_report(run: StoredRun, summary: Summary, out: Path | None = None) -> d
     matplotlib). Raises UserError where the folder cannot be written.
     """
     from benchmarks.errors import UserError
-    from harness import plots
-    from harness.report import page, tables
+    from harness.report import figures, page, tables
 
     out = Path(out if out is not None else run.path)
     try:
         return {
             **tables.write_tables(run, summary, out),
-            **plots.write_figures(run, summary, out),
+            **figures.write_figures(run, summary, out),
             "html": page.write_page(run, summary, out),
         }
     except OSError as error:

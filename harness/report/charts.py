@@ -9,12 +9,13 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from harness.plots import clustered, lines_shown
 from harness.report import style
 from harness.report.axes import nice_ticks
+from harness.report.figures import clustered, lines_shown
+from harness.report.numbers import DASH, interval, number
 
 if TYPE_CHECKING:
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
 
 NAME_WIDTH = 170
 ROW = 20
@@ -71,9 +72,9 @@ def _bar(row: dict, statistic: str, across, middle: int, slot: str, name: str) -
     if not math.isfinite(value):
         return f'<text x="{across(0) + 4}" y="{middle + 4}" class="faint">undefined</text>'
     start, stop = sorted((across(0), across(value)))
-    said = f"{name}: {style.number(value)} {style.interval(low, high, 3)}"
+    said = f"{name}: {number(value)} {interval(low, high, 3)}"
     bar = f'<rect class="fill {slot}" x="{start}" y="{middle - 6}" width="{stop - start:.2f}" height="12"/>'
-    if style.interval(low, high):
+    if interval(low, high):
         bar += f'<line class="whisker" x1="{across(low)}" x2="{across(high)}" y1="{middle}" y2="{middle}"/>'
     return f"<g><title>{escape(said)}</title>{bar}</g>"
 
@@ -162,10 +163,10 @@ def agreement(summary: Summary, population: str) -> str:
 
 def heat_cell(name: str, other: str, value: float) -> str:
     if not math.isfinite(value):
-        return f'<td title="{escape(name)} with {escape(other)}: undefined">{style.DASH}</td>'
+        return f'<td title="{escape(name)} with {escape(other)}: undefined">{DASH}</td>'
     kind = ("neg" if value < 0 else "pos") + (" high" if abs(value) > 0.6 else "")
-    text = style.number(value, 2).replace("0.", ".", 1)
-    said = f"{escape(name)} with {escape(other)}: {style.number(value)}"
+    text = number(value, 2).replace("0.", ".", 1)
+    said = f"{escape(name)} with {escape(other)}: {number(value)}"
     return f'<td class="{kind}" style="--v:{abs(value) * 100:.0f}%" title="{said}">{text}</td>'
 
 

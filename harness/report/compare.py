@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from benchmarks.files.write import write_text
 from harness.report import style
-from harness.report.tables import cell, write_csv
+from harness.report.formats import cell, write_csv
+from harness.report.headlines import target_line
+from harness.report.numbers import DASH, count, interval, number
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.store import StoredRun
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
 
 COLUMNS = ("tau_b", "tau_b_low", "tau_b_high", "rho", "rho_low", "rho_high", "regret_10", "n", "failed")
 
@@ -49,7 +52,7 @@ def write_comparison(
 ) -> dict[str, Path]:
     """Write comparison.csv (long), comparison.md and figures/comparison.{png,svg} into `out`."""
     from benchmarks.errors import UserError
-    from harness.plots import write_comparison_figure
+    from harness.report.figures import write_comparison_figure
 
     table, names = comparison(runs, summaries, population), labels(runs)
     long = pd.concat(
@@ -60,7 +63,7 @@ def write_comparison(
     try:
         return {
             "comparison.csv": write_csv(long, out / "comparison.csv"),
-            "comparison.md": style.write_text(out / "comparison.md", markdown(runs, table, population)),
+            "comparison.md": write_text(out / "comparison.md", markdown(runs, table, population)),
             **write_comparison_figure(table, names, out),
         }
     except OSError as error:
@@ -84,18 +87,14 @@ def told(run: StoredRun) -> str:
     settings = run.manifest.get("settings") or {}
     usual = {"protocol": "default", "precision": "float32"}
     said = [f" · {name} {settings[name]}" for name in usual if settings.get(name, usual[name]) != usual[name]]
-    return style.target_line(run) + "".join(said)
+    return target_line(run) + "".join(said)
 
 
 def value(table: pd.DataFrame, proxy: str, label: str) -> str:
     """Return "0.712 [0.66, 0.75] n 997", a dash where the run lacks the proxy."""
     row = table.loc[proxy, label]
-    around = style.interval(row["rho_low"], row["rho_high"])
-    return (
-        f"{style.number(row['rho'])} {around} n {style.count(row['n'])}".replace("  ", " ")
-        if row["n"] == row["n"]
-        else style.DASH
-    )
+    around = interval(row["rho_low"], row["rho_high"])
+    return f"{number(row['rho'])} {around} n {count(row['n'])}".replace("  ", " ") if row["n"] == row["n"] else DASH
 
 
 def print_comparison(

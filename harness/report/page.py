@@ -16,17 +16,19 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.files.write import write_text
 from harness.report import charts, sections, style, variants
+from harness.report.headlines import best_line, protocol_line, target_line
 from harness.report.points import scatter_data
 
 if TYPE_CHECKING:
-    from harness.store import StoredRun
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
 
 
 def write_page(run: StoredRun, summary: Summary, out: Path) -> Path:
     """Write report.html into `out`."""
-    return style.write_text(out / "report.html", page(run, summary))
+    return write_text(out / "report.html", page(run, summary))
 
 
 def page(run: StoredRun, summary: Summary) -> str:
@@ -67,8 +69,8 @@ def page(run: StoredRun, summary: Summary) -> str:
 <style>{sheet}</style></head>
 <body>
 <header><h1>{escape(title)}</h1>
-<p>{escape(style.target_line(run))}.</p><p>{escape(style.best_line(run))}.</p>
-{f"<p>{escape(style.protocol_line(run))}.</p>" if style.protocol_line(run) else ""}</header>
+<p>{escape(target_line(run))}.</p><p>{escape(best_line(run))}.</p>
+{f"<p>{escape(protocol_line(run))}.</p>" if protocol_line(run) else ""}</header>
 {switch(summary)}
 <main>
 {"".join(parts)}

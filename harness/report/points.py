@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.analysis.populations import membership
 from harness.report import style
 from harness.report.axes import Scale, accuracy_scale, rank_scale, score_scale
+from harness.report.numbers import number
 
 if TYPE_CHECKING:
-    from harness.store import StoredRun
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
 
 MOST_POINTS = 3000
 MOST_CELLS = 72_000
@@ -47,9 +49,7 @@ def scatter_data(run: StoredRun, summary: Summary) -> dict[str, Any]:
             {
                 "name": name,
                 "slot": look[name].slot,
-                "rho": {
-                    population: style.number(there[name]["rho"]) for population, there in rows.items() if name in there
-                },
+                "rho": {population: number(there[name]["rho"]) for population, there in rows.items() if name in there},
                 "score": _axis(score_scale(scores[name]), scores[name], kept),
                 "rank": _axis(rank_scale(scores[name]), scores[name], kept),
                 "values": [_value(scores[name][i]) for i in kept],
@@ -58,20 +58,6 @@ def scatter_data(run: StoredRun, summary: Summary) -> dict[str, Any]:
             for name in names
         ],
     }
-
-
-def membership(run: StoredRun, population: str) -> np.ndarray:
-    """Return which architectures belong to a population of the summary, bool (archs,)."""
-    known = np.isfinite(run.accuracy)
-    if population == "connected":
-        return known & np.asarray(run.connected, bool)
-    if population == "distinct":
-        rows = np.flatnonzero(known)
-        named_first = rows[np.argsort(run.index[rows] != run.class_id[rows], kind="stable")]
-        mask = np.zeros(len(known), bool)
-        mask[named_first[np.unique(run.class_id[named_first], return_index=True)[1]]] = True
-        return mask
-    return known
 
 
 def top(score: np.ndarray, allowed: np.ndarray, k: int = PICKS) -> np.ndarray:

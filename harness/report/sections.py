@@ -10,12 +10,14 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from harness.report import charts, style, text
+from harness.report.headlines import ceiling_line
+from harness.report.numbers import count, duration, interval, number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.store import StoredRun
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
 
 COLUMNS = (
     # heading, column, decimals or kind, interval's stem, what it is
@@ -77,12 +79,12 @@ def table(run: StoredRun, summary: Summary, population: str) -> str:
         )
     picks = text.random_picks(summary, population)
     foot = "".join(
-        f"<td>{style.number(picks.get(int(column[7:])), 2)}</td>"
+        f"<td>{number(picks.get(int(column[7:])), 2)}</td>"
         if column in ("regret_1", "regret_10", "regret_100")
         else "<td></td>"
         for _, column, *_ in COLUMNS
     )
-    lines = [style.ceiling_line(summary, population), *text.legend(run, summary, population)]
+    lines = [ceiling_line(summary, population), *text.legend(run, summary, population)]
     return (
         f'<div class="scroll"><table class="sortable"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody>'
         f'<tfoot><tr><th scope="row">{style.RANDOM_PICKS}</th>{foot}<td></td></tr></tfoot></table></div>'
@@ -95,10 +97,10 @@ def _cell(row: dict[str, Any], column: tuple) -> str:
     _, name, digits, stem, _ = column
     value = row[name]
     if digits == "count":
-        shown = style.count(value)
+        shown = count(value)
     else:
-        shown = style.duration(value) if digits == "seconds" else style.number(value, digits)
-    around = style.interval(row[f"{stem}_low"], row[f"{stem}_high"]) if stem else ""
+        shown = duration(value) if digits == "seconds" else number(value, digits)
+    around = interval(row[f"{stem}_low"], row[f"{stem}_high"]) if stem else ""
     kind = ' class="warn"' if name == "failed" and value else ""
     sort = f' data-value="{value!r}"' if math.isfinite(value) else ""
     sort = sort.replace("np.float64(", "").replace("np.int64(", "").replace(')"', '"')
@@ -113,13 +115,11 @@ def strata(summary: Summary, population: str) -> str:
         return '<p class="faint">No groups.</p>'
 
     def size(group: float) -> str:
-        return style.count(group) if float(group).is_integer() else f"{float(group):g}"
+        return count(group) if float(group).is_integer() else f"{float(group):g}"
 
     known = {(row.proxy, row.stratum): row for row in frame.itertuples()}
     sizes = frame.groupby("stratum")["n"].max()
-    heads = "".join(
-        f'<th scope="col">{size(group)}<br><small>n {style.count(sizes[group])}</small></th>' for group in groups
-    )
+    heads = "".join(f'<th scope="col">{size(group)}<br><small>n {count(sizes[group])}</small></th>' for group in groups)
     lines = []
     for name in style.ordered(summary, population):
         cells = "".join(
@@ -145,11 +145,11 @@ def failures(run: StoredRun) -> str:
     ]
     groups.sort(key=lambda group: -len(group[2]))
     lines = "".join(
-        f"<tr><td>{escape(proxy)}</td><td>{style.count(len(group))}</td><td>{escape(reason[:400])}</td>"
+        f"<tr><td>{escape(proxy)}</td><td>{count(len(group))}</td><td>{escape(reason[:400])}</td>"
         f"<td><code>{escape(str(group['arch'].iloc[0]))}</code></td></tr>"
         for proxy, reason, group in groups[:200]
     )
-    more = f"<p>{style.count(len(groups) - 200)} more kinds are in failures.csv.</p>" if len(groups) > 200 else ""
+    more = f"<p>{count(len(groups) - 200)} more kinds are in failures.csv.</p>" if len(groups) > 200 else ""
     return (
         '<p class="note">A score that could not be computed or is not finite; all of them are in failures.csv.</p>'
         '<div class="scroll"><table class="plain"><thead><tr><th>proxy</th><th>scores</th><th>reason</th>'

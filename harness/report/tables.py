@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from benchmarks.files.write import write_text
 from harness.report import style, text
+from harness.report.formats import cell, write_csv
+from harness.report.headlines import best_line, ceiling_line, protocol_line, target_line
+from harness.report.numbers import count, duration, interval, number
 
 if TYPE_CHECKING:
-    from harness.store import StoredRun
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
 
 
 def write_tables(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]:
@@ -27,14 +31,8 @@ def write_tables(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]
         "failures.csv": run.failures,
     }
     written = {name: write_csv(frame, out / name) for name, frame in frames.items()}
-    written["summary.md"] = style.write_text(out / "summary.md", markdown(run, summary))
+    written["summary.md"] = write_text(out / "summary.md", markdown(run, summary))
     return written
-
-
-def write_csv(frame: pd.DataFrame, path: Path, *, index: bool = False) -> Path:
-    """Write a frame as CSV: shortest digits that read back to the same number, empty for undefined, \\n line ends."""
-    form: dict[str, Any] = {"index": index, "lineterminator": "\n", "encoding": "utf-8", "errors": "replace"}
-    return style.write_atomically(path, lambda file: frame.to_csv(file, mode="wb", **form))
 
 
 def agreement_long(summary: Summary) -> pd.DataFrame:
@@ -52,13 +50,13 @@ def markdown(run: StoredRun, summary: Summary) -> str:
     """Return the printed tables as markdown, one per population."""
     from harness.report import variants
 
-    lines = [f"# {cell(style.target_line(run))}", "", cell(style.best_line(run)) + ".", ""]
-    if protocol := style.protocol_line(run):
+    lines = [f"# {cell(target_line(run))}", "", cell(best_line(run)) + ".", ""]
+    if protocol := protocol_line(run):
         lines += [cell(protocol) + ".", ""]
     for population in style.populations(summary):
         lines += [f"## Population: {cell(population)}", "", cell(style.POPULATIONS.get(population, "")), ""]
         lines += population_table(run, summary, population) + variants.markdown(run, summary, population)
-        for line in (style.ceiling_line(summary, population), *text.legend(run, summary, population)):
+        for line in (ceiling_line(summary, population), *text.legend(run, summary, population)):
             lines += ["", cell(line)]
         lines.append("")
     return "\n".join(lines)
@@ -84,26 +82,14 @@ def population_table(run: StoredRun, summary: Summary, population: str) -> list[
     ]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for name, row in ((name, style.rows(summary, population)[name]) for name in style.ordered(summary, population)):
-        both = [
-            f"{style.number(row[s])} {style.interval(row[f'{s}_low'], row[f'{s}_high'])}".strip()
-            for s in ("tau_b", "rho")
-        ]
-        rest = [style.number(row[f"regret_{k}"], 2) for k in (1, 10, 100)]
-        rest += [style.number(row[column]) for column in ("rho_top10pct", "rho_partial_params", "rho_strata")]
+        both = [f"{number(row[s])} {interval(row[f'{s}_low'], row[f'{s}_high'])}".strip() for s in ("tau_b", "rho")]
+        rest = [number(row[f"regret_{k}"], 2) for k in (1, 10, 100)]
+        rest += [number(row[column]) for column in ("rho_top10pct", "rho_partial_params", "rho_strata")]
         rest += [cell(text.verdict(summary, population, name))]
-        rest += [style.count(row[column]) for column in ("n", "failed", "ties")]
-        rest += [style.duration(row["seconds"])]
+        rest += [count(row[column]) for column in ("n", "failed", "ties")]
+        rest += [duration(row["seconds"])]
         label = cell(name) + style.marks(run, name) + ("", " (fitted)", " (baseline)")[style.groups(summary)[name]]
         lines.append("| " + " | ".join([label, *both, *rest]) + " |")
     picks = text.random_picks(summary, population)
-    regrets = [style.number(picks.get(k), 2) for k in (1, 10, 100)]
+    regrets = [number(picks.get(k), 2) for k in (1, 10, 100)]
     return [*lines, "| " + " | ".join([f"*{style.RANDOM_PICKS}*", "", "", *regrets, *[""] * 8]) + " |"]
-
-
-def cell(given: object) -> str:
-    """Return text that stays inside a markdown cell and starts no HTML, link, emphasis or code."""
-    line = " ".join(str(given).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for sign in "\\`*_[]|":
-        line = line.replace(sign, "\\" + sign)
-    return line

@@ -13,10 +13,12 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from harness.report import style
+from harness.report.headlines import best_line, ceiling_line, cohort_lines, protocol_line, target_line, vote_lines
+from harness.report.numbers import DASH, count, duration, interval, number
 
 if TYPE_CHECKING:
-    from harness.store import StoredRun
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
 
 DROPPED_FIRST = ("tau-b interval", "s/arch", "ties", "sd over seeds", "equal size", "rho interval", "beats", "@100")
 """What a narrow terminal goes without, in this order; n and failed always stay."""
@@ -40,9 +42,9 @@ def print_summary(
             console = Console(width=120, highlight=False)
     known = style.populations(summary)
     chosen = [name for name in populations if name in known] or known[:1]
-    console.print(escape(style.target_line(run)), style="bold")
-    console.print(escape(style.best_line(run)))
-    if protocol := style.protocol_line(run):
+    console.print(escape(target_line(run)), style="bold")
+    console.print(escape(best_line(run)))
+    if protocol := protocol_line(run):
         console.print(escape(protocol))
     left_out: list[str] = []
     for population in chosen:
@@ -52,7 +54,7 @@ def print_summary(
     left_out += _print_fitting(console, run, summary, chosen[0], title, _strict_cells(summary, chosen[0]))
     if left_out:
         console.print(f"left out for want of width: {', '.join(dict.fromkeys(left_out))}", style="dim")
-    for line in [style.ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
+    for line in [ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
         console.print(escape(line), style="dim")
 
 
@@ -89,7 +91,7 @@ def _table(run: StoredRun, summary: Summary, population: str, title: str, cells:
     if "regret@1" in cells:
         picks = random_picks(summary, population)
         at = {"regret@1": 1, "@10": 10, "@100": 100}
-        regrets = (style.number(picks.get(at[name]), 2) if name in at else "" for name in cells)
+        regrets = (number(picks.get(at[name]), 2) if name in at else "" for name in cells)
         table.add_row(style.RANDOM_PICKS, *regrets, style="italic")
     return table
 
@@ -100,10 +102,10 @@ def _main_cells(summary: Summary, population: str) -> Cells:
     numbers = partial(_number, rows)
 
     def around(column: str) -> Callable[[str], str]:
-        return lambda name: style.interval(rows[name][f"{column}_low"], rows[name][f"{column}_high"])
+        return lambda name: interval(rows[name][f"{column}_low"], rows[name][f"{column}_high"])
 
     def counts(column: str) -> Callable[[str], str]:
-        return lambda name: style.count(rows[name][column])
+        return lambda name: count(rows[name][column])
 
     return {
         "tau-b": ("tau-b", numbers("tau_b")),
@@ -116,7 +118,7 @@ def _main_cells(summary: Summary, population: str) -> Cells:
         "n": ("n", counts("n")),
         "failed": ("failed", counts("failed")),
         "ties": ("ties", counts("ties")),
-        "s/arch": ("s/arch", lambda name: style.duration(rows[name]["seconds"])),
+        "s/arch": ("s/arch", lambda name: duration(rows[name]["seconds"])),
     }
 
 
@@ -134,7 +136,7 @@ def _strict_cells(summary: Summary, population: str) -> Cells:
 
 def _number(rows: dict[str, dict[str, Any]], column: str, digits: int = 3) -> Callable[[str], str]:
     """Return proxy -> its number in a column; a dash for a proxy that has no row."""
-    return lambda name: style.number(rows[name][column] if name in rows else None, digits)
+    return lambda name: number(rows[name][column] if name in rows else None, digits)
 
 
 def random_picks(summary: Summary, population: str) -> dict[int, float]:
@@ -150,7 +152,7 @@ def baseline(summary: Summary, population: str) -> str:
     """Return the baseline the differences of a population are to, or a dash."""
     frame = summary.differences
     found = frame.loc[frame["population"] == population, "baseline"]
-    return str(found.iloc[0]) if len(found) else style.DASH
+    return str(found.iloc[0]) if len(found) else DASH
 
 
 def verdict(summary: Summary, population: str, proxy: str) -> str:
@@ -172,6 +174,6 @@ def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
         + "; regret@k: points of accuracy lost by taking the best of the k top scores; larger score = better, signs as"
         " they came out. 'beats': paired difference in rho to the best baseline, corrected for the number of proxies."
     ]
-    lines += style.cohort_lines(run, summary) + style.vote_lines(summary, population)
+    lines += cohort_lines(run, summary) + vote_lines(summary, population)
     others = tuple(f"{name}, " for name in style.populations(summary) if name != population)
     return lines + [f"note: {note}" for note in summary.notes if not note.startswith(others)]

@@ -9,11 +9,12 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from harness.report import charts, style
-from harness.report.tables import cell
+from harness.report.formats import cell
+from harness.report.numbers import count, interval, number
 
 if TYPE_CHECKING:
-    from harness.store import StoredRun
-    from harness.summary import Summary
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
 
 
 def families(summary: Summary, population: str) -> dict[str, list[str]]:
@@ -53,17 +54,15 @@ def markdown(run: StoredRun, summary: Summary, population: str) -> list[str]:
         heads = ["same name, different code", "rho", "tau-b", "n", *(f"rho with {cell(name)}" for name in variants)]
         lines += ["", "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
         for name in variants:
-            alike = [style.number(summary.agreement[population].loc[name, other], 2) for other in variants]
+            alike = [number(summary.agreement[population].loc[name, other], 2) for other in variants]
             lines.append("| " + " | ".join([cell(name), *_ranking(summary, population, name), *alike]) + " |")
     return lines
 
 
 def _ranking(summary: Summary, population: str, name: str) -> list[str]:
     row = style.rows(summary, population)[name]
-    both = [
-        f"{style.number(row[s])} {style.interval(row[f'{s}_low'], row[f'{s}_high'])}".strip() for s in ("rho", "tau_b")
-    ]
-    return [*both, style.count(row["n"])]
+    both = [f"{number(row[s])} {interval(row[f'{s}_low'], row[f'{s}_high'])}".strip() for s in ("rho", "tau_b")]
+    return [*both, count(row["n"])]
 
 
 def _about(run: StoredRun, name: str) -> str:

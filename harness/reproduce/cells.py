@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from harness.report import style
+from harness.report.numbers import DASH
 from harness.reproduce.compare import STAND_INS
 from harness.reproduce.verdict import DIFFERS
 
@@ -50,7 +50,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _number(value: float, row: dict[str, Any], digits: int) -> str:
     if not _known(value):
-        return style.DASH
+        return DASH
     if row["kind"] == "search" or row["measure"] == "accuracy":
         return f"{value:.2f}"
     if row["kind"] == "fact" and abs(row["published"]) >= 1:

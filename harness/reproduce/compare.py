@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.errors import UserError
-from harness.proxies import registry
-from harness.reproduce import facts, folders, verdict
+from harness.proxies.registry import registry
+from harness.reproduce import facts, result_folders, verdict
 from harness.reproduce.correlations import Estimate, Judge
-from harness.reproduce.pools import Pool, Scoring, kept
 from harness.reproduce.recipes import Figure, Recipe, cause_of
+from harness.reproduce.score_pools import Pool, Scoring, kept
+from harness.reproduce.session import Reproduction, Workshop
 from harness.reproduce.verdict import ABSENT, Verdict
-from harness.reproduce.workshop import Reproduction, Workshop
 
 COLUMNS = (
     *("table", "kind", "bench", "dataset", "method", "population", "measure", "published", "published_sd"),
@@ -165,11 +165,11 @@ def _folders(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
         folder = _folder(table, shop)
     except UserError as error:
         return [_absent(table, figure, error) for figure in table.figures]
-    shop.made.origins.append(folders.origin(folder))
+    shop.made.origins.append(result_folders.origin(folder))
     rows = []
     for figure in table.figures:
         try:
-            ours = folders.read(table, figure, folder, shop.benchmark(figure.bench, figure.dataset))
+            ours = result_folders.read(table, figure, folder, shop.benchmark(figure.bench, figure.dataset))
         except UserError as error:
             rows.append(_absent(table, figure, error))
             continue
@@ -187,7 +187,7 @@ def _folders(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
 
 def _folder(table: Recipe, shop: Workshop) -> Path:
     """Return the folder of a table: found; made where that was asked for; made anew where that is cheap."""
-    if table.network and (there := folders.locate(table, shop.out)):
+    if table.network and (there := result_folders.locate(table, shop.out)):
         return there
     benchmark = shop.benchmark(table.figures[0].bench, table.figures[0].dataset)
     if table.network and not (shop.scoring and shop.scoring.commands):
@@ -200,7 +200,7 @@ def _folder(table: Recipe, shop: Workshop) -> Path:
         scores = shop.out / "runs" / f"{table.name}.csv"
         scores.parent.mkdir(parents=True, exist_ok=True)
         pool.frame[list(table.needs_scores)].dropna().to_csv(scores, index_label="arch")
-    return folders.carry_out(table, shop.out, shop.data, scores, shop.say)
+    return result_folders.carry_out(table, shop.out, shop.data, scores, shop.say)
 
 
 MAKERS = {"correlation": _correlations, "fact": _facts, "operations": _folders, "search": _folders}

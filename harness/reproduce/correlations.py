@@ -7,7 +7,7 @@ of that size; where it is of more (a table that holds a part of its benchmark), 
 
 Populations: `all` strings; `connected`; `distinct`, one string for each different network, the one that names its
 class. In a uniform sample of strings those that name their class are a uniform sample of the different networks. One
-string of every class that was drawn, as `harness.summary` has it, would hold the large classes more often.
+string of every class that was drawn, as `harness.analysis.summary` has it, would hold the large classes more often.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from functools import cached_property
 
 import numpy as np
 
-from benchmarks import Benchmark
+from benchmarks.benchmark import Benchmark
 from harness import stats
-from harness.assemble import static_scores
-from harness.ensembles import combined, concordance
-from harness.proxies import registry
-from harness.reproduce.pools import COMBINED, Pool
+from harness.analysis.ensembles import combined, concordance
+from harness.analysis.populations import POPULATIONS
+from harness.proxies.registry import registry
 from harness.reproduce.recipes import Figure
-from harness.summary import POPULATIONS
+from harness.reproduce.score_pools import COMBINED, Pool
+from harness.runs.counts import static_scores
 
 RESAMPLES = 1000
 PARTS = 200

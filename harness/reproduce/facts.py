@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks import Benchmark
+from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError
 from benchmarks.table import Table
-from harness.operations.from_table import avg_acc, best_acc
-from harness.operations.judge import argmax, judge_choice, mean_by_edge
+from harness.operations.agreement import argmax, judge_choice, mean_by_edge
+from harness.operations.scores.table import avg_acc, best_acc
 from harness.stats import kendall_tau_b, spearman
 
 
@@ -46,7 +46,8 @@ def file_column(ground: Ground, *, column: str, statistic: str) -> float:
     """Rank correlation of a column of the CSV file with test accuracy after 200 epochs."""
     import pandas as pd
 
-    from benchmarks.sources import data_folder, find_table
+    from benchmarks.benchmark import find_table
+    from benchmarks.files.sources import data_folder
 
     path = find_table(ground.benchmark.space.name, data_folder(ground.data))
     if path is None or path.suffix != ".csv" or column not in pd.read_csv(path, nrows=0):

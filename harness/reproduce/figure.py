@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from harness.plots import GRID, drawing, save
+from harness.report.figures import GRID, drawing, save
 from harness.reproduce.compare import STAND_INS
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS
 

@@ -17,12 +17,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import style, tables
+from harness.report.formats import cell
+from harness.report.numbers import DASH
 from harness.reproduce.cells import HEADS, cells
 from harness.reproduce.compare import shares
 from harness.reproduce.recipes import Recipe
+from harness.reproduce.session import Reproduction
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, WHOLE
-from harness.reproduce.workshop import Reproduction
 
 TITLE = "Published tables beside ours"
 RULES = (
@@ -115,7 +116,7 @@ def _about(table: Recipe, own: pd.DataFrame) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if math.isfinite(share) else style.DASH
+    return f"{100 * share:.0f} %" if math.isfinite(share) else DASH
 
 
 def _count(table: Recipe, group: pd.DataFrame) -> str:
@@ -153,7 +154,7 @@ def markdown(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str,
 
 
 def _plain(text: str) -> str:
-    return tables.cell(text.replace("`", ""))
+    return cell(text.replace("`", ""))
 
 
 CSS = """

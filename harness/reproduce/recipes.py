@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks.errors import suggest
 
 FOLDER = Path(__file__).parent
-PUBLISHED = FOLDER.parent / "published.csv"
+PUBLISHED = FOLDER / "published.csv"
 KINDS = ("correlation", "fact", "operations", "search", "unanswered")
 CAUSES = ("population", "accuracy", "definition", "protocol", "sign", "draw", "transfer", "release", "copy", "open")
 """Kinds of cause: which architectures; which accuracy; other code under the same name; initialisation, inputs and

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
+from benchmarks.files.write import write_text
 from harness.reproduce.compare import shares
 from harness.reproduce.recipes import Recipe
-from harness.reproduce.workshop import Reproduction
+from harness.reproduce.session import Reproduction
+from harness.store.version import VERSION
 
 KIND = "reproduction"
 
@@ -36,8 +38,7 @@ def facts(made: Reproduction, tables: Sequence[Recipe], mode: str) -> dict[str, 
     import pandas as pd
     import scipy
 
-    from harness import __version__
-    from harness.assemble import revision
+    from harness.runs.manifest import revision
 
     words = [word if "/" not in word or word.startswith("results") else "DIR" for word in sys.argv[1:]]
     overall, by_table = shares(made.rows), shares(made.rows, ["table"])
@@ -46,7 +47,7 @@ def facts(made: Reproduction, tables: Sequence[Recipe], mode: str) -> dict[str, 
         "tables": [table.name for table in tables], "files": made.files, "origins": made.origins,
         "figures": {name: int(overall[name].iloc[0]) for name in ("figures", "checked", "agrees")},
         "by_table": {row.table: [row.checked, row.agrees] for row in by_table.itertuples()},
-        "versions": {"harness": __version__, "numpy": np.__version__, "scipy": scipy.__version__,
+        "versions": {"harness": VERSION, "numpy": np.__version__, "scipy": scipy.__version__,
                      "pandas": pd.__version__},
         "revision": revision(Path(__file__).parent), "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }  # fmt: skip
@@ -54,8 +55,7 @@ def facts(made: Reproduction, tables: Sequence[Recipe], mode: str) -> dict[str, 
 
 def write(made: Reproduction, tables: Sequence[Recipe], mode: str, out: Path) -> Path:
     """Write all files, the manifest last; return the page. UserError where the folder cannot be written."""
-    from harness.report import style
-    from harness.report.tables import write_csv
+    from harness.report.formats import write_csv
     from harness.reproduce import page
     from harness.reproduce.figure import write_figure
 
@@ -64,9 +64,9 @@ def write(made: Reproduction, tables: Sequence[Recipe], mode: str, out: Path) ->
         out.mkdir(parents=True, exist_ok=True)
         write_csv(made.rows, out / "reproduction.csv")
         figure = write_figure(made.rows, out)
-        style.write_text(out / "reproduction.md", page.markdown(made, tables, manifest))
-        written = style.write_text(out / "reproduction.html", page.html(made, tables, manifest, figure))
-        style.write_text(out / "manifest.json", json.dumps(manifest, indent=1, default=str) + "\n")
+        write_text(out / "reproduction.md", page.markdown(made, tables, manifest))
+        written = write_text(out / "reproduction.html", page.html(made, tables, manifest, figure))
+        write_text(out / "manifest.json", json.dumps(manifest, indent=1, default=str) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {error.filename or out}: {error.strerror}; give another --out") from error
     return written

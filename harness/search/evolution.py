@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from harness.search.draws import Draws
-from harness.search.pools import best_first, draw_pool
+from harness.search.random_pool import best_first, draw_pool
 from harness.search.task import Task, Trace, guided, unguided
 
 

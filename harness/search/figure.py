@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.plots import GRID, drawing, save
 from harness.report import style
+from harness.report.figures import GRID, drawing, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

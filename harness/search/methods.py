@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.search import evolution, hnas, local, pools
+from harness.search import evolution, hnas, local, random_pool
 from harness.search.task import Trace
 
 
@@ -37,14 +37,14 @@ ZERO_COST_NAS = "Abdelfattah et al. 2021, arXiv 2101.08134"
 METHODS = {
     each.name: each
     for each in (
-        Method("random", pools.random, "none", ""),
+        Method("random", random_pool.random, "none", ""),
         Method("local", local.local, "none", "White et al. 2020, arXiv 2005.02960", walks=True),
         Method("evolution", evolution.evolution, "none", "Real et al. 2019, arXiv 1802.01548", walks=True),
-        Method("guided-random", pools.guided_random, "one", "Mellor et al. 2021, arXiv 2006.04647"),
+        Method("guided-random", random_pool.guided_random, "one", "Mellor et al. 2021, arXiv 2006.04647"),
         Method("warmup-evolution", evolution.warmup_evolution, "one", ZERO_COST_NAS, walks=True),
         Method("guided-evolution", evolution.guided_evolution, "one", ZERO_COST_NAS, walks=True),
-        Method("successive", pools.successive, "all", ""),
-        Method("vote", pools.vote, "all", ZERO_COST_NAS),
+        Method("successive", random_pool.successive, "all", ""),
+        Method("vote", random_pool.vote, "all", ZERO_COST_NAS),
         Method("hnas", hnas.hnas, "metric", "Shu et al. 2022, arXiv 2201.09785", slow=True),
     )
 }

@@ -14,9 +14,11 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from benchmarks.errors import UserError
-from harness.report import style, tables
+from benchmarks.files.write import write_text
+from harness.report.formats import cell, write_csv
+from harness.report.numbers import count, duration, number
 from harness.search.config import SearchConfig
-from harness.search.judge import ELSEWHERE
+from harness.search.outcomes import ELSEWHERE
 from harness.search.simulate import Searches
 
 COLUMNS = {
@@ -56,10 +58,10 @@ def write_searches(searches: Searches, folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, frame in (("summary", searches.table), ("runs", searches.runs), ("curves", searches.curves)):
-            tables.write_csv(frame, folder / f"{name}.csv")
-        style.write_text(folder / "summary.md", markdown(searches))
+            write_csv(frame, folder / f"{name}.csv")
+        write_text(folder / "summary.md", markdown(searches))
         write_figure(searches.curves, folder)
-        style.write_text(folder / "manifest.json", json.dumps(searches.manifest, indent=1, default=str) + "\n")
+        write_text(folder / "manifest.json", json.dumps(searches.manifest, indent=1, default=str) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
     return folder
@@ -101,9 +103,9 @@ def markdown(searches: Searches) -> str:
     """Return the table as markdown, with what the task was."""
     names = columns(searches.table)
     heads = ("method", "proxy", *names.values())
-    lines = ["# Simulated searches", "", *(f"- {tables.cell(note)}" for note in searches.manifest["notes"]), ""]
+    lines = ["# Simulated searches", "", *(f"- {cell(note)}" for note in searches.manifest["notes"]), ""]
     lines += ["| " + " | ".join(heads) + " |", "|---|---|" + "---:|" * len(names)]
-    lines += ["| " + " | ".join(map(tables.cell, row)) + " |" for row in rows(searches.table, list(names))]
+    lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows(searches.table, list(names))]
     return "\n".join([*lines, "", f"{_runs(searches)} {LEGEND}", ""])
 
 
@@ -115,13 +117,13 @@ def rows(table: pd.DataFrame, names: list[str]) -> list[list[str]]:
 
 def _cell(row: dict, name: str) -> str:
     if name in ("proxy_seconds", "seconds"):
-        return style.duration(row[name])
+        return duration(row[name])
     percent = name.startswith("accuracy")
-    mean = style.number(row[name], 2) if percent or name == "regret" else style.count(row[name])
+    mean = number(row[name], 2) if percent or name == "regret" else count(row[name])
     sd = row[f"{name}_sd"]
     if not (percent or name == "rank") or not math.isfinite(sd):
         return mean
-    return f"{mean} ± {style.number(sd, 2) if percent else style.count(sd)}"
+    return f"{mean} ± {number(sd, 2) if percent else count(sd)}"
 
 
 def _runs(searches: Searches) -> str:

@@ -14,10 +14,10 @@ from benchmarks.errors import UserError, suggest
 from harness.search.config import SearchConfig
 from harness.search.draws import Draws
 from harness.search.hnas import KAPPA, METRICS
-from harness.search.judge import curves, outcomes, summary
 from harness.search.methods import METHODS, Method
-from harness.search.problem import lonely, pose
+from harness.search.outcomes import curves, outcomes, summary
 from harness.search.task import Task, Trace
+from harness.search.task_from_table import lonely, pose
 
 CHUNK = 500
 """Runs advanced together, at most."""

@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from benchmarks import Benchmark
+from benchmarks.benchmark import Benchmark
 from benchmarks.errors import suggest
-from benchmarks.space import Space
+from benchmarks.spaces.space import Space
 
 
 class Neighbours:

@@ -19,13 +19,7 @@ from harness.stats.correlation import (
     worst_case_spearman,
 )
 from harness.stats.influence import rho_difference_interval, rho_influence, rho_interval
-from harness.stats.intervals import (
-    bootstrap_spearman,
-    difference_p,
-    holm,
-    percentile_interval,
-    resample_weights,
-)
+from harness.stats.intervals import bootstrap_spearman, difference_p, holm, percentile_interval, resample_weights
 from harness.stats.kendall import tau_b_influence, tau_b_interval, weighted_tau
 from harness.stats.noise import seed_agreement
 from harness.stats.regret import (

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from benchmarks.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import suggest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmarks.space import Space
+    from benchmarks.spaces.space import Space
     from harness.inputs import Images
 
 
@@ -99,7 +106,7 @@ def distort(images: Tensor, recipe: Recipe, seed: int, round_: int) -> Tensor:
     import torch
     from torch.nn import functional
 
-    from harness.view import stream
+    from harness.probe.view import stream
 
     generator = stream(seed, f"round {round_}", "distortion")
     n = len(images)
@@ -131,3 +138,11 @@ def check(recipe: Recipe, counts: dict[str, int], device: str) -> None:
         wrong.append(f"device '{device}': expected cpu, cuda or cuda:N")
     if wrong:
         raise UserError("; ".join(wrong))
+
+
+def settings_from(text: str) -> dict[str, int]:
+    """Return {name: number} of `channels=8,modules=1`."""
+    try:
+        return {name.strip(): int(value) for name, value in (each.split("=") for each in text.split(",") if each)}
+    except ValueError:
+        raise UserError(f"--network {text}: expected whole numbers by name, like channels=8,modules=1") from None

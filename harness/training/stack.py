@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.errors import UserError
-from benchmarks.layers import StackedConv2d, allocate
+from benchmarks.spaces.layers import StackedConv2d, allocate
 from harness.inputs import Images
+from harness.probe.initialise import initialise
+from harness.probe.view import stream
 from harness.training.recipe import Recipe, Split, distort, load_splits, network_of
-from harness.view import initialise, stream
 
 if TYPE_CHECKING:
-    from benchmarks.space import Space
+    from benchmarks.spaces.space import Space
 
 
 def train_stack(

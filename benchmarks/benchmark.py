@@ -1,0 +1,162 @@
+"""Opening a benchmark: its space, and the ground truth found in the data folder or embedded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.errors import UserError, suggest
+from benchmarks.files.sources import VARIABLE, data_folder, matches, readable_size
+from benchmarks.readers.csv_table import dataset_key
+from benchmarks.readers.recognise import read, recognise
+from benchmarks.registry import sources_of, space_of
+from benchmarks.table import Table, list_datasets, load_table
+
+if TYPE_CHECKING:
+    from benchmarks.spaces.space import Space
+
+
+EMBEDDED = Path(__file__).parent / "embedded"
+"""Tables this project made and ships: networks of the spaces, reduced, trained on the UCI digits."""
+
+
+EMBEDDED_DATASET = "digits"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A space of architectures and the ground truth on one dataset."""
+
+    space: Space
+    """All architectures: strings, equivalence, counts, networks."""
+    table: Table
+    """Accuracies in percent."""
+    indices: np.ndarray
+    """(table rows,) int: the index in the space of each row of the table."""
+    network: dict[str, int | None]
+    """Settings of the networks that were trained: channels, cells_per_stage, input_channels, classes; None where only
+    the images can say."""
+    resolution: int | None
+    """Side of the images in pixels."""
+    embedded: bool
+    """Whether this is the table that ships with the project."""
+
+
+def load(
+    bench: str, dataset: str | None = None, data: str | Path | None = None, network: str | None = None
+) -> Benchmark:
+    """Open a benchmark: the space and its ground truth on a dataset.
+
+    `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA). Without a
+    dataset: where there is ground truth, the space's first one that it holds, otherwise its own first; where there is
+    none, the embedded digits. A dataset that is named and not found is a UserError that says where it looked and what
+    to get. `network` as for `space_of`.
+    """
+    import numpy as np
+
+    space = space_of(bench, network=network)
+    folder = data_folder(data)
+    wanted = None if dataset is None else dataset_key(dataset)
+    ours = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5"
+    at_once = wanted == EMBEDDED_DATASET and ours.is_file()
+    path, holder = (None, space) if at_once else _find(space, bench, folder)
+    embedded = path is None and wanted in (None, EMBEDDED_DATASET)
+    if embedded:
+        path, wanted = ours, EMBEDDED_DATASET
+    if path is None or not path.is_file():
+        raise _missing(space, None if embedded else dataset, what_to_get(space.view_of or bench, folder))
+    table = _open(path, wanted, holder)
+    if holder is not space:
+        table = space.view(table)
+    space = space.over(table.archs)
+    of_images = ("input_channels", "classes", "resolution")
+    taken = of_images if space.form else (*space.network, *of_images)  # widths are those of the networks trained
+    facts = {name: value for name, value in table.attributes.items() if name in taken}
+    if wrong := [f"{name} {value!r}" for name, value in facts.items() if type(value) is not int or value < 1]:
+        raise UserError(f"{path}: sizes of its networks that are no whole numbers above 0: {', '.join(wrong)}")
+    classes, resolution = space.datasets.get(table.dataset, (None, None))
+    sizes: dict[str, Any] = {**space.network, "classes": classes, **facts}
+    resolution = sizes.pop("resolution", resolution)
+    return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), sizes, resolution, embedded)
+
+
+def tables(bench: str, data: str | Path | None = None) -> dict[str, Table]:
+    """Return the ground truth of a benchmark on every dataset of the data folder: dataset -> table, {} without any.
+
+    `data` as for `load`. The embedded digits are not among them.
+    """
+    space = space_of(bench)
+    path, holder = _find(space, bench, data_folder(data))
+    found = _tables(path, holder) if path else {}
+    return found if holder is space else {name: space.view(table) for name, table in found.items()}
+
+
+def _find(space: Space, bench: str, folder: Path | None) -> tuple[Path | None, Space]:
+    """Return the table of a benchmark, or else of the one it is a view of, and the space of that table."""
+    path = find_table(bench, folder)
+    if path is None and space.view_of and (path := find_table(space.view_of, folder)):
+        return path, space_of(space.view_of)
+    return path, space
+
+
+def _missing(space: Space, dataset: str | None, told: str) -> UserError:
+    """Return the error where there is no ground truth; `told` says what to get. A dataset None is the embedded one."""
+    if space.view_of:
+        told = f"{space.title} is judged by the ground truth of benchmark {space.view_of}: {told}"
+    if dataset is None:
+        return UserError(f"{told}; {space.title} has no embedded ground truth yet")
+    return UserError(f"dataset '{dataset}': {told}; or leave --dataset out for the embedded one")
+
+
+def _open(path: Path, dataset: str | None, space: Space) -> Table:
+    if path.suffix == ".h5":
+        return load_table(path, dataset or _default(list_datasets(path), space))
+    there = _tables(path, space)
+    dataset = dataset or _default(there, space)
+    if dataset not in there:
+        raise suggest([dataset], there, f"dataset in {path}")
+    return there[dataset]
+
+
+def _tables(path: Path, space: Space) -> dict[str, Table]:
+    """Return all tables of a file, by dataset."""
+    if path.suffix == ".h5":
+        return {name: load_table(path, name) for name in list_datasets(path)}
+    return {table.dataset: table for table in read(path, recognise(path), space)}
+
+
+def _default(there: Collection[str], space: Space) -> str:
+    """Return the dataset that is meant where none is named, out of those of a file."""
+    first = next(iter(space.datasets))
+    return next((name for name in (*space.datasets, *there) if name in there), first)
+
+
+def find_table(bench: str, folder: Path | None) -> Path | None:
+    """Return the table of a benchmark in the data folder: our `.h5`, otherwise a `.csv`, otherwise an official file
+    that is read as it is, otherwise None.
+
+    Raises UserError, with the command to type, where only official files lie there.
+    """
+    if folder is None:
+        return None
+    for name in (f"nasbench{bench}.h5", f"nasbench{bench}.csv"):
+        if (folder / name).is_file():
+            return folder / name
+    for source in sources_of(bench):
+        for path in matches(source, folder):
+            if source.direct:
+                return path
+            raise UserError(f"{path.name} is an official file; convert it once: python -m benchmarks.convert {path}")
+    return None
+
+
+def what_to_get(bench: str, folder: Path | None) -> str:
+    """Return one line: where was looked for the ground truth of a benchmark, what to get, how large, from where."""
+    looked = f"in {folder}" if folder else f"nowhere, as neither --data nor {VARIABLE} names a folder"
+    choices = [f"{source.name} ({readable_size(source.size)}, {source.page})" for source in sources_of(bench)]
+    get = " or ".join(choices or [f"nasbench{bench}.csv (accuracies as CSV, see docs/data.md)"])
+    return f"no ground truth of benchmark {bench} found (looked {looked}); get {get}"

@@ -1,0 +1,96 @@
+"""Where ground truth and images are looked for, and where each official file comes from.
+
+Everything lies in one data folder: `--data DIR`, or the environment variable NAS_HARNESS_DATA. A benchmark opens from
+our own table there (`nasbench201.h5`) or from a CSV (`nasbench201.csv`); official files are converted once.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import UserError
+
+VARIABLE = "NAS_HARNESS_DATA"
+GB, MB = 10**9, 10**6
+
+
+@dataclass(frozen=True)
+class Source:
+    """One official file or folder that may lie in the data folder."""
+
+    name: str
+    """File name, a pattern where releases differ; a trailing "/" marks a folder."""
+    about: str
+    """What it is, a few words."""
+    size: int | None = None
+    """Approximate bytes; None where not known."""
+    page: str | None = None
+    """Public page that says where to get it."""
+    url: str | None = None
+    """Stable public address of the file, or of the folder's .tar.gz, for `python -m benchmarks.download`."""
+    checksum: str | None = None
+    """"md5:..." or "sha256:..." of what lies at `url`, hexadecimal; None where not known."""
+    direct: bool = False
+    """A file so small that it is read as it is; others are converted once (`python -m benchmarks.convert`)."""
+
+    @property
+    def key(self) -> str:
+        """Name on the command line."""
+        return self.name.rstrip("/")
+
+
+CIFAR = "https://www.cs.toronto.edu/~kriz"
+# The addresses and checksums are those the CIFAR page publishes; written without a network, so not tried out.
+IMAGES = (
+    Source(
+        "cifar-10-batches-py/", "CIFAR-10, Python version", 186 * MB, f"{CIFAR}/cifar.html",
+        f"{CIFAR}/cifar-10-python.tar.gz", "md5:c58f30108f718f92721af3b95e74349a",
+    ),
+    Source(
+        "cifar-100-python/", "CIFAR-100, Python version", 186 * MB, f"{CIFAR}/cifar.html",
+        f"{CIFAR}/cifar-100-python.tar.gz", "md5:eb9058c3a382ffc7106e4002c42a8d85",
+    ),
+    Source("ImageNet16/", "ImageNet16-120, as batches", page="https://github.com/D-X-Y/NAS-Bench-201"),
+)  # fmt: skip
+"""Images; the files of a benchmark are its space's `sources`."""
+
+
+def data_folder(named: str | Path | None = None, make: bool = False) -> Path | None:
+    """Return the data folder: `named`, otherwise the environment variable, otherwise None.
+
+    Raises UserError where the folder that was named is not there; with `make` it is made.
+    """
+    told = str(named) if named is not None else os.environ.get(VARIABLE)
+    if not told:
+        return None
+    folder = Path(told).expanduser()
+    if make:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot make the folder {folder} ({error.strerror}); name another with --data") from None
+    if not folder.is_dir():
+        by = "--data" if named is not None else f"the environment variable {VARIABLE}"
+        raise UserError(f"no folder '{told}' (named by {by}); it should hold ground truth and images")
+    return folder
+
+
+def matches(source: Source, folder: Path) -> Iterator[Path]:
+    """Yield what lies in `folder` under the source's name."""
+    for path in sorted(folder.iterdir()):
+        if fnmatch.fnmatch(path.name, source.key) and (path.is_dir() if source.name.endswith("/") else path.is_file()):
+            yield path
+
+
+def readable_size(n_bytes: int | None) -> str:
+    """Return a size as people write it."""
+    if n_bytes is None:
+        return "size not known"
+    for unit, size in (("GB", GB), ("MB", MB), ("kB", 1000)):
+        if n_bytes >= size:
+            return f"{n_bytes / size:.3g} {unit}"
+    return f"{n_bytes} bytes"

@@ -1,0 +1,207 @@
+"""NAS-Bench-101: cells of up to seven vertices and nine edges, known here as far as a table holds them.
+
+Source: Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search" (ICML 2019, arXiv 1902.09635).
+`benchmarks.nasbench101.cells` says what a cell is, how it is printed, and when two are the same. There are 423,624
+different ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.errors import UserError
+from benchmarks.files.sources import GB, MB, Source
+from benchmarks.nasbench101.arrays import as_arrays, edited, fingerprints, sizes
+from benchmarks.nasbench101.cells import CELLS, VERTICES, Cell, parse_cell, print_cell
+from benchmarks.nasbench101.enumerate import edits, enumerate_cells
+from benchmarks.spaces.space import Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _first_of_each(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """Return where each different key is first, and for every key which of those it is."""
+    seen: dict[Hashable, int] = {}
+    numbers = [seen.setdefault(key, len(seen)) for key in keys]
+    firsts = np.unique(numbers, return_index=True)[1] if keys else np.array([], dtype=int)
+    return firsts.tolist(), numbers
+
+
+FILES = "https://storage.googleapis.com/nasbench"
+
+
+class CellSpace(Space):
+    """What spaces of such cells have in common, all of it from the cells' graphs."""
+
+    network = {"channels": 128, "stacks": 3, "modules": 3, "input_channels": 3}
+    """Channels of the stem, stacks of cells, cells in a stack, image channels of the networks the benchmark trained."""
+    reduced = {"channels": 8, "modules": 1}
+    datasets = {"cifar10": (10, 32), "cifar10-halfway": (10, 32)}
+    """dataset: (classes, resolution in pixels); halfway is the accuracy after half the epochs of each budget."""
+    together = 4
+    """A larger stack gains nothing, as cells run one after the other."""
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """(matrix, labels) of all cells, pruned, as `benchmarks.nasbench101.arrays` has them."""
+        raise NotImplementedError
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {arch: position for position, arch in enumerate(self.archs)}
+
+    @cached_property
+    def class_id(self) -> np.ndarray:
+        """(archs,) int: the index of the first isomorphic cell."""
+        marks = fingerprints(*self._arrays)
+        _, first, inverse = np.unique(marks, return_index=True, return_inverse=True)
+        return first[inverse]
+
+    @cached_property
+    def connected(self) -> np.ndarray:
+        """(archs,) bool: every valid cell is."""
+        return np.ones(len(self), dtype=bool)
+
+    @cached_property
+    def conv_count(self) -> np.ndarray:
+        """(archs,) int: vertices of the cell that are convolutions, 0 to 5; projections of the input not counted."""
+        labels = self._arrays[1]
+        return ((labels == 0) | (labels == 1)).sum(1)
+
+    def canonical(self, index: int) -> str:
+        """Return the string that names the network of a cell: of isomorphic ones, the first."""
+        return self.archs[self.class_id[index]]
+
+    def sizes(
+        self,
+        *,
+        channels: int,
+        stacks: int,
+        modules: int,
+        input_channels: int,
+        classes: int,
+        resolution: int,
+        reachable_only: bool = False,
+    ) -> np.ndarray:
+        """Return params, FLOPs and number of parameter tensors of every cell's network, (3, archs) float64.
+
+        Parameters equal `trainable_parameters` of the official files. FLOPs are multiply-accumulates of convolutions
+        and the classifier for one image. Cells are pruned, so `reachable_only` changes nothing.
+        """  # fmt: skip
+        return sizes(
+            *self._arrays, oneshot=bool(self.form), channels=channels, stacks=stacks, modules=modules,
+            input_channels=input_channels, classes=classes, resolution=resolution,
+        )  # fmt: skip
+
+
+class Space101(CellSpace):
+    """The cells of a table, in its order. A table of all 423,624 is the whole benchmark; of fewer, a part of it.
+
+    A sample is uniform over the cells the table holds, and neighbours are those among them.
+    """
+
+    name = "101"
+    readers = {
+        "tfrecord": "benchmarks.nasbench101.files:read_official",
+        "npz": "benchmarks.nasbench101.files:read_npz",
+    }
+    """Kind of file (`benchmarks.readers.recognise.recognise`) -> what reads it."""
+    # The addresses are those of the project's page; written without a network, so not tried out.
+    sources = tuple(
+        Source(name, about, size, "https://github.com/google-research/nasbench", f"{FILES}/{name}")
+        for name, about, size in (
+            ("nasbench_only108.tfrecord", "official, 108 epochs", 499 * MB),
+            ("nasbench_full.tfrecord", "official, all budgets", int(1.95 * GB)),
+        )
+    )
+
+    def __init__(self, archs: Sequence[str] = ()) -> None:
+        self._archs = tuple(archs)
+
+    @property
+    def title(self) -> str:
+        """Name for people; says so where the table holds a part of the benchmark."""
+        part = f" ({len(self):,} of {CELLS:,} cells)" if 0 < len(self) < CELLS else ""
+        return f"NAS-Bench-101{part}"
+
+    def whole(self) -> Space101:
+        """Return the space of all 423,624 cells, by number of vertices; takes some ten seconds."""
+        counts = range(2, VERTICES + 1)
+        return Space101([print_cell(cell) for vertices in counts for cell in enumerate_cells(vertices)])
+
+    def over(self, archs: Sequence[str]) -> Space101:
+        """Return the space of the cells of a table."""
+        return Space101(archs)
+
+    @property
+    def expected(self) -> None:
+        """Any cells may be in a table; it says what the space is."""
+
+    @property
+    def archs(self) -> tuple[str, ...]:
+        """Printed cells by index."""
+        return self._archs
+
+    def cell(self, index: int) -> Cell:
+        """Return the cell of an architecture."""
+        return parse_cell(self.archs[index])
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """(matrix, labels) of all cells; each graph and each list of operations is parsed once. UserError where a
+        string is no cell."""
+        parts = [arch.partition("|") for arch in self.archs]
+        graphs, graph = _first_of_each([(listed.count(","), edges) for listed, _, edges in parts])
+        lists, operations = _first_of_each([listed for listed, _, _ in parts])
+        matrix, _ = as_arrays([self.cell(at) for at in graphs])
+        _, labels = as_arrays([self.cell(at) for at in lists])
+        return matrix[graph], labels[operations]
+
+    @cached_property
+    def _by_fingerprint(self) -> dict[int, int]:
+        marks = fingerprints(*self._arrays).tolist()
+        return {mark: position for position, mark in reversed(list(enumerate(marks)))}
+
+    def find(self, cells: Sequence[Cell]) -> np.ndarray:
+        """Return the index of the table's first isomorphic cell for each pruned cell, (cells,) int; -1 where none."""
+        return np.array([self._by_fingerprint.get(mark, -1) for mark in fingerprints(*as_arrays(cells)).tolist()])
+
+    def index(self, arch: str) -> int:
+        """Return the index of a printed cell, or of the first that is isomorphic to it."""
+        if arch in self._position:
+            return self._position[arch]
+        found = int(self.find([parse_cell(arch)])[0])
+        if found < 0:
+            raise UserError(f"'{arch}' is a NAS-Bench-101 cell, but not among the {len(self):,} of the table at hand")
+        return found
+
+    def neighbours(self, index: int) -> list[int]:
+        """Return the cells of the table one edit away: an edge added or removed, an operation changed, then pruned."""
+        return sorted({int(position) for position in self.find(edits(self.cell(index))) if position >= 0})
+
+    def neighbour_table(self, indices: np.ndarray) -> np.ndarray:
+        """Return the neighbours of several cells, (indices, edits) int32; -1 where an edit leads to none."""
+        matrix, labels = (array[indices] for array in self._arrays)
+        own = fingerprints(matrix, labels)
+        marks, positions = np.array(sorted(self._by_fingerprint.items()), dtype=np.uint64).T
+        columns = []
+        for found in edited(matrix, labels):
+            at = np.minimum(np.searchsorted(marks, found), len(marks) - 1)
+            columns.append(np.where((marks[at] == found) & (found != own), positions[at].astype(np.int32), -1))
+        table = np.sort(np.stack(columns, axis=1), axis=1)
+        table[:, 1:][table[:, 1:] == table[:, :-1]] = -1
+        return table
+
+    def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
+        """Return the networks of these cells as one stack, its weights not initialised.
+
+        Nothing is unreachable in a pruned cell. `network` as for `benchmarks.nasbench101.network.Network101`.
+        """
+        from benchmarks.nasbench101.network import Network101
+
+        return Network101([self.cell(self.class_id[index]) for index in indices], **network)

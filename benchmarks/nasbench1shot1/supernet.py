@@ -1,0 +1,144 @@
+"""The supernets of NAS-Bench-1Shot1: every operation in every choice block, every vertex fed by all before it.
+
+All else is the one-shot network of an architecture (`benchmarks.nasbench1shot1.network`, which has the paper): weights
+of 1 for its operations and its edges and 0 for all others give exactly the function of that network.
+
+Weights are (masks, rows, columns). The first rows are the operations of the blocks. Where there are no more, each
+vertex that has a choice of sources gets the mean of all of them, and any other their sum. The rows behind them are
+what feeds block 1, block 2, ..., the output: column s is the source s, 0 the input. `whole` puts both together.
+
+Departures from the shared network of the paper, as in the network of an architecture: a max pooling has no BatchNorm
+of its own, all BatchNorms are affine. The projected input is added only to those places of the concatenation whose
+block feeds the output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.nasbench101.cells import KERNEL, OPERATIONS
+from benchmarks.spaces.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, conv_bn_relu
+from benchmarks.spaces.supernet import ONE, MixedNetwork, add_weighted, by_sample, live_rows
+
+
+class MixedBlocks(nn.Module):
+    """A cell: (masks * samples, inside, ...) -> (masks * samples, blocks * outside, ...)."""
+
+    def __init__(self, blocks: int, inside: int, outside: int) -> None:
+        super().__init__()
+        widths = [outside] * blocks + [blocks * outside]
+        self.projections = nn.ModuleList(conv_bn_relu(ONE, inside, width, 1) for width in widths)
+        self.operations = nn.ModuleList(
+            nn.ModuleDict({
+                name: conv_bn_relu(ONE, outside, outside, KERNEL[name]) if name in KERNEL else nn.MaxPool2d(3, 1, 1)
+                for name in OPERATIONS
+            })
+            for _ in range(blocks)
+        )  # fmt: skip
+
+    def forward(self, x: Tensor, operations: Tensor, sources: Tensor, blocked: bool = False) -> Tensor:
+        """operations (masks, blocks, operations); sources (masks, blocks + 1, blocks + 1).
+
+        `blocked`: convolutions of weight 0 run on zeros; projections run whatever their weight.
+        """
+        nodes = [x]
+        for block, named in enumerate(self.operations):
+            given = self._received(block, nodes, sources[:, block], blocked)
+            total: Tensor | None = None
+            for at, (name, operation) in enumerate(named.items()):  # type: ignore[operator]
+                weight = operations[:, block, at]
+                live = (weight != 0).cpu()
+                if blocked and name in KERNEL:
+                    part = operation(given * by_sample(live.to(x), x)) * by_sample(weight, x)
+                    total = part if total is None else total + part
+                elif rows := live_rows(live):
+                    total = add_weighted(total, operation, given, weight, rows)
+            nodes.append(torch.zeros_like(given) if total is None else total)
+        output = sources[:, -1]
+        blocks = torch.cat([node * by_sample(output[:, at], x) for at, node in enumerate(nodes[1:], start=1)], 1)
+        places = torch.cat([(output[:, at] != 0).to(x)[:, None] for at in range(1, len(nodes))], 1) * output[:, :1]
+        if not blocked and not (output[:, 0] != 0).any():
+            return blocks
+        projected = self.projections[-1](x).unflatten(1, (len(nodes) - 1, -1))
+        places = places.repeat_interleave(len(x) // len(places), 0)[:, :, None, None, None]
+        return blocks + (projected * places).flatten(1, 2)
+
+    def _received(self, block: int, nodes: list[Tensor], weights: Tensor, blocked: bool) -> Tensor:
+        """Return the weighted sum of what feeds a block; weights (masks, blocks + 1)."""
+        live, x, projection = (weights != 0).cpu(), nodes[0], self.projections[block]
+        total: Tensor | None = None
+        if blocked:
+            total = projection(x) * by_sample(weights[:, 0], x)
+        elif rows := live_rows(live[:, 0]):
+            total = add_weighted(None, projection, x, weights[:, 0], rows)
+        for source, node in enumerate(nodes[1:], start=1):
+            if rows := live_rows(live[:, source]):
+                total = add_weighted(total, nn.Identity(), node, weights[:, source], rows)
+        if total is None:
+            return x.new_zeros(len(x), projection[0].out_channels, *x.shape[2:])  # type: ignore[index]
+        return total
+
+
+class Supernet1Shot1(MixedNetwork):
+    """Images (samples, channels, height, width) and weights (masks, rows, columns) -> (masks, samples, classes)."""
+
+    operations = tuple(OPERATIONS)
+
+    def __init__(
+        self, parents: Sequence[int], *, channels: int = 16, stacks: int = 3, modules: int = 3, classes: int = 10,
+        input_channels: int = 3,
+    ) -> None:  # fmt: skip
+        """`parents`: how many vertices feed the input, each block, the output (`benchmarks.nasbench1shot1.space.PARENTS`)."""
+        super().__init__()
+        self.parents = tuple(parents)
+        self.blocks = blocks = len(parents) - 2
+        self.stem = conv_bn_relu(ONE, input_channels, channels, 3)
+        body: list[nn.Module] = []
+        inside = outside = channels
+        for stack in range(stacks):
+            if stack:
+                body.append(nn.MaxPool2d(2, 2))
+                outside *= 2
+            for _ in range(modules):
+                body.append(MixedBlocks(blocks, inside, outside))
+                inside = blocks * outside
+        self.body = nn.ModuleList(body)
+        self.last = nn.Sequential(
+            StackedReLU(ONE), StackedConv2d(ONE, inside, outside, 1), StackedBatchNorm2d(ONE, outside)
+        )  # fmt: skip
+        self.classifier = StackedLinear(ONE, outside, classes)
+
+    def all_sources(self) -> Tensor:
+        """Return the weights of sources where none is chosen, (blocks + 1, blocks + 1): rows are vertices."""
+        weights = torch.zeros(self.blocks + 1, self.blocks + 1)
+        for vertex in range(1, self.blocks + 2):
+            weights[vertex - 1, :vertex] = 1 / vertex if self.parents[vertex] < vertex else 1
+        return weights
+
+    def whole(self, operations: Tensor, sources: Tensor | None = None) -> Tensor:
+        """(blocks, operations) and (blocks + 1, blocks + 1) -> (2 * blocks + 1, columns): a mask with both."""
+        sources = self.all_sources() if sources is None else sources
+        columns = max(operations.shape[-1], sources.shape[-1])
+        rows = [nn.functional.pad(each, (0, columns - each.shape[-1])) for each in (operations, sources.to(operations))]
+        return torch.cat(rows)
+
+    def convolutions(self) -> Iterator[tuple[int, int, nn.Conv2d]]:
+        """Yield (block, operation, convolution) of every cell; projections belong to no operation."""
+        for cell in self.body:
+            for block, named in enumerate(getattr(cell, "operations", ())):
+                for at, name in enumerate(OPERATIONS):
+                    if name in KERNEL:
+                        yield block, at, named[name][0]
+
+    def mixed(self, x: Tensor, weights: Tensor, blocked: bool) -> Tensor:
+        """Return the map before pooling; what `forward` says."""
+        operations = weights[:, : self.blocks, : len(OPERATIONS)]
+        sources = weights[:, self.blocks :, : self.blocks + 1]
+        if weights.shape[1] == self.blocks:
+            sources = self.all_sources().to(weights).expand(len(weights), -1, -1)
+        for module in self.body:
+            x = module(x, operations, sources, blocked) if isinstance(module, MixedBlocks) else module(x)
+        return self.last(x)

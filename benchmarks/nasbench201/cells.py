@@ -1,0 +1,109 @@
+"""Cells of NAS-Bench-201: their strings, which edges lie on a path, and counts."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from benchmarks.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    pass
+
+
+NONE, SKIP, CONV1, CONV3, POOL = OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+"""(source node, target node) of each of the six edges, in the order the string lists them."""
+
+
+KERNEL = {CONV1: 1, CONV3: 3}
+
+
+Cell = tuple[str, ...]
+
+
+def print_cell(cell: Cell) -> str:
+    """Return the official string of six operations."""
+    a, b, c, d, e, f = cell
+    return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+
+def parse_cell(text: str) -> Cell:
+    """Return the six operations of an official string; UserError says what is wrong with it."""
+    cell = tuple(re.findall(r"([^|+~]+)~", text))
+    if len(cell) != len(EDGES) or print_cell(cell) != text:
+        raise UserError(f"'{text}' is not a NAS-Bench-201 cell; expected the form {print_cell((NONE,) * 6)}")
+    if unknown := sorted(set(cell) - set(OPERATIONS)):
+        raise suggest(unknown, OPERATIONS, "NAS-Bench-201 operation")
+    return cell
+
+
+def reachable(cell: Cell) -> Cell:
+    """Return the cell with every edge that lies on no path from node 0 to node 3 set to `none`.
+
+    Cells with the same result compute the same function: this is the equivalence rule of the harness.
+    """
+    edges = [edge for edge, operation in zip(EDGES, cell, strict=True) if operation != NONE]
+    from_input, to_output = {0}, {3}
+    for source, target in edges:  # targets ascend, so one pass is enough
+        if source in from_input:
+            from_input.add(target)
+    for source, target in reversed(edges):
+        if target in to_output:
+            to_output.add(source)
+    return tuple(
+        operation if source in from_input and target in to_output else NONE
+        for (source, target), operation in zip(EDGES, cell, strict=True)
+    )
+
+
+def benchmark_string(cell: Cell, *, consider_zero: bool) -> str:
+    """Return the nested string by which the benchmark's own code (`to_unique_str`) tells cells apart.
+
+    Both rules collapse skip connections; `consider_zero` also lets zeros swallow what they feed, except in sums.
+    They give 12,751 (False) and 6,466 (True) different strings; the paper's "6,466 unique" is the second.
+    """
+    nodes = ["0"]
+    for node in (1, 2, 3):
+        terms = []
+        for (source, target), operation in zip(EDGES, cell, strict=True):
+            if target != node:
+                continue
+            if consider_zero and (operation == NONE or nodes[source] == "#"):
+                terms.append("#")
+            elif operation == SKIP:
+                terms.append(nodes[source])
+            else:
+                terms.append(f"({nodes[source]})@{operation}")
+        nodes.append("+".join(sorted(terms)))
+    return nodes[3]
+
+
+def count(
+    cell: Cell, *, channels: int, cells_per_stage: int, classes: int, resolution: int, input_channels: int
+) -> tuple[int, int, int]:
+    """Return (parameters, FLOPs, parameter tensors) of the network of a cell, every operation counted, reachable or
+    not.
+
+    FLOPs are multiply-accumulates of convolutions and the classifier (its bias included) for one image, as the
+    benchmark states them; pooling, BatchNorm and additions are left out.
+    """
+    params = input_channels * channels * 9 + 2 * channels
+    convs = sum(operation in KERNEL for operation in cell)
+    tensors = 3 + 3 * convs * cells_per_stage * 3 + 2 * (3 + 3 + 1) + 2 + 2
+    flops = input_channels * channels * 9 * resolution**2
+    width, side = channels, resolution
+    for stage in range(3):
+        if stage:
+            wide, side = 2 * width, side // 2
+            weights = 9 * width * wide + 9 * wide * wide + width * wide
+            params, flops, width = params + weights + 4 * wide, flops + weights * side**2, wide
+        for operation in cell:
+            if operation in KERNEL:
+                weights = KERNEL[operation] ** 2 * width * width
+                params += cells_per_stage * (weights + 2 * width)
+                flops += cells_per_stage * weights * side**2
+    params += 2 * width + (width + 1) * classes
+    return params, flops + (width + 1) * classes, tensors

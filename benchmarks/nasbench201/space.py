@@ -1,0 +1,138 @@
+"""NAS-Bench-201: the space of cells with four nodes and five operations on each of six edges.
+
+Source: Dong and Yang, "NAS-Bench-201" (ICLR 2020, arXiv 2001.00326); the same space as NATS-Bench's topology set.
+An architecture is printed as the benchmark prints it, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`: node i lists its
+incoming edges from nodes 0 .. i-1. Inside this file an architecture is a tuple of six operation names in that order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.files.sources import GB, Source
+from benchmarks.nasbench201.cells import EDGES, KERNEL, NONE, OPERATIONS, Cell, count, parse_cell, print_cell, reachable
+from benchmarks.spaces.choices import Choices
+from benchmarks.spaces.space import Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PAGE, NATS_PAGE = "https://github.com/D-X-Y/NAS-Bench-201", "https://github.com/D-X-Y/NATS-Bench"
+
+
+class Space201(Space):
+    """All 15,625 architectures in official index order, with what can be said of them without a network."""
+
+    name = "201"
+    title = "NAS-Bench-201"
+    network = {"channels": 16, "cells_per_stage": 5, "input_channels": 3}
+    """C, N and image channels of the networks the benchmark trained."""
+    reduced = {"channels": 8, "cells_per_stage": 1}
+    datasets = {"cifar10": (10, 32), "cifar10-valid": (10, 32), "cifar100": (100, 32), "imagenet16-120": (120, 16)}
+    """dataset: (classes, resolution in pixels); the first is the default."""
+    readers = {"pickle": "benchmarks.nasbench201.files:read_official"}
+    """Kind of official file (`benchmarks.readers.recognise.recognise`) -> what reads it."""
+    sources = (
+        Source("NAS-Bench-201-v1_1-*.pth", "official release v1_1", int(4.7 * GB), PAGE),
+        Source("NAS-Bench-201-v1_0-*.pth", "official release v1_0", int(2.2 * GB), PAGE),
+        Source("NATS-tss-v1_0-*.pickle.pbz2", "NATS-Bench topology set", page=NATS_PAGE),
+        Source("NATS-tss-v1_0-*-simple/", "the same, a file each", page=NATS_PAGE),
+    )
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """Six operations of every architecture, by official index: the benchmark shuffled the product with seed 88."""
+        cells = list(itertools.product(OPERATIONS, repeat=len(EDGES)))
+        random.Random(88).shuffle(cells)
+        return tuple(cells)
+
+    @cached_property
+    def archs(self) -> tuple[str, ...]:
+        """Official strings by official index."""
+        return tuple(print_cell(cell) for cell in self.cells)
+
+    @cached_property
+    def _position(self) -> dict[Cell, int]:
+        return {cell: position for position, cell in enumerate(self.cells)}
+
+    @cached_property
+    def _reachable(self) -> tuple[Cell, ...]:
+        return tuple(reachable(cell) for cell in self.cells)
+
+    def index(self, arch: str) -> int:
+        """Return the official index of an architecture string."""
+        return self._position[parse_cell(arch)]
+
+    @cached_property
+    def class_id(self) -> np.ndarray:
+        """(archs,) int: the index of the member whose unreachable edges are all `none`; 9,445 different values."""
+        return np.array([self._position[cell] for cell in self._reachable])
+
+    @cached_property
+    def connected(self) -> np.ndarray:
+        """(archs,) bool: whether any path leads from the input to the output; 341 architectures have none."""
+        return np.array([any(operation != NONE for operation in cell) for cell in self._reachable])
+
+    @cached_property
+    def conv_count(self) -> np.ndarray:
+        """(archs,) int: reachable convolutions in the cell; 1,983 architectures have none."""
+        return np.array([sum(operation in KERNEL for operation in cell) for cell in self._reachable])
+
+    def canonical(self, index: int) -> str:
+        """Return the string that names the network of an architecture: unreachable edges printed as `none`."""
+        return print_cell(self._reachable[index])
+
+    def sizes(self, *, reachable_only: bool = False, **network: int) -> np.ndarray:
+        """Return params, FLOPs and number of parameter tensors of every architecture, (3, archs) float64.
+
+        `reachable_only` leaves out operations on no input-output path; the benchmark's own counts include them.
+        `network` are the settings of `count`.
+        """
+        by_cell = {cell: count(cell, **network) for cell in set(map(_size_key, self.cells))}
+        cells = self._reachable if reachable_only else self.cells
+        return np.array([by_cell[_size_key(cell)] for cell in cells], dtype=np.float64).T
+
+    @cached_property
+    def choices(self) -> Choices:
+        """Six edges of five operations; `3<-1` leads from node 1 to node 3."""
+        place = {operation: at for at, operation in enumerate(OPERATIONS)}
+        chosen = np.array([[place[operation] for operation in cell] for cell in self.cells])
+        return Choices(tuple(f"{target}<-{source}" for source, target in EDGES), OPERATIONS, chosen)
+
+    def supernet(self, **network: int) -> nn.Module:
+        """Return the supernet, its weights not initialised; `network` as for `Supernet201`."""
+        from benchmarks.nasbench201.supernet import Supernet201
+
+        return Supernet201(**network)
+
+    def neighbours(self, index: int) -> list[int]:
+        """Return the 24 architectures that differ in the operation of one edge."""
+        cell = self.cells[index]
+        return [
+            self._position[cell[:edge] + (operation,) + cell[edge + 1 :]]
+            for edge in range(len(EDGES))
+            for operation in OPERATIONS
+            if operation != cell[edge]
+        ]
+
+    def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
+        """Return the networks of these architectures as one stack, its weights not initialised.
+
+        `network` as for `benchmarks.nasbench201.network.Network201`.
+        """
+        from benchmarks.nasbench201.network import Network201
+
+        source = self.cells if keep_unreachable else self._reachable
+        return Network201([source[index] for index in indices], **network)
+
+
+def _size_key(cell: Cell) -> Cell:
+    """Return a stand-in cell with the same counts: only the number of convolutions of each kernel matters."""
+    convs = sorted(operation for operation in cell if operation in KERNEL)
+    return tuple(convs) + (NONE,) * (len(EDGES) - len(convs))

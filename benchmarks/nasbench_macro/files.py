@@ -1,0 +1,104 @@
+"""MISSING DOC"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.errors import UserError
+from benchmarks.files.write import sha256
+from benchmarks.nasbench_macro.space import EPOCHS, KEYS, LARGEST, MOST, SpaceMacro
+from benchmarks.table import MEAN, Table, named, repeated
+
+if TYPE_CHECKING:
+    pass
+
+
+def read_official(
+    path: str | Path,
+    expected: Sequence[str],
+    complete: bool = True,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Table]:
+    """Read nas-bench-macro_cifar10.json: {string: {test_acc (three trials), mean_acc, std, params, flops}}, percent.
+
+    The table has the order of `expected`, the three trials as seeds "1" to "3" and the published mean. With `complete`
+    every expected architecture must be there. Raises UserError that says what is missing or cannot be right, the counts
+    of parameters and FLOPs among it: they must be those of the networks that are built here.
+    """
+    path = Path(path)
+    entries = _entries(path)
+    if unknown := sorted(set(entries) - set(expected)):
+        raise UserError(f"{path}: {len(unknown)} keys are no NAS-Bench-Macro architecture: {named(unknown)}")
+    archs = tuple(arch for arch in expected if arch in entries)
+    if complete and len(archs) < len(expected):
+        missing = [arch for arch in expected if arch not in entries]
+        raise UserError(f"{path}: {len(missing)} of {len(expected)} architectures are missing: {named(missing)}")
+    if wrong := [f"{arch} {problem}" for arch in archs if (problem := _problem(entries[arch]))]:
+        raise UserError(f"{path}: {len(wrong)} entries cannot be right: {named(wrong)}")
+    _check_sizes(path, entries, archs)
+    accuracy = np.array([[entries[arch]["mean_acc"], *entries[arch]["test_acc"]] for arch in archs], dtype=np.float64)
+    if on_progress is not None:
+        on_progress(path.stat().st_size, path.stat().st_size)
+    return [
+        Table(
+            benchmark=SpaceMacro.name, dataset="cifar10", archs=archs, splits=("test",), epochs=(EPOCHS,),
+            seeds=(MEAN, "1", "2", "3"), accuracy=accuracy[:, None, None, :], source=f"official file {path.name}",
+            checksum=sha256(path),
+        )
+    ]  # fmt: skip
+
+
+def _entries(path: Path) -> dict[str, dict]:
+    """Return the document, an object of objects, where no key occurs twice."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        if twice := repeated(key for key, _ in pairs):
+            raise UserError(f"{path}: keys that occur more than once: {named(twice)}")
+        return dict(pairs)
+
+    if path.stat().st_size > MOST:
+        raise UserError(
+            f"{path}: {path.stat().st_size:,} bytes; expected nas-bench-macro_cifar10.json of about a million"
+        )
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: truncated or not JSON ({error}); expected nas-bench-macro_cifar10.json") from None
+    if not isinstance(found, dict) or not found or not all(isinstance(entry, dict) for entry in found.values()):
+        raise UserError(f"{path}: a JSON file, but not an object of architectures like nas-bench-macro_cifar10.json")
+    return found
+
+
+def _problem(entry: dict) -> str:
+    """Return what is wrong with one entry, or nothing."""
+    if missing := KEYS - entry.keys():
+        return f"lacks {', '.join(sorted(missing))}"
+    trials = entry["test_acc"]
+    if not isinstance(trials, list) or len(trials) != 3:
+        return "has not three test accuracies"
+    numbers = [*trials, *(entry[key] for key in ("mean_acc", "std", "params", "flops"))]
+    if not all(isinstance(n, (int, float)) and not isinstance(n, bool) and abs(n) < LARGEST for n in numbers):
+        return "holds what is no number"
+    if not all(0 <= accuracy <= 100 for accuracy in numbers[:4]):
+        return "has an accuracy outside 0..100 percent"
+    if abs(np.mean(trials) - entry["mean_acc"]) > 1e-3 or abs(np.std(trials) - entry["std"]) > 1e-3:
+        return "has a mean or standard deviation that is not that of its three accuracies"
+    return ""
+
+
+def _check_sizes(path: Path, entries: dict[str, dict], archs: Sequence[str]) -> None:
+    space = SpaceMacro()
+    classes, resolution = space.datasets["cifar10"]
+    params, flops, _ = space.sizes(classes=classes, resolution=resolution, **space.network)
+    built = {arch: (params[i], flops[i]) for i, arch in enumerate(space.archs)}
+    wrong = [arch for arch in archs if (entries[arch]["params"], entries[arch]["flops"]) != built[arch]]
+    if wrong:
+        what = f"parameters or FLOPs of {len(wrong)} entries"
+        raise UserError(f"{path}: {what} are not those of the networks of {space.title}: {named(wrong)}")

@@ -1,0 +1,69 @@
+"""Reads the plain data in files of torch.save, without torch and without running anything; weights become None."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from benchmarks.errors import UserError
+from benchmarks.readers.pickle_machine import Machine
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is: bytes of a file, files of a folder."""
+MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+def is_torch_file(path: Path) -> bool:
+    """Say whether this is a file of torch.save: the zip archive of today or the form of 2020."""
+    with open(path, "rb") as file:
+        start = file.read(len(MAGIC))
+    return start == MAGIC or start[:4] == b"PK\x03\x04"
+
+
+class Watched:
+    """A binary file that reports how far it was read."""
+
+    def __init__(self, file: BinaryIO, size: int, on_progress: Progress | None) -> None:
+        self._file, self._size, self._on_progress = file, size, on_progress
+        self.name, self.seek, self.tell = file.name, file.seek, file.tell
+
+    def read(self, n: int = -1) -> bytes:
+        """Read up to `n` bytes."""
+        block = self._file.read(n)
+        if self._on_progress is not None:
+            self._on_progress(self._file.tell(), self._size)
+        return block
+
+    def seekable(self) -> bool:
+        """Say that it can be sought in, as zip archives need."""
+        return True
+
+
+@contextlib.contextmanager
+def _object_stream(stream: Any) -> Iterator[tuple[BinaryIO, int]]:
+    """Give the stream with the object of a torch file, and how many other pickles stand before it."""
+    if stream.read(4) != b"PK\x03\x04":
+        stream.seek(0)
+        yield stream, 3  # magic number, version, system
+        return
+    try:
+        archive = zipfile.ZipFile(stream)
+        name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+    except (zipfile.BadZipFile, StopIteration) as error:
+        raise UserError(f"truncated, or a zip archive that torch did not write ({error}); get the file again") from None
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:  # torch never packs; a small file could fill memory
+        raise UserError(f"a zip archive that torch did not write ({name} is packed); get the file again")
+    with archive.open(name) as data:
+        yield data, 0  # type: ignore[misc]
+
+
+def load_torch(stream: Any, on_dict: Callable[[dict], None] | None = None) -> Any:
+    """Return the object of a torch file open as `stream`; `on_dict` as for `pickle_machine.Machine`."""
+    with _object_stream(stream) as (data, before):
+        machine = Machine(data, on_dict=on_dict, drop_tensors=True)
+        for _ in range(before):
+            machine.load()
+        return machine.load()

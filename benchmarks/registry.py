@@ -1,0 +1,97 @@
+"""Which benchmarks there are: the space of every key, built in or of another installed package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import installed
+from benchmarks.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from benchmarks.files.sources import Source
+    from benchmarks.spaces.space import Space
+
+
+BENCHMARKS = {
+    "201": "benchmarks.nasbench201.space:Space201",
+    "101": "benchmarks.nasbench101.space:Space101",
+    "macro": "benchmarks.nasbench_macro.space:SpaceMacro",
+    "1shot1-1": "benchmarks.nasbench1shot1.space:space_1",
+    "1shot1-2": "benchmarks.nasbench1shot1.space:space_2",
+    "1shot1-3": "benchmarks.nasbench1shot1.space:space_3",
+    "1shot1-1-closed": "benchmarks.nasbench1shot1.space:space_1_closed",
+    "1shot1-2-closed": "benchmarks.nasbench1shot1.space:space_2_closed",
+    "1shot1-3-closed": "benchmarks.nasbench1shot1.space:space_3_closed",
+    "1shot1-1-pruned": "benchmarks.nasbench1shot1.space:space_1_pruned",
+    "1shot1-2-pruned": "benchmarks.nasbench1shot1.space:space_2_pruned",
+    "1shot1-3-pruned": "benchmarks.nasbench1shot1.space:space_3_pruned",
+}
+"""Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here, or an
+entry point of another package (`benchmarks.installed`)."""
+
+
+GROUPS = {
+    "1shot1": ("1shot1-1", "1shot1-2", "1shot1-3"),
+    "1shot1-closed": ("1shot1-1-closed", "1shot1-2-closed", "1shot1-3-closed"),
+    "1shot1-pruned": ("1shot1-1-pruned", "1shot1-2-pruned", "1shot1-3-pruned"),
+}
+"""Benchmark of several spaces -> their keys, space 1 first; each is run and reported by itself."""
+
+
+def known() -> tuple[str, ...]:
+    """Return the keys of all benchmarks: the built-in ones, then those of other installed packages."""
+    others = sorted(key for key in installed.declared() if installed.KEY.fullmatch(key))
+    return tuple(dict.fromkeys((*BENCHMARKS, *others)))
+
+
+def expand(bench: str, spaces: str | None = None) -> tuple[str, ...]:
+    """Return the keys a name stands for: those of a group (`spaces` "1,3": of these), otherwise itself.
+
+    UserError for spaces the group does not have, or where the name is no group.
+    """
+    if bench not in GROUPS:
+        if spaces is not None:
+            raise UserError(f"--space {spaces}: only for --bench {', '.join(GROUPS)}, not {bench}")
+        return (bench,)
+    members = {key.split("-")[1]: key for key in GROUPS[bench]}
+    wanted = list(members) if spaces is None else [each.strip() for each in spaces.split(",")]
+    if unknown := [each for each in wanted if each not in members]:
+        raise suggest(unknown, members, f"space of {bench}")
+    return tuple(members[each] for each in dict.fromkeys(wanted))
+
+
+def unknown_benchmark(bench: str) -> UserError:
+    """Return the error for a key that names no benchmark; a group's says which to choose from."""
+    if bench in GROUPS:
+        return UserError(f"benchmark {bench} is several spaces; choose one here: {', '.join(GROUPS[bench])}")
+    return suggest([bench], [*known(), *GROUPS], "benchmark")
+
+
+def space_of(bench: str, archs: Sequence[str] | None = None, network: str | None = None) -> Space:
+    """Return the space of a benchmark key. UserError where there is none, or where another package's is broken.
+
+    `archs` are a table's, for a benchmark that is known only as far as a table holds it. `network` names the networks
+    that stand for its architectures, where there are several ways.
+    """
+    points = installed.declared().get(bench, [])
+    if problem := installed.collision(bench, points, bench in BENCHMARKS or bench in GROUPS):
+        raise problem
+    if bench not in BENCHMARKS and not points:
+        raise unknown_benchmark(bench)
+    space: Space = installed.make(points[0]) if points else named_object(BENCHMARKS[bench])()
+    if network is not None:
+        space = space.with_network(network)
+    return space if archs is None else space.over(archs)
+
+
+def named_object(place: str) -> Any:
+    """Return what `module:name` names."""
+    module, name = place.split(":")
+    return getattr(import_module(module), name)
+
+
+def sources_of(bench: str) -> tuple[Source, ...]:
+    """Return the official files of a benchmark."""
+    return space_of(bench).sources

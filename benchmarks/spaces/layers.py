@@ -1,0 +1,191 @@
+"""Stacked layers: the networks of K architectures as one module.
+
+Activations are (samples, K * channels, height, width): the channels of architecture 0 come first. Each layer belongs to
+the architectures in `owners` (positions in the stack) and its tensors hold theirs one after the other along the first
+axis, so that `tensor.view(len(owners), -1)` has one row an owner. With one owner every layer is the ordinary one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class StackedConv2d(nn.Conv2d):
+    """One convolution without bias for each owner, run as one grouped convolution.
+
+    Input (samples, owners * in_channels, height, width); weight (owners * out_channels, in_channels / groups, kernel,
+    kernel). `groups` are those of each owner's own convolution: in_channels makes it depthwise.
+    """
+
+    def __init__(
+        self, owners: Sequence[int], in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
+    ) -> None:
+        k = len(owners)
+        super().__init__(
+            k * in_channels, k * out_channels, kernel, stride, padding=kernel // 2, groups=k * groups, bias=False,
+            device="meta",
+        )  # fmt: skip
+        self.owners = tuple(owners)
+
+    def reset_parameters(self) -> None:
+        """Nothing: who builds a stack sets its weights, and PyTorch's draw takes its time even on the meta device."""
+
+
+class StackedBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm over (owners * channels); statistics are an architecture's own by construction."""
+
+    def __init__(self, owners: Sequence[int], channels: int) -> None:
+        super().__init__(len(owners) * channels, device="meta")
+        self.owners = tuple(owners)
+
+    def reset_parameters(self) -> None:
+        """Set the defaults, once there is memory to set."""
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
+class StackedReLU(nn.ReLU):
+    """ReLU that knows whose channels pass through it, and for which of them it lies on a path to the output."""
+
+    def __init__(self, owners: Sequence[int], on_path: Sequence[bool] | None = None) -> None:
+        super().__init__()
+        self.owners = tuple(owners)
+        self.on_path = (True,) * len(self.owners) if on_path is None else tuple(on_path)
+
+
+class StackedLinear(nn.Linear):
+    """One linear layer for each owner. Input (samples, owners * in_features) -> (samples, owners, out_features).
+
+    weight (owners * out_features, in_features), bias (owners * out_features,).
+    """
+
+    def __init__(self, owners: Sequence[int], in_features: int, out_features: int) -> None:
+        super().__init__(in_features, len(owners) * out_features, device="meta")
+        self.owners = tuple(owners)
+
+    def reset_parameters(self) -> None:
+        """Nothing, as for convolutions."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        k = len(self.owners)
+        if k == 1:
+            return functional.linear(x, self.weight, self.bias).unsqueeze(1)
+        x = x.view(x.shape[0], k, self.in_features).transpose(0, 1)  # (owners, samples, in)
+        weight = self.weight.view(k, -1, self.in_features).transpose(1, 2)  # (owners, in, out)
+        return torch.baddbmm(self.bias.view(k, 1, -1), x, weight).transpose(0, 1)
+
+
+class Take(nn.Module):
+    """Picks the channels of some owners out of a stack of `size`, and adds what came of them to where they belong."""
+
+    positions: Tensor | None
+    """Places of the owners in the stack; None where they are all of it, in order."""
+
+    def __init__(self, owners: Sequence[int], size: int) -> None:
+        super().__init__()
+        self.size = size
+        whole = list(owners) == list(range(size))
+        self.register_buffer("positions", None if whole else torch.tensor(owners), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(samples, size * channels, height, width) -> (samples, owners * channels, height, width)."""
+        if self.positions is None:
+            return x
+        return x.unflatten(1, (self.size, -1)).index_select(1, self.positions).flatten(1, 2)
+
+    def add(self, total: Tensor | None, x: Tensor, like: Tensor) -> Tensor:
+        """Return `total` (None: zeros, shaped like `like`) plus x at its owners' places; may reuse `total`."""
+        if self.size == 1:
+            return x if total is None else total + x
+        if total is None:
+            total = torch.zeros_like(like)
+        if self.positions is None:
+            return total.add_(x)
+        total.unflatten(1, (self.size, -1)).index_add_(1, self.positions, x.unflatten(1, (len(self.positions), -1)))
+        return total
+
+
+def conv_bn_relu(
+    owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
+    """Convolution without bias, BatchNorm, ReLU."""
+    return nn.Sequential(
+        StackedConv2d(owners, inside, outside, kernel, stride, groups),
+        StackedBatchNorm2d(owners, outside),
+        StackedReLU(owners),
+    )
+
+
+class StackedNetwork(nn.Module):
+    """K networks as one: a stem, a body of cells or layers, what may follow, global average pooling, a classifier.
+
+    Input (samples, K * input_channels, height, width), output (samples, K, classes). Parameters are allocated on the
+    meta device: initialise them (`harness.probe.view`) before use.
+    """
+
+    stem: nn.Module
+    body: nn.Sequential
+    classifier: nn.Module
+
+    def __init__(self, k: int, input_channels: int) -> None:
+        super().__init__()
+        self.k, self.input_channels = k, input_channels
+
+    def blocks(self) -> list[str]:
+        """Names of the modules that give the feature blocks of the field: the stem, then all of the body, in order.
+
+        A mere pooling of the body is none.
+        """
+        return ["stem", *(f"body.{i}" for i, each in enumerate(self.body) if not isinstance(each, nn.MaxPool2d))]
+
+    def tail(self, x: Tensor) -> Tensor:
+        """What follows the body; nothing here."""
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the map before global pooling, (samples, K * channels, height, width)."""
+        return self.tail(self.body(self.stem(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).mean(dim=(2, 3)))
+
+
+def like(module: nn.Module) -> nn.Module:
+    """Return another module that was built as this one was, its tensors not set; several times faster than building.
+
+    For modules that no hook and no caller has touched yet. Tensors that are on no meta device (places in the stack)
+    are shared.
+    """
+    other = object.__new__(type(module))
+    state: dict[str, Any] = {
+        name: value.copy() if isinstance(value, (dict, list, set)) else value for name, value in vars(module).items()
+    }
+    for tensors in (state["_parameters"], state["_buffers"]):
+        for name, tensor in tensors.items():
+            if tensor is not None and tensor.is_meta:
+                fresh = torch.empty(tensor.shape, dtype=tensor.dtype, device="meta")
+                tensors[name] = nn.Parameter(fresh) if isinstance(tensor, nn.Parameter) else fresh
+    state["_modules"] = {name: None if each is None else like(each) for name, each in state["_modules"].items()}
+    vars(other).update(state)
+    return other
+
+
+def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Give every tensor still on the meta device memory; BatchNorm starts at its defaults, weights are not set."""
+    for module in network.modules():
+        normalises = isinstance(module, nn.BatchNorm2d)
+        for own in (vars(module)["_parameters"], vars(module)["_buffers"]):  # setattr would check each for long
+            for name, tensor in own.items():
+                if tensor is not None and tensor.is_meta:
+                    kind = dtype if tensor.is_floating_point() else tensor.dtype
+                    make: Callable[..., Tensor] = torch.empty
+                    if normalises:
+                        make = torch.ones if name in ("weight", "running_var") else torch.zeros
+                    filled = make(tensor.shape, device=device, dtype=kind)
+                    own[name] = nn.Parameter(filled) if isinstance(tensor, nn.Parameter) else filled
+    return network if torch.device(device).type == "cpu" else network.to(device)

@@ -1,1 +1,0 @@
-"""Benchmarks of this project itself: commands `python -m harness.bench.NAME`, each told by docs/speed.md."""

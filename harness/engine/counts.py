@@ -1,0 +1,19 @@
+"""MISSING DOC"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What static proxies read; each (archs,) float64."""
+
+    params: Tensor
+    flops: Tensor
+    tensors: Tensor
+    params_reachable: Tensor
+    flops_reachable: Tensor
+    noise: Tensor

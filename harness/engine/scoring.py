@@ -1,0 +1,229 @@
+"""Architectures x proxies -> scores: builds a stack for each view, lets the proxies read one shared probe.
+
+The engine knows no accuracies. What one proxy raises is caught at one place and becomes NaN with the reason; running
+out of memory halves the stack; anything else that goes wrong is the engine's own error and stops the run.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from harness.engine.inputs import ViewInputs, _kept_in
+from harness.probe.batchnorm import of_each_sample
+from harness.probe.initialise import initialise
+from harness.probe.precision import arithmetic
+from harness.probe.probe import Probe
+from harness.probe.view import View, seeded, stream
+from harness.proxies.registry import Proxy
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What one proxy gave for one stack."""
+
+    scores: Tensor
+    """(archs,) float64, larger is better; NaN or infinite where it failed."""
+    seconds: float
+    """Per architecture, as if the proxy were computed alone: the passes it used, and its own formula."""
+    reasons: dict[int, str]
+    """Position in the stack -> why the score is not finite."""
+
+
+def as_seen(network: nn.Module, view: View) -> nn.Module:
+    """Put a network of our own (a copy) into a view's BatchNorm mode, precision and sign of weights; return it."""
+    network.train(view.batchnorm != "eval")
+    if view.batchnorm == "one":
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.forward = partial(of_each_sample, module)  # type: ignore[method-assign]  # of this copy alone
+    if view.batchnorm == "off":
+        for parent in list(network.modules()):
+            for name, child in list(parent.named_children()):
+                if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                    setattr(parent, name, nn.Identity())
+    tensors = (*network.parameters(), *network.buffers())
+    if any(tensor.is_floating_point() and tensor.dtype != _kept_in(view) for tensor in tensors):
+        network.to(_kept_in(view))
+    if view.absolute_weights:
+        with torch.no_grad():
+            for tensor in network.state_dict().values():
+                if tensor.is_floating_point():
+                    tensor.abs_()
+    return network
+
+
+REPLACING = {"one": 1, "off": 2}
+"""BatchNorm modes that change the modules of a network, in the order in which one network can take them on."""
+
+
+def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
+    """Group proxies that can share a probe; research code on modules is kept apart.
+
+    Views that change a network for good come last, so that one network can be put into them one after the other.
+    """
+    groups: dict[tuple[View, bool], list[Proxy]] = {}
+    for proxy in sorted(proxies, key=lambda proxy: REPLACING.get(proxy.view.batchnorm, 0)):
+        groups.setdefault((proxy.view, proxy.on_module), []).append(proxy)
+    return groups
+
+
+@torch.enable_grad()
+def score_stack(
+    build: Callable[[], nn.Module],
+    names: Sequence[str],
+    proxies: Sequence[Proxy],
+    inputs: ViewInputs,
+    *,
+    seed: int,
+    own_weights: bool = False,
+    feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
+    blocks: Callable[[nn.Module], Sequence[str]] | None = None,
+    spent: dict[str, float] | None = None,
+) -> dict[str, Scored]:
+    """Score one stack with proxies that are not static; return what each gave, by name.
+
+    `build` returns the stack's network, uninitialised unless `own_weights`; `names` are the strings that seed each
+    architecture. `blocks` gives the names of a network's feature blocks. `spent` collects the passes that ran and their
+    seconds, over all views.
+    """
+    results: dict[str, Scored] = {}
+    network: nn.Module | None = None
+    building = 0.0
+    for (view, _), group in by_view(proxies).items():
+        count = max(proxy.view.minibatches for proxy in group)
+        given = [_Tally(len(names)) for _ in group]
+        preparing = 0.0 if own_weights or network is None else building
+        for repeat in range(view.repeats):
+            start = time.perf_counter()
+            if network is None or (own_weights and (not repeat or view.init == "default")):
+                network = build()  # a network whose weights are drawn anew serves one view after the other
+                building = time.perf_counter() - start
+            if not (own_weights and view.init == "default"):
+                initialise(network, [stream(seed, name, f"{view.init} {repeat}") for name in names], view.init)
+            probe = Probe(
+                as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
+                reads=[read for proxy in group for read in proxy.reads], objective=view.objective,
+                precision=view.precision,
+                feature_map=None if feature_map is None else partial(feature_map, network),
+                blocks=() if blocks is None else blocks(network),
+                channels_last=not own_weights and len(names) == 1 and torch.device(inputs.device).type == "cpu",
+            )  # fmt: skip
+            preparing += time.perf_counter() - start
+            for proxy, tally in zip(group, given, strict=True):
+                with seeded(seed, probe.inputs.device), arithmetic(view.precision, probe.inputs.device):
+                    tally.add(proxy, probe)
+            probe.close()
+            if spent is not None:
+                for name, seconds in probe.seconds.items():
+                    spent[name] = spent.get(name, 0.0) + seconds
+        for proxy, tally in zip(group, given, strict=True):
+            results[proxy.name] = tally.result(view.repeats, preparing)
+    return results
+
+
+class _Tally:
+    """Adds up a proxy's scores over repeats."""
+
+    def __init__(self, archs: int) -> None:
+        self.archs = archs
+        self.total = torch.zeros(archs, dtype=torch.float64)
+        self.seconds = 0.0
+        self.reasons: dict[int, str] = {}
+
+    def add(self, proxy: Proxy, probe: Probe) -> None:
+        before = dict(probe.seconds)
+        start = time.perf_counter()
+        with probe.reading() as used:
+            try:
+                scores = torch.as_tensor(proxy.score(probe)).detach().to("cpu", torch.float64)
+                if scores.shape != (self.archs,):
+                    raise ValueError(f"returned the shape {tuple(scores.shape)}, expected ({self.archs},)")
+                reasons = probe.reasons
+            except torch.OutOfMemoryError:
+                raise
+            except (Exception, SystemExit) as error:  # one proxy's failure is that proxy's alone
+                scores = torch.full((self.archs,), torch.nan, dtype=torch.float64)
+                reasons = dict.fromkeys(
+                    range(self.archs), f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+                )
+        own = time.perf_counter() - start - sum(probe.seconds.values()) + sum(before.values())
+        self.seconds += own + sum(probe.seconds.get(name, 0.0) for name in used)
+        self.total += scores
+        for position in (~scores.isfinite()).nonzero().flatten().tolist():
+            self.reasons.setdefault(position, reasons.get(position, f"the formula gave {scores[position].item()}"))
+
+    def result(self, repeats: int, preparing: float) -> Scored:
+        return Scored(self.total / repeats, (self.seconds + preparing) / self.archs, self.reasons)
+
+
+def score_adaptively(
+    build: Callable[[Sequence[int]], nn.Module],
+    indices: Sequence[int],
+    names: Sequence[str],
+    proxies: Sequence[Proxy],
+    inputs: ViewInputs,
+    *,
+    seed: int,
+    feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
+    blocks: Callable[[nn.Module], Sequence[str]] | None = None,
+) -> tuple[dict[str, Scored], int]:
+    """Score a stack, halving it while memory does not suffice, and one by one where a proxy fails on the whole of it.
+
+    Return what each proxy gave and the largest stack that was run.
+    """  # fmt: skip
+    k = len(indices)
+    features: dict[str, Any] = {"feature_map": feature_map, "blocks": blocks}
+
+    def alone(some: Sequence[Proxy]) -> list[dict[str, Scored]]:
+        return [
+            score_stack(partial(build, [i]), [name], some, inputs, seed=seed, **features)
+            for i, name in zip(indices, names, strict=True)
+        ]
+
+    if k == 1:
+        return alone(proxies)[0], 1
+    single = [proxy for proxy in proxies if proxy.on_module]
+    stacked = [proxy for proxy in proxies if not proxy.on_module]
+    try:
+        results = score_stack(lambda: build(indices), names, stacked, inputs, seed=seed, **features)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        half = k // 2
+        parts = [
+            score_adaptively(build, indices[a:b], names[a:b], proxies, inputs, seed=seed, **features)
+            for a, b in ((0, half), (half, k))
+        ]
+        return {name: _joined([part[name] for part, _ in parts], [half, k - half]) for name in parts[0][0]}, half
+    single += [proxy for proxy in stacked if len(results[proxy.name].reasons) == k]  # was it one architecture's fault?
+    if single:
+        apart = alone(single)
+        results |= {proxy.name: _joined([one[proxy.name] for one in apart], [1] * k) for proxy in single}
+    return results, k
+
+
+def _joined(parts: Sequence[Scored], sizes: Sequence[int]) -> Scored:
+    """Put the results of consecutive stacks together."""
+    reasons: dict[int, str] = {}
+    start = 0
+    for part, size in zip(parts, sizes, strict=True):
+        reasons |= {start + position: reason for position, reason in part.reasons.items()}
+        start += size
+    seconds = sum(part.seconds * size for part, size in zip(parts, sizes, strict=True)) / start
+    return Scored(torch.cat([part.scores for part in parts]), seconds, reasons)
+
+
+def plain_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of a user's module in which no activation works in place, so that hooks see what flowed."""
+    twin = copy.deepcopy(model)
+    for module in twin.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False  # type: ignore[assignment]  # a flag, no submodule
+    return twin

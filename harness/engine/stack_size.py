@@ -1,0 +1,146 @@
+"""How many architectures run together where nobody says (`--stack auto`): what is known, and a short probe.
+
+The probe scores stacks of the run's own networks, evenly spaced by FLOPs so that stacks of all sizes are alike, with
+its proxies, sizes and inputs. It goes up a ladder of sizes while memory lasts, a size is faster than the one before,
+and no more than `SHARE` of the run's own time is spent. Where that stops it early, `usual` is taken if it fits.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from harness.engine.devices import current, kind
+from harness.engine.memory import meter
+from harness.engine.processes import one_thread, work
+from harness.engine.scorer import Chunk, Scorer, Setting
+from harness.proxies.protocols import PROTOCOLS
+
+LADDER = {"cpu": (8, 32, 128, 512), "cuda": (1, 8, 32, 128, 512, 2048)}
+"""Sizes that are tried, by kind of device."""
+GAIN = 1.03
+"""A larger stack has to be this many times as fast as a smaller one."""
+SHARE = 0.05
+"""The part of the run's time that the probe may take."""
+MANY = 32
+"""A stack of so many networks is timed once, a smaller one twice, on other networks; the very first only warms up."""
+SMALL = 2**16
+"""Floats of one network's first map (batch x channels x height x width) up to which stacks pay on a CPU."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """How many architectures run together, and why."""
+
+    stack: int
+    why: str
+    """One line for people."""
+    rates: dict[int, float] = field(default_factory=dict)
+    """Stack -> networks a second of one process, of the sizes that were tried."""
+
+
+def usual(setting: Setting, together: int | None) -> tuple[int, bool]:
+    """Return what is known of a run before it is tried: a good size, and whether another one may be better.
+
+    `together` is the size beyond which the space's networks gain nothing, if there is one.
+    """
+    if PROTOCOLS[setting.protocol].own_minibatch:
+        return 1, False
+    if kind(setting.device) == "cuda":
+        return together or 64, True
+    floats = setting.batch_size * setting.network.get("channels", 16) * (setting.resolution or 32) ** 2
+    return (min(32, together or 32), True) if floats <= SMALL else (1, False)  # measured in docs/speed.md
+
+
+def find(setting: Setting, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]) -> Found:
+    """Return how many of these networks (indices in the space) to run together; nothing of the probe stays.
+
+    `workers` has the device of each process of the run; the first device stands for all.
+    """
+    given = (setting, networks, seeds, workers)
+    if kind(setting.device) == "cuda" and len(workers) > 1:  # this process will not compute: it takes nothing of a GPU
+        (found,) = work(_find, [given], 1)
+        return found
+    try:
+        return _find(given)
+    finally:
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+
+def _find(given: tuple[Setting, tuple[int, ...], int, tuple[str, ...]]) -> Found:
+    setting, networks, seeds, workers = given
+    share = SHARE * len(networks) * seeds / len(workers)  # networks that the probe may take, of those of a worker
+    steps = LADDER[kind(workers[0])]
+    with one_thread(), current(setting.device):
+        scorer = Scorer(setting)
+        together = scorer.space.together
+        known, _ = usual(setting, together)
+        top = min(together or steps[-1], len(networks))
+        if 3 * min(steps[0], top) > share or all(proxy.static for proxy in scorer.proxies.values()):
+            return Found(known, f"--stack auto: {known} together, as is usual; too few networks to try others")
+        return _climb(_Trial(scorer, networks, workers), [step for step in steps if step < top] + [top], known, share)
+
+
+def _climb(trial: _Trial, steps: list[int], known: int, share: float) -> Found:
+    """Try sizes from the smallest up; return the smallest of the fastest."""
+    rates: dict[int, float] = {}
+    trial.time(steps[0], 0.5)
+    last = 0
+    while True:
+        step = min(next((each for each in steps if each > last), last), max(1, trial.limit))
+        count = 1 if step >= MANY else 2
+        if rates and (step < 1.5 * last or trial.spent + count * step / rates[last] > share / rates[last]):
+            best = max(_fastest(rates), min(known, trial.limit))
+            break
+        seconds = sum(trial.time(step, (1 + each) / (1 + count)) for each in range(count))
+        rates[step] = count * step / seconds
+        if last and rates[step] < GAIN * rates[last]:
+            best = _fastest(rates)
+            break
+        last = step
+    stack = max(1, min(best, trial.limit))
+    told = ", ".join(f"{each}: {rate:.3g}" for each, rate in rates.items())
+    return Found(
+        stack,
+        f"--stack auto: {stack} together (networks a second in one process: {told}; memory for {trial.limit:,};"
+        f" found in {trial.spent:.1f} s)",
+        rates,
+    )
+
+
+def _fastest(rates: dict[int, float]) -> int:
+    """Return the smallest size that is as good as the fastest."""
+    return min(step for step, rate in rates.items() if GAIN * rate >= max(rates.values()))
+
+
+class _Trial:
+    """Scores stacks of a run's networks; knows the seconds and the largest stack that memory allows."""
+
+    def __init__(self, scorer: Scorer, networks: Sequence[int], workers: Sequence[str]) -> None:
+        setting = scorer.setting
+        flops = scorer.space.sizes(resolution=setting.resolution or 32, reachable_only=True, **setting.network)[1]
+        self.scorer = scorer
+        self.networks = np.array(sorted(networks, key=lambda index: (flops[index], index)))
+        self.names = tuple(name for name, proxy in scorer.proxies.items() if not proxy.static)
+        self.meter = meter(workers)
+        self.clock = time.process_time if kind(workers[0]) == "cpu" else time.perf_counter  # the one load moves least
+        self.spent = 0.0
+        self.limit = len(networks)
+
+    def time(self, stack: int, place: float) -> float:
+        """Return the seconds of a stack; `place`, from 0 to 1, tells stacks of the same size apart."""
+        chosen = self.networks[((np.arange(stack) + place) * len(self.networks) / stack).astype(int)]
+        self.meter.start()
+        start = self.clock()
+        self.scorer.score(Chunk(0, tuple(chosen.tolist()), self.names))
+        seconds = self.clock() - start
+        self.spent += seconds
+        self.limit = min(len(self.networks), self.meter.fitting(stack))
+        return seconds

@@ -1,0 +1,111 @@
+"""How well operation scores agree with one another, and what each alone would choose.
+
+A score is an array (edges, operations), larger is better. A rank is 1 for the best and 1 + the number of strictly
+better ones otherwise, everywhere. With five operations on an edge a rank correlation has few values and no useful
+p-value: what is reported is its mean over edges, and how many edges it is defined for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.benchmark import Benchmark
+from harness.stats import kendall_tau_b, spearman
+
+STATISTICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"rho": spearman, "tau_b": kendall_tau_b}
+
+
+def by_edge(score: np.ndarray, reference: np.ndarray, statistic: str = "rho") -> np.ndarray:
+    """Return the rank correlation over operations on each edge, (edges,); NaN where a side is constant or too short.
+
+    Operations whose score is not finite leave it.
+    """
+    correlate = STATISTICS[statistic]
+    return np.array([correlate(own, other) for own, other in zip(score, reference, strict=True)])
+
+
+def mean_by_edge(score: np.ndarray, reference: np.ndarray, statistic: str = "rho") -> float:
+    """Return the mean of `by_edge` over the edges where it is defined; NaN where it is nowhere."""
+    values = by_edge(score, reference, statistic)
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def agreement(scores: Mapping[str, Sequence[np.ndarray]], statistic: str = "rho") -> pd.DataFrame:
+    """Return the square of mean correlations between every two scores, by name.
+
+    Each has one array a seed, or one alone (a table); seed s is compared with seed s, and the mean taken over seeds.
+    """
+    square = pd.DataFrame(index=list(scores), columns=list(scores), dtype=float)
+    for name, own in scores.items():
+        for other, theirs in scores.items():
+            seeds = max(len(own), len(theirs))
+            pairs = [(own[seed % len(own)], theirs[seed % len(theirs)]) for seed in range(seeds)]
+            square.loc[name, other] = _mean([mean_by_edge(a, b, statistic) for a, b in pairs])
+    return square
+
+
+def along_search(steps: Sequence[np.ndarray], references: Sequence[np.ndarray], statistic: str = "rho") -> np.ndarray:
+    """Return the mean correlation over the edges still undecided at each step, (steps,).
+
+    `steps` holds the scores at each step, rows of decided edges NaN; `references` what each is compared with: the same
+    array at every step (unconditional, as published) or one conditioned on what is decided.
+    """
+    return np.array([mean_by_edge(own, other, statistic) for own, other in zip(steps, references, strict=True)])
+
+
+def argmax(score: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the best operation of each edge, (edges,) int, the first of ties; and the number of edges with ties.
+
+    NaN is passed over; -1 for an edge of nothing else. Infinite scores count: a removal that leaves naswot -inf is
+    the greatest loss there is.
+    """
+    known = np.where(np.isnan(score), -np.inf, score)
+    scored = ~np.isnan(score).all(1)
+    tied = scored & ((score == known.max(1, keepdims=True)).sum(1) > 1)
+    return np.where(scored, known.argmax(1), -1), int(tied.sum())
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The architecture that operations on all edges name, judged."""
+
+    operations: tuple[int, ...]
+    tied: int
+    """Edges on which several operations shared the best score; the first was taken."""
+    arch: str
+    """Canonical string; empty where the operations name none or several."""
+    accuracy: float
+    """Percent; the mean where they name several architectures. NaN where the table has none of them."""
+    rank: float
+    """Among the accuracies of the table, 1 for the best: 1 + how many are strictly better."""
+    regret: float
+    """Points below the best of the table."""
+
+
+def judge_choice(benchmark: Benchmark, accuracy: np.ndarray, operations: np.ndarray, tied: int = 0) -> Chosen:
+    """Return the architecture that these operations name and what its accuracy, (table rows,), says of it.
+
+    Where the table lacks the very string, an architecture that is the same network stands for it.
+    """
+    space = benchmark.space
+    named = space.choices.find(operations)
+    classes = space.class_id[benchmark.indices]
+    rows = np.flatnonzero(np.isin(benchmark.indices, named))
+    if not len(rows):
+        rows = np.flatnonzero(np.isin(classes, space.class_id[named]))
+    there = accuracy[rows][np.isfinite(accuracy[rows])]
+    value = float(there.mean()) if len(there) else float("nan")
+    known = accuracy[np.isfinite(accuracy)]
+    better = float((known > value + 1e-9).sum()) if len(there) else float("nan")
+    arch = space.archs[named[0]] if len(named) == 1 else ""
+    return Chosen(tuple(int(at) for at in operations), tied, arch, value, 1 + better, float(known.max()) - value)
+
+
+def _mean(values: Sequence[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else float("nan")

@@ -1,0 +1,73 @@
+"""How well a score tells the operations apart as a search goes on: at each step over the edges still undecided.
+
+The edges are decided in fixed order by the score itself; every undecided edge is scored at each step. Two references
+from the table, best-acc and avg-acc, each in two kinds: unconditional, over all architectures at every step, which is
+what Xiang et al. (AAAI 2023, arXiv 2106.06799) report, and conditional, over those that agree with the edges decided so
+far, which is what the search can still reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.errors import UserError
+from benchmarks.spaces.choices import Choices
+from harness.operations.agreement import STATISTICS, judge_choice, mean_by_edge
+from harness.operations.decide import Step, propose
+from harness.operations.scores.perturbation import PERTURBATIONS
+from harness.operations.scores.table import avg_acc, best_acc
+from harness.operations.scores.tenas import evaluator
+from harness.operations.setup import Setup
+from harness.operations.supernets.masks import draw_alphas, mixture
+
+REFERENCES = {"": best_acc, "_avg": avg_acc}
+"""Suffix of a column -> what it is compared with."""
+COLUMNS = tuple(
+    f"{statistic}{suffix}{kind}" for suffix in REFERENCES for kind in ("", "_conditional") for statistic in STATISTICS
+)
+"""rho and tau_b with best-acc, the same conditional; then with avg-acc."""
+
+
+def follow(steps: Sequence[Step], choices: Choices, accuracy: np.ndarray) -> list[dict[str, float]]:
+    """Return the `COLUMNS` of each step: mean rank correlations over the edges that it scored.
+
+    `accuracy` as for `best_acc`.
+    """
+    decided, rows = np.full(len(choices.edges), -1), []
+    overall = {suffix: reference(choices, accuracy) for suffix, reference in REFERENCES.items()}
+    for step in steps:
+        row = {}
+        for suffix, reference in REFERENCES.items():
+            given = reference(choices, accuracy, decided)
+            for statistic in STATISTICS:
+                row[statistic + suffix] = mean_by_edge(step.scores, overall[suffix], statistic)
+                row[f"{statistic}{suffix}_conditional"] = mean_by_edge(step.scores, given, statistic)
+        rows.append({name: row[name] for name in COLUMNS})
+        decided[step.edge] = step.operation
+    return rows
+
+
+def along(setup: Setup, names: Sequence[str], seeds: range, say: Callable[[str], None]) -> pd.DataFrame:
+    """Return a row for each perturbation score among `names`, seed and step; UserError where there is none."""
+    followed = [name for name in names if name.partition(":")[0] in PERTURBATIONS]
+    if not followed:
+        raise UserError(f"--along is for {', '.join(PERTURBATIONS)} among --scores, not for {', '.join(names)}")
+    accuracy, rows = setup.trials if setup.trials.shape[1] else setup.accuracy, []
+    for name in followed:
+        kind, _, proxy = name.partition(":")
+        for seed in seeds:
+            evaluate = evaluator(kind, setup.supernet(seed), proxy or "naswot", seed)
+            mask = mixture(draw_alphas(*setup.shape, seed))
+            proposal = propose(kind, evaluate, mask, setup.minibatches(seed, len(mask)), "fixed", every_edge=True)
+            found = follow(proposal.steps, setup.choices, accuracy)
+            for number, (step, row) in enumerate(zip(proposal.steps, found, strict=True)):
+                rows.append({
+                    "score": name, "seed": seed, "step": number, "edges": len(mask) - number, **row,
+                    "edge": setup.choices.edges[step.edge], "operation": setup.choices.operations[step.operation],
+                })  # fmt: skip
+            judged = judge_choice(setup.benchmark, setup.accuracy, np.array(proposal.operations))
+            say(f"{name}, seed {seed}, fixed order: {setup.choices.said(proposal.operations)}: {judged.accuracy:.2f} %")
+    return pd.DataFrame(rows)

@@ -1,0 +1,80 @@
+"""The file of a trained supernet: its settings, history and state, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from benchmarks.errors import UserError
+from benchmarks.files.write import write_atomically
+from harness.inputs import Images
+from harness.operations.supernets.darts import Bilevel
+
+if TYPE_CHECKING:
+    from harness.operations.setup import Setup
+
+VERSION = 1
+
+
+def settings_of(setup: Setup, seed: int) -> dict[str, Any]:
+    """Return what a checkpoint is one of."""
+    assert isinstance(setup.images, Images)
+    return {
+        "version": VERSION, "bench": setup.benchmark.space.name, "seed": seed, "network": setup.network,
+        "images": setup.images.checksum, "resolution": setup.benchmark.resolution,
+        "training": asdict(setup.training),
+    }  # fmt: skip
+
+
+def save(path: Path, facts: dict, bilevel: Bilevel) -> None:
+    """Keep `facts`, plain values by name, and the state of a training; UserError where the disk refuses."""
+    content = {name: json.dumps(fact) for name, fact in facts.items()} | {"state": bilevel.state()}
+
+    def write(file: Any) -> None:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+    try:
+        write_atomically(path, write)
+    except (OSError, RuntimeError) as error:  # torch says by a RuntimeError that a disk is full
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(
+            f"cannot write {path}: {reason}; the epochs before are kept: make room and repeat the command"
+        ) from error
+
+
+def read(path: Path, setup: Setup, seed: int) -> dict[str, Any]:
+    """Return settings, history and state of a checkpoint; UserError where it is none, or one of something else.
+
+    No pickle is executed: tensors and plain values only.
+    """
+    try:
+        content = torch.load(path, map_location=setup.device, weights_only=True)
+        found = {"state": content["state"]} | {name: json.loads(content[name]) for name in ("settings", "history")}
+        own = found["settings"]
+        wanted = {name: value for name, value in settings_of(setup, seed).items()
+                  if not (name == "training" and setup.given_supernet)}  # fmt: skip
+        different = [name for name in wanted if own.get(name) != wanted[name]]
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
+            pickle.UnpicklingError) as error:  # fmt: skip
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path} is no checkpoint of a supernet ({reason}): delete it, or give another one") from error
+    if different:
+        said = ", ".join(_difference(name, own.get(name), wanted[name]) for name in different)
+        raise UserError(f"{path} is a supernet of other settings ({said}): give the same ones, or another folder")
+    return found
+
+
+def _difference(name: str, there: Any, wanted: Any) -> str:
+    """Return what a checkpoint has and what was asked for, in words."""
+    if isinstance(there, dict) and isinstance(wanted, dict):
+        keys = [key for key in wanted if there.get(key) != wanted[key]]
+        return ", ".join(f"{key} {there.get(key)}, not {wanted[key]}" for key in keys)
+    return f"{name} {str(there)[:16]}, not {str(wanted)[:16]}"

@@ -1,0 +1,214 @@
+"""Supernets that were trained: one for each seed, kept epoch by epoch, shared by all scores that look at it.
+
+A folder of supernets has for each seed
+
+    seed0.pt     weights, architecture parameters, optimisers and history at the end of the last epoch, and settings;
+                 written aside, synced and renamed, so that what interrupts a training costs an epoch at most
+    seed0.csv    the history, a row for each epoch
+
+Images are shuffled by the seed and halved: weights are trained on one half, architecture parameters on the other, of
+which the first minibatches of a shuffle (`held_out`) are what a trained supernet is evaluated on, without augmentation.
+Going on from a checkpoint gives, on a CPU, bit for bit what an uninterrupted training does.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmarks.errors import UserError
+from harness.inputs import Images, Minibatch, draw_minibatches
+from harness.operations.agreement import judge_choice
+from harness.operations.scores.trained import evaluate
+from harness.operations.supernets.checkpoint import read, save, settings_of
+from harness.operations.supernets.darts import Bilevel, Training
+from harness.operations.supernets.masks import draw_alphas
+from harness.probe.view import stream
+from harness.report.formats import write_csv
+
+if TYPE_CHECKING:
+    from harness.operations.setup import Setup
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained supernet and what it is evaluated on."""
+
+    network: Any
+    """In evaluation mode; whoever trains it further takes a copy."""
+    alphas: Tensor
+    """(edges, operations), before the softmax."""
+    history: pd.DataFrame
+    """epoch (from 1), seconds, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, skip_weight (the
+    mean over edges), skip_edges (how many have it as their largest), operations (the largest of each edge), accuracy
+    and rank of these in the table, and the weight of each operation, named `edge operation`."""
+    held_out: list[Minibatch]
+    train_half: Images
+    training: Training
+    seed: int
+
+    @property
+    def mask(self) -> Tensor:
+        """The mixture of all operations, (edges, operations)."""
+        return self.alphas.softmax(-1)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Return what a manifest says of it."""
+        return {"training": asdict(self.training), "epochs_done": len(self.history), "seconds": self.seconds,
+                "evaluated_on": sum(len(each.targets) for each in self.held_out)}  # fmt: skip
+
+    @property
+    def seconds(self) -> float:
+        """How long the training took."""
+        return float(self.history["seconds"].sum())
+
+
+def supernet_of(setup: Setup, seed: int) -> Trained:
+    """Return the supernet of a seed: from this process, from the folder, or trained now (and in the folder then).
+
+    UserError where the folder holds one of other settings, or a file that is none.
+    """
+    if seed not in setup.trained:
+        setup.trained[seed] = _supernet(setup, seed)
+    return setup.trained[seed]
+
+
+def batches_of(half: Images, resolution: int | None, training: Training, seed: int, name: str) -> list[Minibatch]:
+    """Return the minibatches of an epoch, each image in one of them at most, those that do not fill one left out."""
+    size, own = training.batch_size, stream(seed, "supernet", f"images of {name}").initial_seed()
+    return draw_minibatches(
+        half, batch_size=size, count=len(half) // size, seed=own, resolution=resolution, augment=training.augment
+    )
+
+
+def halves(setup: Setup, training: Training, seed: int) -> tuple[Images, Images]:
+    """Return the images for the weights and those for the architecture parameters; UserError where they are too few."""
+    images = setup.images
+    if not isinstance(images, Images):
+        raise UserError(f"a supernet is trained on labelled images, not on --inputs {images}")
+    order = torch.randperm(len(images), generator=stream(seed, "supernet", "halves")).numpy()
+    order = order[: training.images or len(order)]
+    largest = max(training.batch_size, setup.batch_size)
+    if len(order) // 2 < largest:
+        raise UserError(
+            f"{len(order)} images are two halves of {len(order) // 2}, and a minibatch is {largest}: give a smaller"
+            " --supernet-batch and --batch-size, or a larger --supernet-images"
+        )
+    first, second = (
+        replace(images, pixels=images.pixels[part], labels=images.labels[part])
+        for part in (order[: len(order) // 2], order[len(order) // 2 :])
+    )
+    return first, second
+
+
+def _supernet(setup: Setup, seed: int) -> Trained:
+    place = Path(setup.given_supernet or setup.folder / "supernets")
+    path = place if place.is_file() else place / f"seed{seed}.pt"
+    kept = read(path, setup, seed) if path.exists() else None
+    if setup.given_supernet and kept is None:
+        raise UserError(f"--supernet {place}: there is no {path.name} in it; give a seed it has, or another folder")
+    training = Training(**kept["settings"]["training"]) if setup.given_supernet and kept else setup.training
+    parts = halves(setup, training, seed)
+    held_out = [setup.on_device(each) for each in draw_minibatches(
+        parts[1], batch_size=setup.batch_size, count=min(setup.held_out, len(parts[1]) // setup.batch_size), seed=seed,
+        resolution=setup.benchmark.resolution,
+    )]  # fmt: skip
+    bilevel = Bilevel(setup.supernet(seed), draw_alphas(*setup.shape, seed).to(setup.device), training)
+    history: list[dict[str, Any]] = []
+    if kept:
+        history = kept["history"]
+        bilevel.load(kept["state"])
+        print(f"supernet of seed {seed}: epoch {len(history)} of {training.epochs} from {path}", file=sys.stderr)
+    if not setup.given_supernet:
+        _train(setup, seed, bilevel, parts, held_out, history, path)
+    network = bilevel.network.eval().requires_grad_(False)
+    return Trained(network, bilevel.alphas.detach().cpu(), pd.DataFrame(history), held_out, parts[0], training, seed)
+
+
+def _train(
+    setup: Setup, seed: int, bilevel: Bilevel, parts: tuple[Images, Images], held_out: list[Minibatch],
+    history: list[dict], path: Path,
+) -> None:  # fmt: skip
+    """Train the epochs that `history` lacks, and keep each."""
+    training = bilevel.training
+    steps, settings = len(parts[0]) // training.batch_size, settings_of(setup, seed)
+    todo = range(len(history), training.epochs)
+    bar = tqdm(
+        total=training.epochs * steps, initial=todo.start * steps, unit="step", desc=f"supernet, seed {seed}",
+        disable=not todo,
+    )  # fmt: skip
+
+    def pairs(epoch: int) -> Iterator[tuple[Minibatch, Minibatch]]:
+        both = (batches_of(half, setup.benchmark.resolution, training, seed, f"epoch {epoch}, half {number}")
+                for number, half in enumerate(parts))  # fmt: skip
+        for train, valid in zip(*both, strict=False):  # the second half may have one more
+            yield setup.on_device(train), setup.on_device(valid)
+            bar.update()
+
+    with bar:
+        for epoch in todo:
+            start = time.perf_counter()
+            loss, accuracy = bilevel.epoch(epoch, pairs(epoch))
+            row = {"epoch": epoch + 1, "seconds": 0.0, "learning_rate": training.rate(epoch), "train_loss": loss,
+                   "train_accuracy": accuracy, **_looked_at(setup, bilevel, held_out)}  # fmt: skip
+            history.append(row | {"seconds": time.perf_counter() - start})
+            save(path, {"settings": settings, "history": history}, bilevel)
+            write_csv(pd.DataFrame(history), path.with_suffix(".csv"))
+            skip = f", skip {100 * row['skip_weight']:.0f} %" if np.isfinite(row["skip_weight"]) else ""
+            bar.set_postfix_str(f"valid {row['valid_accuracy']:.1f} %{skip}")
+
+
+def _looked_at(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dict[str, Any]:
+    """Return what the history tells of a supernet besides its training."""
+    mask = bilevel.alphas.detach().softmax(-1)
+    loss, accuracy = evaluate(bilevel.network, mask[None], held_out, setup.statistics)
+    mask, skip = mask.cpu(), bilevel.network.skip
+    operations = mask.argmax(1).numpy()
+    judged = judge_choice(setup.benchmark, setup.accuracy, operations)
+    names = [f"{edge} {operation}" for edge in setup.choices.edges for operation in setup.choices.operations]
+    return {
+        "valid_loss": loss.item(), "valid_accuracy": accuracy.item(),
+        "skip_weight": float("nan") if skip is None else mask[:, skip].mean().item(),
+        "skip_edges": float("nan") if skip is None else int((operations == skip).sum()),
+        "operations": setup.choices.said(operations), "accuracy": judged.accuracy, "rank": judged.rank,
+        **dict(zip(names, mask.flatten().tolist(), strict=True)),
+    }  # fmt: skip
+
+
+def notes_of(setup: Setup) -> list[str]:
+    """Return what a reader has to know of the supernets that scores look at, a line each."""
+    if setup.given_supernet:
+        how = f"from {setup.given_supernet}"
+    else:
+        training = setup.training
+        how = (
+            f"{training.epochs} epochs of {'first' if training.order == 1 else 'second'}-order DARTS, minibatches of"
+            f" {training.batch_size}, learning rate {training.learning_rate:g}"
+        )
+        how += f", {training.images:,} images" if training.images else ""
+        how += ", random flip and crop" if training.augment else ""
+    statistics = "the minibatch's statistics" if setup.statistics == "batch" else "running statistics"
+    return [f"trained supernets: {how}; evaluated on at most {setup.held_out} minibatches of the second half,"
+            f" BatchNorm with {statistics}"]  # fmt: skip
+
+
+def degeneration(history: pd.DataFrame) -> str:
+    """Return in a line how the cell of the largest parameters fared over the epochs, and what skip connections took."""
+    last, best = history.iloc[-1], history["accuracy"].max()
+    said = f"after {len(history)} epochs {last['valid_accuracy']:.1f} % on held-out images"
+    if np.isfinite(last["skip_weight"]):
+        said += f", skip connections {100 * last['skip_weight']:.0f} % and largest on {last['skip_edges']:.0f} edges"
+    if np.isfinite(best):
+        said += f"; the cell of the largest parameters {last['accuracy']:.2f} %, best over epochs {best:.2f} %"
+    return said

@@ -1,0 +1,69 @@
+"""MISSING DOC"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from harness.probe.layers import owners_of, weighted_layers
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+
+def _default(flat: Tensor, generator: torch.Generator) -> None:
+    flat.uniform_(-1.0, 1.0, generator=generator)
+
+
+def _normal(flat: Tensor, generator: torch.Generator) -> None:
+    flat.normal_(generator=generator)
+
+
+INITIALISATIONS: dict[str, tuple[Callable[[Tensor, torch.Generator], None], Callable[[int, int], float], bool]] = {
+    # name: (fill a flat tensor, scale from (fan_in, fan_out), whether biases are drawn too)
+    "default": (_default, lambda fan_in, fan_out: 1 / math.sqrt(fan_in), True),
+    "normal": (_normal, lambda fan_in, fan_out: 1.0, False),
+    "kaiming_fan_in": (_normal, lambda fan_in, fan_out: math.sqrt(2 / fan_in), False),
+    "kaiming_fan_out": (_normal, lambda fan_in, fan_out: math.sqrt(2 / fan_out), False),
+}
+"""`default` is PyTorch's own: U(-b, b), b = 1 / sqrt(fan_in), for weights and biases of Conv2d and Linear.
+`normal` is N(0, 1); `kaiming_*` is N(0, 2 / fan); all three set biases to zero. BatchNorm is always weight 1, bias
+0."""
+
+
+def initialise(network: nn.Module, generators: Sequence[torch.Generator], scheme: str = "default") -> None:
+    """Draw the weights of every architecture of a stack from its own generator; BatchNorm returns to its defaults.
+
+    `generators` has one for each position in the stack. An architecture gets the same weights in any stack.
+    """
+    import torch
+    from torch import nn
+
+    fill, scale, biases = INITIALISATIONS[scheme]
+    layers = weighted_layers(network)
+    slices: list[list[tuple[Tensor, float]]] = [[] for _ in generators]
+    for layer in layers:
+        owners = owners_of(layer)
+        weight = layer.weight.detach().unflatten(0, (len(owners), -1))  # (owners, out, in, kernel, kernel)
+        fan_in, fan_out = weight[0, 0].numel(), weight.shape[1] * weight[0, 0, 0].numel()
+        bias = None if layer.bias is None else layer.bias.detach().unflatten(0, (len(owners), -1))
+        if bias is not None and not biases:
+            bias.zero_()
+        for row, owner in enumerate(owners):
+            slices[owner].append((weight[row], scale(fan_in, fan_out)))
+            if bias is not None and biases:
+                slices[owner].append((bias[row], scale(fan_in, fan_out)))
+    for parts, generator in zip(slices, generators, strict=True):
+        flat = torch.empty(sum(part.numel() for part, _ in parts))
+        fill(flat, generator)
+        for (part, factor), values in zip(parts, flat.split([part.numel() for part, _ in parts]), strict=True):
+            part.copy_(values.view(part.shape).mul_(factor))
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.reset_running_stats()
+                if module.affine:
+                    module.weight.fill_(1)
+                    module.bias.zero_()

@@ -1,0 +1,199 @@
+"""One stack of architectures under one view, as proxies read it: every quantity from passes that all of them share.
+
+Every per-architecture tensor has the architectures of the stack on its own axis, `archs`; an ordinary module is a stack
+of one. Lists that are "by layer" go with `probe.layers`: convolutions and linear layers in module order; their tensors
+have owners * channels on the first axis (see `benchmarks.spaces.layers`), and `probe.total` sums them per architecture.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from harness.probe.batchnorm import constant_statistics
+from harness.probe.layers import owners_of
+from harness.probe.passes import WATCHERS, Passes
+from harness.probe.precision import widened
+
+
+class Probe(Passes):
+    """What proxies read of one stack. Made by the engine or by `harness.score`."""
+
+    @property
+    def outputs(self) -> Tensor:
+        """(samples, archs, classes) logits."""
+        return self._get("outputs", "forward")
+
+    @property
+    def relu_agreement(self) -> Tensor:
+        """(archs, samples, samples) float64: how many ReLU units, over all ReLUs that reach the output, are on in
+        both or off in both samples. A unit is on where its input is above zero."""
+        return self._get("relu_agreement", "forward")
+
+    @property
+    def relu_kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:
+        """By ReLU call, whether it reaches the output or not: owners, `relu_agreement` of that ReLU alone (owners,
+        samples, samples), and its units."""
+        return self._get("relu_kernels", "forward")
+
+    def watched(self, name: str) -> Any:
+        """Return a quantity of `harness.probe.observers` or `harness.probe.relu_observers`; raises what went wrong with it."""
+        value = self._get(name, "forward")
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def watched_on(self, name: str, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Any:
+        """Return such a quantity of a forward of its own on other inputs (samples, channels, height, width).
+
+        `weights`, by parameter name, stand in for the network's own. Raises what went wrong.
+        """
+        watcher = WATCHERS[name](self)
+        watcher.attach()
+        try:
+            with self.timed(f"{name} of other inputs"), torch.no_grad():
+                self.run(partial(torch.func.functional_call, self.network, dict(weights or {})), self._stacked(inputs))
+        finally:
+            watcher.detach()
+        value = watcher.gathered()
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    def pushforward(self, inputs: Tensor, tangents: Tensor) -> Tensor:
+        """Return how the outputs move, (samples, archs, classes), when the inputs move along the tangents.
+
+        Both are (samples, channels, height, width). One forward in forward mode, with a tangent beside every map; the
+        statistics of training-mode BatchNorm are those of the inputs and stay as they are while those move.
+        """
+        frozen = [m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+        frozen = [m for m in frozen if "forward" not in vars(m)]  # else of each sample by itself
+        for module in frozen:
+            module.forward = partial(constant_statistics, module)  # type: ignore[method-assign]  # deleted below
+        try:
+            with self.timed("pushforward"), torch.no_grad(), forward_ad.dual_level():
+                outputs = self._logits(self._stacked(forward_ad.make_dual(inputs, tangents)))
+                moved = forward_ad.unpack_dual(outputs).tangent
+                return torch.zeros_like(outputs) if moved is None else moved.clone()
+        finally:
+            for module in frozen:
+                del module.forward
+
+    @property
+    def block_maps(self) -> list[Tensor]:
+        """By feature block: its map (samples, archs, channels, height, width). LookupError where none are known."""
+        return [widened(maps.detach()).unflatten(1, (self.archs, -1)) for maps in self.watched("block_maps")]
+
+    def block_pullback(self, position: int, vector: Tensor) -> Tensor:
+        """Return the gradient of <vector, block `position`> with respect to the block before it.
+
+        Both are (samples, archs, channels, height, width), each of its own block. Zeros where no path leads.
+        """
+        maps = self.watched("block_maps")
+        with self.timed("block pullback"):
+            before, after = maps[position - 1], maps[position]
+            found = None
+            if after.requires_grad and before.requires_grad:
+                (found,) = torch.autograd.grad(
+                    after, before, vector.flatten(1, 2).to(after.dtype), retain_graph=True, allow_unused=True
+                )
+            return widened(torch.zeros_like(before) if found is None else found).unflatten(1, (self.archs, -1))
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """By layer: gradient of the objective with respect to the weight, shaped like it; zeros where no path leads."""
+        return self._get("gradients", "backward")
+
+    @property
+    def channel_saliency(self) -> list[Tensor]:
+        """By layer: (samples, owners * out), the sum over positions of output times its loss gradient."""
+        return self._get("channel_saliency", "backward")
+
+    @property
+    def input_gradients(self) -> Tensor:
+        """(archs, samples, features): gradient of the sum of all outputs with respect to each architecture's input."""
+        return self._get("input_gradients", "jacobian")
+
+    @property
+    def weight_curvature(self) -> Tensor:
+        """(archs,) float64: w^T H g over convolution and linear weights, g the gradient, H the Hessian of the loss."""
+        return self._get("weight_curvature", "curvature")
+
+    @property
+    def other_gradients(self) -> list[list[Tensor]]:
+        """By further minibatch, then by layer: gradients as in `gradients`, a forward and a backward each."""
+        return self._get("other_gradients", "other minibatches")
+
+    def logits(self) -> Tensor:
+        """(samples, archs, classes), by a forward of its own, with a graph of its own and none of the probe's hooks."""
+        inputs = self._stacked(self.inputs)
+        if self._channels_last and not self.network.training:  # with BatchNorm's statistics it is not exact enough
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return self._logits(inputs)
+
+    def loss(self) -> Tensor:
+        """The objective by `logits`: summed over architectures, mean over samples where it is the loss."""
+        return self._objective(self.logits(), self.targets)
+
+    def all_gradients(self) -> list[tuple[tuple[int, ...], Tensor]]:
+        """By trainable tensor, BatchNorm's and biases too: owners, and the gradient of the objective, shaped like it.
+
+        A forward and a backward of its own; zeros where no path leads.
+        """
+        owners = {p: owners_of(module) for module in self.network.modules() for p in module.parameters(recurse=False)}
+        with self.timed("all gradients"):
+            for parameter in owners:
+                parameter.requires_grad_(True)
+            try:
+                found = torch.autograd.grad(self.loss(), list(owners), allow_unused=True)
+            finally:
+                for parameter in owners.keys() - {layer.module.weight for layer in self.layers}:
+                    parameter.requires_grad_(False)
+        zeros = (torch.zeros_like(p) if g is None else g for p, g in zip(owners, found, strict=True))
+        return list(zip(owners.values(), zeros, strict=True))
+
+    def feature_map(self, inputs: Tensor) -> Tensor:
+        """Return the map before global pooling, (samples, archs * channels, height, width), without gradients.
+
+        Each call is a forward pass of its own. Raises LookupError where the network does not say which map that is.
+        """
+        if self._feature_map is None:
+            raise LookupError("needs the map before pooling: name the modules that give feature blocks in blocks=")
+        self._used.add("feature map")
+        with self._pass("feature map"), torch.no_grad():
+            return self.run(self._feature_map, self._stacked(inputs))
+
+    def modules(self) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
+        """Give each architecture as an ordinary module of its own with inputs and targets; for stacks of one."""
+        assert self.archs == 1, "research code takes one architecture at a time"
+        model = copy.deepcopy(self.network)
+        for parameter in model.parameters():
+            parameter.requires_grad_(True)
+        model.register_forward_hook(_without_archs)
+        yield model, self.inputs.clone(), self.targets.clone()
+
+    def norms(self, by_layer: Iterable[Tensor]) -> list[Tensor]:
+        """Return each owner's Frobenius norm by layer: (owners,) each."""
+        return [
+            values.reshape(len(layer.owners), -1).norm(dim=1)
+            for layer, values in zip(self.layers, by_layer, strict=True)
+        ]
+
+    def once(self, name: str, compute: Callable[[Probe], Any]) -> Any:
+        """Return what `compute` makes of this probe: a pass of this name, run for the first proxy that asks."""
+        if name not in self._gathered:
+            with self._pass(name):
+                self._gathered[name] = compute(self)
+        self._used.add(name)
+        return self._gathered[name]
+
+
+def _without_archs(_: nn.Module, __: object, outputs: Tensor) -> Tensor:
+    """Give the outputs of a stack of one as research code expects them: (samples, classes)."""
+    return outputs.squeeze(1) if outputs.dim() == 3 else outputs

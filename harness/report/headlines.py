@@ -1,0 +1,115 @@
+"""MISSING DOC"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from harness.report.numbers import count, number
+
+if TYPE_CHECKING:
+    from harness.analysis.summary import Summary
+    from harness.store.stored_run import StoredRun
+
+
+def target_line(run: StoredRun) -> str:
+    """Return the one line on which ground truth is meant, and whether it is the one shipped with the package."""
+    manifest = run.manifest
+    known = [manifest.get("target"), manifest, manifest.get("settings")]
+
+    def fact(name: str) -> str:
+        said = (place[name] for place in known if isinstance(place, dict) and place.get(name) is not None)
+        return str(next(said, "?"))
+
+    reduction = fact("reduction")
+    parts = [
+        str(manifest.get("benchmark", "?")),
+        fact("dataset"),
+        f"{fact('split')} accuracy",
+        f"{fact('epochs')} epochs",
+        {"mean": "mean over seeds", "max": "best single trial"}.get(reduction, f"seed {reduction}"),
+    ]
+    line = " · ".join(parts) + f" · from {table_fact(run, 'source') or 'an unnamed table'}"
+    return line + (" · embedded: not the benchmark's own accuracies" if is_embedded(run) else "")
+
+
+def protocol_line(run: StoredRun) -> str:
+    """Return under whose conventions the run was scored, empty where that is not known."""
+    said = run.manifest.get("protocol")
+    precision = (run.manifest.get("settings") or {}).get("precision")
+    return (f"protocol: {said}" + (f"; passes in {precision}" if precision else "")) if said else ""
+
+
+def best_line(run: StoredRun) -> str:
+    """Return the best accuracy scored beside the best there is, and how many architectures of the space were scored."""
+    import numpy as np
+
+    space = run.manifest.get("space_size")
+    return (
+        f"{count(len(run.archs))} architectures scored"
+        + (f" of {count(space)}" if isinstance(space, int) else "")
+        + f"; best accuracy among them {number(np.nanmax(run.accuracy, initial=-np.inf), 2)} %"
+        + f", best in the whole table {number(run.space_best, 2)} %"
+    )
+
+
+def cohort_lines(run: StoredRun, summary: Summary) -> list[str]:
+    """Return what the marks on fitted scores and ensembles mean, and over which cohort each ensemble ranks."""
+    table, facts = summary.table, run.manifest.get("proxies") or {}
+    lines = []
+    if table["fitted"].any():
+        lines.append("†: fitted to accuracies, not comparable with the others, so listed after them.")
+    ensembles = table.loc[table["cohort"].notna(), ["proxy", "cohort"]].drop_duplicates()
+    for name, cohort in ensembles.itertuples(index=False):
+        said = facts[name].get("summary", "") if isinstance(facts.get(name), dict) else ""
+        lines.append(
+            f"‡ {name}: {said} Ranks are made once, over the {count(cohort)} architectures of the run that all members"
+            " scored; among others an architecture's score would differ, and intervals do not cover that."
+        )
+    return lines
+
+
+def vote_lines(summary: Summary, population: str) -> list[str]:
+    """Return how votes on pairs came out, one sentence each; not rank correlations, so no row of any table."""
+    if summary.votes.empty:
+        return []
+    lines, here = [], summary.votes[summary.votes["population"] == population]
+    for name, rows in here.groupby("ensemble", sort=False):
+        share = dict(zip(rows["voter"], rows["concordance"], strict=True))
+        alone = ", ".join(f"{member} {number(100 * share[member], 1)}" for member in share if member != name)
+        lines.append(
+            f"{name} (on each pair of architectures the order that most members give):"
+            f" {number(100 * share[name], 1)} % of {count(rows['pairs'].iloc[0])} pairs in the order of their"
+            f" accuracies, where chance is 50; its members alone: {alone}. Pairs among {count(rows['n'].iloc[0])}"
+            " architectures; no rank correlation."
+        )
+    return lines
+
+
+def ceiling_line(summary: Summary, population: str) -> str:
+    """Return how far training seeds agree with each other: what no score can be expected to exceed."""
+    frame = summary.ceiling
+    found = frame[frame["population"] == population].to_dict("records") if "population" in frame else []
+    if not found or not math.isfinite(found[0].get("rho_single", math.nan)):
+        return "noise ceiling: unknown (fewer than two training seeds per architecture)"
+    row = found[0]
+    seeds = number(row["seeds"], 1).removesuffix(".0")
+    return (
+        f"noise ceiling: two single training seeds agree with rho {number(row['rho_single'])}"
+        f" ({number(row['rho_top10pct'])} within the top 10 %); a score that knew the expected accuracy would reach"
+        f" about {number(row['rho_ceiling'])} against the mean of {seeds} seeds (Spearman-Brown)"
+    )
+
+
+def table_fact(run: StoredRun, name: str) -> str:
+    """Return what the manifest says of the ground-truth table (source, checksum), or an empty string."""
+    table = run.manifest.get("table")
+    if isinstance(table, dict) and table.get(name):
+        return str(table[name])
+    return str(run.manifest.get(f"table_{name}") or "")
+
+
+def is_embedded(run: StoredRun) -> bool:
+    """Return whether the ground truth is the table shipped with the package."""
+    table = run.manifest.get("table")
+    return bool(run.manifest.get("embedded") or (isinstance(table, dict) and table.get("embedded")))

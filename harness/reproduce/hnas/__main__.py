@@ -1,0 +1,10 @@
+"""`python -m harness.reproduce.hnas`."""
+
+from __future__ import annotations
+
+import sys
+
+from harness.cli.hnas import main
+
+if __name__ == "__main__":
+    sys.exit(main())

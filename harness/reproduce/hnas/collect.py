@@ -1,0 +1,157 @@
+"""Scores of runs or of a CSV, and the ground truth of a benchmark -> all tables of HNAS's metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import benchmarks
+from benchmarks.benchmark import Benchmark
+from benchmarks.benchmark import tables as tables_of
+from benchmarks.errors import UserError
+from benchmarks.readers.csv_table import dataset_key
+from harness.reproduce.hnas.tables import METRICS, Sample, against_error, between_metrics, transfer
+from harness.runs.manifest import embedded_note, provenance
+from harness.runs.target import target_of
+from harness.search.guides import read_scores
+from harness.search.hnas import KAPPA, condition_numbers
+from harness.search.task_from_table import accuracy_elsewhere
+from harness.store.stored_run import load_run
+
+
+@dataclass(frozen=True)
+class HnasConfig:
+    """What is compared, on what; the names are the options of the command line."""
+
+    scores: tuple[str, ...]
+    bench: str = "201"
+    dataset: str | None = None
+    split: str = "test"
+    epochs: int | None = None
+    reduction: str = "mean"
+    data: str | None = None
+    resamples: int = 1000
+
+
+@dataclass(frozen=True)
+class Source:
+    """Scores on one dataset."""
+
+    dataset: str
+    images: str
+    """What the networks were shown, for people; empty where not known."""
+    standin: bool
+    """Whether these were not the dataset's images."""
+    rows: np.ndarray
+    """(archs,) of the table."""
+    metrics: dict[str, np.ndarray]
+    """metric -> M (archs,), at least 0, NaN where it failed; those of the four that were scored."""
+    kappa: np.ndarray | None
+    """(archs,), NaN where not finite; None where it was not scored."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables, as `harness.reproduce.hnas.tables` makes them."""
+
+    manifest: dict
+    between: pd.DataFrame
+    errors: pd.DataFrame
+    transfer: pd.DataFrame
+    missing: dict[str, str]
+    """dataset that nothing was scored on -> what to run."""
+    points: dict[str, tuple[np.ndarray, np.ndarray | None]]
+    """metric -> M (archs,); with kappa, for the figure."""
+    error: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """(archs,) percent, of the same architectures."""
+
+
+def collect(config: HnasConfig) -> Tables:
+    """Return all tables; UserError, in one line, for what cannot be used."""
+    if config.resamples < 2:
+        raise UserError(f"--resamples {config.resamples}: expected at least 2, 1000 is usual")
+    dataset = config.dataset or _dataset_of(config.scores[0])
+    benchmark = benchmarks.load(config.bench, dataset, config.data)
+    target = target_of(benchmark, config.split, config.epochs, config.reduction)
+    sources = [read_source(path, benchmark) for path in config.scores]
+    names = [source.dataset for source in sources]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(
+            f"several --scores are of {', '.join(twice)}: give one for each dataset (a CSV is of --dataset)"
+        )
+    if target.dataset not in names:
+        raise UserError(f"none of --scores is of {target.dataset}, but of {', '.join(names)}: give --dataset")
+    accuracy = benchmark.table.target(target.split, target.epochs, target.reduction)
+    errors = {target.dataset: 100 - accuracy}
+    elsewhere = {} if benchmark.embedded else accuracy_elsewhere(tables_of(config.bench, config.data), target)
+    for name, known in elsewhere.items():
+        errors[name] = 100 - np.array([known.get(arch, np.nan) for arch in benchmark.table.archs])
+    main = sources[names.index(target.dataset)]
+    samples = [_sample(benchmark, source, config.resamples) for source in sources]
+    sample = samples[names.index(target.dataset)]
+    moved = [
+        transfer(each, source.dataset, source.metrics, {name: error[source.rows] for name, error in errors.items()})
+        for source, each in zip(sources, samples, strict=True)
+    ]
+    missing = {
+        name: f"python -m harness.run --bench {config.bench} --dataset {name} --proxies {','.join(METRICS)}"
+        for name in errors
+        if name not in names
+    }
+    error = errors[target.dataset][main.rows]
+    manifest = provenance(benchmark, target, []) | {
+        "kind": "hnas", "scores": list(config.scores), "archs": len(main.rows), "resamples": config.resamples,
+        "images": {source.dataset: source.images for source in sources},
+        "standins": [source.dataset for source in sources if source.standin],
+        "notes": _notes(benchmark, sources, main, missing),
+    }  # fmt: skip
+    return Tables(
+        manifest, between_metrics(sample, main.metrics), against_error(sample, main.metrics, main.kappa, error),
+        pd.concat(moved, ignore_index=True), missing,
+        {name: (metric, main.kappa) for name, metric in main.metrics.items()}, error,
+    )  # fmt: skip
+
+
+def _dataset_of(path: str) -> str | None:
+    """Return the dataset that a run was scored on; None for a CSV, which does not say."""
+    return None if Path(path).is_file() else str(load_run(path).manifest["dataset"])
+
+
+def read_source(path: str, benchmark: Benchmark) -> Source:
+    """Return the metrics of a run, or of a CSV of the benchmark's own dataset; UserError where there is none."""
+    scores = read_scores(path, benchmark)
+    metrics = {name: np.abs(scores.values[name]) for name in METRICS if name in scores.values}
+    if not metrics:
+        raise UserError(f"{path} has none of {', '.join(METRICS)}: score them (python -m harness.run --proxies NAMES)")
+    kappa = condition_numbers(scores.values[KAPPA]) if KAPPA in scores.values else None
+    dataset, images, standin = benchmark.table.dataset, "", False
+    if not Path(path).is_file():
+        manifest = load_run(path).manifest
+        dataset, images = dataset_key(str(manifest["dataset"])), str(manifest.get("minibatch") or "")
+        inputs = manifest["settings"].get("inputs", "images")
+        standin = "STAND-IN" in images or inputs != "images"
+        images = images if inputs == "images" else f"{inputs}, {images}"
+    return Source(dataset, images, standin, scores.rows, metrics, kappa)
+
+
+def _sample(benchmark: Benchmark, source: Source, resamples: int) -> Sample:
+    whole = len(source.rows) == len(benchmark.space)
+    return Sample.of(benchmark.space.class_id[benchmark.indices[source.rows]], 0 if whole else resamples)
+
+
+def _notes(benchmark: Benchmark, sources: list[Source], main: Source, missing: dict[str, str]) -> list[str]:
+    lines = [embedded_note(benchmark)] if benchmark.embedded else []
+    lines += [
+        f"scored on {each.dataset}: {len(each.rows):,} of {len(benchmark.space):,} architectures"
+        + f", {each.images}" * bool(each.images)
+        + ("; NOT the dataset's images" if each.standin else "")
+        for each in sources
+    ]
+    if absent := [name for name in METRICS if name not in main.metrics]:
+        lines.append(f"not scored: {', '.join(absent)}")
+    if main.kappa is None:
+        lines.append(f"{KAPPA} was not scored: no guarantee of the non-realizable case")
+    return lines + [f"nothing was scored on {name}: {command}" for name, command in missing.items()]

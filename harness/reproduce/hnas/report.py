@@ -1,0 +1,140 @@
+"""HNAS's tables as markdown, CSV and a figure, in one folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import UserError
+from benchmarks.files.write import write_text
+from harness.report import style
+from harness.report.axes import score_scale
+from harness.report.figures import GRID, drawing, save
+from harness.report.formats import cell, write_csv
+from harness.report.numbers import DASH, count, interval, number
+from harness.reproduce.hnas.collect import Tables
+from harness.reproduce.hnas.tables import FITTED, METRICS
+from harness.search.hnas import criterion
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LEGEND = (
+    "ρ: Spearman; τ: Kendall's tau-b; in brackets 95 % intervals: bootstrap over networks for ρ, analytic for τ; none"
+    " for Pearson's correlation, which is of M as it is, and of log M beside it. M is the absolute value of the score."
+    " †: t and c were chosen by the test errors that are correlated, on a grid; the interval does not cover that."
+    " Held out: chosen on a random half of the networks, judged on the other."
+)
+
+
+def write_tables(found: Tables, folder: Path) -> Path:
+    """Write metrics.csv, errors.csv, transfer.csv, hnas.md, the figure and, last, manifest.json; return the folder."""
+    frames = {"metrics": found.between, "errors": found.errors, "transfer": found.transfer}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, frame in frames.items():
+            write_csv(frame, folder / f"{name}.csv")
+        write_text(folder / "hnas.md", markdown(found))
+        with drawing(0.4 + 1.75 * len(found.points), 3.9) as figure:
+            draw(figure, found)
+            save(figure, folder, "hnas")
+        write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
+    return folder
+
+
+def folder_for(out: str | None, bench: str) -> Path:
+    """Return the folder to write to; UserError where it holds anything but earlier tables."""
+    folder = Path(out) if out else Path("results") / f"hnas-{bench}"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: give another --out")
+    if folder.is_dir() and any(folder.iterdir()):
+        try:
+            earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == "hnas"
+        except (OSError, ValueError, AttributeError):
+            earlier = False
+        if not earlier:
+            raise UserError(f"{folder} holds something else than earlier tables: give another --out")
+    return folder
+
+
+def markdown(found: Tables) -> str:
+    """Return all tables as markdown."""
+    facts = found.manifest
+    lines = [f"# Metrics of HNAS: {cell(facts['benchmark'])}, {cell(facts['dataset'])}", ""]
+    lines += [*(f"- {cell(note)}" for note in facts["notes"]), "", "## Metrics with each other", ""]
+    heads = ["", "", "n", "Pearson", "of logs", "ρ", "τ"]
+    rows = [
+        [METRICS[row["metric"]], METRICS[row["other"]], count(row["n"]), number(row["pearson"]),
+         number(row["pearson_log"]), _with_interval(row, "rho"), _with_interval(row, "tau_b")]
+        for row in found.between.to_dict("records")
+    ]  # fmt: skip
+    lines += [*_table(heads, rows, 2), "", "## With test error", ""]
+    heads = ["", "", "t", "c", "n", "ρ", "τ"]
+    rows = [
+        [METRICS[row["metric"]], row["quantity"] + "†" * (row["quantity"] == FITTED), number(row["t"], 1),
+         number(row["c"], 2), count(row["n"]), _with_interval(row, "rho"), _with_interval(row, "tau_b")]
+        for row in found.errors.to_dict("records")
+    ]  # fmt: skip
+    lines += [*_table(heads, rows, 2), "", "## From one dataset to another: M with test error", ""]
+    return "\n".join([*lines, *_transfer_table(found), "", LEGEND, ""])
+
+
+def _transfer_table(found: Tables) -> list[str]:
+    targets = list(dict.fromkeys(found.transfer["target"]))
+    rows = []
+    for (source, metric), group in found.transfer.groupby(["source", "metric"], sort=False):
+        cells = {
+            row["target"]: f"ρ {_with_interval(row, 'rho')}, τ {_with_interval(row, 'tau_b')} (n {count(row['n'])})"
+            for row in group.to_dict("records")
+        }
+        mark = " (NOT its images)" if source in found.manifest["standins"] else ""
+        rows.append([f"{source}{mark}", METRICS[metric], *(cells[target] for target in targets)])
+    rows += [[name, "not scored", *[DASH] * len(targets)] for name in found.missing]
+    return _table(["scored on", "", *(f"error on {name}" for name in targets)], rows, 2)
+
+
+def _table(heads: list[str], rows: list[list[str]], left: int) -> list[str]:
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * left + "---:|" * (len(heads) - left)]
+    return lines + ["| " + " | ".join(map(cell, row)) + " |" for row in rows]
+
+
+def _with_interval(row: dict[Any, Any], name: str) -> str:
+    return f"{number(row[name])} {interval(row[f'{name}_low'], row[f'{name}_high'])}".strip()
+
+
+def draw(figure: Figure, found: Tables) -> None:
+    """One column for each metric: test error against M, and below it against the fitted guarantee."""
+    panels = figure.subplots(2, len(found.points), squeeze=False, sharey=True)
+    chosen = found.errors.set_index(["metric", "quantity"])
+    for column, (name, (metric, kappa)) in enumerate(found.points.items()):
+        _scatter(panels[0, column], metric, found.error, METRICS[name], chosen.loc[(name, "M"), "rho"])
+        if kappa is None:
+            panels[1, column].set_axis_off()
+            continue
+        row = chosen.loc[(name, FITTED)]
+        values = criterion(metric, kappa, row["t"], 10.0 ** row["c"])
+        label = f"κ/M + μ|M² − ν|†\nt {number(row['t'], 0)}, c {number(row['c'], 2)}"
+        _scatter(panels[1, column], values, found.error, label, row["rho"])
+    if found.error.min() > 0:
+        panels[0, 0].set_yscale("log")
+        panels[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        panels[0, 0].yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "25" else "")
+    figure.supylabel("test error, %", fontsize=8.5)
+    figure.supxlabel(
+        f"{found.manifest['benchmark']}, {found.manifest['dataset']}. †: fitted to these errors", fontsize=8.5
+    )
+
+
+def _scatter(panel: Axes, across: np.ndarray, up: np.ndarray, label: str, rho: float) -> None:
+    scale = score_scale(across)
+    panel.scatter(scale.positions(across), up, s=3, color=style.COLOURS[0], alpha=0.4, linewidths=0, rasterized=True)
+    panel.set_xticks([tick for tick, _ in scale.ticks], [text for _, text in scale.ticks])
+    panel.set_title(f"{label}: ρ {number(rho, 2)}", loc="left", pad=3, fontsize=7.5)
+    panel.set_xlabel(scale.note, fontsize=7)
+    panel.grid(**GRID)
+    panel.set_axisbelow(True)

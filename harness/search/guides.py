@@ -1,0 +1,107 @@
+"""Scores that guide a search: of a stored run, of a CSV file, or counts that need neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.benchmark import Benchmark
+from benchmarks.errors import UserError, suggest
+from harness.proxies.ensembles import ENSEMBLES
+from harness.proxies.registry import BASELINES, choose
+from harness.runs.counts import static_scores
+from harness.runs.evaluate_scores import OWN
+from harness.store.stored_run import load_run
+
+COUNTS = ("params", "flops", "layers")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of some rows of a table by several proxies."""
+
+    rows: np.ndarray
+    """(archs,) int: rows of the table."""
+    values: dict[str, np.ndarray]
+    """proxy -> (archs,) float64, larger is better: the mean over seeds, NaN where one is not finite."""
+    seconds: dict[str, float]
+    """proxy -> mean seconds to score one architecture, with all seeds; NaN where not known, 0 for counts."""
+    source: str
+    """For people; empty for counts of the whole table."""
+
+    def choose(self, names: str | None) -> tuple[str, ...]:
+        """Return the proxies of a comma-separated list; UserError for those without scores.
+
+        None: those of the published vote where they were all scored, otherwise three counts.
+        """
+        if names is None:
+            published = ENSEMBLES["vote"].members
+            return published if set(published) <= self.values.keys() else COUNTS
+        wanted = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+        if missing := [name for name in wanted if name not in self.values]:
+            where = self.source or "the counts, all there is without --scores"
+            raise suggest(missing, self.values, f"proxy in {where}")
+        if not wanted:
+            raise UserError(f"no proxy in --proxies '{names}'; scored: {', '.join(self.values)}")
+        return wanted
+
+
+def read_scores(path: str | Path, benchmark: Benchmark) -> Scores:
+    """Return the scores of a run folder or of a CSV file, and the counts of the same architectures.
+
+    Raises UserError where there are none, or where they are of another benchmark.
+    """
+    path = Path(path)
+    return _of_csv(path, benchmark) if path.is_file() else _of_run(path, benchmark)
+
+
+def counts(benchmark: Benchmark, rows: np.ndarray | None = None) -> Scores:
+    """Return the baselines (params, flops, layers, random), which need no run, of rows of the table (all of them)."""
+    rows = np.arange(len(benchmark.table)) if rows is None else rows
+    sizes = {**benchmark.network, "classes": benchmark.network["classes"] or 10}
+    network = {name: int(size) for name, size in sizes.items() if size is not None}
+    static = choose(",".join(BASELINES))
+    found = static_scores(static, benchmark, benchmark.indices[rows], 1, network, benchmark.resolution or 32)
+    return Scores(rows, {name: values[0] for name, values in found.items()}, dict.fromkeys(found, 0.0), "")
+
+
+def _of_run(folder: Path, benchmark: Benchmark) -> Scores:
+    run = load_run(folder)
+    bench = run.manifest["settings"]["bench"]
+    if bench != benchmark.space.name:
+        raise UserError(
+            f"{folder} holds scores of benchmark {bench}, not {benchmark.space.name}: give another --scores"
+        )
+    place = {arch: row for row, arch in enumerate(benchmark.table.archs)}
+    there = np.array([arch in place for arch in run.archs], dtype=bool)
+    rows = np.array([place[arch] for arch in run.archs if arch in place], dtype=np.int64)
+    if not len(rows):
+        raise UserError(f"{folder}: none of its architectures is in {benchmark.table.source}")
+    static = counts(benchmark, rows)
+    values = {name: _mean(scores)[there] for name, scores in run.scores.items()}
+    seconds = {name: _seconds(run.seconds[name]) for name in values}
+    return Scores(rows, values | static.values, seconds | static.seconds, str(folder))
+
+
+def _of_csv(path: Path, benchmark: Benchmark) -> Scores:
+    from harness.runs.score_table import arrange, read_csv
+
+    rows, given = arrange(read_csv(path), benchmark, str(path))
+    static = counts(benchmark, rows)
+    values = {name + OWN * (name in static.values): _mean(scores) for name, (scores, _) in given.items()}
+    unknown = dict.fromkeys(values, float("nan"))
+    return Scores(rows, values | static.values, unknown | static.seconds, str(path))
+
+
+def _mean(scores: np.ndarray) -> np.ndarray:
+    """(seeds, archs) -> (archs,), NaN where a seed's score is not finite."""
+    return np.where(np.isfinite(scores), scores, np.nan).mean(0)
+
+
+def _seconds(seconds: np.ndarray) -> float:
+    """(seeds, archs), NaN where a score is shared -> mean over networks, summed over seeds; NaN where none is known."""
+    if not np.isfinite(seconds).any(1).all():
+        return float("nan")
+    return float(np.nanmean(seconds, axis=1).sum())

@@ -1,0 +1,175 @@
+"""A benchmark, a target, what queries answer with and scores -> the task of a search, and what is to be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+import benchmarks
+from benchmarks.benchmark import Benchmark
+from benchmarks.benchmark import tables as tables_of
+from benchmarks.errors import UserError
+from benchmarks.table import MEAN, Table
+from harness.runs.manifest import embedded_note, provenance
+from harness.runs.target import Target, target_of
+from harness.search.config import SearchConfig
+from harness.search.guides import Scores, counts, read_scores
+from harness.search.task import Neighbours, Task
+
+SHORT_BUDGET = 12
+"""Epochs of a query's training where the table has them and none are asked for."""
+
+
+def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
+    """Return the task that settings describe, and what a manifest says of it; UserError where there is none such.
+
+    Among the facts are `guides`, the names of the proxies asked for, and `notes`, what a reader has to know.
+    """
+    if config.runs < 1 or config.queries < 1:
+        raise UserError(f"--runs {config.runs}, --queries {config.queries}: expected 1 or more of each")
+    benchmark = benchmarks.load(config.bench, config.dataset, config.data)
+    target = target_of(benchmark, config.split, config.epochs, config.reduction)
+    given = read_scores(config.scores, benchmark) if config.scores else counts(benchmark)
+    guides = given.choose(config.proxies)
+    asked = benchmark.table
+    if config.query_dataset:
+        asked = benchmarks.load(config.bench, config.query_dataset, config.data).table
+    query = query_of(asked, config.query_split, config.query_epochs, config.query_reduction)
+    others = {} if benchmark.embedded else accuracy_elsewhere(tables_of(config.bench, config.data), target)
+    task = make_task(benchmark, target, asked, query, given, others)
+    notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, given.source)]
+    if config.query_seconds is not None:
+        task, told = with_seconds(task, config.query_seconds)
+        notes += told
+    elif not np.isfinite(task.seconds).all():
+        notes.append("the table does not know how long trainings took: cost is in queries")
+    if config.queries > len(task):
+        raise UserError(
+            f"{config.queries:,} queries were asked for, but there are only {len(task):,} architectures to search"
+            " among: give fewer --queries"
+        )
+    return task, provenance(benchmark, target, []) | {
+        "query": asdict(query), "query_source": asked.source, "query_checksum": asked.checksum, "guides": list(guides),
+        "scores_source": given.source, "archs": len(task), "best": float(task.accuracy.max()), "notes": notes,
+    }  # fmt: skip
+
+
+def query_of(table: Table, split: str | None, epochs: int | None, reduction: str) -> Target:
+    """Return which accuracy of a table answers a query; UserError where it has none such.
+
+    The default is validation accuracy where there is any, otherwise test; after 12 epochs where there is such a budget,
+    otherwise after the largest.
+    """
+    known = {
+        (each, budget)
+        for each in table.splits
+        for budget in table.epochs
+        if np.isfinite(table.target(each, budget)).any()
+    }
+    splits = {each for each, _ in known}
+    split = split or ("valid" if "valid" in splits else "test")
+    budgets = sorted(budget for each, budget in known if each == split)
+    if epochs is None and budgets:
+        epochs = SHORT_BUDGET if SHORT_BUDGET in budgets else budgets[-1]
+    table.target(split, epochs, reduction)
+    if epochs not in budgets:
+        there = ", ".join(f"{each} {budget}" for each, budget in sorted(known))
+        raise UserError(
+            f"no {split} accuracies of '{table.dataset}' to answer queries with; the table has (split, epochs):"
+            f" {there}; give --query-split and --query-epochs"
+        )
+    return Target(table.dataset, split, int(epochs), reduction)
+
+
+def accuracy_elsewhere(tables: Mapping[str, Table], target: Target) -> dict[str, dict[str, float]]:
+    """Return {dataset: {arch: percent}} of the tables of other datasets that have accuracies as the target's."""
+    found = {}
+    for name, table in tables.items():
+        if name == target.dataset or target.split not in table.splits or target.epochs not in table.epochs:
+            continue
+        if target.reduction not in (MEAN, "max", *table.trials) or (target.reduction == "max" and not table.trials):
+            continue
+        accuracy = table.target(target.split, target.epochs, target.reduction)
+        if np.isfinite(accuracy).any():
+            found[name] = dict(zip(table.archs, accuracy.tolist(), strict=True))
+    return found
+
+
+def make_task(
+    benchmark: Benchmark,
+    target: Target,
+    asked: Table,
+    query: Target,
+    given: Scores,
+    others: Mapping[str, Mapping[str, float]],
+) -> Task:
+    """Return the task over the architectures that have a target accuracy, an answer to a query in `asked`, and a row of
+    scores, finite or not; UserError where there are none. `others` as `accuracy_elsewhere` gives it."""
+    table = benchmark.table
+    place = {arch: row for row, arch in enumerate(asked.archs)}
+    answers = np.array([place.get(table.archs[row], -1) for row in given.rows])
+    value = np.where(answers >= 0, asked.target(query.split, query.epochs, query.reduction)[answers], np.nan)
+    accuracy = table.target(target.split, target.epochs, target.reduction)[given.rows]
+    kept = np.flatnonzero(np.isfinite(value) & np.isfinite(accuracy))
+    if not len(kept):
+        raise UserError("no architecture has scores, an accuracy to answer queries and a target accuracy: no search")
+    rows = given.rows[kept]
+    archs = tuple(table.archs[row] for row in rows)
+    elsewhere = {name: np.array([known.get(arch, np.nan) for arch in archs]) for name, known in others.items()}
+    return Task(
+        benchmark=benchmark, archs=archs, others=elsewhere, value=value[kept], accuracy=accuracy[kept],
+        seconds=seconds_per_training(asked, query.epochs)[answers[kept]],
+        near=Neighbours(benchmark.space, benchmark.indices[rows]),
+        guides=tuple(given.values), scores=np.stack(list(given.values.values()))[:, kept],
+        score_seconds=np.array([given.seconds[name] for name in given.values]),
+    )  # fmt: skip
+
+
+def seconds_per_training(table: Table, epochs: int) -> np.ndarray:
+    """Return the mean seconds of a training, (archs,), over the trials whose time is known; NaN where none is."""
+    if table.seconds_per_run is None:
+        return np.full(len(table), np.nan)
+    runs = table.seconds_per_run[:, table.epochs.index(epochs)]
+    known = np.isfinite(runs)
+    return np.where(known, runs, 0).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
+
+
+def about(task: Task, target: Target, query: Target, source: str) -> list[str]:
+    """Return what a reader has to know of a task, a line each."""
+
+    def said(accuracy: Target) -> str:
+        return f"{accuracy.dataset} {accuracy.split} accuracy after {accuracy.epochs} epochs"
+
+    whole = len(task.benchmark.space)
+    lines = [
+        f"{task.benchmark.space.title}: queries answer with {said(query)}, results are judged by {said(target)};"
+        f" {len(task):,} of {whole:,} architectures, the best has {task.accuracy.max():.2f} %"
+    ]
+    if source and len(task) < whole:
+        lines.append(f"the search is among the architectures scored in {source} alone, and so are regret and rank")
+    if query == target:
+        lines.append("queries answer with the very accuracy that judges: regret is lower than a search could have it")
+    return lines
+
+
+def with_seconds(task: Task, seconds: float) -> tuple[Task, list[str]]:
+    """Return the task with `seconds` for each training whose time is not known, and what is to be said of it."""
+    if not (np.isfinite(seconds) and seconds > 0):
+        raise UserError(f"--query-seconds {seconds:g}: expected a number above 0")
+    if not (gaps := int(np.isnan(task.seconds).sum())):
+        return task, []
+    said = f"the table does not know how long the trainings of {gaps:,} architectures took: taken as {seconds:g} s each"
+    return replace(task, seconds=np.where(np.isnan(task.seconds), seconds, task.seconds)), [said]
+
+
+def lonely(task: Task) -> list[str]:
+    """Return what is to be said of architectures without neighbours, if there are any."""
+    if not (alone := int((task.near.degree == 0).sum())):
+        return []
+    return [
+        f"{alone:,} of {len(task):,} architectures have no neighbour among the others: mutation goes from them to a"
+        " random one, local search begins anew"
+    ]

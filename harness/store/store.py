@@ -1,0 +1,228 @@
+"""A run on disk: a folder that can be stopped at any moment, continued, extended and reported on.
+
+    manifest.json   settings, versions, device, data checksums, git revision
+    parts/*.npz     scores as they are committed: written aside, synced, renamed; never changed afterwards
+    scores.h5       everything merged, once the work is done; the parts are removed after it is in place
+
+HDF5 form: attribute `manifest` (JSON) and `schema_version`; `arch`, `index`, `accuracy`, `seed_accuracy`, `class_id`,
+`connected`, `params`, `conv_count` (archs, ...); `scores/<proxy>` and `seconds/<proxy>` (seeds, archs); `failures`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.errors import UserError
+from harness.store.parts import Part, read_part
+from harness.store.stored_run import StoredRun, load_run, read_manifest, representatives, write_run
+
+if TYPE_CHECKING:
+    pass
+
+EXTENDABLE = ("proxies", "own_proxies", "sample", "seeds")
+"""Settings that may change between calls on one folder: more of each extends the run."""
+WITHOUT_EFFECT = ("workers", "device", "existing")
+"""Settings that do not change which scores there are."""
+SINCE = {"precision": "float32"}
+"""Settings that folders of earlier versions lack, and what they were then."""
+
+
+@dataclass
+class Cells:
+    """The scores of one proxy and seed over a whole space, by class representative; what is not done is NaN."""
+
+    score: np.ndarray
+    seconds: np.ndarray
+    done: np.ndarray
+    reasons: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, size: int) -> Cells:
+        return cls(np.full(size, np.nan), np.full(size, np.nan, dtype=np.float32), np.zeros(size, dtype=bool))
+
+
+def difference(old: dict, new: dict) -> str:
+    """Return what differs between two dictionaries of settings, as `name old -> new`, empty if nothing does."""
+    old, new = SINCE | old, SINCE | new
+    keys = sorted((old.keys() | new.keys()) - {*EXTENDABLE, *WITHOUT_EFFECT})
+    said = [f"{key} {old.get(key)!r} -> {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
+    before, now = old.get("own_proxies", {}), new.get("own_proxies", {})
+    said += [f"the code of the proxy {name}" for name in before.keys() & now.keys() if before[name] != now[name]]
+    return ", ".join(said)
+
+
+class Store:
+    """The scores of a run while it is being made. Several processes never share it: workers return, one writes."""
+
+    def __init__(self, folder: Path, manifest: dict, space_size: int, *, existing: str = "resume") -> None:
+        """Open or make the run folder. `existing`: "resume" continues, "replace" starts anew, "refuse" raises.
+
+        Raises UserError where the folder holds a run with other settings, or cannot be written.
+        """
+        self.folder, self.size = folder, space_size
+        self.cells: dict[tuple[str, int], Cells] = {}
+        self.manifest = manifest
+        record = folder / "manifest.json"
+        try:
+            if record.exists():
+                self._continue(record, existing)
+            elif folder.is_dir() and (
+                leftovers := sorted({path.name for path in folder.iterdir()} - {"parts", "manifest.tmp"})
+            ):
+                raise UserError(
+                    f"{folder} is not a run (it holds {leftovers[0]} and no manifest.json): give another --out"
+                )
+            (folder / "parts").mkdir(parents=True, exist_ok=True)
+            self.write_manifest()
+        except OSError as error:
+            raise UserError(f"cannot write the run folder {folder}: {error.strerror}; give another --out") from error
+
+    def _continue(self, record: Path, existing: str) -> None:
+        old = read_manifest(record)  # first of all: what is not a run is never replaced either
+        if existing == "refuse":
+            raise UserError(f"{self.folder} holds a run already and --existing refuse was given: give another --out")
+        if existing == "replace":
+            for path in [*self._part_files(), self.folder / "scores.h5"]:
+                path.unlink(missing_ok=True)
+            return
+        settings = self.manifest["settings"]
+        if changed := difference(old["settings"], settings):
+            raise UserError(
+                f"{self.folder} holds a run with other settings ({changed}): give another --out, or --existing replace"
+            )
+        settings["own_proxies"] = old["settings"].get("own_proxies", {}) | settings.get("own_proxies", {})
+        call = {key: old[key] for key in ("command", "started", "revision", "versions", "device") if key in old}
+        self.manifest["earlier"] = [*old.get("earlier", []), call]
+        self.manifest["seconds"] = old.get("seconds", 0.0)
+        self.manifest["proxies"] = old.get("proxies", {}) | self.manifest.get("proxies", {})
+        if (self.folder / "scores.h5").exists():
+            self._absorb(load_run(self.folder))
+        for path in sorted((self.folder / "parts").glob("*.npz")):
+            self._remember(read_part(path))
+
+    def _absorb(self, run: StoredRun) -> None:
+        """Take over what an earlier, finished run had scored."""
+        reasons = {(row.proxy, row.seed, row.arch): row.reason for row in run.failures.itertuples()}
+        network = representatives(run)
+        facts = run.manifest.get("proxies", {})
+        counts = {name for name, about in facts.items() if about.get("static", about.get("cost") == "S")}
+        for proxy, scores in run.scores.items():
+            if proxy in counts:  # made anew from the string
+                continue
+            for seed in range(len(scores)):
+                scored = np.flatnonzero(np.isfinite(run.seconds[proxy][seed]))
+                failed = {
+                    at: reasons.get((proxy, seed, run.archs[position]), "")
+                    for at, position in enumerate(scored) if not np.isfinite(scores[seed][position])
+                }  # fmt: skip
+                rows = (scores[seed][scored][None], run.seconds[proxy][seed][scored][None])
+                self._remember(Part(seed, (proxy,), network[scored], *rows, (failed,)))
+
+    def of(self, proxy: str, seed: int) -> Cells:
+        """Return the cells of a proxy and seed, empty ones where nothing was scored yet."""
+        return self.cells.setdefault((proxy, seed), Cells.empty(self.size))
+
+    def complete(self, proxy: str, seeds: int, index: np.ndarray) -> bool:
+        """Say whether a proxy is done on all of these representatives under all seeds."""
+        return all((proxy, seed) in self.cells and self.of(proxy, seed).done[index].all() for seed in range(seeds))
+
+    def missing(self, proxies: list[str], seed: int, index: tuple[int, ...]) -> dict[tuple[int, ...], tuple[str, ...]]:
+        """Return what is not done of these representatives: {representatives: the proxies they lack}."""
+        lacking: dict[tuple[int, ...], tuple[str, ...]] = {}
+        for proxy in proxies:
+            done = self.of(proxy, seed).done
+            if todo := tuple(i for i in index if not done[i]):
+                lacking[todo] = (*lacking.get(todo, ()), proxy)
+        return lacking
+
+    def _remember(self, part: Part) -> None:
+        for row, proxy in enumerate(part.proxies):
+            cells = self.of(proxy, part.seed)
+            cells.score[part.index] = part.scores[row]
+            cells.seconds[part.index] = part.seconds[row]
+            cells.done[part.index] = True
+            cells.reasons |= {int(part.index[position]): reason for position, reason in part.reasons[row].items()}
+
+    def commit(self, part: Part) -> None:
+        """Keep scores for good: on disk before this returns. Raises UserError where the disk refuses."""
+        self._remember(part)
+        self._save(part)
+
+    def _save(self, part: Part) -> None:
+        content: dict[str, Any] = {
+            "seed": part.seed, "proxies": np.array(part.proxies), "index": part.index, "scores": part.scores,
+            "seconds": part.seconds, "reasons": np.array(json.dumps([list(r.items()) for r in part.reasons])),
+        }  # fmt: skip
+        self._write(self.folder / "parts" / f"{uuid.uuid4().hex}.npz", lambda file: np.savez(file, **content))
+
+    def write_manifest(self) -> None:
+        """Write manifest.json as it stands."""
+        text = json.dumps(self.manifest, indent=1, sort_keys=True, default=str)
+        self._write(self.folder / "manifest.json", lambda file: file.write(text.encode()))
+
+    def _write(self, path: Path, write) -> None:
+        aside = path.with_suffix(".tmp")
+        try:
+            with aside.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.rename(path)
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+            raise UserError(
+                f"cannot write {path}: {what}; everything committed before is kept: make room and repeat the command"
+            ) from error
+
+    def merge(self, run: StoredRun) -> None:
+        """Write scores.h5 from the finished run, then remove the parts that are in it.
+
+        What was scored earlier and is not in this run (a smaller sample, fewer seeds, other proxies) stays in parts/.
+        """
+        import h5py
+
+        parts = self._part_files()
+        for part in self._beyond(run):
+            self._save(part)
+        aside = self.folder / "scores.h5.tmp"
+        try:
+            with h5py.File(aside, "w") as file:
+                write_run(file, run)
+                file.flush()
+            with aside.open("rb") as written:
+                os.fsync(written.fileno())
+            aside.rename(self.folder / "scores.h5")
+        except (OSError, RuntimeError) as error:
+            aside.unlink(missing_ok=True)
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"cannot write {self.folder / 'scores.h5'}: {reason};"
+                " all scores are kept in parts/: make room and repeat"
+            ) from error
+        for path in parts:
+            path.unlink(missing_ok=True)
+
+    def _part_files(self) -> list[Path]:
+        """Return the parts and what an interrupted write left beside them."""
+        return [path for path in (self.folder / "parts").glob("*") if path.suffix in (".npz", ".tmp")]
+
+    def _beyond(self, run: StoredRun) -> Iterator[Part]:
+        """Yield what is done and is not in a run."""
+        within = np.zeros(self.size, dtype=bool)
+        within[representatives(run)] = True
+        for (proxy, seed), cells in self.cells.items():
+            held = proxy in run.scores and seed < len(run.scores[proxy])
+            index = np.flatnonzero(cells.done & ~within if held else cells.done)
+            if len(index):
+                reasons = {at: cells.reasons[int(i)] for at, i in enumerate(index) if int(i) in cells.reasons}
+                yield Part(seed, (proxy,), index, cells.score[index][None], cells.seconds[index][None], (reasons,))

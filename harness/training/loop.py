@@ -1,0 +1,108 @@
+"""MISSING DOC"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.errors import UserError
+from harness.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from benchmarks.spaces.space import Space
+    from harness.inputs import Images
+    from harness.training.work import Job
+
+
+def plan(space: Space, networks: int) -> dict[str, str]:
+    """Return {architecture: canonical string}: a uniform sample of strings holding the wanted number of networks.
+
+    The plan of a larger number begins with that of a smaller one.
+    """
+    strings: dict[str, str] = {}
+    names: set[str] = set()
+    for index in space.sample(len(space), 0):
+        name = space.canonical(index)
+        if name not in names and len(names) == networks:
+            return strings
+        names.add(name)
+        strings[space.archs[index]] = name
+    if len(names) < networks:
+        raise UserError(f"sample {networks}: {space.title} has {len(names):,} distinct networks")
+    return strings
+
+
+def train(
+    out: Path,
+    recipe: Recipe,
+    *,
+    sample: int,
+    seeds: int,
+    stack: int = 32,
+    workers: int = 2,
+    folder: Path | None = None,
+    device: str = "cpu",
+) -> Path:
+    """Train `sample` distinct architectures with each of `seeds` seeds; return the path of the finished table.
+
+    `out` is the folder of the work: repeating the call continues it, a larger sample or more seeds extend it; another
+    recipe in it is refused. Raises UserError for settings and folders that cannot be used.
+    """  # fmt: skip
+    from tqdm import tqdm
+
+    from benchmarks.registry import space_of
+    from harness.engine.processes import one_thread, work
+    from harness.inputs import load_images
+    from harness.training.recipe import check, load_splits, network_of
+    from harness.training.stack import try_out
+    from harness.training.work import Job, claim, finish, missing, settings_of
+
+    space = space_of(recipe.bench)
+    recipe = replace(recipe, network=network_of(space, recipe.network))
+    check(recipe, {"sample": sample, "seeds": seeds, "stack": stack, "workers": workers}, device)
+    images = load_images(recipe.dataset, folder)
+    load_splits(images, recipe)
+    space = space.whole()
+    strings = plan(space, sample)
+    networks: dict[str, str] = {}
+    for arch, name in strings.items():
+        networks.setdefault(name, arch)
+    try_out(space, next(iter(strings)), recipe, images)
+    settings = settings_of(recipe, stack, images)
+    claim(out, settings)
+    jobs = [
+        Job(path, tuple(networks[name] for name in names), tuple(names), recipe, seed, folder, images.checksum, device)
+        for path, names, seed in missing(out, networks, seeds, stack)
+    ]
+    print(f"training {sample} architectures x {seeds} seeds into {out}; {len(jobs)} stacks to go", file=sys.stderr)
+    with one_thread():
+        done = work(_work, jobs, workers) if workers > 1 and len(jobs) > 1 else map(_work, jobs)
+        for _ in tqdm(done, total=len(jobs), unit="stack", disable=not jobs):
+            pass
+    return finish(out, recipe, strings, seeds, settings, images)
+
+
+def _work(job: Job) -> Path:
+    """Train one stack and commit its accuracies."""
+    from benchmarks.registry import space_of
+    from harness.training import stack
+    from harness.training.work import keep
+
+    space = space_of(job.recipe.bench, job.archs)
+    images = _images(job.recipe.dataset, job.folder, job.images)
+    keep(job.path, job.names, stack.train_stack(space, job.archs, job.names, job.recipe, job.seed, images, job.device))
+    return job.path
+
+
+@lru_cache(maxsize=1)
+def _images(dataset: str, folder: Path | None, checksum: str) -> Images:
+    """Return the images, read once in each process; UserError where they are no longer those of the recipe."""
+    from harness.inputs import load_images
+
+    images = load_images(dataset, folder)
+    if images.checksum != checksum:
+        raise UserError(f"{images.source}: changed since the training began; start anew with another --out")
+    return images

@@ -1,0 +1,1 @@
+"""Benchmarks of this project itself: commands `python -m speed.NAME`, described in docs/speed.md."""
