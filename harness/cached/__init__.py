@@ -1,7 +1,7 @@
-"""Scores that this project computed and keeps, for whoever needs scores and not a day of computing them.
+"""Scores that this project computed and keeps: for analyses without a day of computing.
 
-`python -m harness.cached` lists the sets. A set is what one run scored, called like its folder in results/tables, which
-says how well each proxy did. It is one text file, compressed: a line of JSON with where the scores come from, then CSV
-with a column `arch` and one for each proxy. The accuracies are not in it: those of the benchmarks are not ours to give.
-Counts of the architecture (params, flops, layers) are not either: they are made anew wherever scores are judged.
+`python -m harness.cached` lists the sets. A set holds the scores of one run and has the name of its folder in
+results/tables, where the statistics of each proxy are. It is a compressed text file: a line of JSON that says how the
+scores were made, then CSV with a column `arch` and one for each proxy. Accuracies of the benchmarks are not ours to
+distribute, so a set has none. Counts of the architecture (params, flops, layers) are recomputed where scores are judged.
 """

@@ -15,7 +15,7 @@ import pytest
 import benchmarks
 import harness
 from benchmarks.errors import UserError
-from harness.cached import kept
+from harness.cached import kept, pack
 from harness.cli.cached import main
 
 AGAIN = "run `python -m harness.cached --make` and commit what it writes"
@@ -38,11 +38,11 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "kept"
     place.mkdir()
     monkeypatch.setattr(kept, "FOLDER", place)
-    kept._facts.cache_clear()
-    kept.write(tmp_path / "tables", place)
+    kept.facts.cache_clear()
+    pack.write(tmp_path / "tables", place)
     yield place
     monkeypatch.undo()
-    kept._facts.cache_clear()
+    kept.facts.cache_clear()
 
 
 def test_the_largest_set_is_read_as_it_was_written_with_its_origin(sets: Path) -> None:
@@ -68,7 +68,9 @@ def test_a_set_is_chosen_by_name_and_strings_of_digits_stay_strings(sets: Path) 
         (("201", "cifar10", "macro-cifar10"), "'macro-cifar10' are of ('macro', 'cifar10'), not of ('201', 'cifar10')"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(sets: Path, asked: tuple[str, ...], said: str) -> None:
+def test_a_set_that_is_missing_is_an_error_that_lists_the_existing_ones(
+    sets: Path, asked: tuple[str, ...], said: str
+) -> None:
     with pytest.raises(UserError) as raised:
         harness.scores(*asked)
     assert all(part in str(raised.value) for part in said.split(".*")) and "\n" not in str(raised.value)
@@ -95,17 +97,17 @@ def test_a_list_needs_no_pandas() -> None:
 
 
 def test_what_is_kept_is_what_results_tables_hold_and_small() -> None:
-    folders = {path.parent for path in (*kept.TABLES.glob("*/scores.csv"), *kept.TABLES.glob("*/scores.h5"))}
+    folders = pack.folders()
     there = {path.name.removesuffix(".csv.xz"): path for path in kept.FOLDER.glob("*.xz")}
     assert there.keys() == {folder.name for folder in folders}, AGAIN
     for folder in folders:
-        assert lzma.decompress(there[folder.name].read_bytes()).decode() == kept.pack(folder), f"{folder.name}: {AGAIN}"
+        assert lzma.decompress(there[folder.name].read_bytes()).decode() == pack.pack(folder), f"{folder.name}: {AGAIN}"
     assert sum(path.stat().st_size for path in there.values()) < 1_000_000
 
 
-@pytest.mark.parametrize("name", sorted(kept._facts()))
+@pytest.mark.parametrize("name", sorted(kept.facts()))
 def test_every_kept_set_is_of_its_space_and_says_how_it_was_made(name: str) -> None:
-    about = kept._facts()[name]
+    about = kept.facts()[name]
     frame = harness.scores(about["bench"], about["dataset"], name=name)
     assert frame.shape == (about["archs"], 1 + about["proxies"]) and frame.arch.is_unique
     assert not frame.drop(columns="arch").isna().all().any()
@@ -118,6 +120,6 @@ def test_the_kept_scores_of_the_digits_give_the_figures_in_the_readme() -> None:
     benchmark = benchmarks.load("201", "digits")
     accuracy = dict(zip(benchmark.table.archs, benchmark.table.target(), strict=True))
     rho = frame.drop(columns="arch").corrwith(frame.arch.map(accuracy), method="spearman")
-    stored = pd.read_csv(kept.TABLES / "201-digits" / "summary.csv").query("population == 'all'").set_index("proxy")
+    stored = pd.read_csv(pack.TABLES / "201-digits" / "summary.csv").query("population == 'all'").set_index("proxy")
     assert rho.to_dict() == pytest.approx(stored.rho[rho.index].to_dict(), abs=1e-5)
     assert frame.isna().sum().to_dict() == {"arch": 0, **stored.failed[rho.index].to_dict()}
