@@ -1,4 +1,4 @@
-"""`python -m harness.cached`: list the scores that are kept with the program; with a name, print these scores as CSV."""
+"""`python -m harness.cached`: list the scores kept with the program; with a name, print these as CSV."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def merged(sets: Iterable[tuple[str, pd.DataFrame]], dataset: str, protocol: str
 def kept(bench: str) -> Pool | None:
     """Return the kept scores of a benchmark, all sets together; None where there are none."""
 
-    facts = {name: about for name, about in cached._facts().items() if about["bench"] == bench}
+    facts = {name: about for name, about in cached.facts().items() if about["bench"] == bench}
     facts = {name: about for name, about in facts.items() if about["dataset"] != EMBEDDED_DATASET}
     if not facts:
         return None
