@@ -22,7 +22,6 @@ from harness.analysis.populations import _rows
 from harness.analysis.summary import Summary, summarise
 from harness.cli import report as command
 from harness.report import compare, page, points, style, text
-from harness.report.formats import cell
 from harness.report.numbers import number
 from harness.store.stored_run import StoredRun, write_run
 
@@ -434,7 +433,3 @@ def test_sorting_and_switching_in_a_browser(html, tmp_path):
     assert [float(value) for value in found["rising"][:-1]] == falling[::-1] and found["rising"][-1] == "none"
     assert found["shown"] == ["distinct"] and found["panels"] == 8
     assert found["hit"] == 0
-
-
-def test_hostile_cells_in_markdown():
-    assert cell("a|b <i> [x](y) `c` *d*\ne") == r"a\|b &lt;i&gt; \[x\](y) \`c\` \*d\* e"

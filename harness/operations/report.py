@@ -33,7 +33,7 @@ TEXT = ("", "score", "edge", "cell")
 def folder_for(config: OperationsConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier comparison."""
     name = "-".join(filter(None, ("operations", config.bench, config.dataset)))
-    return checked(Path(out) if out else Path("results") / name, "operations")
+    return checked(Path(out) if out else Path("results") / name, "operations", "comparison of operations")
 
 
 def write_comparison(found: Comparison, folder: Path) -> Path:
