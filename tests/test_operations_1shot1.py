@@ -13,11 +13,14 @@ from benchmarks.nasbench1shot1.network import NetworkOneShot
 from benchmarks.nasbench1shot1.space import PARENTS, Space1Shot1
 from benchmarks.nasbench101.cells import OPERATIONS, Cell, pruned
 from benchmarks.spaces.layers import allocate
+from benchmarks.spaces.supernet import MixedNetwork
 from harness.cli.search import main as search
 from harness.operations.config import OperationsConfig
 from harness.operations.decide import Proposal
 from harness.operations.scores.naswot import naswot_of_masks
+from harness.operations.search import trained as trained_search
 from harness.operations.search.candidates import Candidates
+from harness.operations.search.run import FindConfig, find
 from harness.operations.setup import set_up
 from harness.operations.supernets.masks import Masked, decided, draw_alphas, mixture, removed
 from harness.operations.vertex_inputs import Fed, all_kept, best, decide_sources, said
@@ -225,3 +228,22 @@ def test_a_cell_is_judged_by_the_table(monkeypatch):
     classes = setup.benchmark.space.class_id[setup.benchmark.indices]
     same = setup.accuracy[classes == classes[row]]
     assert found.accuracy == same[0] and found.rank == 1 + (setup.accuracy > same[0]).sum()
+
+
+def test_a_tuned_supernet_alone_selects_the_vertex_inputs(monkeypatch, tmp_path):
+    """What was tuned decides: nothing after the first tuning looks at the supernet as it was before."""
+    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
+    tuned, seen, forward = [], [], MixedNetwork.forward
+
+    def spy(self, *given, **named):
+        if tuned:
+            seen.append(self is tuned[0])
+        return forward(self, *given, **named)
+
+    monkeypatch.setattr(MixedNetwork, "forward", spy)
+    monkeypatch.setattr(trained_search, "fine_tune", lambda setup, own, network, mask, name: tuned.append(network))
+    base = OperationsConfig(bench="1shot1-1", batch_size=4, network="channels=2,modules=1", supernet_epochs=1,
+                            supernet_images=16, supernet_batch=4)  # fmt: skip
+    found = find(FindConfig(method="darts", base=base, tuning=1), folder=tmp_path)
+    assert found.runs["evaluations"][0] == 3 + 4 + 5  # the candidate inputs of blocks 3 and 4 and of the output
+    assert set(seen) == {True}

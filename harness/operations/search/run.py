@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 import benchmarks
 from benchmarks.errors import UserError, suggest
 from benchmarks.spaces.choices import short
-from harness.inputs import Images, Minibatch
+from harness.inputs import Images
 from harness.operations.agreement import argmax
 from harness.operations.config import ORDERS, OperationsConfig
 from harness.operations.decide import Proposal, Step, propose
@@ -26,7 +25,6 @@ from harness.operations.scores.registry import choose
 from harness.operations.scores.saliency import zeros
 from harness.operations.scores.tenas import NAME as TENAS
 from harness.operations.scores.tenas import evaluator
-from harness.operations.scores.trained import evaluate
 from harness.operations.search.candidates import Candidates, validate
 from harness.operations.search.methods import METHODS, SALIENCIES, STRENGTHS, TRAINED_METHODS
 from harness.operations.search.trained import decided_by
@@ -154,17 +152,6 @@ def _search_of(config: FindConfig) -> Callable[[Setup, FindConfig, int], tuple[l
 def _decided(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
     """Return the one cell that a trained supernet decides for."""
     proposal, evaluations = decided_by(setup, config.by, config.order, config.tuning, seed)
-    own = supernet_of(setup, seed)
-    if hasattr(own.network, "parents"):  # what feeds each vertex is open too; the loss decides
-
-        def minus_loss(masks: Tensor, minibatch: Minibatch) -> np.ndarray:
-            return -evaluate(own.network, masks, own.held_out, setup.statistics)[0].numpy()
-
-        order, generator = config.order, np.random.default_rng([seed, 2])
-        fed = decide_sources(
-            minus_loss, own.network, proposal.operations, lambda step: own.held_out[0], order, generator
-        )
-        proposal = replace(proposal, sources=fed)
     return [proposal], evaluations
 
 

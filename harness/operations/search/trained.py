@@ -53,7 +53,8 @@ def decided_by(setup: Setup, kind: str, order: str, tuning: int, seed: int) -> t
     hopeless = f"{kind}: no operation on edge {{}} has a score"
     proposal = decide(score, own.mask, order, generator, hopeless=hopeless, between=tune)
     if hasattr(network, "parents"):
-        sources = decide_sources(kept, network, proposal.operations, lambda step: own.held_out[0], order, generator)
+        separate = np.random.default_rng([seed, 2])
+        sources = decide_sources(kept, network, proposal.operations, lambda step: own.held_out[0], order, separate)
         proposal = replace(proposal, sources=sources)
     return proposal, evaluations
 
