@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from benchmarks.files.sources import VARIABLE, data_folder, matches, readable_si
 from benchmarks.readers.csv_table import dataset_key
 from benchmarks.readers.recognise import read, recognise
 from benchmarks.registry import sources_of, space_of
+from benchmarks.spaces.settings import changed
 from benchmarks.table import Table, list_datasets, load_table
 
 if TYPE_CHECKING:
@@ -44,6 +45,18 @@ class Benchmark:
     """Side of the images in pixels."""
     embedded: bool
     """Whether this is the table that ships with the project."""
+
+    def network_settings(self, classes: int | None = None, changes: Mapping[str, int] | None = None) -> dict[str, int]:
+        """Return the settings of the networks, as trained but for `changes`.
+
+        `classes` are those of the images, for a table that does not say. UserError where neither says, or for a change
+        that the space does not know.
+        """
+        settings = changed(self.network, changes or {}, self.space.title)
+        settings["classes"] = settings["classes"] or classes
+        if settings["classes"] is None:
+            raise UserError(f"only images say how many classes '{self.table.dataset}' has: leave --inputs gaussian out")
+        return {name: int(value) for name, value in settings.items() if value is not None}
 
 
 def load(

@@ -26,7 +26,7 @@ from harness.analysis.summary import summarise
 from harness.engine.counts import Counts
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import plain_copy, score_stack
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.probe.precision import check_device
 from harness.probe.view import seeded, stream
 from harness.proxies.protocols import in_precision

@@ -25,7 +25,7 @@ from benchmarks.spaces.layers import allocate
 from harness.engine.inputs import ViewInputs
 from harness.engine.processes import one_thread
 from harness.engine.scoring import as_seen, by_view, score_stack
-from harness.inputs import gaussian_minibatches
+from harness.inputs.draw import gaussian_minibatches
 from harness.probe.initialise import initialise
 from harness.probe.layers import weighted_layers
 from harness.probe.view import View, stream

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.errors import suggest
 from harness.engine.devices import local
-from harness.inputs import gaussian_minibatches
+from harness.inputs.draw import gaussian_minibatches
 from speed import ceilings
 from speed.command import CommandLine, numbers, say, write_json
 from speed.counts import PASSES, floor_seconds, layers_of, totals

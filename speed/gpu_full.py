@@ -17,7 +17,7 @@ from harness.analysis.ensembles import with_ensembles
 from harness.analysis.summary import summarise
 from harness.engine.scorer import Chunk
 from harness.engine.workers import execute
-from harness.inputs import load_images, source_of
+from harness.inputs.load import load_images, source_of
 from harness.report import write_report
 from harness.runs.config import RunConfig
 from harness.runs.runner import run

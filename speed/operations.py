@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from benchmarks.nasbench201.space import Space201
 from benchmarks.spaces.layers import allocate
-from harness.inputs import Minibatch, gaussian_minibatches
+from harness.inputs.draw import Minibatch, gaussian_minibatches
 from harness.operations.decide import propose
 from harness.operations.scores.perturbation import Evaluator
 from harness.operations.supernets.masks import Masked, draw_alphas, mixture

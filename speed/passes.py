@@ -19,7 +19,7 @@ from benchmarks.spaces.layers import allocate
 from harness.engine.inputs import ViewInputs
 from harness.engine.processes import few_collections
 from harness.engine.scoring import score_stack
-from harness.inputs import Minibatch, gaussian_minibatches
+from harness.inputs.draw import Minibatch, gaussian_minibatches
 from harness.probe.probe import Probe
 from harness.proxies.registry import registry
 from speed.environment import strict_float32

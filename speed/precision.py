@@ -28,7 +28,7 @@ from benchmarks.files.sources import data_folder
 from harness.engine.devices import local
 from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer, Setting
-from harness.inputs import load_images, source_of
+from harness.inputs.load import load_images, source_of
 from harness.probe.precision import PRECISIONS, check_device
 from harness.proxies.registry import choose
 from speed.command import CommandLine, write_json

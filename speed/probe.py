@@ -13,7 +13,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.spaces.layers import allocate
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.probe.probe import Probe
 from speed.networks import draw_weights
 from speed.passes import Watch

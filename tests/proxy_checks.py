@@ -15,7 +15,7 @@ from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import Scored, plain_copy, score_stack
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 from harness.proxies.registry import Proxy, registry

@@ -14,7 +14,7 @@ from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import Scored, score_stack
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.proxies.registry import Proxy, registry
 from harness.runs.config import RunConfig
 from harness.runs.runner import run

@@ -14,7 +14,7 @@ from benchmarks.nasbench201.cells import CONV1, CONV3
 from benchmarks.nasbench201.space import OPERATIONS, Space201
 from benchmarks.spaces.layers import allocate
 from harness.cli.operations import main
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.config import ORDERS, OperationsConfig
 from harness.operations.decide import Proposal, propose
 from harness.operations.scores.naswot import naswot_of_masks

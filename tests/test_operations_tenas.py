@@ -6,7 +6,7 @@ import torch
 
 from benchmarks.nasbench201.space import Space201
 from benchmarks.spaces.layers import allocate
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.scores.perturbation import Evaluator, perturb
 from harness.operations.scores.tenas import PROXIES, TeNas, evaluator, rank_sum
 from harness.operations.supernets.masks import draw_alphas, mixture, removed

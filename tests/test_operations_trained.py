@@ -14,7 +14,7 @@ from benchmarks import UserError
 from benchmarks.nasbench201.space import Space201
 from benchmarks.spaces.layers import allocate
 from harness.cli.operations import main
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.compare import compare
 from harness.operations.config import OperationsConfig
 from harness.operations.scores.trained import TRAINED, evaluate, first_order, strength

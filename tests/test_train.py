@@ -11,7 +11,7 @@ from benchmarks import UserError
 from benchmarks.registry import space_of
 from benchmarks.table import load_table
 from harness.cli.train import Recipe, main
-from harness.inputs import load_images
+from harness.inputs.load import load_images
 from harness.training import stack as training
 from harness.training.loop import plan, train
 from harness.training.stack import train_stack

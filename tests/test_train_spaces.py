@@ -17,7 +17,7 @@ from benchmarks.spaces.layers import StackedConv2d
 from benchmarks.table import load_table
 from harness.cli.run import main as run_main
 from harness.cli.train import Recipe, main
-from harness.inputs import load_images
+from harness.inputs.load import load_images
 from harness.training.loop import _images, plan, train
 from harness.training.recipe import load_splits, network_of
 from harness.training.stack import _convolve

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.inputs import Minibatch, gaussian_minibatches, ones
+from harness.inputs.draw import Minibatch, gaussian_minibatches, ones
 from harness.probe.view import View
 
 

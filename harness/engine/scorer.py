@@ -12,7 +12,8 @@ from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import score_adaptively
-from harness.inputs import Images, minibatches
+from harness.inputs.draw import minibatches
+from harness.inputs.images import Images
 from harness.probe.view import stream
 from harness.proxies.protocols import PROTOCOLS, seen_under
 from harness.proxies.registry import Proxy, choose

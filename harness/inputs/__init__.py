@@ -1,23 +1,4 @@
-"""The minibatch every architecture is scored on: real images, Gaussian noise or ones; normalised, seeded, chosen once.
+"""The minibatch that every architecture is scored on: real images, Gaussian noise or ones; normalised, seeded.
 
-`minibatches` is what the engine calls; the parts it is made of can be used alone.
+`draw.minibatches` is what the engine calls; `load.load_images` reads a set of images.
 """
-
-from harness.inputs.augmentation import augment
-from harness.inputs.draw import Minibatch, choose, draw_minibatches, gaussian_minibatches, minibatches, ones
-from harness.inputs.images import Images
-from harness.inputs.load import load_images, source_of, title_of
-
-__all__ = [
-    "Images",
-    "Minibatch",
-    "augment",
-    "choose",
-    "draw_minibatches",
-    "gaussian_minibatches",
-    "load_images",
-    "minibatches",
-    "ones",
-    "source_of",
-    "title_of",
-]

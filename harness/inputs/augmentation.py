@@ -6,7 +6,7 @@ import numpy as np
 
 
 def frozen_generator(seed: int, *stream: int) -> np.random.RandomState:
-    """Return a generator that depends on the whole numbers >= 0 given and on nothing else.
+    """Return a generator that depends on these whole numbers >= 0 and on nothing else.
 
     RandomState, because NumPy promises that its streams never change between versions; default_rng's may.
     """

@@ -1,6 +1,6 @@
-"""Minibatches: which images, how they become tensors, and what stands in for them (noise, ones).
+"""Minibatches: which images, how they become tensors, and what replaces them (noise, ones).
 
-Everything random depends on the seed alone: not on the global generators, nor minibatch i on how many are asked for.
+Everything random depends on the seed alone, not on the global generators; minibatch i is the same for every count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.errors import UserError, suggest
-from harness.inputs import augmentation
+from harness.inputs.augmentation import augment as augmented
 from harness.inputs.augmentation import frozen_generator
 from harness.inputs.images import Images
 from harness.inputs.load import NAMES, load_images, native_shape
@@ -61,13 +61,7 @@ def minibatches(
     images = inputs if isinstance(inputs, Images) else _load(str(inputs), dataset, folder)
     _check_fit(images, channels, classes)
     batches = draw_minibatches(
-        images,
-        batch_size=batch_size,
-        count=count,
-        seed=seed,
-        balanced=balanced,
-        resolution=resolution,
-        augment=augment,
+        images, batch_size=batch_size, count=count, seed=seed, balanced=balanced, resolution=resolution, augment=augment
     )
     drawn = np.unique(choose(images, batch_size, count, seed, balanced)).size
     said = [images.source]
@@ -107,7 +101,7 @@ def draw_minibatches(
     for number, chosen in enumerate(choose(images, batch_size, count, seed, balanced)):
         pixels = images.pixels[chosen]
         if augment:
-            pixels = augmentation.augment(pixels, seed, (CROP, number))
+            pixels = augmented(pixels, seed, (CROP, number))
         inputs = resize(_normalise(pixels, images), resolution)
         drawn.append(Minibatch(inputs, torch.from_numpy(images.labels[chosen])))
     return drawn
@@ -116,10 +110,10 @@ def draw_minibatches(
 def choose(images: Images, batch_size: int, count: int, seed: int, balanced: bool = False) -> np.ndarray:
     """Return the indices (count, samples) of the images of each minibatch.
 
-    Without replacement over all minibatches; where fewer than `batch_size` images are left, all are shuffled anew, so
+    Without replacement over all minibatches; where fewer than `batch_size` images are left, all are shuffled again, so
     that an image may come again in a later minibatch but never twice in one. The first k minibatches are the same for
     every count >= k. balanced: classes that have images get the same number each, up to one; which get the one more is
-    drawn anew for each minibatch, and each class is shuffled anew when it runs out.
+    drawn again for each minibatch, and each class is shuffled again when it runs out.
     """
     _check_at_least_one(batch_size=batch_size, count=count, seed=seed + 1)
     if batch_size > len(images):

@@ -17,7 +17,7 @@ class Images:
     pixels: (images, channels, height, width), uint8 0..255; float32 where a user's file was normalised already
     labels: (images,) int64, each 0 <= label < classes
     mean, std: one per channel, in units of 0..1 (pixel / 255); 0 and 1 for float32 pixels
-    source: one line for people: which files, how many images, whether partial or a stand-in
+    source: one line for people: which files, how many images, whether partial or a substitute
     checksum: sha256 (hex) of the pixels followed by the labels
     """
 

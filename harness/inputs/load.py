@@ -9,38 +9,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
-from harness.inputs import batches, official, own
+from harness.inputs.cifar_files import batches_of, load_batches
 from harness.inputs.images import Images, make_images
+from harness.inputs.official import DATASETS, key_of, load
+from harness.inputs.own import load_folder, load_npz
 
 if TYPE_CHECKING:
     from benchmarks.table import Table
 
 DIGITS_SHAPE = (1, 8, 8)
-NAMES = (*official.DATASETS, "digits")
+NAMES = (*DATASETS, "digits")
 
 
 def load_images(name: str | Path, folder: Path | None) -> Images:
     """Load the training images called `name`: cifar10, cifar100, imagenet16-120, digits, or a path.
 
     folder: the data folder, searched for the official files and then for images/<name>*.npz; not used by digits and
-    paths. A path is a folder with one subfolder of images for each class, an .npz file (see `own`), or a folder of
-    files in CIFAR's Python layout (the official ones, or own ones: see `batches`).
+    paths. A path is a folder with one subfolder of images for each class, an .npz file (see `own.read_npz`), or a
+    folder of files in CIFAR's Python layout (official or own: see `cifar_files`).
     Raises UserError where nothing is found (saying where it looked and what to get) or a file cannot be used.
     """
     name = str(name)
-    key = official.key_of(name)
+    key = key_of(name)
     if key == "digits":
         return _digits()
-    if key in official.DATASETS:
-        return official.load(key, folder)
+    if key in DATASETS:
+        return load(key, folder)
     path = Path(os.path.expanduser(name))
     if path.is_dir():
-        if not batches.batches_of(path):
-            return own.load_folder(path)
-        known = {dataset.subfolder: key for key, dataset in official.DATASETS.items()}
-        return official.load(known[path.name], path) if path.name in known else batches.load_batches(path)
+        if not batches_of(path):
+            return load_folder(path)
+        known = {dataset.subfolder: key for key, dataset in DATASETS.items()}
+        return load(known[path.name], path) if path.name in known else load_batches(path)
     if path.is_file() and path.suffix.lower() == ".npz":
-        return own.load_npz(path)
+        return load_npz(path)
     if path.exists():
         raise UserError(f"cannot read images from {path}: expected a folder of images or an .npz file")
     if len(path.parts) > 1 or path.suffix:
@@ -50,7 +52,7 @@ def load_images(name: str | Path, folder: Path | None) -> Images:
 
 def title_of(name: str) -> tuple[str, str | None]:
     """Return what tables call an image set: its key, or the name of its file or folder with where that is."""
-    key = official.key_of(name)
+    key = key_of(name)
     if key in NAMES:
         return key, None
     path = Path(os.path.expanduser(name)).resolve()
@@ -70,12 +72,12 @@ def source_of(table: Table) -> str:
 
 def native_shape(dataset: str) -> tuple[int, int, int]:
     """(channels, height, width) of the images of a named dataset, without reading them."""
-    key = official.key_of(dataset)
+    key = key_of(dataset)
     if key == "digits":
         return DIGITS_SHAPE
-    if key not in official.DATASETS:
+    if key not in DATASETS:
         raise suggest([dataset], NAMES, "image set")
-    return (3, official.DATASETS[key].side, official.DATASETS[key].side)
+    return (3, DATASETS[key].side, DATASETS[key].side)
 
 
 def _digits() -> Images:

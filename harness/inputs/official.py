@@ -1,8 +1,8 @@
-"""The benchmarks' image sets in their official Python layout, or a small .npz that stands in for one.
+"""The benchmarks' image sets in their official Python layout, or a small .npz in its place.
 
 CIFAR-10 and CIFAR-100: Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html. ImageNet16-120: Chrabaszcz,
 Loshchilov and Hutter 2017 (arXiv 1707.08819), the first 120 classes as Dong and Yang 2020 (arXiv 2001.00326) take
-them; the normalising constants are those of their loaders. No pickle is executed: `benchmarks.readers.safe_pickle` reads them.
+them; the normalising constants are those of their loaders.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.readers.safe_pickle import load_pickle
-from harness.inputs import own
-from harness.inputs.images import Images, check_labels, make_images
+from harness.inputs.cifar_files import read_file
+from harness.inputs.images import Images, make_images
+from harness.inputs.own import read_npz
 
 
 @dataclass(frozen=True)
@@ -38,49 +38,27 @@ class Dataset:
 
 DATASETS = {
     "cifar10": Dataset(
-        title="CIFAR-10",
-        classes=10,
-        side=32,
-        images=50_000,
-        subfolder="cifar-10-batches-py",
-        files=tuple(f"data_batch_{number}" for number in range(1, 6)),
-        labels_key="labels",
-        first_label=0,
-        constants=((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
-        archive="cifar-10-python.tar.gz",
+        title="CIFAR-10", classes=10, side=32, images=50_000, subfolder="cifar-10-batches-py",
+        files=tuple(f"data_batch_{number}" for number in range(1, 6)), labels_key="labels", first_label=0,
+        constants=((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)), archive="cifar-10-python.tar.gz",
         where="https://www.cs.toronto.edu/~kriz/cifar.html, 170 MB",
     ),
     "cifar100": Dataset(
-        title="CIFAR-100",
-        classes=100,
-        side=32,
-        images=50_000,
-        subfolder="cifar-100-python",
-        files=("train",),
-        labels_key="fine_labels",
-        first_label=0,
-        constants=((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
-        archive="cifar-100-python.tar.gz",
-        where="https://www.cs.toronto.edu/~kriz/cifar.html, 170 MB",
+        title="CIFAR-100", classes=100, side=32, images=50_000, subfolder="cifar-100-python", files=("train",),
+        labels_key="fine_labels", first_label=0, constants=((129.3, 124.1, 112.4), (68.2, 65.4, 70.4)),
+        archive="cifar-100-python.tar.gz", where="https://www.cs.toronto.edu/~kriz/cifar.html, 170 MB",
     ),
     "imagenet16-120": Dataset(
-        title="ImageNet16-120",
-        classes=120,
-        side=16,
-        images=151_700,
-        subfolder="ImageNet16",
-        files=tuple(f"train_data_batch_{number}" for number in range(1, 11)),
-        labels_key="labels",
-        first_label=1,
-        constants=((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)),
-        archive="Imagenet16_train.zip",
+        title="ImageNet16-120", classes=120, side=16, images=151_700, subfolder="ImageNet16",
+        files=tuple(f"train_data_batch_{number}" for number in range(1, 11)), labels_key="labels", first_label=1,
+        constants=((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)), archive="Imagenet16_train.zip",
         where="https://image-net.org/download-images, downsampled 16x16, about 1 GB",
     ),
-}
+}  # fmt: skip
 
 
 def key_of(name: str) -> str:
-    """The dataset key of a name as people and benchmarks write it: ImageNet16_120, CIFAR10, cifar10-valid."""
+    """Return the dataset key of a name as people and benchmarks write it: ImageNet16_120, CIFAR10, cifar10-valid."""
     return name.lower().replace("_", "-").removesuffix("-valid")
 
 
@@ -99,7 +77,7 @@ def load(key: str, folder: Path | None) -> Images:
 
 
 def small_files(key: str, folder: Path) -> list[Path]:
-    """The .npz files that may stand for `key` in folder/images, best first: real before stand-in, train before test.
+    """Return the .npz files for `key` in folder/images, best first: real before substitute, train before test.
 
     A name fits when the key (its - may be _) is followed by no further letter or digit: cifar10 is not cifar100.
     """
@@ -110,55 +88,36 @@ def small_files(key: str, folder: Path) -> list[Path]:
 
 def _load_files(key: str, paths: list[Path]) -> Images:
     dataset = DATASETS[key]
-    parts = [_read_file(path, dataset) for path in paths]
-    pixels = np.concatenate([pixels for pixels, _ in parts])
-    labels = np.concatenate([labels for _, labels in parts])
+    pixels, labels = map(np.concatenate, zip(*(_read_file(path, dataset) for path in paths), strict=True))
     if len(pixels) == 0:
         raise UserError(
             f"{paths[0].parent}: no image of the {dataset.classes} classes of {dataset.title} in {len(paths)} files"
         )
     files = paths[0].name if len(paths) == 1 else f"{len(paths)} files of {len(dataset.files)}"
     source = f"{dataset.title}: {_amount(len(pixels), dataset)}, from {dataset.subfolder}/{files}"
-    constants = dataset.constants
-    return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=constants)
+    return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=dataset.constants)
 
 
 def _read_file(path: Path, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Read one official file -> pixels uint8 (images, 3, side, side), labels int64 (images,) from 0."""
-    content = load_pickle(path, encoding="latin1")
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{path}: expected a dictionary with data and {dataset.labels_key}, got {type(content).__name__}"
-        )
-    fields = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in content.items()}
-    missing = [field for field in ("data", dataset.labels_key) if field not in fields]
-    if missing:
-        raise UserError(f"{path}: no {' and no '.join(missing)} in it; is it a training file of {dataset.title}?")
-    data, values = fields["data"], 3 * dataset.side**2
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != values:
-        got = f"{data.dtype} of shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
-        raise UserError(f"{path}: expected data as uint8 (images, {values}), got {got}")
-    labels = check_labels(fields[dataset.labels_key], str(path))
-    if len(labels) != len(data):
-        raise UserError(f"{path}: {len(data)} images but {len(labels)} labels; the file is damaged, get it again")
+    """Return pixels and labels of the classes of a set from one official file; labels (images,) from 0."""
+    pixels, labels = read_file(path, (dataset.labels_key,), dataset.side)
     labels = labels - dataset.first_label
     if labels.min() < 0 or (dataset.first_label == 0 and labels.max() >= dataset.classes):
         wrong = (labels.min() if labels.min() < 0 else labels.max()) + dataset.first_label
         raise UserError(f"{path}: label {wrong} is out of range for {dataset.title} ({dataset.classes} classes)")
     kept = labels < dataset.classes
-    return np.asarray(data)[kept].reshape(-1, 3, dataset.side, dataset.side), labels[kept]
+    return pixels[kept], labels[kept]
 
 
 def _load_small(key: str, path: Path) -> Images:
     dataset = DATASETS[key]
-    pixels, labels = own.read_npz(path)
+    pixels, labels = read_npz(path)
     if pixels.shape[1:] != (3, dataset.side, dataset.side):
         got = " x ".join(str(side) for side in pixels.shape[1:])
         raise UserError(f"{path}: expected {dataset.title} images of 3 x {dataset.side} x {dataset.side}, got {got}")
     standin = "a STAND-IN, not the benchmark's images, " if "standin" in path.name.lower() else ""
     source = f"{dataset.title}: {standin}{_amount(len(pixels), dataset)}, from images/{path.name}"
-    constants = dataset.constants
-    return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=constants)
+    return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=dataset.constants)
 
 
 def _amount(images: int, dataset: Dataset) -> str:

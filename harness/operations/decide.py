@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import UserError, suggest
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.agreement import argmax
 from harness.operations.config import ORDERS
 from harness.operations.scores.perturbation import Evaluate, perturb

@@ -17,7 +17,9 @@ from benchmarks.errors import UserError, suggest
 from benchmarks.files.sources import data_folder
 from benchmarks.spaces.choices import Choices
 from benchmarks.spaces.layers import allocate
-from harness.inputs import Images, Minibatch, load_images, minibatches
+from harness.inputs.draw import Minibatch, minibatches
+from harness.inputs.images import Images
+from harness.inputs.load import load_images
 from harness.operations.config import OperationsConfig
 from harness.operations.supernets.darts import Training
 from harness.probe.initialise import initialise

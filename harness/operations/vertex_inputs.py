@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks.errors import UserError
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.scores.perturbation import Evaluate
 from harness.operations.supernets.masks import one_hot, removed
 

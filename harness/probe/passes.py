@@ -50,7 +50,7 @@ class Passes:
         channels_last: bool = False,
         precision: str = "float32",
     ) -> None:
-        """`minibatches` are `harness.inputs.Minibatch`; the first is what all passes use unless said otherwise.
+        """`minibatches` are `harness.inputs.draw.Minibatch`; the first is what all passes use unless said otherwise.
 
         `channels_last` is the layout of the shared forward: on a CPU faster for one architecture, slower for a stack; a
         user's own module may not bear it. `precision` is the view's (`harness.probe.precision`).

@@ -13,7 +13,7 @@ from harness.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from benchmarks.spaces.space import Space
-    from harness.inputs import Images
+    from harness.inputs.images import Images
     from harness.training.work import Job
 
 
@@ -55,7 +55,7 @@ def train(
 
     from benchmarks.registry import space_of
     from harness.engine.processes import one_thread, work
-    from harness.inputs import load_images
+    from harness.inputs.load import load_images
     from harness.training.recipe import check, load_splits, network_of
     from harness.training.stack import try_out
     from harness.training.work import Job, claim, finish, missing, settings_of
@@ -100,7 +100,7 @@ def _work(job: Job) -> Path:
 @lru_cache(maxsize=1)
 def _images(dataset: str, folder: Path | None, checksum: str) -> Images:
     """Return the images, read once in each process; UserError where they are no longer those of the recipe."""
-    from harness.inputs import load_images
+    from harness.inputs.load import load_images
 
     images = load_images(dataset, folder)
     if images.checksum != checksum:

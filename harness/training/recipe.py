@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from benchmarks.spaces.space import Space
-    from harness.inputs import Images
+    from harness.inputs.images import Images
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from benchmarks.errors import UserError
 from benchmarks.spaces.layers import StackedConv2d, allocate
-from harness.inputs import Images
+from harness.inputs.images import Images
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 from harness.training.recipe import Recipe, Split, distort, load_splits, network_of

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.errors import UserError
 
 if TYPE_CHECKING:
-    from harness.inputs import Images
+    from harness.inputs.images import Images
     from harness.training.recipe import Recipe
 
 
@@ -121,7 +121,7 @@ def finish(out: Path, recipe: Recipe, strings: dict[str, str], seeds: int, setti
     import torch
 
     from benchmarks.table import Table, save_tables
-    from harness.inputs import title_of
+    from harness.inputs.load import title_of
 
     done = [trained(out, seed) for seed in range(seeds)]
     accuracy = np.array([[each[name] for each in done] for name in strings.values()]).round(4)  # (archs, seeds, splits)

@@ -17,7 +17,7 @@ from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import plain_copy, score_adaptively, score_stack
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.probe.initialise import initialise
 from harness.probe.probe import Probe
 from harness.probe.view import DEFAULT, stream

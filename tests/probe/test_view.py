@@ -14,7 +14,7 @@ from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import as_seen, by_view, plain_copy
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.probe.initialise import INITIALISATIONS, initialise
 from harness.probe.view import DEFAULT, View, seeded, stream
 from harness.proxies.registry import choose, registry

@@ -19,7 +19,9 @@ from benchmarks.registry import space_of
 from harness.analysis.summary import summarise
 from harness.engine.scorer import Chunk, Scorer, Setting
 from harness.engine.scoring import by_view
-from harness.inputs import augment, choose, gaussian_minibatches, load_images
+from harness.inputs.augmentation import augment
+from harness.inputs.draw import choose, gaussian_minibatches
+from harness.inputs.load import load_images
 from harness.probe.initialise import initialise
 from harness.probe.view import View, stream
 from harness.proxies.protocols import PROTOCOLS, described, seen_under

@@ -28,7 +28,7 @@ from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.counts import Counts
 from harness.engine.scoring import Scored, score_stack
-from harness.inputs import gaussian_minibatches
+from harness.inputs.draw import gaussian_minibatches
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 from harness.proxies.registry import registry

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.engine.scoring import as_seen, plain_copy
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.probe.per_sample import coupled_gram, each_sample
 from harness.probe.probe import Probe
 from harness.probe.view import View

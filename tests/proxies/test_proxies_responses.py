@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.registry import space_of
-from harness.inputs import gaussian_minibatches
+from harness.inputs.draw import gaussian_minibatches
 from harness.probe.probe import Probe
 from harness.probe.relu_observers import absolute_correlations
 from harness.probe.view import seeded, stream

@@ -23,7 +23,7 @@ from proxy_checks import (
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.inputs import gaussian_minibatches
+from harness.inputs.draw import gaussian_minibatches
 from harness.proxies.registry import registry
 
 SYNFLOW = ("synflow_bn", "logsynflow", "logsynflow@naslib")

@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks.errors import UserError
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import score_stack
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.scores.naswot import naswot_of_masks
 from harness.operations.supernets.masks import Masked, decided, distinct, removed
 from harness.proxies.registry import Proxy, registry

@@ -34,7 +34,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.engine.scoring import as_seen
-from harness.inputs import Minibatch, ones
+from harness.inputs.draw import Minibatch, ones
 from harness.probe.view import View
 
 SYNFLOW = View(precision="float64", absolute_weights=True)

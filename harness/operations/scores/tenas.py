@@ -19,7 +19,7 @@ import numpy as np
 from scipy.stats import rankdata
 from torch import Tensor
 
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.scores.perturbation import Evaluator
 
 PROXIES = ("ntk_cond", "linear_regions@te_nas")

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.scores.naswot import CHUNK
 from harness.operations.supernets.masks import decided, distinct, removed
 

@@ -16,7 +16,7 @@ import pandas as pd
 import benchmarks
 from benchmarks.errors import UserError, suggest
 from benchmarks.spaces.choices import short
-from harness.inputs import Images
+from harness.inputs.images import Images
 from harness.operations.agreement import argmax
 from harness.operations.config import ORDERS, OperationsConfig
 from harness.operations.decide import Proposal, Step, propose

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 from harness.operations.decide import Proposal, decide
 from harness.operations.scores.trained import evaluate, strength
 from harness.operations.setup import Setup

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_atomically
-from harness.inputs import Images
+from harness.inputs.images import Images
 from harness.operations.supernets.darts import Bilevel
 
 if TYPE_CHECKING:

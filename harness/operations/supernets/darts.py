@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmarks.errors import UserError
-from harness.inputs import Minibatch
+from harness.inputs.draw import Minibatch
 
 STEP = 0.01
 """Length of the finite difference of the second order, over the norm of its direction."""

@@ -27,7 +27,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.errors import UserError
-from harness.inputs import Images, Minibatch, draw_minibatches
+from harness.inputs.draw import Minibatch, draw_minibatches
+from harness.inputs.images import Images
 from harness.operations.agreement import judge_choice
 from harness.operations.scores.trained import evaluate
 from harness.operations.supernets.checkpoint import read, save, settings_of

@@ -1,12 +1,13 @@
-"""A user's own images in the layout of CIFAR's Python files: pickled dictionaries of flat images and labels.
+"""Files in CIFAR's Python layout: pickled dictionaries of flat images and labels, official or a user's own.
 
-A folder of `data_batch_*`, `train_data_batch_*` or `train`; each a dictionary with `data`, uint8 (images, 3 * side *
-side), red before green before blue, and `labels` or `fine_labels`. No pickle is executed (`benchmarks.readers.safe_pickle`).
+Each has `data`, uint8 (images, 3 * side * side), red before green before blue, and `labels` or `fine_labels`. A user's
+folder has `data_batch_*`, `train_data_batch_*` or `train`. No pickle is executed (`benchmarks.readers.safe_pickle`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,33 +28,39 @@ def batches_of(folder: Path) -> list[Path]:
 
 def load_batches(folder: Path) -> Images:
     """Load all training files of a folder; normalised by the set's own mean and std."""
-    parts = [_read(path) for path in batches_of(folder)]
+    parts = [read_file(path) for path in batches_of(folder)]
     sides = sorted({pixels.shape[2] for pixels, _ in parts})
     if len(sides) > 1:
         raise UserError(f"{folder}: images of {len(sides)} sizes ({', '.join(map(str, sides))} pixels); expected one")
-    pixels = np.concatenate([pixels for pixels, _ in parts])
-    labels = np.concatenate([labels for _, labels in parts])
+    pixels, labels = map(np.concatenate, zip(*parts, strict=True))
     files = f"{len(parts)} file{'s' * (len(parts) > 1)} in CIFAR's layout"
     source = f"{folder.name}/: {len(pixels):,} images 3 x {sides[0]} x {sides[0]} from {files}"
     return make_images(pixels, labels, name=str(folder), source=source)
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return pixels uint8 (images, 3, side, side) and labels (images,) of one file."""
+def read_file(path: Path, names: Sequence[str] = LABELS, side: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels, uint8 (images, 3, side, side), and labels, int64 (images,), of one file.
+
+    `names` are the keys that labels may have, the first that is there; `side` 0 takes images of any size. UserError
+    where the file is damaged or something else.
+    """
     content = load_pickle(path, encoding="latin1")
     if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a dictionary with data and labels, got {type(content).__name__}")
+        raise UserError(
+            f"{path}: expected a dictionary with data and {' or '.join(names)}, got {type(content).__name__}"
+        )
     fields = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in content.items()}
-    label = next((name for name in LABELS if name in fields), None)
+    label = next((name for name in names if name in fields), None)
     if label is None or "data" not in fields:
-        raise UserError(f"{path}: expected data and {' or '.join(LABELS)} in it, got {', '.join(map(str, fields))}")
+        raise UserError(f"{path}: expected data and {' or '.join(names)} in it, got {', '.join(map(str, fields))}")
     data = fields["data"]
     flat = isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.ndim == 2
-    side = math.isqrt(data.shape[1] // 3) if flat else 0
-    if not flat or side == 0 or data.shape[1] != 3 * side**2:
+    found = math.isqrt(data.shape[1] // 3) if flat else 0
+    if found == 0 or data.shape[1] != 3 * found**2 or side not in (0, found):
         got = f"{data.dtype} of shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
-        raise UserError(f"{path}: expected data as uint8 (images, 3 * side * side), got {got}")
+        expected = 3 * side**2 if side else "3 * side * side"
+        raise UserError(f"{path}: expected data as uint8 (images, {expected}), got {got}")
     labels = check_labels(fields[label], str(path))
     if len(labels) != len(data):
         raise UserError(f"{path}: {len(data)} images but {len(labels)} labels; expected one label for each image")
-    return data.reshape(-1, 3, side, side), labels
+    return np.asarray(data).reshape(-1, 3, found, found), labels

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from benchmarks.errors import UserError
-from harness.inputs import augment, choose, draw_minibatches, gaussian_minibatches, load_images, minibatches, ones
+from harness.inputs.augmentation import augment
+from harness.inputs.draw import choose, draw_minibatches, gaussian_minibatches, minibatches, ones
+from harness.inputs.load import load_images
 from harness.inputs.images import Images, make_images
 
 
@@ -180,7 +182,7 @@ BAD_FILES = {
     "empty": (lambda: b"", "data_batch_1"),
     "foreign": (lambda: b"not a pickle at all\n", "data_batch_1"),
     "list": (lambda: pickle.dumps([1, 2]), "expected a dictionary"),
-    "no labels": (lambda: pickle.dumps({"data": cifar_content()["data"]}), "no labels in it"),
+    "no labels": (lambda: pickle.dumps({"data": cifar_content()["data"]}), "expected data and labels in it, got data"),
     "wrong side": (lambda: pickle.dumps(cifar_content(side=16)), r"expected data as uint8 \(images, 3072\).*768"),
     "floats": (lambda: pickle.dumps(cifar_content() | {"data": np.zeros((20, 3072))}), "got float64"),
     "too few labels": (lambda: pickle.dumps(cifar_content() | {"labels": [0] * 19}), "20 images but 19 labels"),
