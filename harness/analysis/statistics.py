@@ -30,7 +30,7 @@ def _statistics(score: Array, part: Population, strata: Strata) -> dict[str, flo
     return {
         "ties": stats.tied(score),
         "tau_b": tau_b,
-        "tau_a": stats.tau_a_of(tau_b, score, accuracy),
+        "tau_a": stats.kendall_tau_a(score, accuracy),
         "tau_weighted": stats.weighted_tau(score, accuracy),
         "rho": stats.spearman(score, accuracy),
         "pearson": stats.pearson(score, accuracy),

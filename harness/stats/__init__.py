@@ -13,7 +13,6 @@ from harness.stats.correlation import (
     spearman_matrix,
     strata_mean,
     stratum_spearman,
-    tau_a_of,
     tied,
     top_spearman,
     worst_case_spearman,
@@ -23,19 +22,17 @@ from harness.stats.intervals import bootstrap_spearman, difference_p, holm, perc
 from harness.stats.kendall import tau_b_influence, tau_b_interval, weighted_tau
 from harness.stats.noise import seed_agreement
 from harness.stats.regret import (
-    best_rank_at_k,
     bootstrap_regret,
     curve_points,
     expected_best,
-    ndcg_at_k,
     picked,
-    precision_at_k,
     random_regret,
     regret_curve,
     top_k_regret,
     weighted_regret,
 )
 from harness.stats.seeds import Paired, different_seeds, paired_difference, rho_difference, seed_mean, seed_spread
+from harness.stats.top_k import best_rank_at_k, ndcg_at_k, precision_at_k
 
 __all__ = [
     "Paired",
@@ -74,7 +71,6 @@ __all__ = [
     "spearman_matrix",
     "strata_mean",
     "stratum_spearman",
-    "tau_a_of",
     "tau_b_influence",
     "tau_b_interval",
     "tied",

@@ -75,9 +75,13 @@ def kendall_tau_b(score: Array, accuracy: Array) -> float:
     tied on either side counts in neither C nor D. Source: Kendall 1945; computed by SciPy.
     """
     x, y = pair(score, accuracy)
-    if not varies(x, y):
-        return float("nan")
-    return float(stats.kendalltau(x, y, variant="b", method="asymptotic").statistic)
+    return _tau_b(x.tobytes(), y.tobytes()) if varies(x, y) else float("nan")
+
+
+@lru_cache(maxsize=2)
+def _tau_b(x: bytes, y: bytes) -> float:
+    """The last ones are remembered: tau-a and the interval of tau-b start from the same tau-b."""
+    return float(stats.kendalltau(np.frombuffer(x), np.frombuffer(y), variant="b", method="asymptotic").statistic)
 
 
 def kendall_tau_a(score: Array, accuracy: Array) -> float:
@@ -85,15 +89,10 @@ def kendall_tau_a(score: Array, accuracy: Array) -> float:
 
     (tau_a + 1) / 2 is the pairwise concordance with ties counted as one half. NaN for a constant side, as for tau-b.
     """
-    return tau_a_of(kendall_tau_b(score, accuracy), score, accuracy)
-
-
-def tau_a_of(tau_b: float, score: Array, accuracy: Array) -> float:
-    """`kendall_tau_a` where tau-b is known: the pairs of tau-b's denominator put in the place of all pairs."""
     x, y = pair(score, accuracy)
     pairs = len(x) * (len(x) - 1) / 2
     untied = [pairs - _tied_pairs(side) for side in (x, y)]
-    return tau_b * float(np.sqrt(untied[0] * untied[1])) / pairs if pairs else float("nan")
+    return kendall_tau_b(x, y) * float(np.sqrt(untied[0] * untied[1])) / pairs if pairs else float("nan")
 
 
 def _tied_pairs(values: Array) -> float:
@@ -118,17 +117,17 @@ def worst_case_spearman(score: Array, accuracy: Array) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def partial_spearman(score: Array, accuracy: Array, given: Array) -> float:
-    """Rank correlation of score and accuracy with that of a third column taken out, in [-1, 1].
+def partial_spearman(score: Array, accuracy: Array, control: Array) -> float:
+    """Rank correlation of score and accuracy with a third column, `control`, partialled out, in [-1, 1].
 
-    (r_sa - r_sg r_ag) / sqrt((1 - r_sg^2)(1 - r_ag^2)) with Spearman's r; s score, a accuracy, g given (params).
-    NaN where the given column has the same order as the score or the accuracy: nothing is left to correlate.
+    (r_sa - r_sc r_ac) / sqrt((1 - r_sc^2)(1 - r_ac^2)) with Spearman's r; s score, a accuracy, c control (params).
+    NaN where the control has the same order as the score or the accuracy: nothing is left to correlate.
     """
-    keep = both_finite(score, accuracy, given)
-    s, a, g = (np.asarray(column, float)[keep] for column in (score, accuracy, given))
-    r_sa, r_sg, r_ag = spearman(s, a), spearman(s, g), spearman(a, g)
-    left = (1 - r_sg**2) * (1 - r_ag**2)
-    return float("nan") if not left > 1e-10 else float(np.clip((r_sa - r_sg * r_ag) / np.sqrt(left), -1, 1))
+    keep = both_finite(score, accuracy, control)
+    s, a, c = (np.asarray(column, float)[keep] for column in (score, accuracy, control))
+    r_sa, r_sc, r_ac = spearman(s, a), spearman(s, c), spearman(a, c)
+    left = (1 - r_sc**2) * (1 - r_ac**2)
+    return float("nan") if not left > 1e-10 else float(np.clip((r_sa - r_sc * r_ac) / np.sqrt(left), -1, 1))
 
 
 def share(count: int, percent: int) -> int:
@@ -149,23 +148,30 @@ def top_spearman(score: Array, accuracy: Array, percent: int = 10) -> float:
     return spearman(score[accuracy >= cut], accuracy[accuracy >= cut])
 
 
-def size_strata(params: Array, conv_count: NDArray, most: int = 40, fewest: int = 10) -> NDArray:
+def size_strata(params: Array, conv_count: NDArray, most: int = 40, fewest: int = 10) -> Array:
     """The strata of equal size, one label per architecture (archs,): params, or the number of convolutions.
 
     Params where they take at most `most` values and at least nine in ten architectures share theirs with
-    `fewest` - 1 others; else the number of reachable convolutions.
+    `fewest` - 1 others; else the number of reachable convolutions. NaN, in no stratum, where that number is the same
+    for architectures of different params: it says nothing of their size.
     """
-    params = np.asarray(params, float)
+    params, conv_count = np.asarray(params, float), np.asarray(conv_count, float)
     values, of_arch, counts = np.unique(params, return_inverse=True, return_counts=True)
     crowded = (counts[of_arch] >= fewest).mean() if len(params) else 0.0
-    return params if len(values) <= most and crowded >= 0.9 else np.asarray(conv_count)
+    if len(values) <= most and crowded >= 0.9:
+        return params
+    differ = len(values) < 2 or len(np.unique(conv_count)) > 1
+    return conv_count if differ else np.full(len(params), np.nan)
 
 
 def stratum_spearman(score: Array, accuracy: Array, strata: NDArray) -> dict[float, tuple[int, float]]:
-    """{stratum: (n, rho)}: rho among the architectures of each stratum; n counts finite pairs, rho may be NaN."""
+    """{stratum: (n, rho)}: rho among the architectures of each stratum; n counts finite pairs, rho may be NaN.
+
+    An architecture without a stratum (NaN) is left out.
+    """
     keep = both_finite(score, accuracy)
-    score, accuracy, strata = np.asarray(score, float), np.asarray(accuracy, float), np.asarray(strata)
-    rows = {label: keep & (strata == label) for label in np.unique(strata)}
+    score, accuracy, strata = np.asarray(score, float), np.asarray(accuracy, float), np.asarray(strata, float)
+    rows = {label: keep & (strata == label) for label in np.unique(strata[np.isfinite(strata)])}
     return {float(label): (int(row.sum()), spearman(score[row], accuracy[row])) for label, row in rows.items()}
 
 

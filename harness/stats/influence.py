@@ -4,7 +4,7 @@ rho is a smooth function of averages over pairs and triples of architectures, so
 one term each (the delta method; Hoeffding 1948, "A class of statistics with asymptotically normal distribution").
 Terms are summed within classes of equivalent architectures, as for tau-b in `kendall.py`; a difference of two rho has
 the difference of their terms. Above some thousand architectures this and the bootstrap of `intervals.py` give the same
-intervals up to the error of the resampling (tests/test_large_tables.py). Larger rho is better.
+intervals up to the error of the resampling (tests/analysis/test_large_tables.py). Larger rho is better.
 """
 
 from __future__ import annotations

@@ -165,54 +165,6 @@ def _expectation_at_once(score: Array, value: Array, k: int, weights: NDArray) -
     return result
 
 
-def precision_at_k(score: Array, accuracy: Array, k: int) -> float:
-    """Expected share of the k picks that belong to the true top k, in [0, 1]; larger is better, chance is k/n.
-
-    Tie-aware on both sides: sum over architectures of P(picked) P(truly top k) / k, ties ordered at random and
-    independently in score and accuracy. Divided by k even if fewer than k scores are finite.
-    """
-    known = np.isfinite(np.asarray(accuracy, float))
-    score, accuracy = np.asarray(score, float)[known], np.asarray(accuracy, float)[known]
-    k = min(k, len(accuracy))
-    return float(_chance_on_top(score, k) @ _chance_on_top(accuracy, k) / k) if k else float("nan")
-
-
-def best_rank_at_k(score: Array, accuracy: Array, k: int) -> float:
-    """Expected rank of the best of the k picks; 1 is the best architecture, smaller is better.
-
-    Rank = 1 + number of strictly better architectures (competition ranking: tied accuracies share the better rank),
-    among all architectures with an accuracy, scored or not.
-    """
-    accuracy = np.asarray(accuracy, float)
-    known = np.sort(accuracy[np.isfinite(accuracy)])
-    rank = np.where(np.isfinite(accuracy), 1.0 + len(known) - np.searchsorted(known, accuracy, side="right"), np.nan)
-    return -float(expected_best(score, -rank, k, np.ones((1, len(accuracy)), np.uint16))[0])
-
-
-def ndcg_at_k(score: Array, accuracy: Array, k: int) -> float:
-    """Normalised discounted cumulative gain of the top k, in [0, 1]; larger is better.
-
-    sum_j gain(j-th pick) / log2(1 + j), over the same sum for the true order. gain = 2^accuracy - 1 with the accuracy
-    in percent: one point less counts half. Tied scores share the mean gain of their block (McSherry and Najork 2008);
-    places that no finite score fills gain nothing. Exponential gain: Burges et al. 2005.
-    """
-    known = np.isfinite(np.asarray(accuracy, float))
-    score, accuracy = np.asarray(score, float)[known], np.asarray(accuracy, float)[known]
-    if not len(accuracy) or not np.isfinite(score).any():
-        return float("nan")
-    top = accuracy.max()
-    gain = 2.0 ** (accuracy - top) - 2.0**-top
-    discount = np.zeros(len(accuracy))
-    discount[:k] = 1 / np.log2(2 + np.arange(min(k, len(accuracy))))
-    finite = np.isfinite(score)
-    order = np.flatnonzero(finite)[np.argsort(-score[finite], kind="stable")]
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) != 0])
-    sizes = np.diff(np.r_[starts, len(order)])
-    block_gain = np.add.reduceat(gain[order], starts) / sizes
-    ideal = np.sort(gain)[::-1] @ discount
-    return float(block_gain @ np.add.reduceat(discount[: len(order)], starts) / ideal) if ideal > 0 else float("nan")
-
-
 def curve_points(count: int) -> list[int]:
     """k = 1, 2, 5, 10, 20, 50, 100, ... below `count`, then `count` itself: where a regret curve is drawn."""
     steps = [step * 10**power for power in range(len(str(count))) for step in (1, 2, 5)]
@@ -262,16 +214,3 @@ def _none_by_products(rest: Array, everyone: Array, drawn: Array) -> Array:
 def _mean_of_best(value: Array, none: Array, above: Array) -> Array:
     chance = -np.diff(none, axis=1, prepend=1.0)
     return (chance * np.maximum(value, above[:, None])).sum(axis=1)
-
-
-def _chance_on_top(values: Array, k: int) -> Array:
-    """P(among the k largest) of each value when ties are ordered at random; not finite: 0; (archs,) -> (archs,)."""
-    finite = np.isfinite(values)
-    count = int(finite.sum())
-    if k >= count:
-        return finite.astype(float)
-    values = np.where(finite, values, -np.inf)
-    cut = np.partition(values, len(values) - k)[len(values) - k]
-    chance = (values > cut).astype(float)
-    chance[values == cut] = (k - chance.sum()) / (values == cut).sum()
-    return chance

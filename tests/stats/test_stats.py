@@ -143,9 +143,20 @@ def test_top_share_keeps_what_is_tied_at_the_cut():
 def test_strata_are_params_where_these_take_few_values():
     params, convs = np.repeat([0.1, 0.2, 0.3], 20), np.arange(60) % 6
     assert stats.size_strata(params, convs) is params
-    assert stats.size_strata(np.linspace(0, 1, 60), convs) is convs
-    assert stats.size_strata(np.repeat(np.arange(41.0), 20), np.zeros(820)).max() == 0
+    np.testing.assert_array_equal(stats.size_strata(np.linspace(0, 1, 60), convs), convs)
+    many = np.repeat(np.arange(41.0), 20)  # too many values, so the number of convolutions counts
+    np.testing.assert_array_equal(stats.size_strata(many, many > 20), many > 20)
     assert (stats.size_strata(np.r_[params, 0.4], np.r_[convs, 0]) <= 0.4).all()
+
+
+def test_no_strata_where_only_the_number_of_convolutions_is_constant():
+    """Defect: all architectures were one stratum then, and the mean within strata was plain rho."""
+    params = np.linspace(0, 1, 60)
+    strata = stats.size_strata(params, np.full(60, 3))
+    assert np.isnan(strata).all()
+    assert stats.stratum_spearman(params, params**2, strata) == {}
+    assert np.isnan(stats.strata_mean(stats.stratum_spearman(params, params**2, strata)))
+    assert (stats.size_strata(np.ones(5), np.full(5, 3)) == 3).all()  # one size: all are in its stratum
 
 
 def test_strata_undo_a_correlation_that_is_size_alone():

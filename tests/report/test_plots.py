@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from test_report import HOSTILE, toy_run
+from toy_runs import HOSTILE, toy_run
 
 from harness.analysis.summary import summarise
 from harness.report import figures, style
