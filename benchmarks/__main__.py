@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.benchmark import EMBEDDED, EMBEDDED_DATASET
+from benchmarks.command import Parser, carry_out
 from benchmarks.errors import UserError
-from benchmarks.files.sources import IMAGES, VARIABLE, Source, data_folder, matches, readable_size
+from benchmarks.files.sources import DATA_HELP, IMAGES, VARIABLE, Source, data_folder, matches, readable_size
 from benchmarks.registry import GROUPS, known, space_of
 from benchmarks.spaces.space import Space
+from benchmarks.table_file import list_datasets, load_table
 
 OWN = (("h5", "our table, from convert"), ("csv", "accuracies as CSV, own or published"))
 """Ending of nasbench<NAME> -> what it is."""
@@ -34,19 +35,14 @@ def _official(source: Source, folder: Path | None, convert: bool) -> str:
         if convert and not source.direct:
             note += f"; convert once: python -m benchmarks.convert {found}"
     else:
-        note = ", ".join(["missing", *([readable_size(source.size)] if source.size else []), _checksum(source)])
+        checksum = source.checksum.replace(":", " ") if source.checksum else "checksum not known"
+        note = ", ".join(["missing", *([readable_size(source.size)] if source.size else []), checksum])
         note += f"; python -m benchmarks.download {source.key}" if source.url else f"; see {source.page}"
     return _line(source.name, source.about, note)
 
 
-def _checksum(source: Source) -> str:
-    return source.checksum.replace(":", " ") if source.checksum else "checksum not known"
-
-
 def _own(name: str, about: str, folder: Path | None) -> str:
     """Return the line of a table of ours or a CSV."""
-    from benchmarks.table import list_datasets
-
     path = folder / name if folder else None
     if path is None or not path.is_file():
         return _line(name, about, "missing")
@@ -59,8 +55,6 @@ def _own(name: str, about: str, folder: Path | None) -> str:
 
 def _embedded(space: Space) -> str:
     """Return what is embedded: "1,024 networks (1,498 strings) x 3 seeds"; empty where nothing is."""
-    from benchmarks.table import load_table
-
     path = EMBEDDED / f"{EMBEDDED_DATASET}{space.name}.h5"
     if not path.is_file():
         return ""
@@ -94,15 +88,15 @@ def _benchmark(bench: str, folder: Path | None) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("--data", metavar="DIR", help=f"data folder (default: the environment variable {VARIABLE})")
-    told = parser.parse_args(arguments)
-    try:
-        folder = data_folder(told.data)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    """Print the table; return the exit code: 0, 2 for a data folder that does not exist."""
+    line = Parser(prog="python -m benchmarks", description=(__doc__ or "").split(": ", 1)[1])
+    line.add_argument("--data", metavar="DIR", help=DATA_HELP)
+    options = line.parse_args(arguments)
+    return carry_out("benchmarks", lambda: _print(data_folder(options.data)), "stopped")
+
+
+def _print(folder: Path | None) -> None:
+    """Print what there is for each benchmark, then the images."""
     print(f"Data folder: {folder.resolve() if folder else f'none; name one with --data DIR or set {VARIABLE}'}")
     for bench in known():
         for line in _benchmark(bench, folder):
@@ -111,7 +105,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for source in IMAGES:
         print(_official(source, folder, convert=False))
     print("\nEach file or folder goes into the data folder itself, under the name shown (* stands for any ending).")
-    return 0
 
 
 if __name__ == "__main__":

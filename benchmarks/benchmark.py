@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,18 +13,14 @@ from benchmarks.errors import UserError, suggest
 from benchmarks.files.sources import VARIABLE, data_folder, matches, readable_size
 from benchmarks.readers.csv_table import dataset_key
 from benchmarks.readers.recognise import read, recognise
-from benchmarks.registry import sources_of, space_of
+from benchmarks.registry import space_of
 from benchmarks.spaces.settings import changed
-from benchmarks.table import Table, list_datasets, load_table
-
-if TYPE_CHECKING:
-    from benchmarks.spaces.space import Space
-
+from benchmarks.spaces.space import Space
+from benchmarks.table import Table
+from benchmarks.table_file import list_datasets, load_table
 
 EMBEDDED = Path(__file__).parent / "embedded"
 """Tables this project made and ships: networks of the spaces, reduced, trained on the UCI digits."""
-
-
 EMBEDDED_DATASET = "digits"
 
 
@@ -39,8 +35,8 @@ class Benchmark:
     indices: np.ndarray
     """(table rows,) int: the index in the space of each row of the table."""
     network: dict[str, int | None]
-    """Settings of the networks that were trained: channels, cells_per_stage, input_channels, classes; None where only
-    the images can say."""
+    """Settings of the networks that were trained: channels, cells_per_stage, input_channels, classes; None where it
+    depends on the images."""
     resolution: int | None
     """Side of the images in pixels."""
     embedded: bool
@@ -64,13 +60,11 @@ def load(
 ) -> Benchmark:
     """Open a benchmark: the space and its ground truth on a dataset.
 
-    `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA). Without a
-    dataset: where there is ground truth, the space's first one that it holds, otherwise its own first; where there is
-    none, the embedded digits. A dataset that is named and not found is a UserError that says where it looked and what
-    to get. `network` as for `space_of`.
+    `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA). The default
+    dataset is the first of the space's that is in the ground truth, otherwise the first one there; without ground
+    truth, the embedded digits. UserError for a dataset that is not found: where it was looked for and what to get.
+    `network` as for `space_of`.
     """
-    import numpy as np
-
     space = space_of(bench, network=network)
     folder = data_folder(data)
     wanted = None if dataset is None else dataset_key(dataset)
@@ -116,13 +110,13 @@ def _find(space: Space, bench: str, folder: Path | None) -> tuple[Path | None, S
     return path, space
 
 
-def _missing(space: Space, dataset: str | None, told: str) -> UserError:
-    """Return the error where there is no ground truth; `told` says what to get. A dataset None is the embedded one."""
+def _missing(space: Space, dataset: str | None, hint: str) -> UserError:
+    """Return the error where there is no ground truth; `hint` says what to get. A dataset None is the embedded one."""
     if space.view_of:
-        told = f"{space.title} is judged by the ground truth of benchmark {space.view_of}: {told}"
+        hint = f"{space.title} is judged by the ground truth of benchmark {space.view_of}: {hint}"
     if dataset is None:
-        return UserError(f"{told}; {space.title} has no embedded ground truth yet")
-    return UserError(f"dataset '{dataset}': {told}; or leave --dataset out for the embedded one")
+        return UserError(f"{hint}; {space.title} has no embedded ground truth yet")
+    return UserError(f"dataset '{dataset}': {hint}; or leave --dataset out for the embedded one")
 
 
 def _open(path: Path, dataset: str | None, space: Space) -> Table:
@@ -143,23 +137,23 @@ def _tables(path: Path, space: Space) -> dict[str, Table]:
 
 
 def _default(there: Collection[str], space: Space) -> str:
-    """Return the dataset that is meant where none is named, out of those of a file."""
+    """Return the default dataset among those of a file."""
     first = next(iter(space.datasets))
     return next((name for name in (*space.datasets, *there) if name in there), first)
 
 
 def find_table(bench: str, folder: Path | None) -> Path | None:
-    """Return the table of a benchmark in the data folder: our `.h5`, otherwise a `.csv`, otherwise an official file
-    that is read as it is, otherwise None.
+    """Return the ground truth of a benchmark in the data folder: our `.h5`, otherwise a `.csv`, otherwise an official
+    file that is read as it is, otherwise None.
 
-    Raises UserError, with the command to type, where only official files lie there.
+    Raises UserError, with the command to type, where there is only an official file to be converted.
     """
     if folder is None:
         return None
     for name in (f"nasbench{bench}.h5", f"nasbench{bench}.csv"):
         if (folder / name).is_file():
             return folder / name
-    for source in sources_of(bench):
+    for source in space_of(bench).sources:
         for path in matches(source, folder):
             if source.direct:
                 return path
@@ -168,8 +162,8 @@ def find_table(bench: str, folder: Path | None) -> Path | None:
 
 
 def what_to_get(bench: str, folder: Path | None) -> str:
-    """Return one line: where was looked for the ground truth of a benchmark, what to get, how large, from where."""
+    """Return one line: where the ground truth of a benchmark was looked for, what to get, how large, from where."""
     looked = f"in {folder}" if folder else f"nowhere, as neither --data nor {VARIABLE} names a folder"
-    choices = [f"{source.name} ({readable_size(source.size)}, {source.page})" for source in sources_of(bench)]
+    choices = [f"{source.name} ({readable_size(source.size)}, {source.page})" for source in space_of(bench).sources]
     get = " or ".join(choices or [f"nasbench{bench}.csv (accuracies as CSV, see docs/data.md)"])
     return f"no ground truth of benchmark {bench} found (looked {looked}); get {get}"

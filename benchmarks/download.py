@@ -2,63 +2,56 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import gzip
 import os
-import signal
 import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from benchmarks.command import Parser, carry_out
 from benchmarks.errors import UserError, suggest
-from benchmarks.files.fetch import Progress, check_space, digests, fetch
-from benchmarks.files.sources import IMAGES, VARIABLE, Source, data_folder, readable_size
-from benchmarks.registry import known, sources_of
+from benchmarks.files.fetch import check_room, fetch, has_checksum
+from benchmarks.files.sources import DATA_HELP, IMAGES, VARIABLE, Source, data_folder, readable_size
+from benchmarks.files.write import digest
+from benchmarks.progress import Progress, progress_bar
+from benchmarks.registry import known, space_of
 
 
 def all_sources() -> dict[str, Source]:
-    """Return name -> file, of every benchmark and the images; another package's that is broken has none."""
+    """Return name -> file, of every benchmark and the images; a broken benchmark of another package has none."""
     found: dict[str, Source] = {}
     for bench in known():
         with contextlib.suppress(UserError):
-            found |= {source.key: source for source in sources_of(bench)}
+            found |= {source.key: source for source in space_of(bench).sources}
     return found | {source.key: source for source in IMAGES}
 
 
 def download(source: Source, folder: Path, on_progress: Progress | None = None) -> str:
-    """Bring a file into the folder, unpacked where it is one; return one line that says what came.
+    """Download a file into the folder, unpacked where the source is a folder; return one line that says what came.
 
-    Raises UserError. What came of an unfinished download stays beside it, for the next call to continue.
+    Raises UserError. What came of an unfinished download stays next to it, for the next call to continue.
     """
     target = folder / source.key
     if target.exists():
         return f"{target} is there already; delete it to get it again"
     if source.url is None:
         raise UserError(f"{source.name} has no stable public address; get it by {source.page} and put it into {folder}")
-    if not source.name.endswith("/"):
-        digest = fetch(source.url, target, source.checksum, on_progress)
-        return f"wrote {target} ({readable_size(target.stat().st_size)}), {_verdict(source, digest)}"
-    archive = folder / PurePosixPath(source.url).name
-    kept = _kept(archive, source.checksum)
-    check_space(folder, (source.size or 0) * (1 if kept else 2), source.key)
-    digest = kept or fetch(source.url, archive, source.checksum, on_progress)
+    archive = folder / PurePosixPath(source.url).name if source.name.endswith("/") else target
+    kept = archive.is_file() and has_checksum(archive, source.checksum)  # unpacking was stopped
+    if archive != target:
+        check_room(folder, (source.size or 0) * (1 if kept else 2), source.key)
+    if not kept:
+        fetch(source.url, archive, source.checksum, on_progress)
+    verdict = "checksum as expected" if source.checksum else f"checksum not known; its sha256 is {digest(archive)}"
+    if archive == target:
+        return f"wrote {target} ({readable_size(target.stat().st_size)}), {verdict}"
     unpack(archive, target)
     archive.unlink()
-    return f"wrote {target}, {_verdict(source, digest)}"
-
-
-def _kept(archive: Path, checksum: str | None) -> str | None:
-    """Return the sha256 of an archive that is there complete, because unpacking was stopped; otherwise None."""
-    found = digests(archive) if checksum and archive.is_file() else {}
-    return found["sha256"] if checksum in {f"{kind}:{digest}" for kind, digest in found.items()} else None
-
-
-def _verdict(source: Source, digest: str) -> str:
-    return "checksum as expected" if source.checksum else f"checksum not known; its sha256 is {digest}"
+    return f"wrote {target}, {verdict}"
 
 
 def unpack(archive: Path, target: Path) -> None:
@@ -74,7 +67,7 @@ def unpack(archive: Path, target: Path) -> None:
                 for member in content:
                     needed += member.size
                     _check_member(member, archive, target.name)
-                    check_space(target.parent, needed, str(archive))
+                    check_room(target.parent, needed, str(archive))
                 content.extractall(aside, filter="data")
             os.replace(Path(aside) / target.name, target)
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -96,7 +89,7 @@ def _check_member(member: tarfile.TarInfo, archive: Path, top: str) -> None:
 
 
 def listing(folder: Path | None) -> str:
-    """Return what can be had, a line each: name, size, checksum, address."""
+    """Return what can be downloaded: name, size, checksum, address of each file."""
     lines = []
     for source in all_sources().values():
         there = "there" if folder and (folder / source.key).exists() else readable_size(source.size)
@@ -106,52 +99,33 @@ def listing(folder: Path | None) -> str:
     return "\n".join(lines)
 
 
-@contextlib.contextmanager
-def _progress_bar(name: str, quiet: bool) -> Iterator[Progress]:
-    from tqdm import tqdm
-
-    with tqdm(desc=name, unit="B", unit_scale=True, disable=quiet, leave=False) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            if bar.total is None and total is not None:
-                bar.reset(total)
-                bar.initial = bar.n = bar.last_print_n = done  # what was there already counts for no speed
-            bar.update(done - bar.n)
-
-        yield show
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, 2 for what cannot be had, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.download", description=__doc__.split(": ", 1)[1])
-    parser.add_argument("names", metavar="NAME", nargs="*", help="files and folders, as --list names them")
-    parser.add_argument("--data", metavar="DIR", help=f"data folder (default: the environment variable {VARIABLE})")
-    parser.add_argument("--list", action="store_true", help="say what can be had, and end")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    told = parser.parse_args(arguments)
-    try:
-        if told.list or not told.names:
-            print(listing(data_folder(told.data)))
-            return 0
-        sources, names = all_sources(), [name.rstrip("/") for name in told.names]
+    """Run the command line; return the exit code: 0, 2 for what cannot be downloaded, 130 when interrupted."""
+    line = Parser(prog="python -m benchmarks.download", description=(__doc__ or "").split(": ", 1)[1])
+    line.add_argument("names", metavar="NAME", nargs="*", help="files and folders, as --list names them")
+    line.add_argument("--data", metavar="DIR", help=DATA_HELP)
+    line.add_argument("--list", action="store_true", help="list what can be downloaded, and end")
+    line.add_argument("--quiet", action="store_true", help="no progress bar")
+    options = line.parse_args(arguments)
+
+    def action() -> None:
+        if options.list or not options.names:
+            print(listing(data_folder(options.data)))
+            return
+        sources, names = all_sources(), [name.rstrip("/") for name in options.names]
         if unknown := [name for name in names if name not in sources]:
             raise suggest(unknown, sources, "file")
-        folder = data_folder(told.data, make=True)
+        folder = data_folder(options.data, make=True)
         if folder is None:
             raise UserError(f"where to? name a folder with --data DIR or in the variable {VARIABLE}")
         for name in dict.fromkeys(names):
-            with _progress_bar(name, told.quiet) as show:
-                said = download(sources[name], folder, show)
-            print(said)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; what came is kept: repeat the command to continue", file=sys.stderr)
-        return 130
-    return 0
+            with progress_bar(name, quiet=options.quiet) as show:
+                line = download(sources[name], folder, show)
+            print(line)
+
+    stopped = "stopped; what was received is kept: repeat the command to continue"
+    return carry_out("benchmarks.download", action, stopped)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's stop is treated as Ctrl-C
     sys.exit(main())

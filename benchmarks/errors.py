@@ -1,7 +1,8 @@
-"""What a user is told when something they gave cannot be used: one line, no traceback."""
+"""Errors of users' input: one line, no traceback."""
 
 from __future__ import annotations
 
+import collections
 import difflib
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +13,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 class UserError(ValueError):
     """Input that cannot be used. The message says what came, what was expected and what to do next.
 
-    It is one line whatever a file or a person wrote: line breaks and other control characters in it are spelled out.
+    It is always one line: line breaks and other control characters of a file or a name are spelled out.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -25,8 +26,19 @@ def suggest(unknown: Sequence[str], valid: Iterable[str], what: str) -> UserErro
     `what` names the kind in the singular ("proxy", "dataset"). `unknown` must not be empty.
     """
     valid = sorted(valid)
-    said = []
+    names = []
     for name in unknown:
         near = difflib.get_close_matches(name, valid, n=3, cutoff=0.5)
-        said.append(f"'{name}'" + (f" (did you mean {' or '.join(near)}?)" if near else ""))
-    return UserError(f"unknown {what}: {', '.join(said)}; valid: {', '.join(valid)}")
+        names.append(f"'{name}'" + (f" (did you mean {' or '.join(near)}?)" if near else ""))
+    return UserError(f"unknown {what}: {', '.join(names)}; valid: {', '.join(valid)}")
+
+
+def repeated(labels: Iterable) -> list:
+    """Return the labels that occur more than once, each once, in order of appearance."""
+    return [label for label, count in collections.Counter(labels).items() if count > 1]
+
+
+def listed(examples: Sequence, total: int | None = None) -> str:
+    """Return the first three examples, and how many more there are of `total` (default: of the examples)."""
+    more = (len(examples) if total is None else total) - 3
+    return ", ".join(map(str, examples[:3])) + (f" and {more} more" if more > 0 else "")

@@ -31,7 +31,7 @@ def package(point: EntryPoint) -> str:
 
 
 def collision(key: str, points: Sequence[EntryPoint], built_in: bool) -> UserError | None:
-    """Return the error for a key that does not say which benchmark is meant, or that cannot be one; otherwise None."""
+    """Return the error for a key that is ambiguous or no valid name; otherwise None."""
     packages = " and ".join(sorted(map(package, points)))
     if points and built_in:
         return UserError(f"benchmark '{key}' of the package {packages} has a built-in name; it has to take another")

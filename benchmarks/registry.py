@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
 
-from benchmarks import installed
 from benchmarks.errors import UserError, suggest
-
-if TYPE_CHECKING:
-    from benchmarks.files.sources import Source
-    from benchmarks.spaces.space import Space
-
+from benchmarks.installed import KEY, collision, declared, make
+from benchmarks.spaces.space import Space
 
 BENCHMARKS = {
     "201": "benchmarks.nasbench201.space:Space201",
@@ -30,24 +25,22 @@ BENCHMARKS = {
 }
 """Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here, or an
 entry point of another package (`benchmarks.installed`)."""
-
-
 GROUPS = {
     "1shot1": ("1shot1-1", "1shot1-2", "1shot1-3"),
     "1shot1-closed": ("1shot1-1-closed", "1shot1-2-closed", "1shot1-3-closed"),
     "1shot1-pruned": ("1shot1-1-pruned", "1shot1-2-pruned", "1shot1-3-pruned"),
 }
-"""Benchmark of several spaces -> their keys, space 1 first; each is run and reported by itself."""
+"""Benchmark of several spaces -> their keys, space 1 first; each is run and reported separately."""
 
 
 def known() -> tuple[str, ...]:
     """Return the keys of all benchmarks: the built-in ones, then those of other installed packages."""
-    others = sorted(key for key in installed.declared() if installed.KEY.fullmatch(key))
+    others = sorted(key for key in declared() if KEY.fullmatch(key))
     return tuple(dict.fromkeys((*BENCHMARKS, *others)))
 
 
 def expand(bench: str, spaces: str | None = None) -> tuple[str, ...]:
-    """Return the keys a name stands for: those of a group (`spaces` "1,3": of these), otherwise itself.
+    """Return the keys a name stands for: those of a group (with `spaces` "1,3" these of them), otherwise the name.
 
     UserError for spaces the group does not have, or where the name is no group.
     """
@@ -72,26 +65,15 @@ def unknown_benchmark(bench: str) -> UserError:
 def space_of(bench: str, archs: Sequence[str] | None = None, network: str | None = None) -> Space:
     """Return the space of a benchmark key. UserError where there is none, or where another package's is broken.
 
-    `archs` are a table's, for a benchmark that is known only as far as a table holds it. `network` names the networks
-    that stand for its architectures, where there are several ways.
+    `archs` are those of a table, for a space that its table defines. `network` names the kind of networks of its
+    architectures, where there are several.
     """
-    points = installed.declared().get(bench, [])
-    if problem := installed.collision(bench, points, bench in BENCHMARKS or bench in GROUPS):
+    points = declared().get(bench, [])
+    if problem := collision(bench, points, bench in BENCHMARKS or bench in GROUPS):
         raise problem
     if bench not in BENCHMARKS and not points:
         raise unknown_benchmark(bench)
-    space: Space = installed.make(points[0]) if points else named_object(BENCHMARKS[bench])()
+    space: Space = make(points[0]) if points else resolve_name(BENCHMARKS[bench])()
     if network is not None:
         space = space.with_network(network)
     return space if archs is None else space.over(archs)
-
-
-def named_object(place: str) -> Any:
-    """Return what `module:name` names."""
-    module, name = place.split(":")
-    return getattr(import_module(module), name)
-
-
-def sources_of(bench: str) -> tuple[Source, ...]:
-    """Return the official files of a benchmark."""
-    return space_of(bench).sources

@@ -1,31 +1,18 @@
-"""Ground truth of one dataset of one benchmark, with named axes (architecture, split, epochs, seed), and its HDF5 form.
+"""Ground truth of one dataset of one benchmark, with named axes (architecture, split, epochs, seed).
 
 Accuracies are percent, 0 to 100; larger is better. A gap (a run that was never made or not published) is NaN and stays
 NaN. The seed axis may hold the label "mean" for means over seeds as published; all other labels are single trials.
-
-File: one HDF5 file holds several datasets, `datasets/<name>` each with `arch` (archs,), `accuracy`
-(archs, splits, epochs, seeds) and optionally `seconds_per_run` (archs, epochs, seeds), gzip-compressed, the axis
-labels, source and checksum as attributes. The root carries `schema` and `schema_version`.
 """
 
 from __future__ import annotations
 
-import collections
-import contextlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.errors import UserError, suggest
-from benchmarks.files.write import atomic_path
+from benchmarks.errors import UserError, listed, repeated, suggest
 
-SCHEMA = "nas-accuracy-table"
-SCHEMA_VERSION = 1
-MOST = 10**7
-"""Architectures that a table may have."""
 MEAN = "mean"
 
 
@@ -81,11 +68,11 @@ class Table:
             if not labels:
                 found.append(f"no {name}")
             if twice:
-                found.append(f"{len(twice)} {name} occur more than once: {named(twice)}")
+                found.append(f"{len(twice)} {name} occur more than once: {listed(twice)}")
         wrong = np.isinf(self.accuracy) | (self.accuracy < 0) | (self.accuracy > 100)
         if wrong.any():
             rows = [self._describe(at) for at in np.argwhere(wrong)[:3]]
-            found.append(f"{int(wrong.sum())} accuracies outside 0..100 percent: {named(rows, int(wrong.sum()))}")
+            found.append(f"{int(wrong.sum())} accuracies outside 0..100 percent: {listed(rows, int(wrong.sum()))}")
         if self.seconds_per_run is not None and (self.seconds_per_run < 0).any():
             found.append("negative training times")
         return found
@@ -172,100 +159,19 @@ def _nan_mean(values: np.ndarray) -> np.ndarray:
         return np.nansum(values, axis=-1) / np.where(count, count, np.nan)
 
 
-def repeated(labels: Iterable) -> list:
-    """Return the labels that occur more than once, each once, in order of appearance."""
-    return [label for label, count in collections.Counter(labels).items() if count > 1]
+def arch_problems(archs: Sequence[str], expected: Sequence[str] | None, complete: bool) -> list[str]:
+    """Return what is wrong with the architectures of a file: repeated, not in the space, missing (if `complete`).
 
-
-def named(examples: Sequence, total: int | None = None) -> str:
-    """Return the first three examples, and how many more there are."""
-    total = len(examples) if total is None else total
-    text = ", ".join(str(example) for example in examples[:3])
-    return text + (f" and {total - 3} more" if total > 3 else "")
-
-
-def save_tables(path: str | Path, tables: Sequence[Table]) -> None:
-    """Write tables of one benchmark, one per dataset, to one file; it appears complete or not at all."""
-    import h5py
-
-    if not tables or len({table.benchmark for table in tables}) > 1 or repeated([t.dataset for t in tables]):
-        raise ValueError("save_tables needs one or more tables of one benchmark, each of another dataset")
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
-        file.attrs.update(schema=SCHEMA, schema_version=SCHEMA_VERSION, benchmark=tables[0].benchmark)
-        for table in tables:
-            group = file.create_group(f"datasets/{table.dataset}", track_order=True)
-            archs = np.array([arch.encode() for arch in table.archs])
-            group.create_dataset("arch", data=archs, compression="gzip")
-            group.create_dataset("accuracy", data=table.accuracy, compression="gzip", shuffle=True)
-            if table.seconds_per_run is not None:
-                group.create_dataset("seconds_per_run", data=table.seconds_per_run, compression="gzip", shuffle=True)
-            group.attrs.update(source=table.source, checksum=table.checksum)
-            for name in ("splits", "epochs", "seeds", "attributes"):
-                value = getattr(table, name)
-                group.attrs[name] = json.dumps(dict(value) if name == "attributes" else value)
-
-
-@contextlib.contextmanager
-def _opened(path: str | Path) -> Iterator:
-    """Open a table file for reading; one UserError for a file that is absent, broken or of another kind."""
-    import h5py
-
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such file; expected a table written by `python -m benchmarks.convert`")
-    try:
-        with h5py.File(path, "r") as file:
-            ours = isinstance(file.attrs.get("schema"), str) and file.attrs["schema"] == SCHEMA
-            if not ours or not isinstance(file.get("datasets"), h5py.Group):
-                raise UserError(f"{path}: an HDF5 file, but not an accuracy table of `python -m benchmarks.convert`")
-            version = int(file.attrs["schema_version"])
-            if version > SCHEMA_VERSION:
-                raise UserError(f"{path}: table form {version}; this version reads up to {SCHEMA_VERSION}; update it")
-            yield file
-    except UserError:
-        raise
-    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
-        raise UserError(f"{path}: truncated or not an accuracy table ({error}); convert the source again") from None
-
-
-def _lengths(labels: dict) -> list[int]:
-    """Return how many splits, epochs and seeds there are; TypeError where the labels are not of the right kind."""
-    for name, kind in (("splits", str), ("epochs", int), ("seeds", str)):
-        if not isinstance(labels[name], list) or not all(type(label) is kind for label in labels[name]):
-            raise TypeError(f"{name} are {labels[name]}")
-    facts = labels["attributes"]
-    if not isinstance(facts, dict) or not all(isinstance(value, (str, int, float)) for value in facts.values()):
-        raise TypeError(f"attributes are {facts}")
-    return [len(labels[name]) for name in ("splits", "epochs", "seeds")]
-
-
-def list_datasets(path: str | Path) -> tuple[str, ...]:
-    """Return the datasets of a table file, sorted."""
-    with _opened(path) as file:
-        return tuple(sorted(file["datasets"]))
-
-
-def load_table(path: str | Path, dataset: str) -> Table:
-    """Read one dataset of a table file. Raises UserError for an unreadable file or an unknown dataset."""
-    with _opened(path) as file:
-        if dataset not in file["datasets"]:
-            raise suggest([dataset], file["datasets"], f"dataset of {path}")
-        group = file["datasets"][dataset]
-        labels = {name: json.loads(group.attrs[name]) for name in ("splits", "epochs", "seeds", "attributes")}
-        splits, epochs, seeds = _lengths(labels)
-        (archs,) = group["arch"].shape
-        shapes = {"arch": (archs,), "accuracy": (archs, splits, epochs, seeds)}
-        if "seconds_per_run" in group:
-            shapes["seconds_per_run"] = (archs, epochs, seeds)
-        for name, shape in shapes.items():  # before anything is read: a small file can claim any size
-            if group[name].shape != shape or archs > MOST:
-                raise ValueError(f"{name} has the shape {group[name].shape}")
-        return Table(
-            benchmark=str(file.attrs["benchmark"]),
-            dataset=dataset,
-            archs=tuple(arch.decode() for arch in group["arch"][:]),
-            accuracy=group["accuracy"][:],
-            source=str(group.attrs["source"]),
-            checksum=str(group.attrs["checksum"]),
-            seconds_per_run=group["seconds_per_run"][:] if "seconds_per_run" in group else None,
-            **labels,
-        )
+    `expected` are the strings of the space; None where the file says what the space is.
+    """
+    problems = []
+    if twice := repeated(archs):
+        problems.append(f"{len(twice)} architectures occur more than once: {listed(twice)}")
+    if expected is None:
+        return problems
+    known, present = set(expected), set(archs)
+    if unknown := [f"'{arch}' (entry {row})" for row, arch in enumerate(archs, start=1) if arch not in known]:
+        problems.append(f"{len(unknown)} architectures are not in the space: {listed(unknown)}")
+    if complete and (missing := [arch for arch in expected if arch not in present]):
+        problems.append(f"{len(missing)} of {len(expected)} architectures are missing: {listed(missing)}")
+    return problems

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.command import Parser, carry_out
 from benchmarks.errors import UserError
-from harness.cli.parser import Parser, carry_out
 
 if TYPE_CHECKING:
     import pandas as pd

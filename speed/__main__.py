@@ -6,7 +6,7 @@ import ast
 import sys
 from pathlib import Path
 
-from harness.cli.parser import Parser
+from benchmarks.command import Parser
 
 
 def benchmarks() -> dict[str, str]:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import Parser, carry_out
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_text
-from harness.cli.parser import Parser, carry_out
 from harness.engine.devices import problem
 
 

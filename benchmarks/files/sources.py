@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.errors import UserError
 
 VARIABLE = "NAS_HARNESS_DATA"
+DATA_HELP = f"data folder (default: the environment variable {VARIABLE})"
 GB, MB = 10**9, 10**6
 
 
@@ -62,12 +63,12 @@ IMAGES = (
 def data_folder(named: str | Path | None = None, make: bool = False) -> Path | None:
     """Return the data folder: `named`, otherwise the environment variable, otherwise None.
 
-    Raises UserError where the folder that was named is not there; with `make` it is made.
+    Raises UserError where that folder does not exist; with `make` it is made.
     """
-    told = str(named) if named is not None else os.environ.get(VARIABLE)
-    if not told:
+    name = str(named) if named is not None else os.environ.get(VARIABLE)
+    if not name:
         return None
-    folder = Path(told).expanduser()
+    folder = Path(name).expanduser()
     if make:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ def data_folder(named: str | Path | None = None, make: bool = False) -> Path | N
             raise UserError(f"cannot make the folder {folder} ({error.strerror}); name another with --data") from None
     if not folder.is_dir():
         by = "--data" if named is not None else f"the environment variable {VARIABLE}"
-        raise UserError(f"no folder '{told}' (named by {by}); it should hold ground truth and images")
+        raise UserError(f"no folder '{name}' (named by {by}); it should hold ground truth and images")
     return folder
 
 

@@ -1,59 +1,62 @@
-"""Writing files so that a reader never meets half of one, and checksums."""
+"""Crash-safe writing, so that a reader never sees half a file, and checksums."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
+from typing import IO
 
 
-def sha256(path: str | Path) -> str:
-    """Return the sha256 of a file, hexadecimal."""
+def digest(path: str | Path, kind: str = "sha256") -> str:
+    """Return a checksum of a file, hexadecimal; `kind` is a name of `hashlib`."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the same folder; it becomes `path` if the block ends well and vanishes if not."""
+    """Give a temporary path in the same folder, which is made; the block writes a file there.
+
+    When the block ends, the file is on the disk and replaces `path`; where it raises, the file is removed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        yield Path(name)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        yield part
+        put_in_place(part, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def put_in_place(part: Path, path: Path) -> None:
+    """Rename a finished file of the same folder to `path`, once all of it is on the disk."""
+    _sync(part)
+    os.replace(part, path)
+    with contextlib.suppress(OSError):  # some network file systems sync no folders
+        _sync(path.parent)
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
-    """Call `write` with a file beside `path`, then rename it to `path`; leave nothing behind on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(aside, "wb") as file:
-            write(file)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    """Call `write` with a temporary file, which then replaces `path`; return `path`."""
+    with atomic_path(path) as part, open(part, "wb") as file:
+        write(file)
     return path
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write text (UTF-8) aside and rename it to `path`."""
+    """Write text as UTF-8; return `path`."""
     return write_atomically(path, lambda file: file.write(text.encode("utf-8", "replace")))
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.errors import UserError
-from benchmarks.files.write import sha256
+from benchmarks.errors import UserError, listed
+from benchmarks.files.write import digest
 from benchmarks.nasbench101.cells import (
     CELLS,
     EDGES,
@@ -38,7 +38,7 @@ from benchmarks.nasbench101.cells import (
 )
 from benchmarks.nasbench101.space import Space101
 from benchmarks.readers.tfrecord import message_fields, records
-from benchmarks.table import Table, named
+from benchmarks.table import Table
 
 BUDGETS = (4, 12, 36, 108)
 """Epochs a cell was trained for; only the last in the smaller file."""
@@ -134,7 +134,7 @@ class _Gathered:
         built = space.sizes(classes=10, resolution=32, **space.network)[0]
         if wrong := [self.archs[i] for i in np.flatnonzero(built != np.array(self.params))]:
             what = f"the parameters of {len(wrong)} cells are not those of their networks"
-            raise UserError(f"{path}: {what}: {named(wrong)}")
+            raise UserError(f"{path}: {what}: {listed(wrong)}")
         keys = np.frombuffer(self.keys, dtype=np.int64).reshape(-1, 3)
         budgets = sorted(set(keys[:, 1].tolist()))
         if complete and (lacking := len(self.archs) * len(budgets) * REPEATS - len(keys)):
@@ -144,7 +144,7 @@ class _Gathered:
         shared: dict[str, Any] = {
             "benchmark": Space101.name, "archs": tuple(self.archs), "splits": SPLITS,
             "epochs": tuple(BUDGETS[i] for i in budgets), "seeds": tuple(str(i + 1) for i in range(REPEATS)),
-            "source": f"official file {path.name}", "checksum": sha256(path),
+            "source": f"official file {path.name}", "checksum": digest(path),
         }  # fmt: skip
         half, final = values[..., : PIECE // 2], values[..., PIECE // 2 :]
         return [
@@ -223,7 +223,7 @@ def read_npz(
         raise UserError(f"{path}: hash has the shape {found['hash'].shape}; expected ({n},)")
     cells = _npz_cells(path, found["matrix"], found["ops"])
     if "hash" in found and (wrong := [i for i, cell in enumerate(cells) if graph_hash(cell) != str(found["hash"][i])]):
-        raise UserError(f"{path}: hash is not that of the cell in {len(wrong)} rows: {named(wrong)}")
+        raise UserError(f"{path}: hash is not that of the cell in {len(wrong)} rows: {listed(wrong)}")
     if complete and n != CELLS:
         raise UserError(f"{path}: {n:,} of {CELLS:,} cells are there; accept what there is with --partial")
     if on_progress is not None:
@@ -232,7 +232,7 @@ def read_npz(
         Table(
             benchmark=Space101.name, dataset="cifar10", archs=tuple(map(print_cell, cells)), splits=("valid", "test"),
             epochs=BUDGETS, seeds=tuple(str(i + 1) for i in range(found["errors"].shape[3])),
-            accuracy=100 * (1 - found["errors"].astype(np.float64)), checksum=sha256(path),
+            accuracy=100 * (1 - found["errors"].astype(np.float64)), checksum=digest(path),
             source=f"{n:,} of {CELLS:,} cells, not a random sample of them, from {path.name}",
         )
     ]  # fmt: skip
@@ -283,6 +283,6 @@ def _npz_cells(path: Path, matrix: np.ndarray, ops: np.ndarray) -> list[Cell]:
             cells.append(cell)
     if wrong:
         raise UserError(
-            f"{path}: {len(wrong)} rows are no cells of at most {VERTICES} vertices and {EDGES} edges: {named(wrong)}"
+            f"{path}: {len(wrong)} rows are no cells of at most {VERTICES} vertices and {EDGES} edges: {listed(wrong)}"
         )
     return cells

@@ -91,7 +91,7 @@ class Supernet1Shot1(MixedNetwork):
         self, parents: Sequence[int], *, channels: int = 16, stacks: int = 3, modules: int = 3, classes: int = 10,
         input_channels: int = 3,
     ) -> None:  # fmt: skip
-        """`parents`: how many vertices feed the input, each block, the output (`benchmarks.nasbench1shot1.space.PARENTS`)."""
+        """`parents`: how many vertices feed the input, each block, the output (`PARENTS` of a space)."""
         super().__init__()
         self.parents = tuple(parents)
         self.blocks = blocks = len(parents) - 2

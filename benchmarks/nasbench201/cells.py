@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, suggest
 
-if TYPE_CHECKING:
-    pass
-
-
 NONE, SKIP, CONV1, CONV3, POOL = OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-
-
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(source node, target node) of each of the six edges, in the order the string lists them."""
-
-
 KERNEL = {CONV1: 1, CONV3: 3}
-
 
 Cell = tuple[str, ...]
 
@@ -60,7 +50,7 @@ def reachable(cell: Cell) -> Cell:
 
 
 def benchmark_string(cell: Cell, *, consider_zero: bool) -> str:
-    """Return the nested string by which the benchmark's own code (`to_unique_str`) tells cells apart.
+    """Return the nested string by which the benchmark's own code (`to_unique_str`) distinguishes cells.
 
     Both rules collapse skip connections; `consider_zero` also lets zeros swallow what they feed, except in sums.
     They give 12,751 (False) and 6,466 (True) different strings; the paper's "6,466 unique" is the second.
@@ -84,8 +74,7 @@ def benchmark_string(cell: Cell, *, consider_zero: bool) -> str:
 def count(
     cell: Cell, *, channels: int, cells_per_stage: int, classes: int, resolution: int, input_channels: int
 ) -> tuple[int, int, int]:
-    """Return (parameters, FLOPs, parameter tensors) of the network of a cell, every operation counted, reachable or
-    not.
+    """Return (parameters, FLOPs, parameter tensors) of the network of a cell; unreachable operations count too.
 
     FLOPs are multiply-accumulates of convolutions and the classifier (its bias included) for one image, as the
     benchmark states them; pooling, BatchNorm and additions are left out.

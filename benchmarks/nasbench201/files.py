@@ -29,11 +29,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.errors import UserError
-from benchmarks.files.write import sha256
+from benchmarks.errors import UserError, listed, repeated
+from benchmarks.files.write import digest
+from benchmarks.progress import Progress
 from benchmarks.readers.safe_pickle import load_pickle, readable_errors
-from benchmarks.readers.torch_files import Progress, Watched, is_torch_file, load_torch
-from benchmarks.table import Table, named, repeated
+from benchmarks.readers.torch_files import Watched, is_torch_file, load_torch
+from benchmarks.table import Table, arch_problems
 
 ARCH_FILE = re.compile(r"(\d+)\.pickle\.pbz2")
 
@@ -93,11 +94,17 @@ def read_official(
         archs, checksum = _read_folder(path, trainings, on_progress)
     else:
         content = _read_file(path, on_progress)
-        archs, checksum = _meta_archs(content, path), sha256(path)
+        archs, checksum = _meta_archs(content, path), digest(path)
         with readable_errors(str(path)):
             for index, infos in content["arch2infos"].items():
                 trainings += _trainings(archs, index, infos)
-    order = _order(archs, expected, complete, {training.arch for training in trainings}, path)
+    present = {training.arch for training in trainings}
+    problems = arch_problems(archs, expected, complete=False)
+    if problems := problems or arch_problems([arch for arch in archs if arch in present], expected or archs, complete):
+        raise UserError(f"{path}: {'; '.join(problems)}")
+    if not present:
+        raise UserError(f"{path}: it holds no results")
+    order = tuple(arch for arch in expected or archs if arch in present)
     return _tables(order, trainings, f"official file {path.name}", checksum)
 
 
@@ -161,7 +168,7 @@ def _meta_archs(content: Any, path: Path) -> list[str]:
     """Return the list of architectures at the head of an official file; raise UserError for another kind of file."""
     wanted = ("meta_archs",) if path.name.startswith("meta.") else ("meta_archs", "arch2infos")
     if not isinstance(content, dict) or any(key not in content for key in wanted):
-        has = named(list(content)) if isinstance(content, dict) else type(content).__name__
+        has = listed(list(content)) if isinstance(content, dict) else type(content).__name__
         raise UserError(f"{path}: not a NAS-Bench-201 or NATS-Bench file: expected {' and '.join(wanted)}, found {has}")
     archs = content["meta_archs"]
     if not isinstance(archs, list) or not all(isinstance(arch, str) for arch in archs) or repeated(archs):
@@ -191,27 +198,11 @@ def _training(arch: str, dataset: str, seed: int, run: dict) -> Training:
     return Training(arch, dataset, run["epochs"], seed, accuracy, seconds)
 
 
-def _order(
-    archs: Sequence[str], expected: Sequence[str] | None, complete: bool, present: set[str], path: Path
-) -> tuple[str, ...]:
-    """Return the architectures of the table in order; raise UserError for unknown and (if `complete`) missing ones."""
-    order = tuple(archs if expected is None else expected)
-    known = set(order)
-    if unknown := [arch for arch in archs if arch not in known]:
-        raise UserError(f"{path}: {len(unknown)} architectures are not in the space: {named(unknown)}")
-    missing = [arch for arch in order if arch not in present]
-    if complete and missing:
-        raise UserError(f"{path}: {len(missing)} of {len(order)} architectures have no results: {named(missing)}")
-    if not present:
-        raise UserError(f"{path}: it holds no results")
-    return tuple(arch for arch in order if arch in present)
-
-
 def _tables(order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str) -> list[Table]:
     """Return the tables of all datasets that occur; splits without a single value are left out."""
     unknown = {training.dataset for training in trainings} - {d for s in OFFICIAL.values() for d, _ in s.values()}
     if unknown:
-        raise UserError(f"{source}: unknown dataset {named(sorted(unknown))}; is it the size set of NATS-Bench?")
+        raise UserError(f"{source}: unknown dataset {listed(sorted(unknown))}; is it the size set of NATS-Bench?")
     tables = []
     for dataset, splits in OFFICIAL.items():
         mine = [training for training in trainings if training.dataset in {d for d, _ in splits.values()}]

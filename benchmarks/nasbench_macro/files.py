@@ -1,28 +1,31 @@
-"""MISSING DOC"""
+"""Reads the official JSON file of NAS-Bench-Macro."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.errors import UserError
-from benchmarks.files.write import sha256
-from benchmarks.nasbench_macro.space import EPOCHS, KEYS, LARGEST, MOST, SpaceMacro
-from benchmarks.table import MEAN, Table, named, repeated
+from benchmarks.errors import UserError, listed, repeated
+from benchmarks.files.write import digest
+from benchmarks.nasbench_macro.space import SpaceMacro
+from benchmarks.progress import Progress
+from benchmarks.table import MEAN, Table, arch_problems
 
-if TYPE_CHECKING:
-    pass
+EPOCHS = 50
+"""Training budget of the benchmark's networks by its authors' account; the file itself names none."""
+MOST, LARGEST = 1 << 26, 2**53
+"""Bytes of a file, and number in it, that are not read as one of the benchmark's."""
+KEYS = {"test_acc", "mean_acc", "std", "params", "flops"}
 
 
 def read_official(
     path: str | Path,
     expected: Sequence[str],
     complete: bool = True,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> list[Table]:
     """Read nas-bench-macro_cifar10.json: {string: {test_acc (three trials), mean_acc, std, params, flops}}, percent.
 
@@ -32,14 +35,11 @@ def read_official(
     """
     path = Path(path)
     entries = _entries(path)
-    if unknown := sorted(set(entries) - set(expected)):
-        raise UserError(f"{path}: {len(unknown)} keys are no NAS-Bench-Macro architecture: {named(unknown)}")
+    if problems := arch_problems(list(entries), expected, complete):
+        raise UserError(f"{path}: {'; '.join(problems)}")
     archs = tuple(arch for arch in expected if arch in entries)
-    if complete and len(archs) < len(expected):
-        missing = [arch for arch in expected if arch not in entries]
-        raise UserError(f"{path}: {len(missing)} of {len(expected)} architectures are missing: {named(missing)}")
     if wrong := [f"{arch} {problem}" for arch in archs if (problem := _problem(entries[arch]))]:
-        raise UserError(f"{path}: {len(wrong)} entries cannot be right: {named(wrong)}")
+        raise UserError(f"{path}: {len(wrong)} entries cannot be right: {listed(wrong)}")
     _check_sizes(path, entries, archs)
     accuracy = np.array([[entries[arch]["mean_acc"], *entries[arch]["test_acc"]] for arch in archs], dtype=np.float64)
     if on_progress is not None:
@@ -48,7 +48,7 @@ def read_official(
         Table(
             benchmark=SpaceMacro.name, dataset="cifar10", archs=archs, splits=("test",), epochs=(EPOCHS,),
             seeds=(MEAN, "1", "2", "3"), accuracy=accuracy[:, None, None, :], source=f"official file {path.name}",
-            checksum=sha256(path),
+            checksum=digest(path),
         )
     ]  # fmt: skip
 
@@ -58,7 +58,7 @@ def _entries(path: Path) -> dict[str, dict]:
 
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if twice := repeated(key for key, _ in pairs):
-            raise UserError(f"{path}: keys that occur more than once: {named(twice)}")
+            raise UserError(f"{path}: keys that occur more than once: {listed(twice)}")
         return dict(pairs)
 
     if path.stat().st_size > MOST:
@@ -101,4 +101,4 @@ def _check_sizes(path: Path, entries: dict[str, dict], archs: Sequence[str]) -> 
     wrong = [arch for arch in archs if (entries[arch]["params"], entries[arch]["flops"]) != built[arch]]
     if wrong:
         what = f"parameters or FLOPs of {len(wrong)} entries"
-        raise UserError(f"{path}: {what} are not those of the networks of {space.title}: {named(wrong)}")
+        raise UserError(f"{path}: {what} are not those of the networks of {space.title}: {listed(wrong)}")

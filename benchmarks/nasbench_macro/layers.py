@@ -1,28 +1,15 @@
-"""MISSING DOC"""
+"""Layers of NAS-Bench-Macro: the digits of a string, widths, equal strings, and counts."""
 
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 OPERATIONS = "012"
-
-
 STAGES = (2, 3, 3)
 """Layers in each stage."""
-
-
 LAYERS = sum(STAGES)
-
-
 FIRST = tuple(itertools.accumulate((0, *STAGES[:-1])))
 """Positions of the layers that begin a stage."""
-
-
 BLOCK = {"1": (3, 3), "2": (5, 6)}
 """Digit of a mobile block -> (kernel, expansion)."""
 

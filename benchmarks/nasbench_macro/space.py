@@ -1,4 +1,4 @@
-"""NAS-Bench-Macro: chains of eight layers, each an identity or one of two mobile blocks, and its official JSON file.
+"""NAS-Bench-Macro: chains of eight layers, each an identity or one of two mobile blocks.
 
 Source: Su et al., "Prioritized Architecture Sampling with Monto-Carlo Tree Search" (CVPR 2021, arXiv 2103.11922).
 An architecture is a string of eight digits, one a layer, such as `22212220`: 0 identity, 1 mobile block with kernel 3
@@ -27,12 +27,6 @@ from benchmarks.spaces.space import Space
 
 if TYPE_CHECKING:
     from torch import nn
-
-EPOCHS = 50
-"""Training budget of the benchmark's networks by its authors' account; the file itself names none."""
-MOST, LARGEST = 1 << 26, 2**53
-"""Bytes of a file, and number in it, that are not read as one of the benchmark's."""
-KEYS = {"test_acc", "mean_acc", "std", "params", "flops"}
 
 
 class SpaceMacro(Space):

@@ -1,4 +1,4 @@
-"""Ground truth from a CSV file: the way in for a benchmark's accuracies as anyone has them, or for one's own.
+"""Ground truth from a CSV file.
 
 Columns (UTF-8, comma-separated, a header line; accuracies in percent, an empty cell or nan is a gap):
 
@@ -19,16 +19,17 @@ Rows may come in any order. A complete minimal file:
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.errors import UserError, suggest
-from benchmarks.files.write import sha256
-from benchmarks.table import MEAN, Table, named, repeated
+from benchmarks.errors import UserError, listed, repeated, suggest
+from benchmarks.files.write import digest
+from benchmarks.readers.csv_file import opened
+from benchmarks.table import MEAN, Table, arch_problems
 
 SPLITS = ("train", "valid", "test", "valtest")
 DATASETS = ("cifar10", "cifar10-valid", "cifar100", "imagenet16-120")
@@ -58,11 +59,18 @@ def read_csv(
     disagrees, cells that are no numbers, accuracies outside 0..100, rows cut short, a file of another kind.
     """
     path = Path(path)
-    header, rows = _rows(path)
-    columns = _accuracy_columns(path, header)
+    with opened(path, "a header with a column arch and one for each accuracy") as (header, lines):
+        columns = _accuracy_columns(path, header)
+        rows = list(lines)
+    if not rows:
+        raise UserError(f"{path}: a header and no rows; is the file complete?")
     archs = [row[header.index("arch")].strip() for row in rows]
-    indices = [row[header.index("index")].strip() for row in rows] if "index" in header else None
-    problems = _arch_problems(archs, indices, expected, complete)
+    problems = arch_problems(archs, expected, complete)
+    if "index" in header and expected is not None:
+        indices = [row[header.index("index")].strip() for row in rows]
+        if wrong := list(_wrong_indices(archs, indices, expected)):
+            what = f"the index column disagrees with the space in {len(wrong)} rows"
+            problems.append(f"{what}: {listed(wrong)}")
     cells = {at: _numbers([row[at] for row in rows], header[at], archs, problems) for at in columns}
     if problems:
         raise UserError(f"{path}: {'; '.join(problems)}")
@@ -72,36 +80,16 @@ def read_csv(
         archs = [archs[i] for i in order]
         cells = {at: values[order] for at, values in cells.items()}
     about = source or f"CSV {path.name}"
-    return _tables(columns, cells, {"benchmark": benchmark, "archs": tuple(archs)}, about, sha256(path))
-
-
-def _rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return the header and the rows; raise UserError where the file is not such a table or was cut short."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not a CSV text file ({error})") from None
-    header = [name.strip() for name in lines[0]] if lines else []
-    if "arch" not in header:
-        raise UserError(
-            f"{path}: no column 'arch'; expected a comma-separated header, found: {named(header) or 'none'}"
-        )
-    if repeated(header):
-        raise UserError(f"{path}: columns that occur more than once: {named(repeated(header))}")
-    rows = lines[1:]
-    if not rows:
-        raise UserError(f"{path}: a header and no rows; is the file complete?")
-    short = [f"row {i} has {len(row)}" for i, row in enumerate(rows, start=1) if len(row) != len(header)]
-    if short:
-        raise UserError(f"{path}: {len(header)} columns expected, but {named(short)}; is the file complete?")
-    return header, rows
+    return _tables(columns, cells, {"benchmark": benchmark, "archs": tuple(archs)}, about, digest(path))
 
 
 def _accuracy_columns(path: Path, header: Sequence[str]) -> dict[int, re.Match]:
-    """Return position -> parsed name of the accuracy columns."""
+    """Return position -> parsed name of the accuracy columns; UserError where the header is not of this kind."""
+    if "arch" not in header:
+        found = listed(header) or "none"
+        raise UserError(f"{path}: no column 'arch'; expected a comma-separated header, found: {found}")
+    if repeated(header):
+        raise UserError(f"{path}: columns that occur more than once: {listed(repeated(header))}")
     columns = {at: match for at, name in enumerate(header) if (match := COLUMN.fullmatch(name))}
     unknown = {match["split"] for match in columns.values()} - set(SPLITS)
     if unknown:
@@ -112,28 +100,12 @@ def _accuracy_columns(path: Path, header: Sequence[str]) -> dict[int, re.Match]:
     return columns
 
 
-def _arch_problems(
-    archs: Sequence[str], indices: Sequence[str] | None, expected: Sequence[str] | None, complete: bool
-) -> list[str]:
-    """Return what is wrong with the architectures, one sentence each."""
-    problems = []
-    if twice := repeated(archs):
-        problems.append(f"{len(twice)} architectures occur more than once: {named(twice)}")
-    if expected is None:
-        return problems
-    place = {arch: i for i, arch in enumerate(expected)}
-    if unknown := [f"row {row} '{arch}'" for row, arch in enumerate(archs, start=1) if arch not in place]:
-        problems.append(f"{len(unknown)} architectures are not in the space: {named(unknown)}")
-    if complete and (missing := sorted(place.keys() - set(archs), key=place.__getitem__)):
-        problems.append(f"{len(missing)} of {len(place)} architectures are missing: {named(missing)}")
-    wrong = [
-        f"row {row} says {index}, the space {place[arch]}"
-        for row, (arch, index) in enumerate(zip(archs, indices or (), strict=False), start=1)
-        if arch in place and index != str(place[arch])
-    ]
-    if wrong:
-        problems.append(f"the index column disagrees with the space in {len(wrong)} rows: {named(wrong)}")
-    return problems
+def _wrong_indices(archs: Sequence[str], indices: Sequence[str], expected: Sequence[str]) -> Iterator[str]:
+    """Yield where the index column disagrees with the order of the space."""
+    place = {arch: str(i) for i, arch in enumerate(expected)}
+    for row, (arch, index) in enumerate(zip(archs, indices, strict=True), start=1):
+        if index != place.get(arch, index):
+            yield f"row {row} says {index}, the space {place[arch]}"
 
 
 def _numbers(cells: Sequence[str], name: str, archs: Sequence[str], problems: list[str]) -> np.ndarray:
@@ -152,7 +124,7 @@ def _numbers(cells: Sequence[str], name: str, archs: Sequence[str], problems: li
             if not 0.0 <= values[row, i] <= 100.0:
                 wrong.append(f"row {row + 1} {archs[row]} '{text.strip()}'")
     if wrong:
-        problems.append(f"{len(wrong)} cells of {name} are no accuracy in 0..100 percent: {named(wrong)}")
+        problems.append(f"{len(wrong)} cells of {name} are no accuracy in 0..100 percent: {listed(wrong)}")
     return values
 
 
@@ -176,17 +148,9 @@ def _tables(
                     raise UserError(f"{source}: column '{match[0]}' gives seed '{seed}' a second time")
                 taken.add((split, budget, seed))
                 accuracy[:, split, budget, seeds.index(seed)] = cells[at][:, i]
+        labels_of: dict[str, Any] = {"splits": splits, "epochs": epochs, "seeds": seeds}
         tables.append(
-            Table(
-                dataset=dataset,
-                splits=splits,
-                epochs=epochs,
-                seeds=seeds,
-                accuracy=accuracy,
-                source=source,
-                checksum=checksum,
-                **shared,
-            )
+            Table(dataset=dataset, accuracy=accuracy, source=source, checksum=checksum, **labels_of, **shared)
         )
     return tables
 

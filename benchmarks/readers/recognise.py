@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
 
 from benchmarks.errors import UserError
+from benchmarks.progress import Progress
 from benchmarks.readers.csv_table import read_csv
 from benchmarks.readers.tfrecord import starts_record
-from benchmarks.registry import named_object
-
-if TYPE_CHECKING:
-    from benchmarks.table import Table
-
+from benchmarks.spaces.space import Space
+from benchmarks.table import Table
 
 KINDS = (
     "NAS-Bench-201-v1_0-*.pth, NAS-Bench-201-v1_1-*.pth, NATS-tss-v1_0-*.pickle.pbz2, a NATS-tss-v1_0-*-simple folder, "
@@ -60,12 +57,12 @@ def recognise(path: Path) -> str:
 
 
 def read(
-    path: Path, kind: str, space: Any, complete: bool = True, on_progress: Callable[[int, int], None] | None = None
+    path: Path, kind: str, space: Space, complete: bool = True, on_progress: Progress | None = None
 ) -> list[Table]:
-    """Return the tables in a file of a known kind, one per dataset: a CSV, or what the space names a reader for."""
+    """Return the tables in a file of a known kind, one per dataset; the space names the reader of what is no CSV."""
     if kind == "csv":
         return read_csv(path, space.name, space.expected, complete=complete)
     if kind not in space.readers:
         what = f"{NAMES[kind]}, which is no form of {space.title}"
         raise UserError(f"{path}: {what}; this version converts {KINDS}")
-    return named_object(space.readers[kind])(path, space.expected, complete=complete, on_progress=on_progress)
+    return resolve_name(space.readers[kind])(path, space.expected, complete=complete, on_progress=on_progress)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from benchmarks.errors import UserError
+from benchmarks.progress import Progress
 from benchmarks.readers.pickle_machine import Machine
 
-Progress = Callable[[int, int], None]
-"""Called with what is done and what there is: bytes of a file, files of a folder."""
 MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 

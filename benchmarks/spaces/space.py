@@ -99,9 +99,9 @@ class Space:
         raise UserError(f"{self.title} is no space of operations on fixed edges: operations cannot be scored")
 
     def supernet(self, **network: int) -> nn.Module:
-        """Return the network with every operation on every edge, its weights not initialised (`benchmarks.spaces.supernet`).
+        """Return the network with every operation on every edge, its weights not initialised.
 
-        UserError where the space has none.
+        See `benchmarks.spaces.supernet`. UserError where the space has none.
         """
         raise UserError(f"{self.title} has no supernet here: only scores from its table can be had")
 

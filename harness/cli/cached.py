@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from benchmarks.command import Parser, carry_out
 from harness.cached import kept
-from harness.cli.parser import Parser, carry_out
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 
+from benchmarks.command import Parser, carry_out
 from benchmarks.registry import BENCHMARKS
-from harness.cli.parser import Parser, carry_out
 
 
 def parser() -> Parser:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 
+from benchmarks.command import Parser, carry_out
 from benchmarks.registry import BENCHMARKS
-from harness.cli.parser import Parser, carry_out
 from harness.cli.supernet_options import STOPPED, add_training
 
 

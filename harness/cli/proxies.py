@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cli.parser import Parser, carry_out
+from benchmarks.command import Parser, carry_out
 
 
 def parser() -> Parser:

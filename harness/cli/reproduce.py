@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from harness.cli.parser import Parser, carry_out
+from benchmarks.command import Parser, carry_out
 
 
 def parser() -> Parser:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.cli.parser import Parser
+from benchmarks.command import Parser
 
 STOPPED = "stopped; no results were written, trained epochs of supernets are kept: repeat the command to go on"
 

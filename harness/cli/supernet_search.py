@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from harness.cli.parser import Parser, carry_out
+from benchmarks.command import Parser, carry_out
 from harness.cli.supernet_options import STOPPED, add_training
 from harness.operations.config import ORDERS
 from harness.operations.search.methods import METHODS, SALIENCIES, STRENGTHS

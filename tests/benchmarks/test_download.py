@@ -19,7 +19,8 @@ from file_server import Served, serve
 from benchmarks import UserError, download
 from benchmarks.files import fetch
 from benchmarks.files.sources import Source
-from benchmarks.registry import sources_of
+from benchmarks.files.write import digest
+from benchmarks.registry import space_of
 
 CONTENT = random.Random(0).randbytes(700_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -36,11 +37,19 @@ def served() -> Iterator[Served]:
         yield one
 
 
+def fetched(*arguments) -> str:
+    """Fetch a file; return the sha256 of what lies at the target then."""
+    fetch.fetch(*arguments)
+    return digest(arguments[1])
+
+
 def begin(served: Served, target: Path, n: int = 300_000) -> None:
     """Leave a download that was cut off after n bytes."""
     served.cut_after = n
-    with pytest.raises(UserError, match=rf"the connection broke \({n:,} of 700,000 bytes came\); repeat the command"):
-        fetch.fetch(served.url, target)
+    with pytest.raises(
+        UserError, match=rf"the connection broke \({n:,} of 700,000 bytes received\)"
+    ):
+        fetched(served.url, target)
     served.cut_after = None
     assert target.with_name("x.part").read_bytes() == CONTENT[:n]
     assert not target.exists()
@@ -48,7 +57,7 @@ def begin(served: Served, target: Path, n: int = 300_000) -> None:
 
 def test_a_fresh_download(served, tmp_path):
     seen = []
-    assert fetch.fetch(served.url, tmp_path / "x", f"sha256:{SHA}", lambda *now: seen.append(now)) == SHA
+    assert fetched(served.url, tmp_path / "x", f"sha256:{SHA}", lambda *now: seen.append(now)) == SHA
     assert (tmp_path / "x").read_bytes() == CONTENT
     assert seen[0] == (0, 700_000) and seen[-1] == (700_000, 700_000) and len(seen) > 2
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
@@ -68,7 +77,7 @@ def test_what_was_cut_off_is_continued(served, tmp_path, etag, date, named):
     begin(served, tmp_path / "x")
     seen = []
     md5 = hashlib.md5(CONTENT).hexdigest()
-    assert fetch.fetch(served.url, tmp_path / "x", f"md5:{md5}", lambda *now: seen.append(now)) == SHA
+    assert fetched(served.url, tmp_path / "x", f"md5:{md5}", lambda *now: seen.append(now)) == SHA
     assert (served.asked[1]["Range"], served.asked[1]["If-Range"]) == ("bytes=300000-", named)
     assert seen[0] == (300_000, 700_000)
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
@@ -77,10 +86,10 @@ def test_what_was_cut_off_is_continued(served, tmp_path, etag, date, named):
 def test_cut_off_twice(served, tmp_path):
     begin(served, tmp_path / "x")
     served.cut_after = 100_000
-    with pytest.raises(UserError, match="400,000 of 700,000 bytes came"):
-        fetch.fetch(served.url, tmp_path / "x")
+    with pytest.raises(UserError, match="400,000 of 700,000 bytes received"):
+        fetched(served.url, tmp_path / "x")
     served.cut_after = None
-    assert fetch.fetch(served.url, tmp_path / "x") == SHA
+    assert fetched(served.url, tmp_path / "x") == SHA
     assert served.asked[2]["Range"] == "bytes=400000-"
 
 
@@ -95,7 +104,7 @@ def test_it_begins_anew_where_it_cannot_be_continued(served, tmp_path, change):
         served.etag, served.content = '"two"', CONTENT[::-1]
     elif change == "another address":
         served.url += "?2"
-    assert fetch.fetch(served.url, tmp_path / "x") == hashlib.sha256(served.content).hexdigest()
+    assert fetched(served.url, tmp_path / "x") == hashlib.sha256(served.content).hexdigest()
     assert (tmp_path / "x").read_bytes() == served.content
     assert ("Range" in served.asked[1]) == (change in ("ignores ranges", "another file"))
 
@@ -104,51 +113,51 @@ def test_it_begins_anew_where_it_cannot_be_continued(served, tmp_path, change):
 def test_damaged_notes_begin_anew(served, tmp_path, facts):
     begin(served, tmp_path / "x")
     (tmp_path / "x.part.json").write_bytes(facts.encode("utf-8", "surrogateescape"))
-    assert fetch.fetch(served.url, tmp_path / "x") == SHA
+    assert fetched(served.url, tmp_path / "x") == SHA
 
 
 def test_a_complete_part_is_not_asked_for_again(served, tmp_path):
     (tmp_path / "x.part").write_bytes(CONTENT)
     notes = {"url": served.url, "validator": '"one"', "size": len(CONTENT)}
     (tmp_path / "x.part.json").write_text(json.dumps(notes))
-    assert fetch.fetch(served.url, tmp_path / "x") == SHA
+    assert fetched(served.url, tmp_path / "x") == SHA
     assert not served.asked
 
 
 def test_a_part_longer_than_the_file_begins_anew(served, tmp_path):
     begin(served, tmp_path / "x")
     served.content = CONTENT[:1000]  # though the server says it is the same
-    assert fetch.fetch(served.url, tmp_path / "x") == hashlib.sha256(CONTENT[:1000]).hexdigest()
+    assert fetched(served.url, tmp_path / "x") == hashlib.sha256(CONTENT[:1000]).hexdigest()
     assert ["Range" in asked for asked in served.asked] == [False, True, False]
 
 
 def test_another_part_than_was_asked_for_is_not_put_behind(served, tmp_path):
     begin(served, tmp_path / "x")
     served.shift = 7
-    with pytest.raises(UserError, match="another part than was asked for"):
-        fetch.fetch(served.url, tmp_path / "x")
-    assert fetch.fetch(served.url, tmp_path / "x") == SHA
+    with pytest.raises(UserError, match="another part than requested"):
+        fetched(served.url, tmp_path / "x")
+    assert fetched(served.url, tmp_path / "x") == SHA
 
 
 def test_a_server_that_tells_no_size(served, tmp_path):
     served.length, seen = False, []
-    assert fetch.fetch(served.url, tmp_path / "x", None, lambda *now: seen.append(now)) == SHA
+    assert fetched(served.url, tmp_path / "x", None, lambda *now: seen.append(now)) == SHA
     assert seen[-1] == (700_000, None)
 
 
 def test_a_wrong_checksum_removes_what_came(served, tmp_path):
     with pytest.raises(UserError, match=f"its sha256 is {SHA}, expected {'0' * 64}; it was removed"):
-        fetch.fetch(served.url, tmp_path / "x", f"sha256:{'0' * 64}")
+        fetched(served.url, tmp_path / "x", f"sha256:{'0' * 64}")
     assert not list(tmp_path.iterdir())
 
 
 def test_answers_that_bring_nothing(served, tmp_path):
     served.status = 404
     with pytest.raises(UserError, match=r"thing.bin: the server answers 404 Not Found"):
-        fetch.fetch(served.url, tmp_path / "x")
+        fetched(served.url, tmp_path / "x")
     served.status = 503
     with pytest.raises(UserError, match="the server answers 503"):
-        fetch.fetch(served.url, tmp_path / "x")
+        fetched(served.url, tmp_path / "x")
     assert not list(tmp_path.iterdir())
 
 
@@ -156,7 +165,7 @@ def test_no_one_answers(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         with pytest.raises(UserError, match=r"no connection \(Connection refused\); is there a network\?"):
-            fetch.fetch(f"http://127.0.0.1:{closed.getsockname()[1]}/x", tmp_path / "x")
+            fetched(f"http://127.0.0.1:{closed.getsockname()[1]}/x", tmp_path / "x")
 
 
 def test_a_server_that_falls_silent(served, tmp_path, monkeypatch):
@@ -165,13 +174,13 @@ def test_a_server_that_falls_silent(served, tmp_path, monkeypatch):
 
     monkeypatch.setattr("http.client.HTTPResponse.read", read)
     with pytest.raises(UserError, match=r"the connection broke \(timed out\)"):
-        fetch.fetch(served.url, tmp_path / "x")
+        fetched(served.url, tmp_path / "x")
 
 
 def test_an_encrypted_address_does_not_lead_to_a_plain_one(served, tmp_path, monkeypatch):
     monkeypatch.setattr(fetch, "_open", lambda *_: fetch.urllib.request.urlopen(served.url))
     with pytest.raises(UserError, match="without encryption, http://127.0.0.1"):
-        fetch.fetch("https://example.org/x", tmp_path / "x")
+        fetched("https://example.org/x", tmp_path / "x")
 
 
 def test_a_full_disk(served, tmp_path, monkeypatch):
@@ -179,19 +188,19 @@ def test_a_full_disk(served, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=699_999))
         with pytest.raises(UserError, match=r"not enough disk space: 700 kB needed in .*, 700 kB free"):
-            fetch.fetch(served.url, tmp_path / "x")
+            fetched(served.url, tmp_path / "x")
         assert not list(tmp_path.iterdir())
         begin_at = served.cut_after = 300_000
         patch.setattr(shutil, "disk_usage", lambda _: usage)
         with pytest.raises(UserError):
-            fetch.fetch(served.url, tmp_path / "x")
+            fetched(served.url, tmp_path / "x")
         served.cut_after = None
         patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=700_000 - begin_at))
-        assert fetch.fetch(served.url, tmp_path / "x") == SHA  # only what is still to come needs room
+        assert fetched(served.url, tmp_path / "x") == SHA  # only what is still to come needs room
     with pytest.raises(UserError, match=r"cannot write .*x.part \(Is a directory\)"):
         (tmp_path / "new").mkdir()
         (tmp_path / "new" / "x.part").mkdir()
-        fetch.fetch(served.url, tmp_path / "new" / "x")
+        fetched(served.url, tmp_path / "new" / "x")
 
 
 # The command
@@ -240,7 +249,7 @@ def test_what_cannot_be_had(one, tmp_path, capsys, names, said):
 
 def test_ctrl_c_keeps_what_came(served, one, tmp_path, capsys, monkeypatch):
     class Bar:
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             self.calls = 0
 
         def __enter__(self):
@@ -255,9 +264,9 @@ def test_ctrl_c_keeps_what_came(served, one, tmp_path, capsys, monkeypatch):
                 raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(download, "_progress_bar", Bar)
+        patch.setattr(download, "progress_bar", Bar)
         assert download.main(["thing.bin", "--data", str(tmp_path)]) == 130
-    assert "what came is kept: repeat the command" in capsys.readouterr().err
+    assert "what was received is kept: repeat the command" in capsys.readouterr().err
     kept = (tmp_path / "thing.bin.part").stat().st_size
     assert 0 < kept < 700_000
     assert download.main(["thing.bin", "--quiet", "--data", str(tmp_path)]) == 0
@@ -289,11 +298,11 @@ def test_the_list(capsys, tmp_path, monkeypatch):
 
 
 def test_the_checksum_of_macro_is_that_of_the_file(real_data):
-    (source,) = sources_of("macro")
+    (source,) = space_of("macro").sources
     path = real_data / source.name
     if not path.is_file():
         pytest.skip(f"no {source.name} in {real_data}")
-    assert f"sha256:{fetch.digests(path)['sha256']}" == source.checksum
+    assert f"sha256:{digest(path)}" == source.checksum
     assert path.stat().st_size == source.size
 
 

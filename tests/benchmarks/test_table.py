@@ -9,7 +9,8 @@ from benchmarks.errors import UserError
 from benchmarks.files.write import atomic_path
 from benchmarks.readers.csv_table import dataset_key, read_csv
 from benchmarks.registry import space_of
-from benchmarks.table import Table, list_datasets, load_table, save_tables
+from benchmarks.table import Table
+from benchmarks.table_file import list_datasets, load_table, save_tables
 
 ACCURACY = np.array(  # (2 archs, 1 split, 2 budgets, seeds mean, 777, 888)
     [[[[11.0, 10.0, np.nan], [np.nan, 40.0, 50.0]]], [[[21.0, 20.0, 22.0], [70.5, 60.0, 61.0]]]]
@@ -184,7 +185,7 @@ def test_csv_need_not_be_complete(tmp_path):
     [
         ("arch,x_test_1\na,1\nc,3\n", "1 of 3 architectures are missing: b"),
         ("arch,x_test_1\na,1\na,1\nb,1\nc,3\n", "1 architectures occur more than once: a"),
-        ("arch,x_test_1\na,1\nb,1\nc,3\nd,1\n", "1 architectures are not in the space: row 4 'd'"),
+        ("arch,x_test_1\na,1\nb,1\nc,3\nd,1\n", "1 architectures are not in the space: 'd' (entry 4)"),
         ("arch,x_test_1\na,1\nb,101\nc,-3\n", "2 cells of x_test_1 are no accuracy in 0..100 percent: row 2 b '101'"),
         ("arch,x_test_1\na,1\nb,inf\nc,hello\n", "2 cells of x_test_1"),
         ("arch,x_test_1_per_seed\na,1;2\nb,1;;x\nc,3\n", "row 2 b 'x'"),

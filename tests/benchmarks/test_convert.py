@@ -15,9 +15,9 @@ from benchmarks import benchmark, convert
 from benchmarks.errors import UserError
 from benchmarks.files import sources
 from benchmarks.registry import space_of
-from benchmarks.table import list_datasets, load_table
+from benchmarks.table_file import list_datasets, load_table
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write_csv(path: Path, n: int = 15_625) -> Path:
@@ -49,7 +49,7 @@ def test_an_official_file_becomes_a_table(tmp_path, capsys):
     path = write_pth(tmp_path / "NAS-Bench-201-v1_1-096897.pth", document(package, archs))
     out = tmp_path / "new" / "nasbench201.h5"
     assert convert.main([str(path), "--out", str(out)]) == 2
-    assert "15621 of 15625 architectures have no results" in capsys.readouterr().err
+    assert "15621 of 15625 architectures are missing" in capsys.readouterr().err
     assert not out.exists()
     assert convert.main([str(path), "--out", str(out), "--partial"]) == 0
     assert list_datasets(out) == ("cifar10", "cifar10-valid", "cifar100", "imagenet16-120")

@@ -145,7 +145,7 @@ def test_a_file_of_some_architectures(tmp_path, space):
         ('{"22212220": 3}', "not an object of architectures"),
         ('{"22212220": {}, "22212220": {}}', "keys that occur more than once: 22212220"),
         ("[" * 100_000, "truncated or not JSON"),
-        ({"2221222": {}}, "1 keys are no NAS-Bench-Macro architecture: 2221222"),
+        ({"2221222": {}}, "1 architectures are not in the space: '2221222'"),
         ({"22212220": {"test_acc": [1, 2, 3]}}, "22212220 lacks flops, mean_acc, params, std"),
         ({"22212220": entry("22212220") | {"test_acc": [90.0, 91.0]}}, "has not three test accuracies"),
         ({"22212220": entry("22212220") | {"std": "small"}}, "holds what is no number"),

@@ -23,11 +23,12 @@ from benchmarks import UserError, benchmark, convert
 from benchmarks import __main__ as overview
 from benchmarks.errors import UserError as Error
 from benchmarks.nasbench101.files import read_npz, read_official
+from benchmarks.nasbench_macro.files import MOST
 from benchmarks.nasbench_macro.files import read_official as read_macro
-from benchmarks.nasbench_macro.space import MOST
 from benchmarks.readers import recognise, tfrecord
 from benchmarks.readers.csv_table import read_csv
-from benchmarks.table import Table, list_datasets, load_table, save_tables
+from benchmarks.table import Table
+from benchmarks.table_file import list_datasets, load_table, save_tables
 
 h5py = pytest.importorskip("h5py")
 
@@ -232,8 +233,8 @@ def test_every_cut_and_random_damage_of_an_archive(tmp_path):
         ('{"22212220": {"std": ' + "1" * 5000 + "}}", "truncated or not JSON"),
         ('{"a":' * 100_000, "truncated or not JSON"),
         ("\ufeff{}", "truncated or not JSON"),
-        (json.dumps({"2\n\x1b[2J": {}}), r"1 keys are no NAS-Bench-Macro architecture: 2\n\x1b[2J"),
-        (json.dumps({"\ud800": {}}), "1 keys are no NAS-Bench-Macro architecture"),
+        (json.dumps({"2\n\x1b[2J": {}}), r"1 architectures are not in the space: '2\n\x1b[2J"),
+        (json.dumps({"\ud800": {}}), "1 architectures are not in the space"),
         *(
             (json.dumps({"22212220": entry("22212220") | {key: value}}), "holds what is no number")
             for key in ("params", "flops", "mean_acc", "std")
@@ -351,7 +352,7 @@ def test_random_damage_of_a_table(table):
     [
         ("arch,c_test_" + "1" * 5000 + "\nx,5\n", "no accuracy column"),
         ('arch,"a\nb_testy_1"\nx,1\n', "found: arch, a"),
-        ('arch,c_test_1\n"x\n\x1b[2J",1\n', r"row 1 'x\n\x1b[2J'"),
+        ('arch,c_test_1\n"x\n\x1b[2J",1\n', r"'x\n\x1b[2J' (entry 1)"),
         ("arch,c_test_1\nx,9e999\n", "no accuracy in 0..100"),
         ('arch,c_test_1\n"' + "x" * 200_000, "not a CSV text file"),
     ],

@@ -1,4 +1,4 @@
-"""What the command lines share: options that are wrong are one line, and so is how a command ends early."""
+"""What all command lines share: one line for what is wrong, and exit codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and takes no shortened option names."""
+    """Reports a wrong option in one line, with the nearest valid one; accepts no shortened option names."""
 
     def __init__(self, **settings) -> None:
         super().__init__(allow_abbrev=False, **settings)
@@ -30,9 +30,9 @@ class Parser(argparse.ArgumentParser):
 def carry_out(name: str, action: Callable[[], None], stopped: str) -> int:
     """Call `action`; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted (Ctrl-C or SIGTERM).
 
-    `stopped` is said after an interrupt: what is kept and how to go on.
+    `stopped` is printed after an interrupt: what is kept and how to go on.
     """
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's stop is treated as Ctrl-C
     try:
         action()
     except UserError as error:
@@ -42,7 +42,3 @@ def carry_out(name: str, action: Callable[[], None], stopped: str) -> int:
         print(f"\n{name}: {stopped}", file=sys.stderr)
         return 130
     return 0
-
-
-def _as_interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt

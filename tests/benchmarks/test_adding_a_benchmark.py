@@ -21,10 +21,10 @@ from benchmarks import UserError, convert, installed
 from benchmarks import __main__ as overview
 from benchmarks.files import sources
 from benchmarks.spaces.layers import allocate
-from benchmarks.table import load_table
+from benchmarks.table_file import load_table
 from harness.runs import evaluate_scores
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "adding-a-benchmark.md").read_text(encoding="utf-8")
 
 
