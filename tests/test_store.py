@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,28 @@ def refused(folder: Path, existing: str = "resume", **changes) -> str:
         Store(folder, manifest(**changes), SIZE, existing=existing)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path):
+    """The message names the process that has the folder; its death frees the folder."""
+    code = (
+        "import pathlib, sys, time\nfrom harness.store.store import Store\n"
+        f"store = Store(pathlib.Path({str(tmp_path / 'run')!r}), {manifest()!r}, {SIZE})\n"
+        "print('held', flush=True)\ntime.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "held\n"
+        assert f"in use by another run (process {other.pid} on" in refused(tmp_path / "run")
+        other.kill()
+    reopened(tmp_path / "run")
+
+
+def test_temporary_files_of_a_killed_writer_are_removed(folder: Path):
+    left = [folder / ".scores.h5.0a.part", folder / "parts" / ".x.npz.1b.part", folder / "manifest.tmp"]
+    for path in left:
+        path.write_bytes(b"half")
+    assert reopened(folder).of("a", 0).done.sum() == 2
+    assert not [path for path in left if path.exists()]
 
 
 @pytest.fixture
@@ -237,20 +260,20 @@ def test_a_really_full_disk(tmp_path: Path):
     if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here (needs root)")
     try:
-        store = reopened(disk / "run")
-        store.commit(part([1.0, 2.0]))
-        fill = disk / "fill"
-        fill.write_bytes(b"\x00" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize - 8192))
-        many = tuple(range(SIZE))
-        with pytest.raises(UserError, match="the disk is full"):
-            for _ in range(20):
-                store.commit(part(np.random.default_rng(0).random(SIZE), index=many))
-        with pytest.raises(UserError, match="cannot write"):
-            store.merge(stored(disk / "run", index=many, scores=(np.arange(SIZE),)))
-        fill.unlink()
-        again = reopened(disk / "run")
-        assert again.of("a", 0).done[[1, 3]].all()
-        again.merge(stored(disk / "run", index=many, scores=(np.arange(SIZE),)))
+        with reopened(disk / "run") as store:
+            store.commit(part([1.0, 2.0]))
+            fill = disk / "fill"
+            fill.write_bytes(b"\x00" * (os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize - 8192))
+            many = tuple(range(SIZE))
+            with pytest.raises(UserError, match="the disk is full"):
+                for _ in range(20):
+                    store.commit(part(np.random.default_rng(0).random(SIZE), index=many))
+            with pytest.raises(UserError, match="cannot write"):
+                store.merge(stored(disk / "run", index=many, scores=(np.arange(SIZE),)))
+            fill.unlink()
+        with reopened(disk / "run") as again:
+            assert again.of("a", 0).done[[1, 3]].all()
+            again.merge(stored(disk / "run", index=many, scores=(np.arange(SIZE),)))
         assert load_run(disk / "run").scores["a"].shape == (1, SIZE)
     finally:
         subprocess.run(["umount", str(disk)], check=True)

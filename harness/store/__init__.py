@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""Crash-safe folders of results."""

@@ -1,18 +1,16 @@
-"""MISSING DOC"""
+"""One committed piece of a run: the scores of some architectures under one seed."""
 
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,6 @@ class Part:
 
 def read_part(path: Path) -> Part:
     """Return one committed part; UserError where the file is broken."""
-    import zipfile
-    import zlib
-
     try:
         with np.load(path, allow_pickle=False) as file:
             reasons = tuple({int(k): str(v) for k, v in pairs} for pairs in json.loads(str(file["reasons"])))

@@ -1,5 +1,6 @@
 """A run on disk: a folder that can be stopped at any moment, continued, extended and reported on.
 
+    .lock           held by the process that writes
     manifest.json   settings, versions, device, data checksums, git revision
     parts/*.npz     scores as they are committed: written aside, synced, renamed; never changed afterwards
     scores.h5       everything merged, once the work is done; the parts are removed after it is in place
@@ -12,21 +13,20 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, Any
 
+import h5py
 import numpy as np
 
 from benchmarks.errors import UserError
+from benchmarks.files.write import atomic_path, write_atomically
+from harness.store.lock import NAME, hold, remove_leftovers
 from harness.store.parts import Part, read_part
 from harness.store.stored_run import StoredRun, load_run, read_manifest, representatives, write_run
-
-if TYPE_CHECKING:
-    pass
 
 EXTENDABLE = ("proxies", "own_proxies", "sample", "seeds")
 """Settings that may change between calls on one folder: more of each extends the run."""
@@ -50,6 +50,12 @@ class Cells:
         return cls(np.full(size, np.nan), np.full(size, np.nan, dtype=np.float32), np.zeros(size, dtype=bool))
 
 
+def _foreign(folder: Path) -> str:
+    """Return the first name in a folder that no run puts there, empty where there is none."""
+    others = (path for path in sorted(folder.iterdir()) if path.name not in ("parts", NAME))
+    return next((path.name for path in others if path.suffix not in (".part", ".tmp")), "")
+
+
 def difference(old: dict, new: dict) -> str:
     """Return what differs between two dictionaries of settings, as `name old -> new`, empty if nothing does."""
     old, new = SINCE | old, SINCE | new
@@ -61,7 +67,7 @@ def difference(old: dict, new: dict) -> str:
 
 
 class Store:
-    """The scores of a run while it is being made. Several processes never share it: workers return, one writes."""
+    """The scores of a run while it is being made. One process holds it: workers return their scores to that one."""
 
     def __init__(self, folder: Path, manifest: dict, space_size: int, *, existing: str = "resume") -> None:
         """Open or make the run folder. `existing`: "resume" continues, "replace" starts anew, "refuse" raises.
@@ -73,18 +79,25 @@ class Store:
         self.manifest = manifest
         record = folder / "manifest.json"
         try:
+            if not record.exists() and folder.is_dir() and (found := _foreign(folder)):
+                raise UserError(f"{folder} is not a run (it holds {found} and no manifest.json): give another --out")
+            if record.exists():
+                read_manifest(record)  # what is not a run is left alone
+            (folder / "parts").mkdir(parents=True, exist_ok=True)
+            self._lock = hold(folder)
+            remove_leftovers(folder)
             if record.exists():
                 self._continue(record, existing)
-            elif folder.is_dir() and (
-                leftovers := sorted({path.name for path in folder.iterdir()} - {"parts", "manifest.tmp"})
-            ):
-                raise UserError(
-                    f"{folder} is not a run (it holds {leftovers[0]} and no manifest.json): give another --out"
-                )
-            (folder / "parts").mkdir(parents=True, exist_ok=True)
             self.write_manifest()
         except OSError as error:
             raise UserError(f"cannot write the run folder {folder}: {error.strerror}; give another --out") from error
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let other processes write into the folder."""
+        self._lock.release()
 
     def _continue(self, record: Path, existing: str) -> None:
         old = read_manifest(record)  # first of all: what is not a run is never replaced either
@@ -106,7 +119,7 @@ class Store:
         self.manifest["proxies"] = old.get("proxies", {}) | self.manifest.get("proxies", {})
         if (self.folder / "scores.h5").exists():
             self._absorb(load_run(self.folder))
-        for path in sorted((self.folder / "parts").glob("*.npz")):
+        for path in self._part_files():
             self._remember(read_part(path))
 
     def _absorb(self, run: StoredRun) -> None:
@@ -134,6 +147,11 @@ class Store:
     def complete(self, proxy: str, seeds: int, index: np.ndarray) -> bool:
         """Say whether a proxy is done on all of these representatives under all seeds."""
         return all((proxy, seed) in self.cells and self.of(proxy, seed).done[index].all() for seed in range(seeds))
+
+    def count(self, proxies: list[str], seeds: int, index: np.ndarray) -> int:
+        """Return how many scores of these representatives are done."""
+        distinct = np.unique(index)
+        return sum(int(self.of(proxy, seed).done[distinct].sum()) for proxy in proxies for seed in range(seeds))
 
     def missing(self, proxies: list[str], seed: int, index: tuple[int, ...]) -> dict[tuple[int, ...], tuple[str, ...]]:
         """Return what is not done of these representatives: {representatives: the proxies they lack}."""
@@ -169,16 +187,10 @@ class Store:
         text = json.dumps(self.manifest, indent=1, sort_keys=True, default=str)
         self._write(self.folder / "manifest.json", lambda file: file.write(text.encode()))
 
-    def _write(self, path: Path, write) -> None:
-        aside = path.with_suffix(".tmp")
+    def _write(self, path: Path, write: Callable[[IO[bytes]], object]) -> None:
         try:
-            with aside.open("wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.rename(path)
+            write_atomically(path, write)
         except OSError as error:
-            aside.unlink(missing_ok=True)
             what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             raise UserError(
                 f"cannot write {path}: {what}; everything committed before is kept: make room and repeat the command"
@@ -189,32 +201,24 @@ class Store:
 
         What was scored earlier and is not in this run (a smaller sample, fewer seeds, other proxies) stays in parts/.
         """
-        import h5py
-
         parts = self._part_files()
         for part in self._beyond(run):
             self._save(part)
-        aside = self.folder / "scores.h5.tmp"
+        path = self.folder / "scores.h5"
         try:
-            with h5py.File(aside, "w") as file:
+            with atomic_path(path) as aside, h5py.File(aside, "w") as file:
                 write_run(file, run)
-                file.flush()
-            with aside.open("rb") as written:
-                os.fsync(written.fileno())
-            aside.rename(self.folder / "scores.h5")
         except (OSError, RuntimeError) as error:
-            aside.unlink(missing_ok=True)
             reason = " ".join(str(error).split())
             raise UserError(
-                f"cannot write {self.folder / 'scores.h5'}: {reason};"
-                " all scores are kept in parts/: make room and repeat"
+                f"cannot write {path}: {reason}; all scores are kept in parts/: make room and repeat"
             ) from error
         for path in parts:
             path.unlink(missing_ok=True)
 
     def _part_files(self) -> list[Path]:
-        """Return the parts and what an interrupted write left beside them."""
-        return [path for path in (self.folder / "parts").glob("*") if path.suffix in (".npz", ".tmp")]
+        """Return the parts."""
+        return sorted((self.folder / "parts").glob("*.npz"))
 
     def _beyond(self, run: StoredRun) -> Iterator[Part]:
         """Yield what is done and is not in a run."""

@@ -1,19 +1,17 @@
-"""MISSING DOC"""
+"""A finished run as statistics and reports read it, and its HDF5 file."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import h5py
 import numpy as np
+import pandas as pd
 
 from benchmarks.errors import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 SCHEMA_VERSION = 1
 
@@ -71,8 +69,6 @@ def read_manifest(path: Path) -> dict:
 
 def write_run(file: Any, run: StoredRun) -> None:
     """Write a run into an open HDF5 file."""
-    import h5py
-
     text = h5py.string_dtype()
     file.attrs["schema_version"] = SCHEMA_VERSION
     file.attrs["manifest"] = json.dumps(run.manifest, sort_keys=True, default=str)
@@ -89,9 +85,6 @@ def write_run(file: Any, run: StoredRun) -> None:
 
 def load_run(folder: str | Path) -> StoredRun:
     """Open a finished run; UserError where there is none or it cannot be read."""
-    import h5py
-    import pandas as pd
-
     folder = Path(folder)
     path = folder / "scores.h5"
     if not path.is_file():

@@ -1,0 +1,43 @@
+"""Settings that are options of a command line: declared once, as fields of a dataclass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import MISSING, field, fields
+from typing import Any
+
+from benchmarks.errors import suggest
+
+
+def option(
+    default: Any = MISSING,
+    *,
+    help: str,
+    choices: Sequence[Any] = (),
+    also: Sequence[str] = (),
+    least: float | None = None,
+    above: float | None = None,
+) -> Any:
+    """Return a dataclass field that `harness.cli.options.add_options` makes an option `--name` of.
+
+    `help` is what `--help` says; `choices` are the only values it may have; `also` are further spellings; a number is
+    `least` or more, or larger than `above`. Without a default the option must be named.
+    """
+    facts = {"help": help, "choices": tuple(choices), "also": tuple(also), "least": least, "above": above}
+    return field(default=default, metadata=facts)
+
+
+def problems(settings: Any) -> list[str]:
+    """Return what is wrong with the values of a settings dataclass by their `choices`, `least` and `above`."""
+    found = []
+    for each in fields(settings):
+        value, facts = getattr(settings, each.name, None), each.metadata
+        name, least, above = f"--{each.name.replace('_', '-')}", facts.get("least"), facts.get("above")
+        if facts.get("choices") and value not in facts["choices"]:
+            found.append(str(suggest([str(value)], map(str, facts["choices"]), f"value of {name}")))
+        if least is not None and value is not None and not least <= value < math.inf:
+            found.append(f"{name} {value}: expected {least} or more")
+        if above is not None and value is not None and not above < value < math.inf:
+            found.append(f"{name} {value}: expected a number above {above}")
+    return found
