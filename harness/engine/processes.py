@@ -19,15 +19,22 @@ from typing import Any
 from benchmarks.errors import UserError
 
 
-def work(function: Callable, jobs: Iterable, workers: int, prepare: Callable | None = None, *given: Any) -> Iterator:
-    """Yield function(job) of every job, in the order they are done; `prepare(*given)` runs once in each process.
+def work(
+    function: Callable, jobs: Iterable, workers: int, prepare: Callable | None = None, *shared: Any, large: Any = None
+) -> Iterator:
+    """Yield function(job) of every job, in the order they are done; `prepare(large, *shared)` runs once in each process.
 
-    Functions and jobs must be importable and picklable. Raises what a job raised, and UserError where a worker died.
-    Closing the iterator, or an exception, ends the workers.
+    Functions and jobs must be importable and picklable. `large` reaches a worker through a queue: what a process is
+    started with must fit into a pipe, as a process that dies before it has read more would block this one for ever.
+    Raises what a job raised, and UserError where a worker died. Closing the iterator, or an exception, ends the workers.
     """
     context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(os.getpid(), prepare, given))
+    parcels = context.Queue()
+    for _ in range(workers if prepare is not None else 0):
+        parcels.put(large)
+    initargs = (os.getpid(), prepare, parcels, shared)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=initargs)
     running: set[Future] = set()
     try:
         for job in jobs:
@@ -45,6 +52,8 @@ def work(function: Callable, jobs: Iterable, workers: int, prepare: Callable | N
         ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        parcels.cancel_join_thread()
+        parcels.close()
         for process in set(multiprocessing.active_children()) - before:
             process.terminate()
 
@@ -111,7 +120,7 @@ def _undisturbed() -> Iterator[None]:
             signal.raise_signal(caught[0])
 
 
-def _start(parent: int, prepare: Callable | None, given: tuple) -> None:
+def _start(parent: int, prepare: Callable | None, parcels: Any, shared: tuple) -> None:
     """Prepare a worker: one thread, interrupts left to the parent, and an end when the parent is gone."""
     import torch
 
@@ -126,6 +135,6 @@ def _start(parent: int, prepare: Callable | None, given: tuple) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     if prepare is not None:
-        prepare(*given)
+        prepare(parcels.get(), *shared)
     gc.collect()
     gc.freeze()  # as `few_collections`
