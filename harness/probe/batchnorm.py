@@ -1,4 +1,4 @@
-"""BatchNorm in other ways than PyTorch's: of each sample by itself, and with a cheap second derivative.
+"""BatchNorm in other ways than PyTorch's: of each sample alone, and with a cheap second derivative.
 
 Training-mode BatchNorm whose second derivative costs a few passes over the activations instead of about twenty.
 

@@ -8,8 +8,8 @@ dx = data_gradient(u, w) and dw = weight_gradient(x, u):
     d/dx   data_gradient(u, gw)
     d/dw   weight_gradient(gx, u)
 
-The last, and the weight's part of a first backward, are skipped where `skip()` says that nobody wants them: PyTorch
-does not tell a custom function which of its gradients were asked for.
+The last, and the weight's part of a first backward, are skipped where `skip()` says that they are not needed: PyTorch
+does not tell a custom function which of its gradients were requested.
 """
 
 from __future__ import annotations

@@ -1,16 +1,14 @@
-"""MISSING DOC"""
+"""How the weights of a stack are drawn: one scheme a key of `INITIALISATIONS`, one generator an architecture."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from harness.probe.layers import owners_of, weighted_layers
+import torch
+from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
+from harness.probe.layer_rules import layers_of, reset
 
 
 def _default(flat: Tensor, generator: torch.Generator) -> None:
@@ -38,20 +36,15 @@ def initialise(network: nn.Module, generators: Sequence[torch.Generator], scheme
 
     `generators` has one for each position in the stack. An architecture gets the same weights in any stack.
     """
-    import torch
-    from torch import nn
-
     fill, scale, biases = INITIALISATIONS[scheme]
-    layers = weighted_layers(network)
     slices: list[list[tuple[Tensor, float]]] = [[] for _ in generators]
-    for layer in layers:
-        owners = owners_of(layer)
-        weight = layer.weight.detach().unflatten(0, (len(owners), -1))  # (owners, out, in, kernel, kernel)
+    for layer in layers_of(network):
+        weight = layer.weight.unflatten(0, (len(layer.owners), -1))  # (owners, out, in, kernel, kernel)
         fan_in, fan_out = weight[0, 0].numel(), weight.shape[1] * weight[0, 0, 0].numel()
-        bias = None if layer.bias is None else layer.bias.detach().unflatten(0, (len(owners), -1))
+        bias = None if layer.bias is None else layer.bias.detach().unflatten(0, (len(layer.owners), -1))
         if bias is not None and not biases:
             bias.zero_()
-        for row, owner in enumerate(owners):
+        for row, owner in enumerate(layer.owners):
             slices[owner].append((weight[row], scale(fan_in, fan_out)))
             if bias is not None and biases:
                 slices[owner].append((bias[row], scale(fan_in, fan_out)))
@@ -60,10 +53,4 @@ def initialise(network: nn.Module, generators: Sequence[torch.Generator], scheme
         fill(flat, generator)
         for (part, factor), values in zip(parts, flat.split([part.numel() for part, _ in parts]), strict=True):
             part.copy_(values.view(part.shape).mul_(factor))
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.reset_running_stats()
-                if module.affine:
-                    module.weight.fill_(1)
-                    module.bias.zero_()
+    reset(network)

@@ -1,48 +1,55 @@
-"""MISSING DOC"""
+"""Layers of a stack: which module, which tensor of it, and the architectures that own its channels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor, nn
-
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution or linear layer of the network and the positions in the stack it belongs to."""
+    """A weight that proxies score, and the positions in the stack its rows belong to."""
 
     name: str
-    module: nn.Conv2d | nn.Linear
+    """Of the module."""
+    module: nn.Module
     owners: tuple[int, ...]
+    tensor: str = "weight"
+    """Name of the weight in the module."""
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The weight itself, to differentiate with respect to."""
+        return getattr(self.module, self.tensor)
+
+    @property
+    def bias(self) -> nn.Parameter | None:
+        """(owners * out,)."""
+        return getattr(self.module, "bias", None)
 
     @property
     def weight(self) -> Tensor:
         """(owners * out, in / groups, kernel, kernel) or (owners * out, in), detached."""
-        return self.module.weight.detach()
-
-
-def weighted_layers(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
-    """Return the convolutions and linear layers of a network, in module order, each once."""
-    from torch import nn
-
-    return [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+        return self.parameter.detach()
 
 
 def owners_of(module: nn.Module) -> tuple[int, ...]:
-    """Return the positions in the stack a layer belongs to; an ordinary layer belongs to the only architecture."""
+    """Return the positions in the stack a module belongs to; an ordinary one belongs to the only architecture."""
     return getattr(module, "owners", (0,))
+
+
+def owned(module: nn.Module, values: Tensor) -> tuple[tuple[int, ...], Tensor]:
+    """(samples, owners * channels, ...) -> a module's owners, and (samples, owners, -1, ...)."""
+    owners = owners_of(module)
+    if values.dim() == 3 and len(owners) > 1:  # of a stacked linear layer
+        return owners, values
+    return owners, values.reshape(len(values), len(owners), -1, *values.shape[2:])
 
 
 @lru_cache(maxsize=1024)
 def places(owners: tuple[int, ...], device: torch.device) -> Tensor:
     """Return positions in the stack as an index on the device, made once: a GPU waits for each tensor it is sent."""
-    import torch
-
     return torch.tensor(owners, device=device)

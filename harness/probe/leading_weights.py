@@ -1,8 +1,8 @@
 """Gradients of each sample's outputs with respect to the first entry of each parameter tensor, and of no other entry.
 
-Samples must not meet in BatchNorm. Then one backward over the activations for each output gives all samples' gradients.
-A convolution's first entry (output and input channel 0, row and column 0 of the kernel) takes one channel of the
-layer's input and one of its output's gradient, so no gradient of a whole weight is formed.
+Samples must not be coupled by batch statistics. Then one backward over the activations for each output gives all
+samples' gradients. A convolution's first entry (output and input channel 0, row and column 0 of the kernel) takes one
+channel of the layer's input and one of its output's gradient, so no gradient of a whole weight is formed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from harness.probe.hooks import LINEAR_IN_WEIGHT, PLAIN_BATCHNORM
+from harness.probe.layer_rules import refuse_coupled, rule_of
 from harness.probe.layers import owners_of
-from harness.probe.per_sample import padded, refuse_coupled
 
 if TYPE_CHECKING:
     from harness.probe.probe import Probe
 
 
-class FirstEntries:
+class LeadingWeights:
     """Gathers the gradients of one probe; made and read by `output_gradients`."""
 
     def __init__(self, probe: Probe, limit: int) -> None:
@@ -33,7 +32,7 @@ class FirstEntries:
         self.roots: list[Tensor] = []
         """Parameters where a backward ends: their module's input does not depend on any other."""
         self.row = torch.zeros(0)
-        """(archs, samples, limit): where the gradients of the backward at work go."""
+        """(archs, samples, limit): where the gradients of the running backward go."""
         for module in probe.network.modules():
             for name, _ in module.named_parameters(recurse=False):
                 for place, owner in enumerate(owners_of(module)):
@@ -41,45 +40,24 @@ class FirstEntries:
                         entry = (place, owner, self.counts[owner])
                         self.columns.setdefault(module, {}).setdefault(name, []).append(entry)
                         self.counts[owner] += 1
-        known = (*LINEAR_IN_WEIGHT, *PLAIN_BATCHNORM)
         for module in self.columns:
-            if type(module) not in known or "forward" in vars(module):
+            if not (rule_of(module).leading and rule_of(module).knows(module)):
                 raise TypeError(f"gradients of single entries are not known for a {type(module).__name__}")
 
-    def watch(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        """Forward hook: keep the one channel of the input that is needed until the gradient of the output arrives."""
+    def forward_hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Forward hook: keep the one channel of the input that is needed when the gradient of the output arrives."""
         if not inputs[0].requires_grad:
             self.roots.append(next(module.parameters(recurse=False)))
-        kept = first_channels(module, inputs[0].detach(), output)
+        kept = rule_of(module).leading_input(module, inputs[0].detach(), output)
         output.register_hook(partial(self.arrive, module, kept))
 
     def arrive(self, module: nn.Module, kept: Tensor, gradient: Tensor) -> None:
         """Add what a module's tensors get from one use of it."""
-        k = len(owners_of(module))
-        if isinstance(module, nn.Linear):
-            channel = gradient.reshape(len(gradient), k, -1, gradient.shape[-1])[..., 0]
-        else:
-            channel = gradient.reshape(len(gradient), k, -1, *gradient.shape[2:])[:, :, 0].flatten(2)
-        channel = channel.detach().double()  # (samples, owners, places)
+        channel = rule_of(module).leading_gradient(module, gradient).detach().double()  # (samples, owners, places)
         for name, entries in self.columns[module].items():
             values = (channel * kept if name == "weight" else channel).sum(2)
             for place, owner, column in entries:
                 self.row[owner, :, column] += values[:, place]
-
-
-def first_channels(module: nn.Module, x: Tensor, output: Tensor) -> Tensor:
-    """(samples, owners, places) float64: what the first entry of the weight is multiplied with at each place."""
-    k = len(owners_of(module))
-    if isinstance(module, nn.Linear):
-        return x.reshape(len(x), k, -1, x.shape[-1] // (k if x.dim() == 2 else 1))[..., 0].double()
-    x = x.reshape(len(x), k, -1, *x.shape[2:])[:, :, 0].double()
-    if isinstance(module, nn.Conv2d):
-        (down, right), (height, width) = module.stride, output.shape[2:]
-        x = padded(module, x)[:, :, : down * height : down, : right * width : right]
-        return x[:, :, :height, :width].flatten(2)
-    assert isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None
-    mean, var = (running.reshape(k, -1)[:, :1, None].double() for running in (module.running_mean, module.running_var))
-    return ((x - mean) * (var + module.eps).rsqrt()).flatten(2)
 
 
 def output_gradients(probe: Probe, limit: int) -> tuple[Tensor, list[int], Tensor]:
@@ -88,31 +66,32 @@ def output_gradients(probe: Probe, limit: int) -> tuple[Tensor, list[int], Tenso
     Class c's gradient is of output c minus the last output: all that a softmax depends on. Columns are an
     architecture's first `limit` tensors in module order, zeros beyond its number and where no path leads. Outputs are
     (samples, archs, classes). Cost: a forward, and a backward over the activations for each class but one. ValueError
-    where BatchNorm couples the samples, TypeError for modules of a kind whose gradient does not follow from its input.
+    where samples are coupled by batch statistics, TypeError for modules of a kind whose gradient does not follow from
+    its input.
     """
-    refuse_coupled(probe)
-    entries = FirstEntries(probe, limit)
+    refuse_coupled(probe.network)
+    leading = LeadingWeights(probe, limit)
     parameters = [(p, p.requires_grad) for p in probe.network.parameters()]
-    handles = [module.register_forward_hook(entries.watch) for module in entries.columns]
+    handles = [module.register_forward_hook(leading.forward_hook) for module in leading.columns]
     try:
         for parameter, _ in parameters:
             parameter.requires_grad_(True)
         outputs = probe.logits()
-        found = _by_class(outputs, entries, limit)
+        found = _by_class(outputs, leading, limit)
     finally:
         for handle in handles:
             handle.remove()
         for parameter, before in parameters:
             parameter.requires_grad_(before)
-    return found.permute(1, 2, 0, 3), entries.counts, outputs.detach()
+    return found.permute(1, 2, 0, 3), leading.counts, outputs.detach()
 
 
-def _by_class(outputs: Tensor, entries: FirstEntries, limit: int) -> Tensor:
+def _by_class(outputs: Tensor, leading: LeadingWeights, limit: int) -> Tensor:
     """(classes - 1, archs, samples, limit): a backward for each class."""
     samples, archs, classes = outputs.shape
     found = torch.zeros(classes - 1, archs, samples, limit, dtype=torch.float64, device=outputs.device)
     for c in range(classes - 1 if outputs.requires_grad else 0):
-        entries.row = found[c]
+        leading.row = found[c]
         difference = (outputs[..., c] - outputs[..., -1]).sum()
-        torch.autograd.grad(difference, entries.roots, retain_graph=True, allow_unused=True)
+        torch.autograd.grad(difference, leading.roots, retain_graph=True, allow_unused=True)
     return found

@@ -1,4 +1,4 @@
-"""Gradients of each sample by itself, without a loop over samples, and never for more than one layer at a time.
+"""Gradients of each sample alone, without a loop over samples, and never for more than one layer at a time.
 
 Two meanings, by what BatchNorm does:
 
@@ -6,8 +6,8 @@ Two meanings, by what BatchNorm does:
   output also flows through the others' activations. One forward, and a backward with all samples' cotangents at once
   (`torch.func.vmap`): as much arithmetic as the authors' loop of one backward a sample, in one go. As soon as a layer's
   gradients (samples, *weight) are there, they are reduced.
-- `each_sample`: samples do not meet (a view whose BatchNorm is "one", "eval" or "off"). One forward and one backward;
-  a layer's gradients follow from its inputs and the gradients of its outputs.
+- `each_sample`: samples are not coupled (a view whose BatchNorm is "one", "eval" or "off"). One forward and one
+  backward; a layer's gradients follow from its inputs and the gradients of its outputs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.probe.layer_rules import refuse_coupled, rule_of
 from harness.probe.layers import owners_of, places
 from harness.probe.precision import widened
 
@@ -37,7 +38,7 @@ def coupled_gram(probe: Probe, *, of: str, every_weight: bool) -> Tensor:
     BatchNorm's too; else convolutions and linear layers.
     """
     samples = len(probe.inputs)
-    gram = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
+    gram = probe.zeros(samples, samples)
 
     def add(owners: tuple[int, ...], rows: Tensor) -> None:
         rows = rows.double()
@@ -52,7 +53,7 @@ def coupled_norms(probe: Probe, *, of: str, at_once: int = 8) -> Tensor:
 
     `at_once` samples share a backward: there are no pairs to form, so memory need not hold all of them.
     """
-    total = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+    total = probe.zeros()
 
     def add(owners: tuple[int, ...], rows: Tensor) -> None:
         total.index_add_(0, places(owners, total.device), rows.double().square().sum((1, 2)))
@@ -83,7 +84,7 @@ class _Meet(torch.autograd.Function):
 
 def _coupled(probe: Probe, of: str, every_weight: bool, at_once: int, sink: Sink) -> None:
     """Run one forward and the backwards of all samples' outputs; hand each weight's gradients to the sink."""
-    weights = {layer.module.weight: layer.owners for layer in probe.layers}
+    weights = {layer.parameter: layer.owners for layer in probe.layers}
     if every_weight:
         weights = {
             parameter: owners_of(module)
@@ -92,11 +93,11 @@ def _coupled(probe: Probe, of: str, every_weight: bool, at_once: int, sink: Sink
             if "weight" in name
         }
     fixed = [weight for weight in weights if not weight.requires_grad]
-    with probe.timed("per-sample gradients"):
+    with probe.own_pass("per-sample gradients"):
         handles = [w.requires_grad_(True).register_hook(partial(_meet, owners, sink)) for w, owners in weights.items()]
         handles += [  # vmap knows no backward of BatchNorm whose input is bfloat16
             module.register_forward_pre_hook(lambda _, given: (widened(given[0]), *given[1:]))
-            for module in probe.network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+            for module in probe.network.modules() if rule_of(module).batch_statistics
         ]  # fmt: skip
         try:
             outputs = probe.logits()  # (samples, archs, classes)
@@ -136,18 +137,6 @@ def _backwards(outputs: Tensor, weights: list[Tensor], cotangents: Tensor, at_on
         torch.func.vmap(backward)(some)
 
 
-def refuse_coupled(probe: Probe) -> None:
-    """Raise ValueError where BatchNorm takes its statistics over the minibatch."""
-    from harness.probe.hooks import PLAIN_BATCHNORM
-
-    for module in probe.network.modules():
-        if isinstance(module, PLAIN_BATCHNORM) and "forward" not in vars(module):
-            if module.training or module.running_mean is None:
-                raise ValueError(
-                    "samples meet in training-mode BatchNorm: take a view whose batchnorm is 'one' or 'eval'"
-                )
-
-
 def each_sample(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
     """By layer: `reduce` of the gradients (samples, *weight) of each sample's own loss; zeros like the weight where no
     path leads.
@@ -155,13 +144,13 @@ def each_sample(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor
     Raises ValueError where training-mode BatchNorm couples the samples, TypeError for layers of a kind whose gradient
     does not follow from inputs and outputs.
     """
-    refuse_coupled(probe)
+    refuse_coupled(probe.network)
     reduced: dict[nn.Module, Tensor] = {}
 
     def keep(module: nn.Module, rows: Tensor, _: Tensor) -> None:
         reduced[module] = reduce(rows)
 
-    with probe.timed("gradients of each sample"):
+    with probe.own_pass("gradients of each sample"):
         _by_layer(probe, lambda: probe.loss() * len(probe.inputs), keep)
     return [reduced.get(layer.module, torch.zeros_like(layer.weight)) for layer in probe.layers]
 
@@ -174,7 +163,7 @@ def backprops_gram(probe: Probe) -> Tensor:
     the samples that is not the gradient of its output, which `coupled_gram` has. Raises TypeError as `each_sample`.
     """
     samples = len(probe.inputs)
-    gram = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
+    gram = probe.zeros(samples, samples)
 
     def add(module: nn.Module, rows: Tensor, bias: Tensor) -> None:
         owners = owners_of(module)
@@ -188,22 +177,21 @@ def backprops_gram(probe: Probe) -> Tensor:
 
 def _by_layer(probe: Probe, objective: Callable[[], Tensor], take: Callable[[nn.Module, Tensor, Tensor], None]) -> None:
     """Run a forward and a backward; hand each layer to `take` with the rows (samples, *weight) and (samples, *bias)."""
-    from harness.probe.hooks import LINEAR_IN_WEIGHT
-
     for layer in probe.layers:
-        if type(layer.module) not in LINEAR_IN_WEIGHT:
+        if not rule_of(layer.module).knows(layer.module):
             raise TypeError(f"gradients of single samples are not known for a {type(layer.module).__name__}")
     calls: dict[nn.Module, int] = {}
     waiting: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
-    def watch(module: nn.Conv2d | nn.Linear, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def forward_hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if output.requires_grad:
             calls[module] = calls.get(module, 0) + 1
             output.register_hook(partial(arrive, module, inputs[0].detach()))
 
-    def arrive(module: nn.Conv2d | nn.Linear, x: Tensor, gradient: Tensor) -> None:
+    def arrive(module: nn.Module, x: Tensor, gradient: Tensor) -> None:
         gradient = widened(gradient.detach())
-        rows, bias = _rows(module, widened(x), gradient), _bias_rows(module, gradient)
+        rule = rule_of(module)
+        rows, bias = rule.weight_rows(module, widened(x), gradient), rule.bias_rows(module, gradient)
         if module in waiting:
             rows, bias = (a + b for a, b in zip(waiting[module], (rows, bias), strict=True))
         waiting[module] = rows, bias
@@ -211,45 +199,13 @@ def _by_layer(probe: Probe, objective: Callable[[], Tensor], take: Callable[[nn.
         if not calls[module]:  # a layer that is used twice has one gradient
             take(module, *waiting.pop(module))
 
-    handles = [layer.module.register_forward_hook(watch) for layer in probe.layers]
+    handles = [layer.module.register_forward_hook(forward_hook) for layer in probe.layers]
     try:
         differentiated = objective()
     finally:
         for handle in handles:
             handle.remove()
     if differentiated.requires_grad:
-        torch.autograd.grad(differentiated, [layer.module.weight for layer in probe.layers], allow_unused=True)
+        torch.autograd.grad(differentiated, [layer.parameter for layer in probe.layers], allow_unused=True)
     for module, both in waiting.items():  # a use that the objective does not depend on
         take(module, *both)
-
-
-def _bias_rows(module: nn.Conv2d | nn.Linear, gradient: Tensor) -> Tensor:
-    """Gradients (samples, owners * out) of what is added at every place."""
-    if isinstance(module, nn.Linear):
-        return gradient.reshape(len(gradient), len(owners_of(module)), -1, gradient.shape[-1]).sum(2).flatten(1)
-    return gradient.flatten(2).sum(2)
-
-
-def _rows(module: nn.Conv2d | nn.Linear, x: Tensor, gradient: Tensor) -> Tensor:
-    """Gradients (samples, *weight) from a layer's input and the gradient of its output."""
-    if isinstance(module, nn.Linear):
-        k = len(owners_of(module))
-        x = x.reshape(len(x), k, -1, x.shape[-1] // (k if x.dim() == 2 else 1))  # (samples, owners, places, in)
-        gradient = gradient.reshape(len(x), k, -1, gradient.shape[-1])
-        return (gradient.transpose(2, 3) @ x).reshape(len(x), *module.weight.shape)
-    groups = module.groups
-    patches = functional.unfold(padded(module, x), module.kernel_size, module.dilation, stride=module.stride)
-    patches = patches.reshape(len(x), groups, -1, patches.shape[2])  # (samples, groups, in * kernel, places)
-    gradient = gradient.reshape(len(x), groups, -1, patches.shape[3])
-    return (gradient @ patches.transpose(2, 3)).reshape(len(x), *module.weight.shape)
-
-
-def padded(module: nn.Conv2d, x: Tensor) -> Tensor:
-    """Pad as the convolution does."""
-    if module.padding == "same":
-        total = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
-        height, width = ((each // 2, each - each // 2) for each in total)
-    else:
-        height, width = ((int(each), int(each)) for each in ((0, 0) if module.padding == "valid" else module.padding))
-    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-    return functional.pad(x, (*width, *height), mode=mode)

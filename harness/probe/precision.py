@@ -1,16 +1,16 @@
 """Precision modes: how exactly the passes of a view are computed. Formulas stay in float32 and float64 in all of them.
 
-    float32     true float32, on every device: PyTorch by itself lets cuDNN's convolutions use TF32
+    float32     true float32, on every device: by default PyTorch lets cuDNN's convolutions use TF32
     tf32        convolutions on CUDA read their operands with 10 bits of fraction (TF32, compute capability 8 and more);
-                matrix products, which formulas use too, stay in float32. This is what PyTorch does by itself
+                matrix products, which formulas use too, stay in float32. This is what PyTorch does by default
     bfloat16    the network's forward under torch.autocast: weights are kept in float32; convolutions and linear layers
                 read and write bfloat16 (7 bits of fraction, the range of float32), so activations and what flows back
                 through them are bfloat16; statistics of BatchNorm, gradients of weights, the loss and whatever hooks
                 and formulas make of all that are float32 or float64
 
 A mode is the `precision` of a view. It changes views in float32 alone: what a proxy reads in float64 stays so, and so
-does a proxy whose `keeps` names its precision. Research code (`module_proxy`) stays in float32 under bfloat16: nobody
-can tell which of its products are formulas.
+does a proxy whose `keeps` names its precision. Model-level proxies (`module_proxy`) stay in float32 under bfloat16: it
+is not known which of their products are formulas.
 
 PyTorch is imported by the functions that need it.
 """

@@ -8,7 +8,7 @@ have owners * channels on the first axis (see `benchmarks.spaces.layers`), and `
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from harness.probe.batchnorm import constant_statistics
+from harness.probe.layer_rules import batchnorms
 from harness.probe.layers import owners_of
-from harness.probe.passes import WATCHERS, Passes
+from harness.probe.observers import OBSERVERS
+from harness.probe.passes import Passes
 from harness.probe.precision import widened
 
 
@@ -32,8 +34,8 @@ class Probe(Passes):
 
     @property
     def relu_agreement(self) -> Tensor:
-        """(archs, samples, samples) float64: how many ReLU units, over all ReLUs that reach the output, are on in
-        both or off in both samples. A unit is on where its input is above zero."""
+        """(archs, samples, samples) float64: Hamming kernel of activation patterns, the ReLU units in the same state in
+        two samples, over all ReLUs that reach the output. A unit is on where its input is above zero."""
         return self._get("relu_agreement", "forward")
 
     @property
@@ -42,29 +44,23 @@ class Probe(Passes):
         samples, samples), and its units."""
         return self._get("relu_kernels", "forward")
 
-    def watched(self, name: str) -> Any:
-        """Return a quantity of `harness.probe.observers` or `harness.probe.relu_observers`; raises what went wrong with it."""
-        value = self._get(name, "forward")
-        if isinstance(value, Exception):
-            raise value
-        return value
+    def observed(self, name: str) -> Any:
+        """Return a quantity of `harness.probe.observers`; raises what went wrong with it."""
+        return _raised(self._get(name, "forward"))
 
-    def watched_on(self, name: str, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Any:
-        """Return such a quantity of a forward of its own on other inputs (samples, channels, height, width).
+    def observed_on(self, name: str, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Any:
+        """Return such a quantity of a separate forward on other inputs (samples, channels, height, width).
 
-        `weights`, by parameter name, stand in for the network's own. Raises what went wrong.
+        `weights`, by parameter name, replace the network's own. Raises what went wrong.
         """
-        watcher = WATCHERS[name](self)
-        watcher.attach()
+        observer = OBSERVERS[name](self)
+        observer.attach()
         try:
-            with self.timed(f"{name} of other inputs"), torch.no_grad():
+            with self.own_pass(f"{name} of other inputs"), torch.no_grad():
                 self.run(partial(torch.func.functional_call, self.network, dict(weights or {})), self._stacked(inputs))
         finally:
-            watcher.detach()
-        value = watcher.gathered()
-        if isinstance(value, Exception):
-            raise value
-        return value
+            observer.detach()
+        return _raised(observer.gathered())
 
     def pushforward(self, inputs: Tensor, tangents: Tensor) -> Tensor:
         """Return how the outputs move, (samples, archs, classes), when the inputs move along the tangents.
@@ -72,12 +68,11 @@ class Probe(Passes):
         Both are (samples, channels, height, width). One forward in forward mode, with a tangent beside every map; the
         statistics of training-mode BatchNorm are those of the inputs and stay as they are while those move.
         """
-        frozen = [m for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-        frozen = [m for m in frozen if "forward" not in vars(m)]  # else of each sample by itself
+        frozen = [module for module in batchnorms(self.network) if module.training]
         for module in frozen:
-            module.forward = partial(constant_statistics, module)  # type: ignore[method-assign]  # deleted below
+            module.forward = partial(constant_statistics, module)  # deleted below
         try:
-            with self.timed("pushforward"), torch.no_grad(), forward_ad.dual_level():
+            with self.own_pass("pushforward"), torch.no_grad(), forward_ad.dual_level():
                 outputs = self._logits(self._stacked(forward_ad.make_dual(inputs, tangents)))
                 moved = forward_ad.unpack_dual(outputs).tangent
                 return torch.zeros_like(outputs) if moved is None else moved.clone()
@@ -88,15 +83,15 @@ class Probe(Passes):
     @property
     def block_maps(self) -> list[Tensor]:
         """By feature block: its map (samples, archs, channels, height, width). LookupError where none are known."""
-        return [widened(maps.detach()).unflatten(1, (self.archs, -1)) for maps in self.watched("block_maps")]
+        return [widened(maps.detach()).unflatten(1, (self.archs, -1)) for maps in self.observed("block_maps")]
 
     def block_pullback(self, position: int, vector: Tensor) -> Tensor:
         """Return the gradient of <vector, block `position`> with respect to the block before it.
 
         Both are (samples, archs, channels, height, width), each of its own block. Zeros where no path leads.
         """
-        maps = self.watched("block_maps")
-        with self.timed("block pullback"):
+        maps = self.observed("block_maps")
+        with self.own_pass("block pullback"):
             before, after = maps[position - 1], maps[position]
             found = None
             if after.requires_grad and before.requires_grad:
@@ -133,7 +128,7 @@ class Probe(Passes):
     def logits(self) -> Tensor:
         """(samples, archs, classes), by a forward of its own, with a graph of its own and none of the probe's hooks."""
         inputs = self._stacked(self.inputs)
-        if self._channels_last and not self.network.training:  # with BatchNorm's statistics it is not exact enough
+        if self.channels_last and not self.network.training:  # with BatchNorm's statistics it is not exact enough
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return self._logits(inputs)
 
@@ -147,13 +142,13 @@ class Probe(Passes):
         A forward and a backward of its own; zeros where no path leads.
         """
         owners = {p: owners_of(module) for module in self.network.modules() for p in module.parameters(recurse=False)}
-        with self.timed("all gradients"):
+        with self.own_pass("all gradients"):
             for parameter in owners:
                 parameter.requires_grad_(True)
             try:
                 found = torch.autograd.grad(self.loss(), list(owners), allow_unused=True)
             finally:
-                for parameter in owners.keys() - {layer.module.weight for layer in self.layers}:
+                for parameter in owners.keys() - {layer.parameter for layer in self.layers}:
                     parameter.requires_grad_(False)
         zeros = (torch.zeros_like(p) if g is None else g for p, g in zip(owners, found, strict=True))
         return list(zip(owners.values(), zeros, strict=True))
@@ -165,35 +160,34 @@ class Probe(Passes):
         """
         if self._feature_map is None:
             raise LookupError("needs the map before pooling: name the modules that give feature blocks in blocks=")
-        self._used.add("feature map")
-        with self._pass("feature map"), torch.no_grad():
+        with self.own_pass("feature map"), torch.no_grad():
             return self.run(self._feature_map, self._stacked(inputs))
 
     def modules(self) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
         """Give each architecture as an ordinary module of its own with inputs and targets; for stacks of one."""
-        assert self.archs == 1, "research code takes one architecture at a time"
+        assert self.archs == 1, "a model-level proxy takes one architecture at a time"
         model = copy.deepcopy(self.network)
         for parameter in model.parameters():
             parameter.requires_grad_(True)
         model.register_forward_hook(_without_archs)
         yield model, self.inputs.clone(), self.targets.clone()
 
-    def norms(self, by_layer: Iterable[Tensor]) -> list[Tensor]:
-        """Return each owner's Frobenius norm by layer: (owners,) each."""
-        return [
-            values.reshape(len(layer.owners), -1).norm(dim=1)
-            for layer, values in zip(self.layers, by_layer, strict=True)
-        ]
-
     def once(self, name: str, compute: Callable[[Probe], Any]) -> Any:
         """Return what `compute` makes of this probe: a pass of this name, run for the first proxy that asks."""
         if name not in self._gathered:
-            with self._pass(name):
+            with self.timed(name):
                 self._gathered[name] = compute(self)
-        self._used.add(name)
+        self.use(name)
         return self._gathered[name]
 
 
+def _raised(value: Any) -> Any:
+    """Return a quantity; raise what an observer gathered in its place."""
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
 def _without_archs(_: nn.Module, __: object, outputs: Tensor) -> Tensor:
-    """Give the outputs of a stack of one as research code expects them: (samples, classes)."""
+    """Give the outputs of a stack of one as a model-level proxy expects them: (samples, classes)."""
     return outputs.squeeze(1) if outputs.dim() == 3 else outputs

@@ -1,18 +1,86 @@
-"""Binary codes of ReLU units -> in how many units two samples agree: one matrix product, or bits counted."""
+"""Hamming kernel of activation patterns: in how many ReLU units two samples are in the same state, on or off.
+
+A unit is on where its input is above zero. One matrix product for each ReLU, or bits counted.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any
+from weakref import ref
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from harness.probe.context import PassContext
+from harness.probe.layers import owners_of, places
 from harness.probe.precision import as_written
 
 PACKED_FROM = 4096
 """Units from which counting bits on a CPU is faster than the product (docs/speed.md)."""
 
 
-def agreements(x: Tensor) -> Tensor:
+class ReluCodes:
+    """The kernels of all ReLU calls of one forward."""
+
+    def __init__(self, context: PassContext) -> None:
+        self.context = context
+        self.calls: list[tuple[nn.Module, Tensor, int, object]] = []
+        """By call: module, kernel (owners, samples, samples), units, node of the autograd graph."""
+        self.latest: deque[tuple[ref[Tensor], int, Tensor]] = deque(maxlen=4)
+        """The ReLU inputs seen last, their versions and kernels: several ReLUs of a cell may read one node."""
+
+    @torch.no_grad()
+    def hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Forward hook of a ReLU."""
+        owners, x = owners_of(module), inputs[0]
+        seen = (a for of, version, a in self.latest if of() is x and version == x._version and len(a) == len(owners))
+        if (kernel := next(seen, None)) is None:
+            kernel = _kernel(x.detach(), len(owners))
+            self.latest.append((ref(x), x._version, kernel))
+        self.calls.append((module, kernel, x[0].numel() // len(owners), output.grad_fn))
+
+    def reaching(self, outputs: Tensor) -> Tensor:
+        """(archs, samples, samples) float64: the sum over the ReLUs that reach the outputs."""
+        samples = len(self.context.inputs)
+        total = self.context.zeros(samples, samples)
+        reached = _ancestors(outputs.grad_fn)
+        for module, kernel, _, node in self.calls:
+            owners = owners_of(module)
+            if not all(on_path := getattr(module, "on_path", ())):  # the graph cannot tell one owner from another
+                owners = tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts)
+                kernel = kernel[list(on_path)]
+            if owners and node in reached:
+                total.index_add_(0, places(owners, total.device), kernel)
+        return total
+
+    def kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:
+        """By ReLU call: owners, kernel, units."""
+        return [(owners_of(module), kernel, units) for module, kernel, units, _ in self.calls]
+
+
+def _ancestors(node: Any) -> set:
+    """Return every node of the autograd graph that leads to this one."""
+    if node is None:
+        return set()
+    seen, todo = {node}, [node]
+    while todo:
+        for parent, _ in todo.pop().next_functions:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                todo.append(parent)
+    return seen
+
+
+def _kernel(x: Tensor, owners: int) -> Tensor:
+    """(owners, samples, samples) float64 of one ReLU's input."""
+    if owners == 1 and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        x = x.movedim(1, 3)  # the order of units does not matter, a copy would cost
+    return hamming_kernel(x.reshape(len(x), owners, -1))
+
+
+def hamming_kernel(x: Tensor) -> Tensor:
     """(samples, owners, units) -> (owners, samples, samples) float64: units above zero in both or in neither."""
     if x.device.type == "cpu" and x.shape[1] == 1 and x.shape[2] >= PACKED_FROM and hasattr(np, "bitwise_count"):
         return _counted(x[:, 0]).unsqueeze(0)

@@ -13,12 +13,12 @@ samples and positions, divided by their sum:
 
 Larger is better; no labels. Cost: one forward, and pull-backs that make up one backward. Kaiming-normal weights
 (fan-in), 64 Gaussian images, training-mode BatchNorm. Source: Lee and Ham, "AZ-NAS" (CVPR 2024, arXiv 2403.19232);
-their aggregate is `az_nas` in `harness.analysis.ensembles`. Where a block hands its gradient on unchanged, trainability is minus
-infinity, as theirs: a cell of NAS-Bench-201 that does nothing is a bad cell. On NAS-Bench-Macro an identity is a layer
-left out, a thing their spaces do not have, and it is in nearly every network: a block that a module lists in its
-`identities` is none, and its neighbours are consecutive. Departures: that; float64 from the map on; the signs v are the
-same for all architectures; a map that is constant gives NaN where they write minus infinity, and so does trainability
-where no path leads through a block (by the formula it is near -1e6).
+their aggregate is `az_nas` in `harness.proxies.ensembles`. Where a block hands its gradient on unchanged, trainability
+is minus infinity, as theirs: a cell of NAS-Bench-201 that does nothing is a bad cell. On NAS-Bench-Macro an identity is
+a layer left out, a thing their spaces do not have, and it is in nearly every network: a block that a module lists in
+its `identities` is none, and its neighbours are consecutive. Departures: that; float64 from the map on; the signs v are
+the same for all architectures; a map that is constant gives NaN where they write minus infinity, and so does
+trainability where no path leads through a block (by the formula it is near -1e6).
 """
 
 from __future__ import annotations

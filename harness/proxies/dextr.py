@@ -26,9 +26,8 @@ import math
 import torch
 from torch import Tensor
 
-from harness.probe.observers import fixed_draw
-from harness.probe.relu_observers import SMOOTH
-from harness.probe.view import View
+from harness.probe.layer_rules import rule_of
+from harness.probe.view import View, fixed_draw
 from harness.proxies.registry import proxy
 
 POINTS = 8
@@ -56,14 +55,14 @@ def curvature(v: Tensor, a: Tensor) -> Tensor:
 @proxy(view=VIEW, reads="conditioning", labels=False, cost="F", paper="Asthana et al. 2025, arXiv 2508.12977")
 def dextr(probe) -> Tensor:
     """Conditioning of the maps and curvature of the output along a circle."""
-    if smooth := {type(m).__name__ for m in probe.network.modules() if isinstance(m, SMOOTH)}:
+    if smooth := {type(m).__name__ for m in probe.network.modules() if rule_of(m).smooth}:
         raise LookupError(
             f"curvature is computed for piecewise linear activations, not for {', '.join(sorted(smooth))}"
         )
     points, moves = circle(probe.inputs)
     moved = probe.pushforward(torch.cat([points, points]), torch.cat([moves, -points]))
     c = (1 + curvature(*moved.split(POINTS)).mean(0)).log()  # (archs,)
-    s = (1 + probe.watched("conditioning")).log()
+    s = (1 + probe.observed("conditioning")).log()
     score = s * c / (s + c)
     probe.fail(score.isnan(), "neither conditioning nor curvature: both are zero")
     probe.fail(c.isnan(), "the output stands still somewhere along the circle")

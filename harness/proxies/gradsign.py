@@ -6,8 +6,8 @@ at a time and leaves NaN gradients out of the sum. `gradsign@az_nas` is the mean
 term in size, with Kaiming-normal weights (fan-in), as in AZ-NAS's repository (arXiv 2403.19232).
 
 Cost: one forward and one backward for all samples, and the gradients of each sample one layer at a time; exact, see
-`harness.probe.per_sample`. Departures: float64, and a gradient below 1e-10 has no sign: it is zero in exact arithmetic (as
-before a BatchNorm whose map is then averaged whole), and rounding would choose. Maps of one position have no
+`harness.probe.per_sample`. Departures: float64, and a gradient below 1e-10 has no sign: it is zero in exact arithmetic
+(as before a BatchNorm whose map is then averaged whole), and rounding would choose. Maps of one position have no
 statistics of their own: the score is NaN, as PyTorch's error says.
 """
 

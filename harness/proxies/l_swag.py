@@ -35,7 +35,7 @@ def l_swag(probe) -> Tensor:
         deviation = g.double().abs().std(0, correction=0)
         summed = torch.where(deviation > 0, 1 / deviation, 0.0).reshape(len(layer.owners), -1).sum(1)
         steadiness.append(torch.where(summed > 0, summed, 1.0).log())
-    total, patterns = probe.total(steadiness), probe.watched("relu_layer_words").to(probe.inputs.device)
+    total, patterns = probe.total(steadiness), probe.observed("relu_layer_words").to(probe.inputs.device)
     probe.fail(total == 0, "no gradient varies between the minibatches")
     probe.fail(patterns == 0, "no ReLU on a map")
     return torch.where((total == 0) | (patterns == 0), torch.nan, total * patterns)

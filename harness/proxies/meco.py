@@ -24,8 +24,7 @@ import torch
 from torch import Tensor
 
 from harness.probe.layers import places
-from harness.probe.observers import fixed_draw
-from harness.probe.view import View
+from harness.probe.view import View, fixed_draw
 from harness.proxies.registry import proxy
 
 VIEW = View(batch_size=1, precision="float64")
@@ -65,13 +64,13 @@ def _of_drawn(matrix: Tensor, positions: int) -> Tensor | None:
 @proxy(view=VIEW, reads="channel_correlations", labels=False, cost="F", paper=PAPER)
 def meco(probe) -> Tensor:
     """Smallest eigenvalues of the correlations between channels."""
-    return _sum(probe, probe.watched("channel_correlations"), _smallest)
+    return _sum(probe, probe.observed("channel_correlations"), _smallest)
 
 
 @proxy(view=VIEW, reads="channel_correlations", labels=False, cost="F", paper=PAPER)
 def meco_opt(probe) -> Tensor:
     """meco of eight random channels a layer."""
-    return _sum(probe, probe.watched("channel_correlations"), _of_drawn)
+    return _sum(probe, probe.observed("channel_correlations"), _of_drawn)
 
 
 @proxy(name="meco@pruner", view=VIEW, labels=False, cost="F", paper=PAPER)
@@ -79,4 +78,4 @@ def meco_pruner(probe) -> Tensor:
     """meco of an image of noise of 64 x 64 pixels."""
     shape = (1, probe.inputs.shape[1], SIDE, SIDE)
     noise = torch.randn(shape, generator=fixed_draw(SIDE, "meco@pruner")).to(probe.inputs)
-    return _sum(probe, probe.watched_on("channel_correlations", noise), _smallest)
+    return _sum(probe, probe.observed_on("channel_correlations", noise), _smallest)

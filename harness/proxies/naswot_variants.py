@@ -77,4 +77,4 @@ def naswot_layerwise(probe) -> Tensor:
 @proxy(name="naswot@hnas", reads="relu_gram", labels=False, cost="F", paper="Shu et al. 2022, arXiv 2201.09785")
 def naswot_hnas(probe) -> Tensor:
     """Log-determinant of the Gram matrix of ReLU inputs."""
-    return _log_determinant(probe, probe.watched("relu_gram"), "the samples' ReLU inputs are linearly dependent")
+    return _log_determinant(probe, probe.observed("relu_gram"), "the samples' ReLU inputs are linearly dependent")

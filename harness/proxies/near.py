@@ -30,6 +30,6 @@ def effective_rank(blocks: Tensor) -> Tensor:
 def near(probe) -> Tensor:
     """Effective ranks of layer outputs."""
     score = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
-    for owners, blocks in probe.watched("square_blocks"):
+    for owners, blocks in probe.observed("square_blocks"):
         score.index_add_(0, places(owners, score.device), effective_rank(blocks))
     return score

@@ -11,11 +11,11 @@ Larger is better: the condition number is stored negated, as a small one is good
 samples: a sample's gradient flows through all of them, as in the authors' code. Then the mean of the rows of the
 losses' G is the gradient of the minibatch's loss, and knas is its squared norm, without any gradient of a sample.
 
-Cost: as many backwards as samples, run as one (see `harness.probe.per_sample`); knas none of its own. Sources: Chen, Gong and
-Wang, "TE-NAS" (ICLR 2021, arXiv 2102.11535); Shu et al., "HNAS" (NeurIPS 2022, arXiv 2201.09785), after NASI; Xu et
-al., "KNAS" (ICML 2021, arXiv 2111.14293). Departures: Gram matrices and eigenvalues in float64; a K that is singular in
-the precision of the gradients gives minus infinity, no gradient at all NaN, where TE-NAS's code writes 100,000; knas is
-the paper's formula, not the released code's sample of tensors, entries and minibatches.
+Cost: as many backwards as samples, run as one (see `harness.probe.per_sample`); knas none of its own. Sources: Chen,
+Gong and Wang, "TE-NAS" (ICLR 2021, arXiv 2102.11535); Shu et al., "HNAS" (NeurIPS 2022, arXiv 2201.09785), after NASI;
+Xu et al., "KNAS" (ICML 2021, arXiv 2111.14293). Departures: Gram matrices and eigenvalues in float64; a K that is
+singular in the precision of the gradients gives minus infinity, no gradient at all NaN, where TE-NAS's code writes
+100,000; knas is the paper's formula, not the released code's sample of tensors, entries and minibatches.
 """
 
 from __future__ import annotations

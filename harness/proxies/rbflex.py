@@ -2,7 +2,7 @@
 
 K[i, j] = exp(-g |x_i - x_j|^2), x_i all ReLU outputs of sample i and g = 2.687e-12; Q the same of what the last linear
 layer is given, with 1.025e-11. Every unit is first scaled to reach from 0 to 1 over the samples. BatchNorm takes each
-sample by itself, as in batches of one; float64. Larger is better; no labels. Cost: one forward of three images. Source:
+sample alone, as in batches of one; float64. Larger is better; no labels. Cost: one forward of three images. Source:
 Yamasaki et al., "RBFleX-NAS" (TNNLS 2025, arXiv 2503.22733, number from memory). Fitted: both constants g were tuned on
 NAS-Bench-201. Departures: with so small a g, K and Q are ones but for 1e-9 or less and their determinants, in the
 released code, largely rounding; here they are exact to float64, by what is left of the matrix when its first row is
@@ -43,7 +43,7 @@ def rbflex(probe) -> Tensor:
     samples = len(probe.inputs)
     if samples < 2:
         raise ValueError("compares samples with one another: needs two or more, got one")
-    of_relus = log_determinant(probe.watched("relu_distances"), OF_RELUS)
-    of_last = log_determinant(probe.watched("last_input_distances"), OF_LAST)
+    of_relus = log_determinant(probe.observed("relu_distances"), OF_RELUS)
+    of_last = log_determinant(probe.observed("last_input_distances"), OF_LAST)
     probe.fail((of_relus + of_last).isinf(), "samples are alike, or on a line, for the ReLUs or the last layer")
     return samples * (of_relus + of_last)

@@ -1,7 +1,7 @@
 """swap: how many different sign patterns over 16 samples the units of all ReLUs on maps have, mean of 32 repeats.
 
 A unit (one channel at one position) has a pattern: for which samples the ReLU's output is above zero. Units with the
-same pattern count once, over all ReLUs whose output is a map. Weights are N(0, 1), drawn anew for each repeat; the
+same pattern count once, over all ReLUs whose output is a map. Weights are N(0, 1), drawn for each repeat; the
 samples are the first 16 of the minibatch. Larger is better; no labels. Cost: 32 forwards of 16 samples. Source: Peng
 et al., "SWAP-NAS" (ICLR 2024, arXiv 2403.04161). Counting the patterns of samples over units instead is a usual
 mistake and saturates at 16.
@@ -34,7 +34,7 @@ SIGMA = MU**2
 @proxy(view=VIEW, reads="relu_words", labels=False, cost="F", paper=PAPER)
 def swap(probe) -> Tensor:
     """Different activation patterns of ReLU units over samples."""
-    found = probe.watched("relu_words")
+    found = probe.observed("relu_words")
     probe.fail(found.isnan(), "no ReLU on a map")
     return found
 

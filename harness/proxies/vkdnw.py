@@ -11,13 +11,14 @@
 Larger is better; no labels: 64 Gaussian images, Kaiming-normal weights (fan-in), BatchNorm in evaluation mode (at
 initialisation all but the identity). Source: Tybl and Neumann, "Training-free Neural Architecture Search through
 Variance of Knowledge of Deep Network Weights" (CVPR 2025, arXiv 2502.04975); the aggregate with other proxies is
-`vkdnw_agg` in `harness.analysis.ensembles`. The released default of its parameter p (0) takes no entry at all; this is p = 1.
+`vkdnw_agg` in `harness.proxies.ensembles`. The released default of its parameter p (0) takes no entry at all; this is
+p = 1.
 
-Cost: one forward, and a backward over the activations for each class but one; see `harness.probe.leading_weights`. Departures:
-the entry is always the tensor's first; float32, and float64 from the gradients on, where the code has float16; the
-covariance of the softmax is used as it is, no Cholesky factor of it is needed. Quantiles interpolate linearly. Where
-nine tenths of the singular values are zero there are no quantiles to compare: NaN. The sum of number and entropy is
-taken from the paper by memory of readers, its code does not have it.
+Cost: one forward, and a backward over the activations for each class but one; see `harness.probe.leading_weights`.
+Departures: the entry is always the tensor's first; float32, and float64 from the gradients on, where the code has
+float16; the covariance of the softmax is used as it is, no Cholesky factor of it is needed. Quantiles interpolate
+linearly. Where nine tenths of the singular values are zero there are no quantiles to compare: NaN. The sum of number
+and entropy is taken from the paper by memory of readers, its code does not have it.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def spread(information: Tensor) -> Tensor:
 @proxy(view=VIEW, reads="weights", labels=False, cost="PS", paper=PAPER)
 def vkdnw(probe) -> Tensor:
     """Entropy of the spectrum of the Fisher information of a few weights."""
-    gradients, counts, outputs = probe.once("gradients of first entries", partial(output_gradients, limit=TENSORS))
+    gradients, counts, outputs = probe.once("gradients of leading weights", partial(output_gradients, limit=TENSORS))
     information = fisher_information(gradients, outputs)
     found = torch.stack([spread(one[:n, :n]) for one, n in zip(information, counts, strict=True)])
     probe.fail(found.isnan(), "nine tenths of the Fisher information's singular values are zero")

@@ -42,7 +42,7 @@ def _log_determinant(probe, matrix: Tensor) -> Tensor:
 
 def _activations(probe) -> Tensor:
     """(blocks + 1, archs, samples, samples)."""
-    return probe.watched("relu_correlations")
+    return probe.observed("relu_correlations")
 
 
 def _gradients(probe) -> Tensor:
@@ -52,7 +52,7 @@ def _gradients(probe) -> Tensor:
     """
     gradients = probe.gradients
     before_last = [*(gradient.abs() for gradient in gradients[:-1]), torch.zeros_like(gradients[-1])]
-    return probe.watched("relu_gradient_correlations") * (probe.total(before_last) > 0).view(1, -1, 1, 1)
+    return probe.observed("relu_gradient_correlations") * (probe.total(before_last) > 0).view(1, -1, 1, 1)
 
 
 @proxy(reads="relu_correlations", labels=False, cost="F", paper=PAPER)

@@ -146,7 +146,7 @@ def test_coupled_is_not_single():
     assert not torch.allclose(coupled, single, rtol=1e-2)
     by_sample = each_sample(probe_of(Bare(), x, y, "train"), lambda rows: rows)  # no BatchNorm: nothing is carried
     assert len(by_sample) == 3
-    with pytest.raises(ValueError, match="training-mode BatchNorm"):
+    with pytest.raises(ValueError, match="coupled by batch statistics"):
         each_sample(probe_of(Small(), x, y, "train"), lambda rows: rows)
 
 
