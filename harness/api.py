@@ -12,30 +12,22 @@ if TYPE_CHECKING:
 
     from harness.analysis.result import Correlation
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, overload
 
-import torch
 from torch import Tensor, nn
 
 from benchmarks.registry import GROUPS
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.result import Correlation
 from harness.analysis.summary import summarise
-from harness.engine.counts import Counts
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import plain_copy, score_stack
-from harness.inputs.draw import Minibatch
-from harness.probe.precision import check_device
-from harness.probe.view import seeded, stream
+from harness.engine.module_score import score_module
+from harness.proxies.choose import choose
 from harness.proxies.protocols import in_precision
-from harness.proxies.registry import choose
 from harness.runs.config import each_space
 from harness.runs.runner import run
 
 
-@torch.inference_mode(False)
 def score(
     model: nn.Module,
     inputs: Tensor,
@@ -57,71 +49,7 @@ def score(
     for tf32 where the module is not on a CUDA device.
     """
     chosen = in_precision(choose(proxies), precision)
-    twin = plain_copy(model)
-    inputs, targets = inputs.clone(), targets.clone()  # the model may work in place on what it is given
-    count = max(proxy.view.minibatches if proxy.view.inputs == "minibatch" else 1 for proxy in chosen)
-    halves = list(zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)) if count > 1 else []
-    device = next((parameter.device for parameter in model.parameters()), inputs.device)
-    check_device(precision, device)
-    with seeded(seed, device), torch.no_grad():
-        classes = twin.eval()(inputs[:2].clone().to(device)).shape[-1]
-    results: dict[str, float] = {}
-    for proxy in chosen:
-        if proxy.static:
-            with seeded(seed, device):
-                results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].clone().to(device), seed)))
-    for several in (False, True):
-        group = [
-            p for p in chosen if not p.static and (p.view.inputs == "minibatch" and p.view.minibatches > 1) == several
-        ]
-        if not group:
-            continue
-        given = [Minibatch(x, y) for x, y in halves] if several else [Minibatch(inputs, targets)]
-        views = ViewInputs(given, classes, seed, device)
-        scored = score_stack(
-            lambda: plain_copy(model), ["model"], group, views, seed=seed, own_weights=True,
-            feature_map=None if not blocks else lambda network, x: _block_output(network, x, blocks[-1]),
-            blocks=lambda network: blocks or (),
-        )  # fmt: skip
-        results |= {name: each.scores.item() for name, each in scored.items()}
-        for name, each in scored.items():
-            if each.reasons:
-                warnings.warn(f"{name} is {results[name]}: {each.reasons[0]}", RuntimeWarning, stacklevel=3)
-    return {proxy.name: results[proxy.name] for proxy in chosen}
-
-
-def _block_output(network: nn.Module, inputs: Tensor, name: str) -> Tensor:
-    """Return the output of the module called `name` for these inputs."""
-    kept: list[Tensor] = []
-    handle = network.get_submodule(name).register_forward_hook(lambda module, _, output: kept.append(output))
-    try:
-        network(inputs)
-    finally:
-        handle.remove()
-    return kept[-1]
-
-
-def _counts(model: nn.Module, image: Tensor, seed: int) -> Counts:
-    """Count weights, parameter tensors, and multiply-accumulates of convolutions and linear layers of a module."""
-    parameters = [parameter for parameter in model.parameters()]
-    done: list[int] = []
-
-    def add(module: nn.Conv2d | nn.Linear, _: object, output: Tensor) -> None:
-        per_output = module.weight[0].numel()
-        bias = output.shape[-1] if isinstance(module, nn.Linear) and module.bias is not None else 0
-        done.append(output[0].numel() * per_output + bias)
-
-    handles = [m.register_forward_hook(add) for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-    with torch.no_grad():
-        model.eval()(image)
-    for handle in handles:
-        handle.remove()
-    params, flops = sum(p.numel() for p in parameters), sum(done)
-    values = [
-        torch.tensor([float(value)], dtype=torch.float64) for value in (params, flops, len(parameters), params, flops)
-    ]
-    noise = torch.randn(1, generator=stream(seed, "model", "random"), dtype=torch.float64)
-    return Counts(*(*values, noise))
+    return score_module(model, inputs, targets, chosen, blocks=blocks, seed=seed, precision=precision)
 
 
 @overload

@@ -22,14 +22,16 @@ from tqdm import tqdm
 
 from benchmarks.nasbench201.space import Space201
 from benchmarks.spaces.layers import allocate
+from harness.engine.features import OF_SPACE
 from harness.engine.inputs import ViewInputs
 from harness.engine.processes import one_thread
 from harness.engine.scoring import as_seen, by_view, score_stack
 from harness.inputs.draw import gaussian_minibatches
 from harness.probe.initialise import initialise
-from harness.probe.layers import weighted_layers
+from harness.probe.layer_rules import layers_of
 from harness.probe.view import View, stream
-from harness.proxies.registry import Proxy, choose
+from harness.proxies.choose import choose
+from harness.proxies.registry import Proxy
 from speed.command import CommandLine, write_json
 from speed.environment import machine
 from speed.networks import connected
@@ -101,8 +103,7 @@ def _one(build: Callable[[], nn.Module], name: str, group: Sequence[Proxy], inpu
     start = time.perf_counter()
     found = score_stack(
         build, [name], group, inputs, seed=0, spent=spent,
-        feature_map=lambda network, x: network.features(x),  # type: ignore[operator]  # networks of spaces have both
-        blocks=lambda network: network.blocks(),  # type: ignore[operator]
+        features=OF_SPACE,
     )  # fmt: skip
     total["together"] += time.perf_counter() - start
     for proxy, scored in found.items():
@@ -123,7 +124,7 @@ def _bare(
     network = build()
     initialise(network, [stream(0, name, f"{view.init} 0")], view.init)
     network = as_seen(network, view)
-    weights = [layer.weight for layer in weighted_layers(network)]
+    weights = [layer.parameter for layer in layers_of(network)]
     graph = bool(passes & {"backward", "jacobian", "curvature"})
     first, *others = inputs.of(view, count)
     x = first.inputs.clone().requires_grad_(graph)

@@ -15,10 +15,10 @@ from benchmarks.files.sources import data_folder
 from benchmarks.registry import space_of
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.summary import summarise
-from harness.engine.scorer import Chunk
+from harness.engine.scorer import Chunk, Scorer
 from harness.engine.workers import execute
 from harness.inputs.load import load_images, source_of
-from harness.report import write_report
+from harness.report.write import write_report
 from harness.runs.config import RunConfig
 from harness.runs.runner import run
 from speed.command import say
@@ -61,7 +61,7 @@ def _run(
     try:
         stored = run(
             RunConfig(
-                bench="201", dataset=dataset, data=data, proxies=f"{job.setting.proxies},params,flops",
+                bench="201", dataset=dataset, data=data, proxies=",".join(each.name for each in job.setting.proxies),
                 sample="12" if job.small else "all", batch_size=job.setting.batch_size, devices=job.setting.device,
                 workers=1, stack=str(result.setdefault("stack", stack)), out=str(folder),
                 inputs=inputs,
@@ -79,7 +79,8 @@ def _run(
 
 def scores_only(job: Job, result: dict[str, Any], keep: Keep, stack: int, networks: list[int]) -> None:
     """Score networks (indices in the space) into out/full-scores.npz: index (archs,), one array by proxy."""
-    path, names = Path(job.out) / "full-scores.npz", tuple(job.setting.proxies.split(","))
+    scorer = Scorer(job.setting)
+    path, names = Path(job.out) / "full-scores.npz", scorer.names
     kept: dict[str, list[float]] = {name: [] for name in ("index", *names)}
     if path.exists():
         with np.load(path) as file:
@@ -98,7 +99,7 @@ def scores_only(job: Job, result: dict[str, Any], keep: Keep, stack: int, networ
         result["archs"], saved = len(kept["index"]), time.monotonic()
         keep(result)
 
-    parts = execute(chunks, job.setting, [job.setting.device])
+    parts = execute(chunks, scorer, [job.setting.device])
     try:
         with tqdm(total=len(todo), unit="network", desc=f"scoring into {path}") as bar:
             for part in parts:

@@ -36,14 +36,9 @@ def _networks() -> tuple[int, ...]:
     return tuple(index for index in one_of_each_class(space) if space.connected[index])
 
 
-def _names(scorer: Scorer) -> tuple[str, ...]:
-    """Return the proxies that run a network; counts are left out."""
-    return tuple(name for name, proxy in scorer.proxies.items() if not proxy.static)
-
-
 def _score(scorer: Scorer, indices: Sequence[int]) -> np.ndarray:
     """Return the scores of one stack, (proxies, archs)."""
-    return scorer.score(Chunk(0, tuple(indices), _names(scorer))).scores
+    return scorer.score(Chunk(0, tuple(indices), scorer.names)).scores
 
 
 def _watched(scorer: Scorer, indices: Sequence[int], watch: Watch) -> np.ndarray:
@@ -63,7 +58,7 @@ def run_stacks(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> Non
             share = (stop - time.monotonic()) / (2 + len([each for each in job.stacks if each >= size]))
             _timed_size(job, scorer, result, keep, size, share)
     if "auto" not in result:
-        found = stack_size.find(job.setting, _networks()[: 16 if job.small else None], 1, (job.setting.device,))
+        found = stack_size.find(scorer, _networks()[: 16 if job.small else None], 1, (job.setting.device,))
         result["auto"] = {"stack": found.stack, "why": found.why, "found": found.rates}
         keep(result)
     size = result["auto"]["stack"]
@@ -90,7 +85,7 @@ def _timed_size(job: Job, scorer: Scorer, result: dict[str, Any], keep: Keep, si
         spent = sum(watch.seen[watch.clock]["all"])
         done = np.concatenate(scores, axis=1)
         row = {"archs": done.shape[1], "rate": done.shape[1] / spent}
-        row["scores"] = dict(zip(_names(scorer), done[:, : job.stacks[-1]].tolist(), strict=True))
+        row["scores"] = dict(zip(scorer.names, done[:, : job.stacks[-1]].tolist(), strict=True))
         row["peak_gib"] = torch.cuda.max_memory_allocated() / 2**30 if cuda else None
         row["halved"] = _out_of_memory() - before if cuda else 0
     except torch.OutOfMemoryError as error:
@@ -108,7 +103,7 @@ def run_alone(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> None
     """Architectures a second with one network and one proxy at a time, in plain PyTorch."""
     scorer = Scorer(job.setting)
     minibatch = scorer.inputs_of(0).of(View(), 1)[0]
-    watch, names = Watch(job.setting.device), _names(scorer)
+    watch, names = Watch(job.setting.device), scorer.names
     until = time.monotonic() + 0.8 * (stop - time.monotonic())
     for number, index in enumerate((_networks()[0], *_networks()[: job.archs])):
         if number > 1 and time.monotonic() > until:
@@ -143,7 +138,7 @@ def run_agreement(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> 
     cpu = Scorer(replace(job.setting, device="cpu"))
     few = _networks()[: 2 if job.small else 4]
     found = np.concatenate([_score(cpu, [index]) for index in few], axis=1)
-    for name, scores in zip(_names(cpu), found.tolist(), strict=True):
+    for name, scores in zip(cpu.names, found.tolist(), strict=True):
         result.setdefault(f"{job.setting.device} against cpu, K = 1", {})[name] = _difference(scores, single[name])
 
 
@@ -201,7 +196,7 @@ def run_precision(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> 
         scores[mode] = np.concatenate([_watched(scorer, chunk, watch) for chunk in chunks], axis=1)
         rho = {
             name: float(spearmanr(ours, theirs, nan_policy="omit").statistic)
-            for name, ours, theirs in zip(_names(scorer), scores[mode], scores["float32"], strict=True)
+            for name, ours, theirs in zip(scorer.names, scores[mode], scores["float32"], strict=True)
         }
         result[mode] = {"stack": size, "rate": len(chosen) / sum(watch.seen[watch.clock]["all"]), "rho": rho}
         keep(result)

@@ -12,6 +12,8 @@ from benchmarks.spaces.space import Space
 from harness.engine.scorer import Setting
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
+from harness.proxies.choose import choose
+from harness.proxies.own import references
 
 CELLS = {"201": "cells_per_stage", "101": "modules", "1shot1": "modules"}
 """First part of a space's key -> the setting of its networks that --cells changes."""
@@ -49,8 +51,9 @@ def setting_201(
     """Return the setting that scores networks of NAS-Bench-201 on Gaussian noise."""
     network = {"channels": channels, "cells_per_stage": cells, "input_channels": 3, "classes": 10}
     return Setting(
-        bench="201", proxies=proxies, network=network, resolution=resolution, inputs="gaussian", dataset="cifar10",
-        batch_size=batch_size, balanced=False, share=True, keep_unreachable=False, device=device,
+        bench="201", proxies=references(choose(proxies)), network=network, resolution=resolution,
+        inputs="gaussian", dataset="cifar10", batch_size=batch_size, balanced=False, share=True, keep_unreachable=False,
+        device=device,
     )  # fmt: skip
 
 

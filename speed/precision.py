@@ -30,7 +30,8 @@ from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer, Setting
 from harness.inputs.load import load_images, source_of
 from harness.probe.precision import PRECISIONS, check_device
-from harness.proxies.registry import choose
+from harness.proxies.choose import choose
+from harness.proxies.own import references
 from speed.command import CommandLine, write_json
 from speed.environment import machine
 from speed.precision_tables import draw, report, rows
@@ -101,7 +102,8 @@ def prepared(given: argparse.Namespace) -> tuple[Benchmark, Setting]:
                 raise UserError(f"--{option}: the networks of {given.bench} have no such size; leave it out")
             network[name] = value
     return benchmark, Setting(
-        bench=given.bench, proxies=given.proxies, network={name: int(value) for name, value in network.items()},
+        bench=given.bench, proxies=references(choose(given.proxies)),
+        network={name: int(value) for name, value in network.items()},
         resolution=given.resolution or benchmark.resolution, inputs=images, dataset=benchmark.table.dataset,
         batch_size=given.batch_size, balanced=False, share=True, keep_unreachable=False, device=local(given.device)[0],
         archs=benchmark.space.archs if benchmark.space.expected is None else None, form=benchmark.space.form,

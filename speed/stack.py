@@ -70,15 +70,15 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     clock = "cpu" if kind(setting.device) == "cpu" else "wall"
     now = time.process_time if clock == "cpu" else time.perf_counter
     start = now()
-    found = find(setting, networks, 1, (setting.device,)) if open_ else None
+    scorer = Scorer(setting)
+    found = find(scorer, networks, 1, (setting.device,)) if open_ else None
     seconds = now() - start
     why = found.why if found else f"--stack auto: {known} together, known without a probe"
     say(why)
     auto = found.stack if found else known
     seen: dict[str, list[float]] = {}
     with one_thread(), current(setting.device):
-        scorer = Scorer(setting)
-        names = tuple(name for name, proxy in scorer.proxies.items() if not proxy.static)
+        names = scorer.names
         scorer.score(Chunk(given.seed, networks[:1], names))  # warms up
         turns = [(str(size), size) for size in numbers(given.stacks)] + [("auto", auto)]
         for turn in range(given.repeats):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
+from harness.engine.features import OF_SPACE, Features
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import Scored, plain_copy, score_stack
 from harness.inputs.draw import Minibatch
@@ -57,7 +58,7 @@ def scores_201(
     called = ["model" if i == FULL else str(i) for i in indices]
     return score_stack(
         lambda: stack_of(indices, **sizes), called, proxies, inputs or given(), seed=0,
-        feature_map=lambda network, x: network.features(x), blocks=lambda network: network.blocks(),
+        features=OF_SPACE,
     )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def scores_of(
     proxies = _seen(names, {"precision": "float64"} | (view or {}))
     return score_stack(
         lambda: plain_copy(model), ["model"], proxies, inputs or given(), seed=0, own_weights=True,
-        blocks=lambda _: blocks,
+        features=Features(blocks=lambda network: blocks),
     )  # fmt: skip
 
 

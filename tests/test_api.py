@@ -17,7 +17,8 @@ from torch.nn import functional
 import harness
 from benchmarks import UserError
 from harness.proxies import registry as registered
-from harness.proxies.registry import BASELINES, CORE, choose, registry
+from harness.proxies.choose import choose
+from harness.proxies.registry import CORE, baselines, registry
 
 NAMES = ",".join((*reference.BY_MINIBATCH, "zico", "zen@naslib"))
 
@@ -249,9 +250,9 @@ def test_zico_splits_the_minibatch():
 
 
 def test_choose():
-    assert [p.name for p in choose("synflow")] == [*BASELINES, "synflow"]
-    assert [p.name for p in choose("synflow, zen@naslib,synflow")] == [*BASELINES, "synflow", "zen@naslib"]
-    assert [p.name for p in choose("core")] == list(dict.fromkeys((*BASELINES, *CORE)))
+    assert [p.name for p in choose("synflow")] == [*baselines(), "synflow"]
+    assert [p.name for p in choose("synflow, zen@naslib,synflow")] == [*baselines(), "synflow", "zen@naslib"]
+    assert [p.name for p in choose("core")] == list(dict.fromkeys((*baselines(), *CORE)))
     assert {p.name for p in choose("all")} == set(registry())
 
 
@@ -341,7 +342,8 @@ def test_a_file_of_ones_own(tmp_path: Path):
     scores = harness.score(Small(), x, y, proxies=f"snip,{file}:mine")
     expected = 2 * sum(m.weight.abs().sum().item() for m in reference.layers(Small()))
     assert scores["mine"] == pytest.approx(expected, rel=1e-5) and "snip" in scores and "other" not in scores
-    assert len(registry()["mine"].source) == 64 and "mine" not in {p.name for p in choose("all")}
+    own = choose(f"{file}:mine")[-1]
+    assert len(own.source) == 64 and own.path == str(file) and "mine" not in registry()
     assert harness.score(Small(), x, y, proxies=f"{file}:mine")["mine"] == scores["mine"]  # again, as a worker would
 
 

@@ -9,7 +9,8 @@ import harness.cli.evaluate
 import harness.cli.run
 from benchmarks import UserError
 from benchmarks.registry import BENCHMARKS
-from harness.proxies.registry import BASELINES, choose
+from harness.proxies.choose import choose
+from harness.proxies.registry import baselines
 from harness.runs.config import RunConfig
 
 pytestmark = pytest.mark.usefixtures("own_proxies")
@@ -45,7 +46,7 @@ def test_two_proxies_of_one_file(tmp_path: Path):
     path.write_text(TWO.format(value=0))
     both = f"{path}:one_of_two,{path}:two_of_two"
     for _ in range(2):
-        assert [proxy.name for proxy in choose(both)] == [*BASELINES, "one_of_two", "two_of_two"]
+        assert [proxy.name for proxy in choose(both)] == [*baselines(), "one_of_two", "two_of_two"]
     before = {proxy.name: proxy.source for proxy in choose(both)}
     path.write_text(TWO.format(value=1))
     after = {proxy.name: proxy.source for proxy in choose(both)}

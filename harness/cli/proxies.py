@@ -1,4 +1,4 @@
-"""`python -m harness.proxies`: the proxies there are; with names, all that is known of these."""
+"""`python -m harness.proxies`: list the proxies; with names, describe these in full."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from benchmarks.command import Parser, carry_out
 def parser() -> Parser:
     """Return the command line."""
     line = Parser(prog="python -m harness.proxies", description=__doc__)
-    line.add_argument("names", nargs="*", metavar="NAME", help="proxies or ensembles to tell about (default: list all)")
-    line.add_argument("--markdown", action="store_true", help="make docs/proxies.md of this checkout anew")
+    line.add_argument("names", nargs="*", metavar="NAME", help="proxies or ensembles to describe (default: list all)")
+    line.add_argument("--markdown", action="store_true", help="write docs/proxies.md of this checkout again")
     return line
 
 

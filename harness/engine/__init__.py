@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""Architectures x proxies -> scores, in this process or in many; knows no accuracy."""

@@ -1,4 +1,4 @@
-"""MISSING DOC"""
+"""The counts of architectures, for proxies that need no network."""
 
 from __future__ import annotations
 

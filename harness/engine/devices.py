@@ -14,39 +14,46 @@ WORDS = ("auto", "cpu", "cuda")
 """auto is all GPUs, or the CPU where there is none; cuda is all GPUs."""
 
 
-def problem(asked: str) -> str:
-    """Return what is wrong with the words themselves, whatever this machine has; empty where nothing is."""
-    words = asked.split(",")
-    if asked in WORDS or all(re.fullmatch(r"cuda:\d+", word) for word in words):
+def problem(requested: str) -> str:
+    """Return what is wrong with the words themselves, on any machine; empty where nothing is."""
+    words = requested.split(",")
+    if requested in WORDS or all(re.fullmatch(r"cuda:\d+", word) for word in words):
         return ""
     if "cpu" in words and any(word.startswith("cuda") for word in words):
-        return f"--devices {asked}: the CPU or GPUs, not both, as scores of both differ in their last digits"
-    return f"--devices '{asked}': expected auto, cpu, cuda (all GPUs) or a list such as cuda:0,cuda:2"
+        return f"--devices {requested}: the CPU or GPUs, not both, as scores of both differ in their last digits"
+    return f"--devices '{requested}': expected auto, cpu, cuda (all GPUs) or a list such as cuda:0,cuda:2"
 
 
-def local(asked: str) -> list[str]:
+def single(requested: str) -> str:
+    """Return one device of this machine for auto, cpu, cuda (the first GPU) or cuda:N; UserError for anything else."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", requested):
+        raise UserError(f"--device '{requested}': expected auto, cpu, cuda or cuda:N")
+    return local(requested, "--device")[0]
+
+
+def local(requested: str, option: str = "--devices") -> list[str]:
     """Return the devices of this machine: ["cpu"], or each GPU once. UserError names those that are not there."""
     import torch
 
     there = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    if asked == "cpu" or (asked == "auto" and not there):
+    if requested == "cpu" or (requested == "auto" and not there):
         return ["cpu"]
     if not there:
-        raise UserError(f"--devices {asked}: this PyTorch sees no CUDA device; use --devices cpu")
-    if asked in WORDS:
+        raise UserError(f"{option} {requested}: this PyTorch sees no CUDA device; use {option} cpu")
+    if requested in WORDS:
         return there
-    wanted = [f"cuda:{int(word.partition(':')[2])}" for word in dict.fromkeys(asked.split(","))]
+    wanted = [f"cuda:{int(word.partition(':')[2])}" for word in dict.fromkeys(requested.split(","))]
     if absent := [device for device in wanted if device not in there]:
-        raise UserError(f"--devices {asked}: no {', '.join(absent)} here; there is {', '.join(there)}")
+        raise UserError(f"{option} {requested}: no {', '.join(absent)} here; there is {', '.join(there)}")
     return list(dict.fromkeys(wanted))
 
 
-def of_workers(devices: Sequence[str], asked: int) -> list[str]:
-    """Return the device of each worker process: `asked` processes for each GPU (0 is one) or on the CPU (0 is one for
+def of_workers(devices: Sequence[str], each: int) -> list[str]:
+    """Return the device of each worker process: `each` processes for each GPU (0 is one) or on the CPU (0 is one for
     each core)."""
     if kind(devices[0]) == "cuda":
-        return [*devices] * (asked or 1)
-    return ["cpu"] * (asked or max(1, len(os.sched_getaffinity(0))))
+        return [*devices] * (each or 1)
+    return ["cpu"] * (each or max(1, len(os.sched_getaffinity(0))))
 
 
 def kind(device: str) -> str:

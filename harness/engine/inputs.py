@@ -1,4 +1,4 @@
-"""MISSING DOC"""
+"""The minibatches that each view of a network sees."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class ViewInputs:
         else:
             first = slice(view.batch_size)
             chosen = [Minibatch(m.inputs[first], m.targets[first]) for m in self.minibatches[:count]]
-        dtype = _kept_in(view)
+        dtype = stored_dtype(view)
         return [Minibatch(m.inputs.to(self.device, dtype), m.targets.to(self.device)) for m in chosen]
 
 
-def _kept_in(view: View) -> torch.dtype:
+def stored_dtype(view: View) -> torch.dtype:
     """Return the type of weights and inputs; the modes of less than 32 bits are those of computation alone."""
     return torch.float64 if view.precision == "float64" else torch.float32

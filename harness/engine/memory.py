@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import torch
 
 from harness.engine.devices import kind
@@ -16,7 +17,7 @@ MARGIN = {"cpu": 0.5, "cuda": 0.8}
 """The part of free memory that stacks may take. Too much is an error on a GPU, which halves the stack; on a CPU it is
 the end of the process."""
 UNKNOWN = 32
-"""The largest stack on a CPU whose memory cannot be seen: it needed less than 1 GB wherever stacks pay."""
+"""The largest stack on a CPU whose peak is not known: it needed less than 1 GB wherever stacks pay."""
 
 
 class Cuda:
@@ -39,17 +40,16 @@ class Cuda:
 
 
 class Resident:
-    """Memory of a machine that `sharing` processes have, as Linux tells it; elsewhere nothing is known.
+    """Memory of a machine that `sharing` processes have; the peak is known on Linux alone.
 
     What a stack needs is the peak since `start` less what the process had at the beginning, each time after it gave
     back what it no longer used.
     """
 
     def __init__(self, sharing: int) -> None:
-        free = available()
-        self.room = None if free is None else MARGIN["cpu"] * free / sharing
+        self.room = MARGIN["cpu"] * available() / sharing
         _give_back()
-        self.before = _status("VmRSS")
+        self.before = psutil.Process().memory_info().rss
 
     def start(self) -> None:
         """Measure a stack from here on."""
@@ -59,10 +59,8 @@ class Resident:
 
     def fitting(self, stack: int) -> int:
         """Return how many architectures fit, as a stack of `stack` has been scored since `start`."""
-        peak = _status("VmHWM")
-        if self.room is None or self.before is None or peak is None:
-            return UNKNOWN
-        return int(self.room * stack / max(1, peak - self.before))
+        peak = _peak()
+        return UNKNOWN if peak is None else int(self.room * stack / max(1, peak - self.before))
 
 
 def _give_back() -> None:
@@ -79,12 +77,9 @@ def meter(workers: Sequence[str]) -> Cuda | Resident:
     return Resident(len(workers))
 
 
-def available() -> int | None:
-    """Return the bytes that new processes can have, of the machine and of the container; None where not known."""
-    free = []
-    machine = _lines(Path("/proc/meminfo"))
-    if "MemAvailable" in machine:
-        free.append(1024 * machine["MemAvailable"])
+def available() -> int:
+    """Return the bytes that new processes can have, of the machine and of the container."""
+    free = [psutil.virtual_memory().available]
     for folder, limit, used in (
         (Path("/sys/fs/cgroup"), "memory.max", "memory.current"),
         (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -93,20 +88,20 @@ def available() -> int | None:
             most, now = int((folder / limit).read_text()), int((folder / used).read_text())
         except (OSError, ValueError):  # no such control group, or "max": no limit
             continue
-        free.append(most - now + _lines(folder / "memory.stat").get("inactive_file", 0))
-    return max(0, min(free)) if free else None
+        free.append(most - now + (_number(folder / "memory.stat", "inactive_file ") or 0))
+    return max(0, min(free))
 
 
-def _status(name: str) -> int | None:
-    """Return a number of this process in bytes."""
-    found = _lines(Path("/proc/self/status")).get(name)
-    return None if found is None else 1024 * found
+def _peak() -> int | None:
+    """Return the peak of this process since `Resident.start` in bytes, which psutil does not know; None elsewhere."""
+    kilobytes = _number(Path("/proc/self/status"), "VmHWM:")
+    return None if kilobytes is None else 1024 * kilobytes
 
 
-def _lines(path: Path) -> dict[str, int]:
-    """Return the numbers of a file of `name: number` lines by name; none where it is not there."""
+def _number(path: Path, label: str) -> int | None:
+    """Return the number behind a label at the start of a line; None where it is not there."""
     try:
-        words = [line.replace(":", " ").split() for line in path.read_text().splitlines()]
+        line = next((line for line in path.read_text().splitlines() if line.startswith(label)), "")
     except OSError:
-        return {}
-    return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdecimal()}
+        return None
+    return int(line.removeprefix(label).split()[0]) if line else None

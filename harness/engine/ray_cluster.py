@@ -1,7 +1,7 @@
 """Chunks of architectures -> parts of scores, on a Ray cluster that is there already (`ray start`).
 
-The process that asks stays the only one that writes: workers return parts, so nothing is counted twice, whatever is
-lost or done again. Each chunk is one task of one thread; Ray gives the next one to whoever is free and repeats what a
+The process that starts the run is the only one that writes: workers return parts, so nothing is counted twice, whatever
+is lost or done again. Each chunk is one task of one thread; Ray gives the next one to a free worker and repeats what a
 lost worker had. Workers need the same versions of this project, PyTorch and Python, and a user's FILE.py under the same
 path.
 """
@@ -23,12 +23,12 @@ from benchmarks.errors import UserError
 from harness.engine.devices import kind
 from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer, Setting
-from harness.engine.stack_size import Found, find
+from harness.engine.stack_size import Found, find_of
 from harness.store.parts import Part
 from harness.store.version import VERSION
 
 RETRIES = 3
-"""How often a chunk is given out anew after the worker that had it was lost."""
+"""How often a chunk is repeated after its worker was lost."""
 KEPT = "everything committed is kept: repeat the command"
 
 
@@ -84,9 +84,9 @@ def workers(ray: Any, device: str, gpu_share: float) -> list[str]:
 def found_on(
     ray: Any, gpu_share: float, setting: Setting, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]
 ) -> Found:
-    """Return how many architectures to run together, as a worker of the cluster finds (`harness.engine.stack_size.find`)."""
-    task = ray.remote(num_cpus=1, **_needs(setting, gpu_share))(find)
-    return _result(ray, task.remote(setting, networks, seeds, workers))
+    """Return how many architectures to run together, as a worker of the cluster finds (`stack_size.find`)."""
+    task = ray.remote(num_cpus=1, **_needs(setting, gpu_share))(find_of)
+    return _result(ray, task.remote((setting, networks, seeds, workers)))
 
 
 def _needs(setting: Setting, gpu_share: float) -> dict[str, float]:

@@ -1,8 +1,8 @@
-"""MISSING DOC"""
+"""What one process scores with: the setting of a run as plain data, and a `Scorer` made of it once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +10,15 @@ import torch
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
+from harness.engine.features import OF_SPACE
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import score_adaptively
 from harness.inputs.draw import minibatches
 from harness.inputs.images import Images
 from harness.probe.view import stream
+from harness.proxies.own import Reference, resolve
 from harness.proxies.protocols import PROTOCOLS, seen_under
-from harness.proxies.registry import Proxy, choose
+from harness.proxies.registry import Proxy
 from harness.store.parts import Part
 
 
@@ -25,7 +27,7 @@ class Setting:
     """What a worker has to know to score any architecture of a run; plain data, so that it can be sent."""
 
     bench: str
-    proxies: str
+    proxies: tuple[Reference, ...]
     network: dict[str, int]
     """Settings of the space's networks, classes among them."""
     resolution: int | None
@@ -59,14 +61,22 @@ class Chunk:
 class Scorer:
     """Scores chunks in one process; keeps the minibatches of each seed."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, proxies: Sequence[Proxy] | None = None) -> None:
+        """`proxies` are those of the setting where this process has them already."""
         self.setting = setting
         self.space = space_of(setting.bench, setting.archs, setting.form)
         self.protocol = PROTOCOLS[setting.protocol]
-        chosen = seen_under(choose(setting.proxies), self.protocol, setting.batch_size, setting.precision)
+        proxies = resolve(setting.proxies) if proxies is None else proxies
+        chosen = seen_under(proxies, self.protocol, setting.batch_size, setting.precision)
         self.proxies: dict[str, Proxy] = {proxy.name: proxy for proxy in chosen}
         self.inputs: dict[int, ViewInputs] = {}
         self.description = ""
+        """What the minibatches are, for people."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The proxies that look at a network."""
+        return tuple(name for name, proxy in self.proxies.items() if not proxy.static)
 
     def inputs_of(self, seed: int) -> ViewInputs:
         """Return the minibatches of a seed, drawn once."""
@@ -101,8 +111,7 @@ class Scorer:
             inputs = self.inputs_of(chunk.seed)
         results, _ = score_adaptively(
             self.build, chunk.index, names, [self.proxies[name] for name in chunk.proxies], inputs, seed=chunk.seed,
-            feature_map=lambda network, x: network.features(x),  # type: ignore[operator]  # networks of spaces have both
-            blocks=lambda network: network.blocks(),  # type: ignore[operator]
+            features=OF_SPACE,
         )  # fmt: skip
         scored = [results[name] for name in chunk.proxies]
         return Part(

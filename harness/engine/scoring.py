@@ -11,14 +11,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.engine.inputs import ViewInputs, _kept_in
+from harness.engine.features import UNKNOWN, Features
+from harness.engine.inputs import ViewInputs, stored_dtype
 from harness.probe.batchnorm import of_each_sample
 from harness.probe.initialise import initialise
+from harness.probe.layer_rules import batchnorms, rule_of
 from harness.probe.precision import arithmetic
 from harness.probe.probe import Probe
 from harness.probe.view import View, seeded, stream
@@ -32,26 +33,25 @@ class Scored:
     scores: Tensor
     """(archs,) float64, larger is better; NaN or infinite where it failed."""
     seconds: float
-    """Per architecture, as if the proxy were computed alone: the passes it used, and its own formula."""
+    """Per architecture, as if the proxy were computed alone: the passes it used, and its formula."""
     reasons: dict[int, str]
     """Position in the stack -> why the score is not finite."""
 
 
 def as_seen(network: nn.Module, view: View) -> nn.Module:
-    """Put a network of our own (a copy) into a view's BatchNorm mode, precision and sign of weights; return it."""
+    """Put a network (a copy) into a view's BatchNorm mode, precision and sign of weights; return it."""
     network.train(view.batchnorm != "eval")
     if view.batchnorm == "one":
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.forward = partial(of_each_sample, module)  # type: ignore[method-assign]  # of this copy alone
+        for module in batchnorms(network):
+            module.forward = partial(of_each_sample, module)  # of this copy alone
     if view.batchnorm == "off":
         for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
-                if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                if rule_of(child).batch_statistics:
                     setattr(parent, name, nn.Identity())
     tensors = (*network.parameters(), *network.buffers())
-    if any(tensor.is_floating_point() and tensor.dtype != _kept_in(view) for tensor in tensors):
-        network.to(_kept_in(view))
+    if any(tensor.is_floating_point() and tensor.dtype != stored_dtype(view) for tensor in tensors):
+        network.to(stored_dtype(view))
     if view.absolute_weights:
         with torch.no_grad():
             for tensor in network.state_dict().values():
@@ -65,7 +65,7 @@ REPLACING = {"one": 1, "off": 2}
 
 
 def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
-    """Group proxies that can share a probe; research code on modules is kept apart.
+    """Group proxies that can share a probe; model-level proxies are kept apart.
 
     Views that change a network for good come last, so that one network can be put into them one after the other.
     """
@@ -84,15 +84,14 @@ def score_stack(
     *,
     seed: int,
     own_weights: bool = False,
-    feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
-    blocks: Callable[[nn.Module], Sequence[str]] | None = None,
+    features: Features = UNKNOWN,
     spent: dict[str, float] | None = None,
 ) -> dict[str, Scored]:
     """Score one stack with proxies that are not static; return what each gave, by name.
 
     `build` returns the stack's network, uninitialised unless `own_weights`; `names` are the strings that seed each
-    architecture. `blocks` gives the names of a network's feature blocks. `spent` collects the passes that ran and their
-    seconds, over all views.
+    architecture. `features` says where a network keeps its feature blocks. `spent` collects the passes that ran and
+    their seconds, over all views.
     """
     results: dict[str, Scored] = {}
     network: nn.Module | None = None
@@ -104,7 +103,7 @@ def score_stack(
         for repeat in range(view.repeats):
             start = time.perf_counter()
             if network is None or (own_weights and (not repeat or view.init == "default")):
-                network = build()  # a network whose weights are drawn anew serves one view after the other
+                network = build()  # a network whose weights are drawn again serves one view after the other
                 building = time.perf_counter() - start
             if not (own_weights and view.init == "default"):
                 initialise(network, [stream(seed, name, f"{view.init} {repeat}") for name in names], view.init)
@@ -112,8 +111,7 @@ def score_stack(
                 as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
                 reads=[read for proxy in group for read in proxy.reads], objective=view.objective,
                 precision=view.precision,
-                feature_map=None if feature_map is None else partial(feature_map, network),
-                blocks=() if blocks is None else blocks(network),
+                feature_map=features.map_of(network), blocks=features.blocks(network),
                 channels_last=not own_weights and len(names) == 1 and torch.device(inputs.device).type == "cpu",
             )  # fmt: skip
             preparing += time.perf_counter() - start
@@ -172,19 +170,17 @@ def score_adaptively(
     inputs: ViewInputs,
     *,
     seed: int,
-    feature_map: Callable[[nn.Module, Tensor], Tensor] | None = None,
-    blocks: Callable[[nn.Module], Sequence[str]] | None = None,
+    features: Features = UNKNOWN,
 ) -> tuple[dict[str, Scored], int]:
     """Score a stack, halving it while memory does not suffice, and one by one where a proxy fails on the whole of it.
 
     Return what each proxy gave and the largest stack that was run.
     """  # fmt: skip
     k = len(indices)
-    features: dict[str, Any] = {"feature_map": feature_map, "blocks": blocks}
 
     def alone(some: Sequence[Proxy]) -> list[dict[str, Scored]]:
         return [
-            score_stack(partial(build, [i]), [name], some, inputs, seed=seed, **features)
+            score_stack(partial(build, [i]), [name], some, inputs, seed=seed, features=features)
             for i, name in zip(indices, names, strict=True)
         ]
 
@@ -193,16 +189,16 @@ def score_adaptively(
     single = [proxy for proxy in proxies if proxy.on_module]
     stacked = [proxy for proxy in proxies if not proxy.on_module]
     try:
-        results = score_stack(lambda: build(indices), names, stacked, inputs, seed=seed, **features)
+        results = score_stack(lambda: build(indices), names, stacked, inputs, seed=seed, features=features)
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
         half = k // 2
         parts = [
-            score_adaptively(build, indices[a:b], names[a:b], proxies, inputs, seed=seed, **features)
+            score_adaptively(build, indices[a:b], names[a:b], proxies, inputs, seed=seed, features=features)
             for a, b in ((0, half), (half, k))
         ]
         return {name: _joined([part[name] for part, _ in parts], [half, k - half]) for name in parts[0][0]}, half
-    single += [proxy for proxy in stacked if len(results[proxy.name].reasons) == k]  # was it one architecture's fault?
+    single += [proxy for proxy in stacked if len(results[proxy.name].reasons) == k]  # perhaps one is the cause
     if single:
         apart = alone(single)
         results |= {proxy.name: _joined([one[proxy.name] for one in apart], [1] * k) for proxy in single}

@@ -1,4 +1,4 @@
-"""How many architectures run together where nobody says (`--stack auto`): what is known, and a short probe.
+"""How many architectures run together by default (`--stack auto`): what is known, and a short probe.
 
 The probe scores stacks of the run's own networks, evenly spaced by FLOPs so that stacks of all sizes are alike, with
 its proxies, sizes and inputs. It goes up a ladder of sizes while memory lasts, a size is faster than the one before,
@@ -57,39 +57,42 @@ def usual(setting: Setting, together: int | None) -> tuple[int, bool]:
     return (min(32, together or 32), True) if floats <= SMALL else (1, False)  # measured in docs/speed.md
 
 
-def find(setting: Setting, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]) -> Found:
+def find(scorer: Scorer, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]) -> Found:
     """Return how many of these networks (indices in the space) to run together; nothing of the probe stays.
 
     `workers` has the device of each process of the run; the first device stands for all.
     """
-    given = (setting, networks, seeds, workers)
-    if kind(setting.device) == "cuda" and len(workers) > 1:  # this process will not compute: it takes nothing of a GPU
-        (found,) = work(_find, [given], 1)
+    if kind(scorer.setting.device) == "cuda" and len(workers) > 1:  # this process does not compute: no GPU memory
+        (found,) = work(find_of, [(scorer.setting, networks, seeds, workers)], 1)
         return found
     try:
-        return _find(given)
+        return _find(scorer, networks, seeds, workers)
     finally:
         gc.collect()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
 
-def _find(given: tuple[Setting, tuple[int, ...], int, tuple[str, ...]]) -> Found:
-    setting, networks, seeds, workers = given
+def find_of(job: tuple[Setting, tuple[int, ...], int, tuple[str, ...]]) -> Found:
+    """Do what `find` says in a worker process."""
+    setting, networks, seeds, workers = job
+    return _find(Scorer(setting), networks, seeds, workers)
+
+
+def _find(scorer: Scorer, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]) -> Found:
     share = SHARE * len(networks) * seeds / len(workers)  # networks that the probe may take, of those of a worker
     steps = LADDER[kind(workers[0])]
-    with one_thread(), current(setting.device):
-        scorer = Scorer(setting)
+    with one_thread(), current(scorer.setting.device):
         together = scorer.space.together
-        known, _ = usual(setting, together)
+        known, _ = usual(scorer.setting, together)
         top = min(together or steps[-1], len(networks))
-        if 3 * min(steps[0], top) > share or all(proxy.static for proxy in scorer.proxies.values()):
+        if 3 * min(steps[0], top) > share or not scorer.names:
             return Found(known, f"--stack auto: {known} together, as is usual; too few networks to try others")
         return _climb(_Trial(scorer, networks, workers), [step for step in steps if step < top] + [top], known, share)
 
 
 def _climb(trial: _Trial, steps: list[int], known: int, share: float) -> Found:
-    """Try sizes from the smallest up; return the smallest of the fastest."""
+    """Try sizes from the smallest up; return the smallest stack within 3 % of the highest throughput."""
     rates: dict[int, float] = {}
     trial.time(steps[0], 0.5)
     last = 0
@@ -106,17 +109,17 @@ def _climb(trial: _Trial, steps: list[int], known: int, share: float) -> Found:
             break
         last = step
     stack = max(1, min(best, trial.limit))
-    told = ", ".join(f"{each}: {rate:.3g}" for each, rate in rates.items())
+    tried = ", ".join(f"{each}: {rate:.3g}" for each, rate in rates.items())
     return Found(
         stack,
-        f"--stack auto: {stack} together (networks a second in one process: {told}; memory for {trial.limit:,};"
+        f"--stack auto: {stack} together (networks a second in one process: {tried}; memory for {trial.limit:,};"
         f" found in {trial.spent:.1f} s)",
         rates,
     )
 
 
 def _fastest(rates: dict[int, float]) -> int:
-    """Return the smallest size that is as good as the fastest."""
+    """Return the smallest size within 3 % of the highest throughput."""
     return min(step for step, rate in rates.items() if GAIN * rate >= max(rates.values()))
 
 
@@ -128,14 +131,14 @@ class _Trial:
         flops = scorer.space.sizes(resolution=setting.resolution or 32, reachable_only=True, **setting.network)[1]
         self.scorer = scorer
         self.networks = np.array(sorted(networks, key=lambda index: (flops[index], index)))
-        self.names = tuple(name for name, proxy in scorer.proxies.items() if not proxy.static)
+        self.names = scorer.names
         self.meter = meter(workers)
         self.clock = time.process_time if kind(workers[0]) == "cpu" else time.perf_counter  # the one load moves least
         self.spent = 0.0
         self.limit = len(networks)
 
     def time(self, stack: int, place: float) -> float:
-        """Return the seconds of a stack; `place`, from 0 to 1, tells stacks of the same size apart."""
+        """Return the seconds of a stack; `place`, from 0 to 1, distinguishes stacks of the same size."""
         chosen = self.networks[((np.arange(stack) + place) * len(self.networks) / stack).astype(int)]
         self.meter.start()
         start = self.clock()

@@ -42,22 +42,22 @@ def join(parts: list[Part]) -> list[Part]:
     return joined
 
 
-def execute(chunks: list[Chunk], setting: Setting, devices: Sequence[str]) -> Generator[Part, None, None]:
+def execute(chunks: list[Chunk], scorer: Scorer, devices: Sequence[str]) -> Generator[Part, None, None]:
     """Yield the parts of all chunks as they are done, in any order: by a process for each of `devices`, which may name
-    one several times. Whoever is free takes the next chunk."""
+    one several times; by `scorer` where this process is enough. A free process takes the next chunk."""
     if len(devices) > 1 and len(chunks) > 1:
         free = multiprocessing.get_context("spawn").SimpleQueue()
         for device in devices:
             free.put(device)
-        yield from work(_score, chunks, len(devices), _start, setting, free)
+        yield from work(_score, chunks, len(devices), _start, free, large=scorer.setting)
         return
     with one_thread(), few_collections(), current(devices[0]):
-        scorer = Scorer(replace(setting, device=devices[0]))
         for chunk in chunks:
             yield scorer.score(chunk)
 
 
-_scorer: Any = None
+_scorer: Scorer
+"""Of a worker process."""
 
 
 def _start(setting: Setting, free: Any) -> None:

@@ -42,8 +42,8 @@ ENSEMBLES = {
             "sum of relative ranks",
         ),
         Ensemble(
-            "vkdnw_agg", ("az_complexity", "az_expressivity", "az_progressivity", "vkdnw", "az_trainability"), "log_rank",
-            "Tybl and Neumann 2025, arXiv 2502.04975", "sum of the logarithms of relative ranks",
+            "vkdnw_agg", ("az_complexity", "az_expressivity", "az_progressivity", "vkdnw", "az_trainability"),
+            "log_rank", "Tybl and Neumann 2025, arXiv 2502.04975", "sum of the logarithms of relative ranks",
         ),
         Ensemble(
             "vote", ("synflow", "jacob_cov", "snip"), None, "Abdelfattah et al. 2021, arXiv 2101.08134",

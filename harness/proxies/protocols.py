@@ -4,31 +4,21 @@ A protocol changes what its authors' code shares among proxies: initialisation, 
 repeats. What a proxy's own definition fixes stays: every field of its view that differs from the usual view, and those
 that it declares (`proxy(keeps=...)`). So synflow sees ones in float64 under any of them, and zen draws from N(0, 1);
 `proxies` holds the exceptions that a code base makes for single proxies. Policies for scores that are not finite are
-told, never applied: here such a score stays as it is, with its reason.
+recorded, never applied: here such a score stays as it is, with its reason.
 
 Read from the repositories named in `source`; the published figures of one name differ by up to 0.4 in rho between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from benchmarks.errors import suggest
 from harness.probe.precision import PRECISIONS
-
-if TYPE_CHECKING:
-    from harness.proxies.registry import Proxy
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
-
 from harness.probe.view import DEFAULT, View
-
-if TYPE_CHECKING:
-    from harness.proxies.registry import Proxy
+from harness.proxies.registry import Proxy
 
 EVERY = ("*",)
 """All proxies whose definition does not say otherwise."""
@@ -67,7 +57,7 @@ class Protocol:
         seen = [_INITS[self.init], f"{self.batchnorm}-mode BatchNorm"]
         if self.noise != EVERY:
             images = f"minibatch of {batch_size}" + (" flipped and cropped at random" if self.augment else "")
-            seen.append(images + (", drawn anew for each architecture" if self.own_minibatch else ""))
+            seen.append(images + (", one for each architecture" if self.own_minibatch else ""))
         if self.noise:
             seen.append(noise + ("" if self.noise == EVERY else f" for {', '.join(self.noise)}"))
         seen += [f"mean of {self.repeats} draws"] if self.repeats > 1 else []
@@ -172,7 +162,7 @@ def _said(changes: Mapping[str, Any]) -> str:
         "init": lambda value: _INITS[value],
         "inputs": lambda value: {"gaussian": "Gaussian noise", "ones": "ones", "minibatch": "the minibatch"}[value],
         "batchnorm": lambda value: {
-            "one": "BatchNorm of each sample by itself", "eval": "eval-mode BatchNorm", "off": "no BatchNorm",
+            "one": "BatchNorm of each sample alone", "eval": "eval-mode BatchNorm", "off": "no BatchNorm",
             "train": "train-mode BatchNorm",
         }[value],
         "batch_size": lambda value: "as many samples as the minibatch" if value is None else

@@ -7,7 +7,7 @@ from torch import Tensor
 from harness.proxies.registry import proxy
 
 
-@proxy(static=True, cost="S")
+@proxy(static=True, cost="S", baseline=True)
 def random(counts) -> Tensor:
     """Normal noise, seeded by architecture and seed."""
     return counts.noise

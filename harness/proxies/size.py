@@ -13,31 +13,31 @@ from torch import Tensor
 from harness.proxies.registry import proxy
 
 
-@proxy(static=True, cost="S")
+@proxy(static=True, cost="S", baseline=True)
 def params(counts) -> Tensor:
     """Trainable weights, as the benchmark counts them."""
     return counts.params
 
 
-@proxy(static=True, cost="S")
+@proxy(static=True, cost="S", baseline=True)
 def flops(counts) -> Tensor:
     """Multiply-accumulates of one image, as the benchmark counts them."""
     return counts.flops
 
 
-@proxy(static=True, cost="S")
+@proxy(static=True, cost="S", baseline=True)
 def layers(counts) -> Tensor:
     """Trainable parameter tensors."""
     return counts.tensors
 
 
-@proxy(static=True, cost="S")
+@proxy(static=True, cost="S", baseline=True)
 def params_reachable(counts) -> Tensor:
     """Trainable weights on input-output paths."""
     return counts.params_reachable
 
 
-@proxy(static=True, cost="S")
+@proxy(static=True, cost="S", baseline=True)
 def flops_reachable(counts) -> Tensor:
     """Multiply-accumulates on input-output paths."""
     return counts.flops_reachable

@@ -1,4 +1,4 @@
-"""Scores that guide a search: of a stored run, of a CSV file, or counts that need neither."""
+"""Scores that guide a search: from a stored run, from a CSV file, or counts that need neither."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError, suggest
+from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
-from harness.proxies.registry import BASELINES, choose
-from harness.runs.counts import static_scores
+from harness.runs.counts import counts_of
 from harness.runs.evaluate_scores import OWN
+from harness.runs.score_table import arrange, read_csv
 from harness.store.stored_run import load_run
 
 COUNTS = ("params", "flops", "layers")
@@ -27,9 +28,9 @@ class Scores:
     values: dict[str, np.ndarray]
     """proxy -> (archs,) float64, larger is better: the mean over seeds, NaN where one is not finite."""
     seconds: dict[str, float]
-    """proxy -> mean seconds to score one architecture, with all seeds; NaN where not known, 0 for counts."""
+    """proxy -> mean seconds to score one architecture under all seeds; NaN where unknown, 0 for counts."""
     source: str
-    """For people; empty for counts of the whole table."""
+    """Path of the scores; empty for counts of the whole table."""
 
     def choose(self, names: str | None) -> tuple[str, ...]:
         """Return the proxies of a comma-separated list; UserError for those without scores.
@@ -60,11 +61,8 @@ def read_scores(path: str | Path, benchmark: Benchmark) -> Scores:
 def counts(benchmark: Benchmark, rows: np.ndarray | None = None) -> Scores:
     """Return the baselines (params, flops, layers, random), which need no run, of rows of the table (all of them)."""
     rows = np.arange(len(benchmark.table)) if rows is None else rows
-    sizes = {**benchmark.network, "classes": benchmark.network["classes"] or 10}
-    network = {name: int(size) for name, size in sizes.items() if size is not None}
-    static = choose(",".join(BASELINES))
-    found = static_scores(static, benchmark, benchmark.indices[rows], 1, network, benchmark.resolution or 32)
-    return Scores(rows, {name: values[0] for name, values in found.items()}, dict.fromkeys(found, 0.0), "")
+    found = counts_of(choose(""), benchmark, benchmark.indices[rows])
+    return Scores(rows, found, dict.fromkeys(found, 0.0), "")
 
 
 def _of_run(folder: Path, benchmark: Benchmark) -> Scores:
@@ -86,22 +84,20 @@ def _of_run(folder: Path, benchmark: Benchmark) -> Scores:
 
 
 def _of_csv(path: Path, benchmark: Benchmark) -> Scores:
-    from harness.runs.score_table import arrange, read_csv
-
-    rows, given = arrange(read_csv(path), benchmark, str(path))
+    rows, read = arrange(read_csv(path), benchmark, str(path))
     static = counts(benchmark, rows)
-    values = {name + OWN * (name in static.values): _mean(scores) for name, (scores, _) in given.items()}
+    values = {name + OWN * (name in static.values): _mean(scores) for name, (scores, _) in read.items()}
     unknown = dict.fromkeys(values, float("nan"))
     return Scores(rows, values | static.values, unknown | static.seconds, str(path))
 
 
 def _mean(scores: np.ndarray) -> np.ndarray:
-    """(seeds, archs) -> (archs,), NaN where a seed's score is not finite."""
+    """Return the mean of scores (seeds, archs) over seeds, (archs,); NaN where a seed's score is not finite."""
     return np.where(np.isfinite(scores), scores, np.nan).mean(0)
 
 
 def _seconds(seconds: np.ndarray) -> float:
-    """(seeds, archs), NaN where a score is shared -> mean over networks, summed over seeds; NaN where none is known."""
+    """Return the mean seconds over networks, summed over seeds, of (seeds, archs); NaN where a seed has none known."""
     if not np.isfinite(seconds).any(1).all():
         return float("nan")
     return float(np.nanmean(seconds, axis=1).sum())

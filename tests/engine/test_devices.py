@@ -10,7 +10,9 @@ import torch
 
 from benchmarks import UserError
 from harness.engine import devices, workers
-from harness.engine.scorer import Chunk, Setting
+from harness.engine.scorer import Chunk, Scorer, Setting
+from harness.proxies.choose import choose
+from harness.proxies.own import references
 from harness.runs import plan, runner
 from harness.runs.config import RunConfig, each_space
 from harness.store.stored_run import load_run
@@ -18,9 +20,9 @@ from harness.store.stored_run import load_run
 STAND_INS = ["cpu", "cpu:0"]
 """Two names of one device: what two GPUs are where there is none."""
 SETTING = Setting(
-    bench="201", proxies="plain,naswot", network={"channels": 4, "cells_per_stage": 1, "input_channels": 1,
-    "classes": 10}, resolution=8, inputs="gaussian", dataset="digits", batch_size=8, balanced=False, share=True,
-    keep_unreachable=False, device="cpu",
+    bench="201", proxies=references(choose("plain,naswot")),
+    network={"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10}, resolution=8, inputs="gaussian",
+    dataset="digits", batch_size=8, balanced=False, share=True, keep_unreachable=False, device="cpu",
 )  # fmt: skip
 
 
@@ -98,7 +100,7 @@ def _where(chunk: Chunk) -> tuple[int, str, tuple[int, ...]]:
 def test_each_worker_has_a_device_of_its_own_and_chunks_are_done_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(workers, "_score", _where)
     chunks = [Chunk(0, (index,), ("plain",)) for index in range(12)]
-    done = list(workers.execute(chunks, SETTING, STAND_INS))  # type: ignore[var-annotated]
+    done = list(workers.execute(chunks, Scorer(SETTING), STAND_INS))  # type: ignore[var-annotated]
     assert sorted(index for _, _, (index,) in done) == list(range(12))  # type: ignore[attr-defined]
     owners = {(pid, device) for pid, device, _ in done}  # type: ignore[attr-defined]
     assert sorted(device for _, device in owners) == STAND_INS and len({pid for pid, _ in owners}) == 2

@@ -7,15 +7,17 @@ import pytest
 import torch
 
 from harness.engine import memory, stack_size
-from harness.engine.scorer import Setting
+from harness.engine.scorer import Scorer, Setting
+from harness.proxies.choose import choose
+from harness.proxies.own import references
 from harness.runs import plan, runner
 from harness.runs.config import RunConfig
 from harness.store.stored_run import StoredRun
 
 SETTING = Setting(
-    bench="201", proxies="plain,naswot", network={"channels": 4, "cells_per_stage": 1, "input_channels": 1,
-    "classes": 10}, resolution=8, inputs="gaussian", dataset="digits", batch_size=8, balanced=False, share=True,
-    keep_unreachable=False, device="cpu",
+    bench="201", proxies=references(choose("plain,naswot")),
+    network={"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10}, resolution=8, inputs="gaussian",
+    dataset="digits", batch_size=8, balanced=False, share=True, keep_unreachable=False, device="cpu",
 )  # fmt: skip
 
 
@@ -75,11 +77,12 @@ def test_the_share_of_the_run_counts_what_was_spent():
 
 def test_memory_of_a_process_bounds_a_stack(monkeypatch: pytest.MonkeyPatch):
     """Free 100, for two processes, half of it: 25 each; 8 architectures raised the peak from 10 to 30: 10 fit."""
-    seen = {"VmRSS": 10, "VmHWM": 30}
     monkeypatch.setattr(memory, "available", lambda: 100)
-    monkeypatch.setattr(memory, "_status", seen.get)
-    assert memory.meter(["cpu", "cpu"]).fitting(8) == 10
-    monkeypatch.setattr(memory, "available", lambda: None)
+    monkeypatch.setattr(memory, "_peak", lambda: 30)
+    meter = memory.meter(["cpu", "cpu"])
+    monkeypatch.setattr(meter, "before", 10)
+    assert meter.fitting(8) == 10
+    monkeypatch.setattr(memory, "_peak", lambda: None)
     assert memory.meter(["cpu"]).fitting(8) == memory.UNKNOWN
 
 
@@ -109,28 +112,29 @@ def test_memory_is_that_of_this_machine():
 
 def test_little_memory_is_few_together(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "available", lambda: 2 * 2**20)
-    found = stack_size.find(SETTING, tuple(range(0, 15000, 10)), 1, ("cpu",))
+    found = stack_size.find(Scorer(SETTING), tuple(range(0, 15000, 10)), 1, ("cpu",))
     assert 1 <= found.stack < 8
 
 
 def test_few_networks_are_not_probed(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(stack_size, "_Trial", None)
-    assert stack_size.find(SETTING, tuple(range(900)), 1, ("cpu", "cpu")).stack == 32
+    assert stack_size.find(Scorer(SETTING), tuple(range(900)), 1, ("cpu", "cpu")).stack == 32
     with pytest.raises(TypeError):  # as many as the first size needs
-        stack_size.find(SETTING, tuple(range(960)), 1, ("cpu", "cpu"))
-    assert stack_size.find(replace(SETTING, proxies="params"), tuple(range(960)), 1, ("cpu",)).stack == 32
+        stack_size.find(Scorer(SETTING), tuple(range(960)), 1, ("cpu", "cpu"))
+    counts = Scorer(replace(SETTING, proxies=references(choose("params"))))
+    assert stack_size.find(counts, tuple(range(960)), 1, ("cpu",)).stack == 32
 
 
 def test_a_probe_takes_networks_of_all_sizes_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch):
     chunks = []
-    real = stack_size.Scorer.score
-    monkeypatch.setattr(stack_size.Scorer, "score", lambda self, chunk: chunks.append(chunk) or real(self, chunk))
+    real = Scorer.score
+    monkeypatch.setattr(Scorer, "score", lambda self, chunk: chunks.append(chunk) or real(self, chunk))
     state, threads = torch.get_rng_state(), torch.get_num_threads()
     networks = tuple(range(0, 15000, 15))
-    found = stack_size.find(SETTING, networks, 1, ("cpu",))
+    found = stack_size.find(Scorer(SETTING), networks, 1, ("cpu",))
     assert torch.equal(state, torch.get_rng_state()) and torch.get_num_threads() == threads
     assert found.stack in (8, 32) and 8 in found.rates
-    params = stack_size.Scorer(SETTING).space.sizes(resolution=8, reachable_only=True, **SETTING.network)[1]
+    params = Scorer(SETTING).space.sizes(resolution=8, reachable_only=True, **SETTING.network)[1]
     whole = params[list(networks)].mean()
     for chunk in chunks:
         assert len(set(chunk.index)) == len(chunk.index) and set(chunk.index) <= set(networks)

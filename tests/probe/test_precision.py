@@ -16,16 +16,18 @@ from torch import nn
 import harness
 import harness.cli.run
 from benchmarks import UserError
+from harness.engine.features import OF_SPACE
 from harness.engine.scoring import score_stack
 from harness.probe.initialise import initialise
 from harness.probe.precision import arithmetic, widened
 from harness.probe.probe import Probe
 from harness.probe.view import stream
+from harness.proxies.choose import choose
 from harness.proxies.protocols import described, in_precision
-from harness.proxies.registry import Proxy, choose, registry
+from harness.proxies.registry import Proxy, registry
 from harness.runs.config import RunConfig
-from harness.runs.plan import _default_folder
 from harness.runs.runner import run
+from harness.runs.settings import default_folder
 from speed.precision import main as bench
 
 CLOSE = {"grad_norm": 0.05, "fisher": 0.1, "naswot": 1e-3, "grasp": 0.15, "zico": 0.1, "ntk_trace": 0.05, "zen": 0.1}
@@ -37,7 +39,7 @@ def scores(names: str, precision: str = "float32", indices=(FULL,)) -> dict:
     seen = in_precision(choose(names), precision)
     return score_stack(
         lambda: stack_of(indices), [str(i) for i in indices], [p for p in seen if not p.static], given(), seed=0,
-        feature_map=lambda network, x: network.features(x), blocks=lambda network: network.blocks(),
+        features=OF_SPACE,
     )  # fmt: skip
 
 
@@ -116,7 +118,7 @@ def test_formulas_inside_hooks_stay_exact(channels: int):
     for module in probe.network.modules():
         if isinstance(module, nn.ReLU):
             module.register_forward_hook(lambda m, x, y: codes.append(x[0].double().flatten(1)))
-    kernels, gram = probe.relu_kernels, probe.watched("relu_gram")[0]
+    kernels, gram = probe.relu_kernels, probe.observed("relu_gram")[0]
     for x, (_, agreement, units) in zip(codes, kernels, strict=True):
         on = (x > 0).double()
         assert agreement[0].equal(on @ on.T + (1 - on) @ (1 - on).T)  # whole numbers: bfloat16 has none beyond 256
@@ -243,8 +245,8 @@ def test_a_folder_of_before_is_in_float32(embedded: Path, tmp_path: Path):
         run(RunConfig(**config, precision="bfloat16"), say=said.append)
     again = run(RunConfig(**config), say=said.append)
     assert np.array_equal(first.scores["naswot"], again.scores["naswot"], equal_nan=True)
-    assert _default_folder(old) == _default_folder(old | {"precision": "float32"})
-    assert _default_folder(old) != _default_folder(old | {"precision": "bfloat16"})
+    assert default_folder(old) == default_folder(old | {"precision": "float32"})
+    assert default_folder(old) != default_folder(old | {"precision": "bfloat16"})
 
 
 def test_the_benchmark(embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -15,6 +15,7 @@ from torch import nn
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
+from harness.engine.features import OF_SPACE
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import plain_copy, score_adaptively, score_stack
 from harness.inputs.draw import Minibatch
@@ -64,8 +65,7 @@ def score(indices, proxies, *, seed: int = 0, inputs: ViewInputs | None = None, 
     """{proxy: Scored} of one stack."""
     return score_stack(
         lambda: build(indices, keep_unreachable), [SPACE.canonical(i) for i in indices], proxies,
-        inputs or view_inputs(seed=seed), seed=seed, feature_map=lambda network, x: network.features(x),
-        blocks=lambda network: network.blocks(),
+        inputs or view_inputs(seed=seed), seed=seed, features=OF_SPACE,
     )  # fmt: skip
 
 

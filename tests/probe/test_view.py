@@ -17,7 +17,8 @@ from harness.engine.scoring import as_seen, by_view, plain_copy
 from harness.inputs.draw import Minibatch
 from harness.probe.initialise import INITIALISATIONS, initialise
 from harness.probe.view import DEFAULT, View, seeded, stream
-from harness.proxies.registry import choose, registry
+from harness.proxies.choose import choose
+from harness.proxies.registry import registry
 
 
 def wide() -> nn.Module:

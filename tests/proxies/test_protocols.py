@@ -24,6 +24,8 @@ from harness.inputs.draw import choose, gaussian_minibatches
 from harness.inputs.load import load_images
 from harness.probe.initialise import initialise
 from harness.probe.view import View, stream
+from harness.proxies.choose import choose as choose_proxies
+from harness.proxies.own import references
 from harness.proxies.protocols import PROTOCOLS, described, seen_under
 from harness.proxies.registry import registry
 from harness.report import compare, page, tables
@@ -106,9 +108,9 @@ def test_views_that_become_equal_share_passes():
 
 def scorer(protocol: str, proxies: str, batch_size: int = 8, **changes) -> Scorer:
     setting = Setting(
-        bench="201", proxies=proxies, network=NETWORK, resolution=8, inputs=load_images("digits", None),
-        dataset="digits", batch_size=batch_size, balanced=False, share=False, keep_unreachable=False, device="cpu",
-        protocol=protocol,
+        bench="201", proxies=references(choose_proxies(proxies)), network=NETWORK, resolution=8,
+        inputs=load_images("digits", None), dataset="digits", batch_size=batch_size, balanced=False, share=False,
+        keep_unreachable=False, device="cpu", protocol=protocol,
     )  # fmt: skip
     return Scorer(replace(setting, **changes))
 

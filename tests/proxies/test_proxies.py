@@ -28,6 +28,7 @@ from torch import nn
 import harness
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
+from harness.engine.features import Features
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import plain_copy, score_stack
 from harness.inputs.draw import Minibatch, gaussian_minibatches
@@ -62,7 +63,13 @@ def scores_of(model, x, y, names, *, precision: str, feature_map=None, further=(
     ]
     given = ViewInputs([Minibatch(x, y), *(Minibatch(*pair) for pair in further)], 5, 0)
     scored = score_stack(
-        lambda: plain_copy(model), ["model"], proxies, given, seed=0, own_weights=True, feature_map=feature_map
+        lambda: plain_copy(model),
+        ["model"],
+        proxies,
+        given,
+        seed=0,
+        own_weights=True,
+        features=Features(map=feature_map),
     )
     assert all(not each.reasons for each in scored.values()), {name: each.reasons for name, each in scored.items()}
     return {name: each.scores.item() for name, each in scored.items()}
