@@ -12,22 +12,14 @@ import pytest
 from scipy.stats import kendalltau
 
 from benchmarks.errors import UserError
-from harness.analysis.ensembles import (
-    available,
-    combined,
-    concordance,
-    failed_last,
-    judged_votes,
-    log_rank,
-    rank_sum,
-    vote,
-    with_ensembles,
-)
+from harness.analysis.ensembles import available, combined, failed_last, log_rank, rank_sum, with_ensembles
 from harness.analysis.summary import summarise
+from harness.analysis.votes import concordance, judged_votes, vote
+from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
-from harness.proxies.registry import choose, registry
-from harness.report import style, tables, text, variants
-from harness.report.headlines import cohort_lines, vote_lines
+from harness.proxies.registry import registry
+from harness.report import html, style, tables, variants
+from harness.report.headlines import cohort_lines, legend, vote_lines
 from harness.store.stored_run import StoredRun
 
 
@@ -170,7 +162,7 @@ def test_votes_are_judged_on_pairs_beside_their_members(tmp_path: Path):
     assert "vote" not in run.scores and set(summary.votes.population) == {"all", "connected", "distinct"}
     (line,) = vote_lines(summary, "all")
     assert "41.7 % of 6 pairs" in line and "chance is 50" in line and "synflow 100.0" in line
-    assert line in text.legend(run, summary, "all")
+    assert line in legend(run, summary, "all")
     assert pd.read_csv(tables.write_tables(run, summary, tmp_path)["votes.csv"]).equals(summary.votes)
     tied = {name: values[:, [0, 0, 1, 1]] for name, values in scores.items()}
     again = {row["voter"]: row for row in judged_votes(tied, np.array([1.0, 1.0, 2.0, np.nan]))}
@@ -182,8 +174,10 @@ def test_variants_stand_side_by_side(tmp_path: Path):
     run = toy(tmp_path, **{"naswot": up, "naswot@<b>": -up, "snip": up})
     summary = summarise(run, resamples=10, intervals="never")
     assert variants.families(summary, "all") == {"naswot": ["naswot", "naswot@<b>"]}
-    html = variants.section(run, summary, "all")
-    assert "<b>" not in html and "naswot with naswot@&lt;b&gt;: -1.000" in html and "snip" not in html
+    (table,) = variants.tables(run, summary, "all")
+    draw = html.environment().get_template("tables.html").module.draw
+    assert "<b>" not in draw(table) and "snip" not in draw(table)
+    assert 'title="naswot with naswot@&lt;b&gt;: -1.000"' in draw(table)
     assert "| naswot@&lt;b&gt; | -1.000 | -1.000 | 4 | -1.00 | 1.00 |" in variants.markdown(run, summary, "all")
     alone = summarise(toy(tmp_path, snip=up), resamples=10)
     assert variants.markdown(run, alone, "all") == []
