@@ -1,4 +1,4 @@
-"""MISSING DOC"""
+"""Ground truth trained stack by stack, in worker processes, into a folder that can be continued."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import sys
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from benchmarks.errors import UserError
-from harness.training.recipe import Recipe
-
-if TYPE_CHECKING:
-    from benchmarks.spaces.space import Space
-    from harness.inputs.images import Images
-    from harness.training.work import Job
+from benchmarks.registry import space_of
+from benchmarks.spaces.space import Space
+from harness.engine.devices import single
+from harness.engine.processes import one_thread, work
+from harness.inputs.images import Images
+from harness.inputs.load import load_images
+from harness.training.recipe import Recipe, check, network_of
+from harness.training.splits import load_splits
+from harness.training.stack import train_stack, try_out
+from harness.training.work import Job, claim, finish, keep, missing, settings_of
 
 
 def plan(space: Space, networks: int) -> dict[str, str]:
@@ -36,33 +41,18 @@ def plan(space: Space, networks: int) -> dict[str, str]:
 
 
 def train(
-    out: Path,
-    recipe: Recipe,
-    *,
-    sample: int,
-    seeds: int,
-    stack: int = 32,
-    workers: int = 2,
-    folder: Path | None = None,
-    device: str = "cpu",
-) -> Path:
+    out: Path, recipe: Recipe, *, sample: int, seeds: int, stack: int = 32, workers: int = 2,
+    folder: Path | None = None, device: str = "cpu",
+) -> Path:  # fmt: skip
     """Train `sample` distinct architectures with each of `seeds` seeds; return the path of the finished table.
 
     `out` is the folder of the work: repeating the call continues it, a larger sample or more seeds extend it; another
-    recipe in it is refused. Raises UserError for settings and folders that cannot be used.
-    """  # fmt: skip
-    from tqdm import tqdm
-
-    from benchmarks.registry import space_of
-    from harness.engine.processes import one_thread, work
-    from harness.inputs.load import load_images
-    from harness.training.recipe import check, load_splits, network_of
-    from harness.training.stack import try_out
-    from harness.training.work import Job, claim, finish, missing, settings_of
-
+    recipe in it is refused. `folder` holds the data. Raises UserError for settings and folders that cannot be used.
+    """
     space = space_of(recipe.bench)
     recipe = replace(recipe, network=network_of(space, recipe.network))
-    check(recipe, {"sample": sample, "seeds": seeds, "stack": stack, "workers": workers}, device)
+    check(recipe, {"sample": sample, "seeds": seeds, "stack": stack, "workers": workers})
+    device = single(device)
     images = load_images(recipe.dataset, folder)
     load_splits(images, recipe)
     space = space.whole()
@@ -87,22 +77,16 @@ def train(
 
 def _work(job: Job) -> Path:
     """Train one stack and commit its accuracies."""
-    from benchmarks.registry import space_of
-    from harness.training import stack
-    from harness.training.work import keep
-
     space = space_of(job.recipe.bench, job.archs)
     images = _images(job.recipe.dataset, job.folder, job.images)
-    keep(job.path, job.names, stack.train_stack(space, job.archs, job.names, job.recipe, job.seed, images, job.device))
+    keep(job.path, job.names, train_stack(space, job.archs, job.names, job.recipe, job.seed, images, job.device))
     return job.path
 
 
 @lru_cache(maxsize=1)
 def _images(dataset: str, folder: Path | None, checksum: str) -> Images:
     """Return the images, read once in each process; UserError where they are no longer those of the recipe."""
-    from harness.inputs.load import load_images
-
     images = load_images(dataset, folder)
     if images.checksum != checksum:
-        raise UserError(f"{images.source}: changed since the training began; start anew with another --out")
+        raise UserError(f"{images.source}: changed since the training began; start again with another --out")
     return images

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import MethodType
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,13 +12,12 @@ from torch.nn import functional
 
 from benchmarks.errors import UserError
 from benchmarks.spaces.layers import StackedConv2d, allocate
+from benchmarks.spaces.space import Space
 from harness.inputs.images import Images
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
-from harness.training.recipe import Recipe, Split, distort, load_splits, network_of
-
-if TYPE_CHECKING:
-    from benchmarks.spaces.space import Space
+from harness.training.recipe import Recipe, network_of
+from harness.training.splits import Split, distort, load_splits
 
 
 def train_stack(

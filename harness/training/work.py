@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import platform
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from benchmarks.errors import UserError
-
-if TYPE_CHECKING:
-    from harness.inputs.images import Images
-    from harness.training.recipe import Recipe
+from benchmarks.files.write import write_atomically, write_text
+from benchmarks.table import Table
+from benchmarks.table_file import save_tables
+from harness.inputs.images import Images
+from harness.inputs.load import title_of
+from harness.training.recipe import Recipe
 
 
 class Job(NamedTuple):
@@ -41,8 +45,6 @@ def claim(out: Path, settings: dict) -> None:
 
     A setting that did not exist yet when the folder was made had its default.
     """
-    from harness.training.recipe import Recipe
-
     record = out / "recipe.json"
     try:
         if record.exists():
@@ -51,16 +53,19 @@ def claim(out: Path, settings: dict) -> None:
                 said = [f"{key} {old.get(key)} -> {settings.get(key)}" for key in sorted(old.keys() | settings)
                         if old.get(key) != settings.get(key)]  # fmt: skip
                 raise UserError(f"{out} holds a training with another recipe ({', '.join(said)}): give another --out")
-        elif out.is_dir() and (others := sorted({path.name for path in out.iterdir()} - {"parts", "recipe.part"})):
+        elif out.is_dir() and (others := sorted(path.name for path in out.iterdir() if not _ours(path.name))):
             raise UserError(f"{out} is no training (it holds {others[0]} and no recipe.json): give another --out")
         (out / "parts").mkdir(parents=True, exist_ok=True)
-        aside = record.with_suffix(".part")
-        aside.write_text(json.dumps(settings, indent=1, sort_keys=True))
-        aside.rename(record)
+        write_text(record, json.dumps(settings, indent=1, sort_keys=True))
     except OSError as error:
         raise UserError(f"cannot write the folder {out}: {error.strerror}; give another --out") from error
     except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
         raise UserError(f"{record} is damaged ({error}): give another --out, or delete the folder") from error
+
+
+def _ours(name: str) -> bool:
+    """Return whether a file or folder is what an interrupted start of a training leaves."""
+    return name == "parts" or name.endswith(".part")
 
 
 def missing(out: Path, networks: dict[str, str], seeds: int, stack: int) -> Iterator[tuple[Path, list[str], int]]:
@@ -96,18 +101,19 @@ def _read(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def keep(path: Path, names: Sequence[str], accuracy: np.ndarray) -> None:
-    """Write a finished stack aside, then rename it."""
-    aside = path.with_suffix(".part")
+    """Write a finished stack."""
+    with _kept(path):
+        write_atomically(path, lambda file: np.savez_compressed(file, accuracy=accuracy, names=np.array(names)))
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[None]:
+    """Turn a failed write into a UserError of one line."""
     try:
-        with aside.open("wb") as file:
-            np.savez_compressed(file, accuracy=accuracy, names=np.array(names))
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(path)
+        yield
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise UserError(
-            f"cannot write {path}: {error.strerror}; finished stacks are kept: make room and repeat"
+            f"cannot write {path}: {error.strerror or error}; finished stacks are kept: make room and repeat"
         ) from error
 
 
@@ -116,26 +122,14 @@ def finish(out: Path, recipe: Recipe, strings: dict[str, str], seeds: int, setti
 
     `strings`: architecture -> canonical string of its network; several may share one.
     """
-    import hashlib
-
-    import torch
-
-    from benchmarks.table import Table, save_tables
-    from harness.inputs.load import title_of
-
     done = [trained(out, seed) for seed in range(seeds)]
     accuracy = np.array([[each[name] for each in done] for name in strings.values()]).round(4)  # (archs, seeds, splits)
     accuracy = accuracy.transpose(0, 2, 1)[:, :, None]
     channels, side, _ = images.shape
     dataset, place = title_of(recipe.dataset)
     table = Table(
-        benchmark=recipe.bench,
-        dataset=dataset,
-        archs=tuple(strings),
-        splits=("valid", "test"),
-        epochs=(recipe.epochs,),
-        seeds=tuple(map(str, range(seeds))),
-        accuracy=accuracy,
+        benchmark=recipe.bench, dataset=dataset, archs=tuple(strings), splits=("valid", "test"),
+        epochs=(recipe.epochs,), seeds=tuple(map(str, range(seeds))), accuracy=accuracy,
         source=f"{dataset}: {len(set(strings.values()))} distinct networks x {seeds} seeds"
         " trained by this project (harness.train)",
         checksum=hashlib.sha256(accuracy.tobytes()).hexdigest(),
@@ -144,17 +138,12 @@ def finish(out: Path, recipe: Recipe, strings: dict[str, str], seeds: int, setti
             "resolution": recipe.resolution or side,
             **({"images": place} if place else {}),
             "recipe": json.dumps(settings, sort_keys=True),
-            "torch": torch.__version__,
-            "machine": platform.machine(),
+            "torch": torch.__version__, "machine": platform.machine(),
         },
     )  # fmt: skip
     path = out / "table.h5"
-    try:
+    with _kept(path):
         save_tables(path, [table])
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; finished stacks are kept: make room and repeat"
-        ) from error
     return path
 
 

@@ -9,29 +9,17 @@ import pytest
 
 from benchmarks import UserError
 from benchmarks.registry import space_of
-from benchmarks.table import load_table
-from harness.cli.train import Recipe, main
+from benchmarks.table_file import load_table
+from harness.cli.train import main
 from harness.inputs.load import load_images
-from harness.training import stack as training
+from harness.training import loop as training
 from harness.training.loop import plan, train
+from harness.training.recipe import Recipe
 from harness.training.stack import train_stack
 
 TINY = Recipe(network={"channels": 2}, train_images=100, valid_images=100, epochs=1, evaluation_copies=1)
-OPTIONS = [
-    *(
-        "--network",
-        "channels=2",
-        "--train-images",
-        "100",
-        "--valid-images",
-        "100",
-        "--epochs",
-        "1",
-        "--evaluation-copies",
-        "1",
-    ),
-    *("--workers", "1"),
-]
+OPTIONS = ["--network", "channels=2", "--train-images", "100", "--valid-images", "100", "--epochs", "1",
+           "--evaluation-copies", "1", "--workers", "1"]  # fmt: skip
 SPACE = space_of("201")
 DIGITS = load_images("digits", None)
 
@@ -180,13 +168,13 @@ def test_signals_leave_no_worker_behind(how: signal.Signals, tmp_path: Path):
     ("words", "said"),
     [
         ("--epochs 0 --batch-size 0 --seeds 0 --stack 0 --workers 0 --learning-rate -1 --noise nan",
-         ["epochs 0", "batch_size 0", "seeds 0", "stack 0", "workers 0", "learning_rate -1", "noise nan"]),
+         ["--epochs 0", "--batch-size 0", "--seeds 0", "--stack 0", "--learning-rate -1", "--noise nan"]),
         ("--sample 9446", ["NAS-Bench-201 has 9,445 distinct networks"]),
         ("--train-images 1797", ["1797 images, but the recipe trains on 1797"]),
         ("--dataset mnist", ["mnist"]),
         ("--bench 20", ["unknown benchmark: '20' (did you mean 201"]),
         ("--sampel 3", ["did you mean --sample?"]),
-        ("--device gpu", ["device 'gpu': expected cpu, cuda or cuda:N"]),
+        ("--device gpu", ["--device 'gpu': expected auto, cpu, cuda or cuda:N"]),
         ("--data nowhere", ["no folder 'nowhere'"]),
     ],
 )  # fmt: skip

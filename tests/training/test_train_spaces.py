@@ -14,12 +14,13 @@ from benchmarks.nasbench101.space import Space101
 from benchmarks.nasbench_macro.space import SpaceMacro
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import StackedConv2d
-from benchmarks.table import load_table
+from benchmarks.table_file import load_table
 from harness.cli.run import main as run_main
-from harness.cli.train import Recipe, main
+from harness.cli.train import main
 from harness.inputs.load import load_images
 from harness.training.loop import _images, plan, train
-from harness.training.recipe import load_splits, network_of
+from harness.training.recipe import Recipe, network_of
+from harness.training.splits import load_splits
 from harness.training.stack import _convolve
 
 TINY = {
@@ -69,7 +70,7 @@ def test_train_in_every_space_and_run_on_the_table(bench: str, tmp_path: Path, c
 
 @pytest.mark.parametrize("bench", ["201", "101", "macro", "1shot1-3"])
 def test_the_table_carries_the_networks_that_were_trained(bench: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("harness.training.stack.train_stack", lambda space, archs, *_: np.zeros((len(archs), 2)))
+    monkeypatch.setattr("harness.training.loop.train_stack", lambda space, archs, *_: np.zeros((len(archs), 2)))
     path = train(tmp_path / "work", Recipe(bench=bench, **SHORT), sample=2, seeds=1, workers=1)
     path.rename(tmp_path / f"digits{bench}.h5")
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path)
@@ -171,7 +172,7 @@ def test_own_images_in_cifars_layout_are_those_that_were_written(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([1, 2], "expected a dictionary with data and labels, got list"),
+        ([1, 2], "expected a dictionary with data and labels or fine_labels, got list"),
         ({"data": np.zeros((2, 12), np.uint8)}, "expected data and labels or fine_labels in it, got data"),
         ({"data": np.zeros((2, 12), np.uint8), "labels": [0]}, "2 images but 1 labels"),
         ({"data": np.zeros((2, 13), np.uint8), "labels": [0, 1]}, r"expected data as uint8 .*got uint8 of shape"),
@@ -211,7 +212,7 @@ def test_pixels_become_parts_of_one_and_floats_stay(tmp_path: Path):
         ((50, 3, 8, 8), "--bench macro", ["50 images, but the recipe trains on 40 and validates on 10"]),
         ((60, 3, 8, 8), "--bench macro --test-images 11", ["so that 11 are left for the test"]),
         ((60, 3, 8, 8), "--network channels", ["--network channels: expected whole numbers by name"]),
-        ((60, 3, 8, 8), "--network channels=0", ["channels 0: expected 1 or more"]),
+        ((60, 3, 8, 8), "--network channels=0", ["--network channels=0: expected 1 or more"]),
         ((60, 3, 8, 8), "--bench 101 --network cells_per_stage=1,stacks=1", ["unknown", "cells_per_stage"]),
         ((60, 3, 8, 8), "--bench 1shot1", ["1shot1 is several spaces", "1shot1-2"]),
     ],
@@ -227,7 +228,7 @@ def test_what_does_not_fit_is_one_line(shape: tuple, words: str, said: list[str]
 
 
 def test_other_images_under_the_same_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("harness.training.stack.train_stack", lambda space, archs, *_: np.zeros((len(archs), 2)))
+    monkeypatch.setattr("harness.training.loop.train_stack", lambda space, archs, *_: np.zeros((len(archs), 2)))
     place = as_npz(tmp_path)
     recipe = Recipe(bench="macro", dataset=str(place), network=TINY["macro"], **SHORT)
     train(tmp_path / "work", recipe, sample=2, seeds=1, workers=1)
