@@ -52,7 +52,7 @@ def measure(batch_size: int, channels: int, cells: int) -> str:
     mask, lines, decided = mixture(draw_alphas(6, 5, 0)), [], []
     seconds = {}
     for name, evaluate in (
-        ("together", Evaluator(supernet, "naswot", 0, {})),
+        ("together", Evaluator(supernet, ("naswot",), 0)),
         ("singly", lambda masks, minibatch: singly(supernet, masks, minibatch)),
     ):
         wall, used = time.perf_counter(), time.process_time()

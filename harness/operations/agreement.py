@@ -1,4 +1,4 @@
-"""How well operation scores agree with one another, and what each alone would choose.
+"""How well operation scores agree with one another, and what each alone selects.
 
 A score is an array (edges, operations), larger is better. A rank is 1 for the best and 1 + the number of strictly
 better ones otherwise, everywhere. With five operations on an edge a rank correlation has few values and no useful
@@ -38,7 +38,7 @@ def mean_by_edge(score: np.ndarray, reference: np.ndarray, statistic: str = "rho
 def agreement(scores: Mapping[str, Sequence[np.ndarray]], statistic: str = "rho") -> pd.DataFrame:
     """Return the square of mean correlations between every two scores, by name.
 
-    Each has one array a seed, or one alone (a table); seed s is compared with seed s, and the mean taken over seeds.
+    Each has an array for each seed, or one (a table); seed s is compared with seed s, and the mean taken over seeds.
     """
     square = pd.DataFrame(index=list(scores), columns=list(scores), dtype=float)
     for name, own in scores.items():
@@ -49,19 +49,10 @@ def agreement(scores: Mapping[str, Sequence[np.ndarray]], statistic: str = "rho"
     return square
 
 
-def along_search(steps: Sequence[np.ndarray], references: Sequence[np.ndarray], statistic: str = "rho") -> np.ndarray:
-    """Return the mean correlation over the edges still undecided at each step, (steps,).
-
-    `steps` holds the scores at each step, rows of decided edges NaN; `references` what each is compared with: the same
-    array at every step (unconditional, as published) or one conditioned on what is decided.
-    """
-    return np.array([mean_by_edge(own, other, statistic) for own, other in zip(steps, references, strict=True)])
-
-
 def argmax(score: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the best operation of each edge, (edges,) int, the first of ties; and the number of edges with ties.
 
-    NaN is passed over; -1 for an edge of nothing else. Infinite scores count: a removal that leaves naswot -inf is
+    NaN is never selected; -1 for an edge of NaN alone. Infinite scores count: a removal that leaves naswot -inf is
     the greatest loss there is.
     """
     known = np.where(np.isnan(score), -np.inf, score)
@@ -72,7 +63,7 @@ def argmax(score: np.ndarray) -> tuple[np.ndarray, int]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The architecture that operations on all edges name, judged."""
+    """The architecture that operations on all edges name, with its accuracy."""
 
     operations: tuple[int, ...]
     tied: int

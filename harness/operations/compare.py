@@ -1,4 +1,4 @@
-"""From settings to judged operation scores: computes each for every seed, compares them, judges what each chooses."""
+"""Operation scores of every seed, compared with each other, and the accuracy of the cell that each selects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from benchmarks.errors import suggest
 from harness.operations.agreement import STATISTICS, agreement, argmax, by_edge, judge_choice, mean_by_edge
 from harness.operations.config import OperationsConfig
 from harness.operations.scores.registry import OperationScore, Scored, choose
-from harness.operations.scores.trained import TRAINED
 from harness.operations.setup import Setup, set_up
 from harness.operations.stepwise import along
 from harness.operations.supernets.trained import degeneration, notes_of, supernet_of
@@ -39,9 +38,9 @@ class Comparison:
     """score, seed, operations, arch, accuracy, rank, regret, params, tied, rho, tau_b, failed, seconds: by the score
     alone."""
     along: pd.DataFrame
-    """score, seed, step, edges, `along.COLUMNS`, edge, operation: through the search, where that was asked for."""
+    """score, seed, step, edges, `stepwise.COLUMNS`, edge, operation: along the search, with `along`."""
     training: dict[int, pd.DataFrame]
-    """Seed -> the history of its supernet, where one was trained or given."""
+    """Seed -> the history of its supernet, where there is a trained one."""
 
 
 @arithmetic("float32")
@@ -54,10 +53,9 @@ def compare(
     """
     chosen = choose(config.scores)
     setup = set_up(config, folder)
-    names = [score.name for score in chosen]
     if not setup.trials.shape[1]:
         chosen = [score for score in chosen if not score.name.endswith("@trials")]
-        names = [score.name for score in chosen]
+    names = [score.name for score in chosen]
     reference = config.reference or next((name for name in ("best-acc@trials", "best-acc") if name in names), names[0])
     if reference not in names:
         raise suggest([reference], names, "reference among --scores")
@@ -65,7 +63,7 @@ def compare(
     for note in notes:
         say(note)
     seeds = range(config.first_seed, config.first_seed + config.seeds)
-    for seed in seeds if any(name in TRAINED for name in names) else ():
+    for seed in seeds if any(score.source == "trained" for score in chosen) else ():
         trained = supernet_of(setup, seed)
         say(f"supernet of seed {seed}, {trained.seconds:.0f} s of training: {degeneration(trained.history)}")
     values, rows = _computed(setup, chosen, seeds, say)
@@ -74,18 +72,15 @@ def compare(
         own, place = values[row["score"]], row["seed"] - seeds[0]
         pair = own[place % len(own)], against[place % len(against)]
         row |= {name: mean_by_edge(*pair, name) for name in STATISTICS}
-    followed = along(setup, names, seeds, say) if config.along else pd.DataFrame()
-    facts = provenance(setup.benchmark, setup.target, [])
-    manifest = facts | {
+    followed = along(setup, chosen, seeds, say) if config.along else pd.DataFrame()
+    manifest = provenance(setup.benchmark, setup.target, []) | {
         "kind": "operations", "settings": asdict(config), "reference": reference, "notes": notes,
         "meanings": {score.name: score.meaning for score in chosen}, "torch": torch.__version__,
-        "machine": platform.processor() or platform.machine(), "edges": list(setup.choices.edges),
-        "operations": list(setup.choices.operations), "network": setup.network,
-        "supernets": {seed: own.about for seed, own in setup.trained.items()},
+        "machine": platform.processor() or platform.machine(), **setup.facts,
     }  # fmt: skip
     return Comparison(
         manifest, _long(setup, values, seeds[0]), _edges(setup, values, reference, seeds[0]), agreement(values),
-        pd.DataFrame(rows), followed, {seed: own.history for seed, own in setup.trained.items()},
+        pd.DataFrame(rows), followed, setup.histories,
     )  # fmt: skip
 
 
@@ -102,9 +97,9 @@ def _notes(setup: Setup, chosen: Sequence[OperationScore]) -> list[str]:
             f"accuracies of {known:,} of {whole:,} architectures: scores from the table, ranks and regret are over"
             " these, and a cell without one has no accuracy"
         )
-    if any(score.seeded for score in chosen):
-        notes.append(f"supernet: {', '.join(f'{k} {v}' for k, v in setup.network.items())}; {setup.say_inputs()}")
-    if any(score.name in TRAINED for score in chosen):
+    if any(score.source != "table" for score in chosen):
+        notes.append(setup.said)
+    if any(score.source == "trained" for score in chosen):
         notes += notes_of(setup)
     return notes
 
@@ -112,7 +107,7 @@ def _notes(setup: Setup, chosen: Sequence[OperationScore]) -> list[str]:
 def _computed(
     setup: Setup, chosen: Sequence[OperationScore], seeds: range, say: Callable[[str], None]
 ) -> tuple[dict[str, list[np.ndarray]], list[dict]]:
-    """Return {score: arrays by seed}, one alone for what no seed changes, and a row for each about what it chooses."""
+    """Return {score: arrays by seed}, one array for scores of the table, and a row for each about what it selects."""
     values: dict[str, list[np.ndarray]] = {}
     space, rows = setup.benchmark.space, []
     params = space.sizes(resolution=setup.benchmark.resolution or 32, **setup.network)[0]
@@ -120,7 +115,7 @@ def _computed(
         began = time.perf_counter()
         failures: dict[str, int] = {}
         values[score.name] = []
-        for seed in seeds if score.seeded else seeds[:1]:
+        for seed in seeds[:1] if score.source == "table" else seeds:
             start = time.perf_counter()
             scored: Scored = score.compute(setup, seed)
             seconds = time.perf_counter() - start

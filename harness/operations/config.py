@@ -1,79 +1,73 @@
-"""What the command line says: the settings of a comparison of operation scores."""
+"""The settings of a comparison of operation scores."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import UserError
+from benchmarks.options import option, problems
+from harness.proxies.registry import Proxy, registry
 
-DEVICES = ("auto", "cpu", "cuda")
-STATISTICS = ("batch", "running")
-"""Where BatchNorm's mean and variance come from when a trained supernet is evaluated."""
 ORDERS = ("fixed", "reverse", "random", "global-operation", "global-edge", "global-operation-once", "global-edge-once")
 """In which edges may be decided; `harness.operations.decide` says what they are."""
-LEAST = {"seeds": 1, "first_seed": 0, "batch_size": 2, "supernet_epochs": 1, "supernet_batch": 2, "supernet_images": 0,
-         "held_out": 1}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class OperationsConfig:
-    """Which scores on which benchmark; the names are the options of the command line."""
+    """Which scores on which benchmark, an option of the command line each; UserError names all that is wrong."""
 
-    bench: str = "201"
-    scores: str = "default"
-    reference: str | None = None
-    dataset: str | None = None
-    split: str = "test"
-    epochs: int | None = None
-    seeds: int = 1
-    first_seed: int = 0
-    batch_size: int = 64
-    inputs: str = "images"
-    augment: bool = False
-    along: bool = False
-    """Whether zc-pt and disc-zc go through the search in fixed order, all undecided edges scored at each step."""
-    network: str = ""
-    """Settings of the networks that are not those of the table, such as channels=8,cells_per_stage=1."""
-    supernet: str | None = None
-    """Checkpoint of a trained supernet, or a folder of them; None: trained where a score needs one."""
-    supernet_epochs: int = 50
-    supernet_batch: int = 64
-    supernet_lr: float = 0.025
-    alpha_lr: float = 3e-4
-    """Learning rate of the architecture parameters."""
-    supernet_images: int = 0
-    """Images that supernets are trained on, both halves together; 0: all."""
-    bilevel_order: int = 1
-    """1 or 2: of DARTS."""
-    held_out: int = 16
-    """Minibatches of the second half on which trained supernets are evaluated, at most."""
-    statistics: str = "batch"
-    """BatchNorm's in that: batch or running."""
-    data: str | None = None
-    device: str = "auto"
+    bench: str = option(help="benchmark of operations on edges")
+    scores: str = option("default", help="default, table, trained, all, or names separated by commas")
+    reference: str | None = option(
+        None, help="score that the others are compared with (default: best-acc@trials where the table has it)"
+    )
+    dataset: str | None = option(
+        None, help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)"
+    )
+    split: str = option("test", help="accuracy by which results are judged: test (default), valid, train")
+    epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
+    seeds: int = option(1, help="seeds of weights, architecture parameters and minibatches", least=1)
+    first_seed: int = option(0, help="the first of them", least=0)
+    batch_size: int = option(64, help="samples in a minibatch (default 64; the papers have 256)", least=2)
+    inputs: str = option("images", help="images (default), gaussian, an .npz file or a folder of images")
+    augment: bool = option(False, help="random flip and crop of the images, as in the papers' searches")
+    along: bool = option(False, help="zc-pt, disc-zc, tenas: at each step of a search in fixed order")
+    network: str = option(
+        "", help="settings of the networks, such as channels=8,cells_per_stage=1 (default: the table's)"
+    )
+    supernet: str | None = option(
+        None, help="trained supernets: a checkpoint, or the folder supernets/ of an earlier result"
+    )
+    supernet_epochs: int = option(50, help="epochs of training a supernet, where a score needs it", least=1)
+    supernet_batch: int = option(64, help="samples in a minibatch of training", least=1)
+    supernet_lr: float = option(0.025, help="learning rate of the weights", above=0)
+    alpha_lr: float = option(3e-4, help="learning rate of the architecture parameters", above=0)
+    supernet_images: int = option(0, help="images of training, both halves together; 0 (default): all", least=0)
+    bilevel_order: int = option(1, help="order of DARTS: 1 (default), or 2", choices=(1, 2))
+    held_out: int = option(16, help="minibatches a trained supernet is evaluated on, at most", least=1)
+    statistics: str = option(
+        "batch", help="BatchNorm's in that evaluation: batch (default), or running", choices=("batch", "running")
+    )
+    data: str | None = option(None, help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
+    device: str = option("auto", help="auto (default), cpu, cuda", choices=("auto", "cpu", "cuda"))
 
     def __post_init__(self) -> None:
-        wrong = [
-            f"--{name.replace('_', '-')} {getattr(self, name)}: expected {least} or more"
-            for name, least in LEAST.items()
-            if getattr(self, name) < least
-        ]
-        for name in ("supernet_lr", "alpha_lr"):
-            if not 0 < getattr(self, name) < math.inf:
-                wrong.append(f"--{name.replace('_', '-')} {getattr(self, name)}: expected a number above 0")
-        if self.bilevel_order not in (1, 2):
-            wrong.append(f"--bilevel-order {self.bilevel_order}: expected 1 or 2")
-        if self.statistics not in STATISTICS:
-            wrong.append(str(suggest([self.statistics], STATISTICS, "value of --statistics")))
+        wrong = problems(self)
         if self.supernet and not Path(self.supernet).exists():
             wrong.append(f"--supernet {self.supernet}: there is no such file or folder")
         if self.supernet and Path(self.supernet).is_file() and self.seeds > 1:
             wrong.append(
                 f"--supernet {self.supernet} is the checkpoint of one seed: leave --seeds out, or give a folder"
             )
-        if self.device not in DEVICES:
-            wrong.append(str(suggest([self.device], DEVICES, "value of --device")))
         if wrong:
             raise UserError("; ".join(wrong))
+
+
+def usable(name: str) -> Proxy:
+    """Return a proxy of the registry that can score operations; UserError for counts and for several minibatches."""
+    entry = registry()[name]
+    if entry.static or entry.view.minibatches > 1:
+        why = "counts the string" if entry.static else "needs several minibatches"
+        raise UserError(f"the proxy {name} {why}: it cannot score operations of a supernet")
+    return entry

@@ -1,18 +1,14 @@
-"""Zero-Cost-PT: edges decided one by one by a score of their operations, several times; then the best proposal.
+"""Discretising the edges of a supernet one by one, each to the operation with the best score. Orders of edges:
 
-Proposal n (of N) draws new architecture parameters; the weights stay. While an edge is undecided one is taken by the
-edge order, its operations are scored on a fresh minibatch, and it is decided for the best. Validation builds every
-different proposal as a network of its own and takes the one whose proxy, summed over V minibatches, is largest.
-Source: Xiang et al. (AAAI 2023, arXiv 2106.06799). Orders:
-
-    fixed, reverse      edges as they are listed, or from the last
-    random              uniform over undecided edges; this is what makes proposals differ
-    global-operation    all undecided edges are scored; the best operation of all is decided
-    global-edge         likewise; the edge with the best mean score is decided
+    fixed, reverse      as they are listed, or from the last
+    random              uniform over the remaining edges; this makes proposals differ
+    global-operation    all remaining edges are scored; the edge of the best operation of all is next
+    global-edge         likewise; the edge with the best mean score is next
     global-*-once       edges are put in that order once, at the start (the released code does not sort: it goes
                         from the last edge to the first)
 
-Operations are kept by the position of their edge, whatever the order they were decided in.
+Operations are assigned by the position of their edge, whatever the order of decisions. Source: Zero-Cost-PT, Xiang et
+al. (AAAI 2023, arXiv 2106.06799).
 """
 
 from __future__ import annotations
@@ -21,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from benchmarks.errors import UserError, suggest
@@ -29,10 +24,11 @@ from harness.inputs.draw import Minibatch
 from harness.operations.agreement import argmax
 from harness.operations.config import ORDERS
 from harness.operations.scores.perturbation import Evaluate, perturb
-from harness.operations.vertex_inputs import Fed
+from harness.operations.supernets.masks import one_hot
+from harness.operations.vertex_inputs import VertexInputs
 
 Score = Callable[[Tensor, list[int], int], np.ndarray]
-"""(mask, edges to score, number of the step) -> (edges, operations), larger is better; NaN on edges not asked for."""
+"""(mask, edges to score, number of the step) -> (edges, operations), larger is better; NaN on the other edges."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,8 @@ class Proposal:
 
     operations: tuple[int, ...]
     steps: tuple[Step, ...]
-    sources: tuple[Fed, ...] = ()
-    """What feeds each vertex, decided afterwards, where the space leaves that open."""
+    inputs: tuple[VertexInputs, ...] = ()
+    """Of the vertices whose inputs the space leaves open, selected afterwards."""
 
 
 def propose(
@@ -64,9 +60,9 @@ def propose(
     generator: np.random.Generator | None = None,
     every_edge: bool = False,
 ) -> Proposal:
-    """Decide all edges of a mask, (edges, operations), by zc-pt or disc-zc, a minibatch a step, from 0.
+    """Discretise all edges of a mask, (edges, operations), by the perturbation `kind`, a minibatch a step, from 0.
 
-    UserError where no operation of an edge has a score. The rest as for `decide`.
+    UserError where no operation of an edge has a score. The other arguments as for `decide`.
     """
 
     def score(mask: Tensor, edges: list[int], step: int) -> np.ndarray:
@@ -85,45 +81,44 @@ def decide(
     hopeless: str = "no operation on edge {} has a score",
     between: Callable[[Tensor], None] = lambda mask: None,
 ) -> Proposal:
-    """Decide all edges of a mask, (edges, operations), each for the operation that scores best.
+    """Discretise all edges of a mask, (edges, operations), each to the operation with the best score.
 
-    `every_edge` scores all undecided edges at each step, to be looked at: decisions stay the same, cost does not.
-    `between` is called with the mask after each decision but the last. UserError for an unknown order, and, with the
-    words of `hopeless`, where no operation of an edge has a score.
+    `every_edge` scores all remaining edges at each step: decisions stay the same, cost does not. `between` is called
+    with the mask after each decision but the last. UserError for an unknown order, and, with the words of `hopeless`,
+    where no operation of an edge has a score.
     """
     if order not in ORDERS:
         raise suggest([order], ORDERS, "edge order")
-    undecided, mask = list(range(len(mask))), mask.clone()
+    remaining, mask = list(range(len(mask))), mask.clone()
     steps: list[Step] = []
     queue: list[int] = []
     if order.endswith("-once"):
-        queue = _ranked(score(mask, undecided, 0), order)
-    while undecided:
-        edge = _next(order, undecided, queue, generator)
-        scored = undecided if edge is None or every_edge else [edge]
-        scores = score(mask, list(scored), len(steps))
+        queue = _ranked(score(mask, remaining, 0), order)
+    while remaining:
+        edge = _next(order, remaining, queue, generator)
+        scores = score(mask, list(remaining) if edge is None or every_edge else [edge], len(steps))
         if edge is None:
             edge = _ranked(scores, order)[0]
         operation = int(argmax(scores[edge : edge + 1])[0][0])
         if operation < 0:
             raise UserError(hopeless.format(edge))
         steps.append(Step(scores, edge, operation))
-        mask[edge] = torch.nn.functional.one_hot(torch.tensor(operation), mask.shape[1]).to(mask)
-        undecided.remove(edge)
-        if undecided:
+        mask[edge] = one_hot([operation], mask.shape[1])[0].to(mask)
+        remaining.remove(edge)
+        if remaining:
             between(mask)
     by_edge = {step.edge: step.operation for step in steps}
     return Proposal(tuple(by_edge[edge] for edge in range(len(mask))), tuple(steps))
 
 
-def _next(order: str, undecided: list[int], queue: list[int], generator: np.random.Generator | None) -> int | None:
-    """Return the edge whose turn it is; None where its scores have to say."""
+def _next(order: str, remaining: list[int], queue: list[int], generator: np.random.Generator | None) -> int | None:
+    """Return the next edge; None where that depends on the scores."""
     if order == "random":
         assert generator is not None, "a random order needs a generator"
-        return int(generator.choice(undecided))
+        return int(generator.choice(remaining))
     if queue:
-        return next(edge for edge in queue if edge in undecided)
-    return {"fixed": undecided[0], "reverse": undecided[-1]}.get(order)
+        return next(edge for edge in queue if edge in remaining)
+    return {"fixed": remaining[0], "reverse": remaining[-1]}.get(order)
 
 
 def _ranked(scores: np.ndarray, order: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""The figures of operation scores: a heat map of edges and operations for each score, and how the scores agree."""
+"""The figures of operation scores: a heat map of edges and operations for each score, and their agreement."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def draw_agreement(figure: Figure, found: Comparison) -> None:
 
 
 def draw_along(figure: Figure, along: pd.DataFrame) -> None:
-    """Mean rho with best-acc over undecided edges at each step; bands are a standard deviation over seeds."""
+    """Mean rho with best-acc over the remaining edges at each step; bands are a standard deviation over seeds."""
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     for panel, column, title in zip(panels, ("rho", "rho_conditional"), ("all", "still reachable"), strict=True):
         for name, rows in along.groupby("score", sort=False):
@@ -88,9 +88,9 @@ def draw_along(figure: Figure, along: pd.DataFrame) -> None:
             low, high = (steps["mean"] + sign * steps["std"] for sign in (-1, 1))
             panel.fill_between(steps.index, low, high, color=line.get_color(), alpha=0.15, linewidth=0)
         panel.axhline(0, color="0.6", linewidth=0.6)
-        panel.set(xlabel="edges decided", ylim=(-1.05, 1.05), title=f"best-acc over {title} cells")
+        panel.set(xlabel="edges discretised", ylim=(-1.05, 1.05), title=f"best-acc over {title} cells")
         panel.set_xticks(range(along["step"].max() + 1))
-    panels[0].set_ylabel("Spearman ρ, undecided edges")
+    panels[0].set_ylabel("Spearman ρ, remaining edges")
     panels[1].legend(frameon=False, fontsize=7)
 
 
@@ -117,7 +117,7 @@ def write_strip(decisions: pd.DataFrame, manifest: dict, out: Path) -> dict[str,
             panel.set_xticks(range(len(operations)), list(map(short, operations)), rotation=90)
             panel.set_yticks(range(len(edges)), edges if step == steps[0] else [])
             panel.tick_params(length=0, pad=2)
-        figure.supxlabel("blue: scored, darker is better; dot: decided; black: decided before", fontsize=7.5)
+        figure.supxlabel("blue: scored, darker is better; dot: decided; black: discretised before", fontsize=7.5)
         return save(figure, out, "decisions")
 
 

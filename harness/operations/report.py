@@ -11,20 +11,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.errors import UserError
 from benchmarks.files.write import write_text
 from benchmarks.spaces.choices import short
 from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
-from harness.report.folder import checked
-from harness.report.formats import cell, write_csv
+from harness.operations.figure import write_figures
+from harness.operations.supernets.figure import write_training
+from harness.report.folder import checked, writing
+from harness.report.formats import cell, markdown_table, write_csv
 from harness.report.numbers import DASH, count, duration, number
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
-    " deviation over seeds). Chosen: the best operation of every edge, by the score alone; its accuracy, rank (1 is the"
-    " best) and regret, the cell of the first seed; tied: edges with several best, the first is taken. failed: scores"
-    " that are not finite. A dash: undefined, or no accuracy in the table."
+    " deviation over seeds). Selected: the best operation of every edge, by the score alone; its accuracy, rank (1 is"
+    " the best) and regret, the cell of the first seed; tied: edges with several best, the first is taken. failed:"
+    " scores that are not finite. A dash: undefined, or no accuracy in the table."
 )
 TEXT = ("", "score", "edge", "cell")
 """Columns of words, to the left."""
@@ -38,12 +39,8 @@ def folder_for(config: OperationsConfig, out: str | None) -> Path:
 
 def write_comparison(found: Comparison, folder: Path) -> Path:
     """Write the CSV files, summary.md, the figures and, last, manifest.json; return the folder."""
-    from harness.operations.figure import write_figures
-    from harness.operations.supernets.figure import write_training
-
     frames = {"scores": found.scores, "edges": found.edges, "chosen": found.chosen, "along": found.along}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
         for name, frame in frames.items():
             if not frame.empty:
                 write_csv(frame, folder / f"{name}.csv")
@@ -52,8 +49,6 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
         write_figures(found, folder)
         write_training(found.training, found.manifest, folder)
         write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
     return folder
 
 
@@ -64,7 +59,7 @@ def by_edge(found: Comparison) -> pd.DataFrame:
 
 
 def print_comparison(found: Comparison, console: Console | None = None) -> None:
-    """Print what each score chooses, rho on each edge, and the agreement of the scores."""
+    """Print what each score selects, rho on each edge, and the agreement of the scores."""
     console = console or Console()
     for title, heads, lines in _tables(found):
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=escape(title), title_justify="left")
@@ -78,12 +73,12 @@ def print_comparison(found: Comparison, console: Console | None = None) -> None:
 
 
 def markdown(found: Comparison) -> str:
-    """Return the same tables as markdown, with what was compared."""
+    """Return the same tables as markdown, with the notes and the meaning of each score."""
     lines = ["# Operation scores", "", *(f"- {cell(note)}" for note in found.manifest["notes"])]
     lines += [f"- `{name}`: {meaning}" for name, meaning in found.manifest["meanings"].items()]
-    for title, heads, rows_ in _tables(found):
-        lines += ["", f"## {title}", "", "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-        lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows_]
+    for title, heads, rows in _tables(found):
+        numbers = [place for place, head in enumerate(heads) if place and head not in TEXT]
+        lines += ["", f"## {title}", "", *markdown_table(heads, rows, numbers)]
     return "\n".join([*lines, "", LEGEND, ""])
 
 
@@ -106,7 +101,7 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
     shown = [
         (f"Against {found.manifest['reference']}, {seeds} seed{'s' * (seeds > 1)}",
          ["score", "rho", "tau-b", "failed", "s"], against),
-        ("Chosen", ["score", "accuracy, %", "rank", "regret", "params", "tied", "cell"], chosen),
+        ("Selected", ["score", "accuracy, %", "rank", "regret", "params", "tied", "cell"], chosen),
         ("rho on each edge", ["score", *map(str, edges)],
          [[str(name), *map(_brief, line)] for name, line in edges.iterrows()]),
         ("rho between scores", ["score", *(str(place + 1) for place in range(len(square)))],
@@ -114,7 +109,7 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
     ]  # fmt: skip
     if seeds > 1:
         rows = found.chosen[found.chosen.duplicated("score", keep=False)].to_dict("records")
-        shown.append(("Chosen by each seed", ["score", "seed", "accuracy, %", "rank", "params", "cell"], [
+        shown.append(("Selected by each seed", ["score", "seed", "accuracy, %", "rank", "params", "cell"], [
             [str(row["score"]), str(row["seed"]), number(row["accuracy"], 2), count(row["rank"]),
              count(row["params"]), short(str(row["operations"]))]
             for row in rows
@@ -127,14 +122,18 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
 def _along(along: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
     """Return the correlations with best-acc at each step, mean and standard deviation over seeds."""
     names = ["rho", "tau_b", "rho_conditional", "tau_b_conditional"]
-    heads = ["score", "step", "rho", "tau-b", "rho, given", "tau-b, given"]
+    heads = ["score", "step", "rho", "tau-b", "rho, conditional", "tau-b, conditional"]
     groups = along.groupby(["score", "step"], sort=False)
     lines = [[str(score), str(step), *(_spread(each[name]) for name in names)] for (score, step), each in groups]
-    return "Along the search in fixed order, against best-acc (given: of what the decisions leave)", heads, lines
+    return (
+        "Along the search in fixed order, against best-acc (conditional: of cells that agree with the decisions)",
+        heads,
+        lines,
+    )
 
 
 def _brief(value: float) -> str:
-    """Print a correlation in as few letters as possible."""
+    """Print a correlation in as few characters as possible."""
     return "1" if round(value, 2) == 1 else number(value, 2).replace("0.", ".", 1)
 
 

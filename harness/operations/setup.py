@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
-import benchmarks
-from benchmarks.benchmark import Benchmark
-from benchmarks.errors import UserError, suggest
+from benchmarks.benchmark import Benchmark, load
 from benchmarks.files.sources import data_folder
+from benchmarks.registry import space_of
 from benchmarks.spaces.choices import Choices
 from benchmarks.spaces.layers import allocate
+from benchmarks.spaces.settings import changed, settings_from
+from harness.engine.devices import single
 from harness.inputs.draw import Minibatch, minibatches
 from harness.inputs.images import Images
 from harness.inputs.load import load_images
@@ -25,7 +27,6 @@ from harness.operations.supernets.darts import Training
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 from harness.runs.target import Target, target_of
-from harness.training.recipe import settings_from
 
 IMAGES_KEPT = 32_000
 """Images of minibatches held in memory at a time, at most."""
@@ -33,7 +34,7 @@ IMAGES_KEPT = 32_000
 
 @dataclass(frozen=True, eq=False)
 class Setup:
-    """One benchmark and target; networks and minibatches are made when asked for."""
+    """One benchmark and target; networks and minibatches are made on demand."""
 
     benchmark: Benchmark
     target: Target
@@ -48,7 +49,8 @@ class Setup:
     """Of the supernets that are trained."""
     held_out: int
     statistics: str
-    given_supernet: str | None
+    checkpoints: str | None
+    """A checkpoint of a trained supernet, or a folder of them; None: supernets are trained here."""
     folder: Path
     """What is written goes here."""
     trained: dict[int, Any] = field(default_factory=dict)
@@ -86,12 +88,21 @@ class Setup:
     @cached_property
     def network(self) -> dict[str, int]:
         """Settings of the networks."""
-        sizes = dict(self.benchmark.network) | dict(self.sizes)
-        if sizes["classes"] is None and isinstance(self.images, Images):
-            sizes["classes"] = self.images.classes
-        if sizes["classes"] is None:
-            raise UserError("how many classes there are only images can say here: leave --inputs gaussian out")
-        return {name: int(size) for name, size in sizes.items() if size is not None}
+        classes = self.images.classes if isinstance(self.images, Images) else None
+        return self.benchmark.network_settings(classes, self.sizes)
+
+    @property
+    def histories(self) -> dict[int, pd.DataFrame]:
+        """Seed -> the history of its trained supernet, where there is one."""
+        return {seed: supernet.history for seed, supernet in self.trained.items()}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a manifest says of networks and supernets."""
+        return {
+            "network": self.network, "edges": list(self.choices.edges), "operations": list(self.choices.operations),
+            "supernets": {seed: supernet.about for seed, supernet in self.trained.items()},
+        }  # fmt: skip
 
     def supernet(self, seed: int) -> Any:
         """Return the supernet with the weights of a seed, BatchNorm as it starts, in evaluation mode."""
@@ -101,7 +112,7 @@ class Setup:
         return network.eval()
 
     def minibatches(self, seed: int, count: int) -> Callable[[int], Minibatch]:
-        """Return what gives minibatch i of a seed, 0 <= i < count; where images run out they come again."""
+        """Return what gives minibatch i of a seed, 0 <= i < count; where there are fewer images they come again."""
         kept = max(1, min(count, IMAGES_KEPT // self.batch_size))
         drawn, _ = minibatches(
             self.images, dataset=self.benchmark.table.dataset, folder=data_folder(self.data),
@@ -114,10 +125,12 @@ class Setup:
         """Return a minibatch where the networks are."""
         return Minibatch(minibatch.inputs.to(self.device), minibatch.targets.to(self.device))
 
-    def say_inputs(self) -> str:
-        """Return in a line what the minibatches are."""
+    @property
+    def said(self) -> str:
+        """The supernet and the minibatches in a line."""
         source = self.images.source if isinstance(self.images, Images) else "Gaussian noise"
-        return f"{source}; minibatches of {self.batch_size}{', random flip and crop' if self.augment else ''}"
+        sizes = ", ".join(f"{name} {size}" for name, size in self.network.items())
+        return f"supernet: {sizes}; {source}; minibatches of {self.batch_size}{', random flip and crop' * self.augment}"
 
 
 def set_up(config: OperationsConfig, folder: str | Path = ".") -> Setup:
@@ -125,26 +138,16 @@ def set_up(config: OperationsConfig, folder: str | Path = ".") -> Setup:
 
     Supernets that are trained are kept in `folder`.
     """
-    network = benchmarks.space_of(config.bench).searched
-    benchmark = benchmarks.load(config.bench, config.dataset, config.data, network)
+    benchmark = load(config.bench, config.dataset, config.data, space_of(config.bench).searched)
     target = target_of(benchmark, config.split, config.epochs, "mean")
-    device, there = config.device, torch.cuda.is_available()
-    if device == "auto":
-        device = "cuda" if there else "cpu"
-    if device == "cuda" and not there:
-        raise UserError("--device cuda: this PyTorch sees no CUDA device; use --device cpu")
-    sizes = settings_from(config.network)
-    if unknown := sorted(sizes.keys() - set(benchmark.network)):
-        raise suggest(unknown, list(benchmark.network), f"network setting of {benchmark.space.title}")
-    if small := [f"{name}={size}" for name, size in sizes.items() if size < 1]:
-        raise UserError(f"--network {','.join(small)}: expected 1 or more")
     training = Training(
         config.supernet_epochs, config.supernet_batch, config.supernet_lr, config.bilevel_order,
         config.supernet_images, config.augment, alpha_rate=config.alpha_lr,
     )  # fmt: skip
     setup = Setup(
-        benchmark, target, config.inputs, config.batch_size, config.augment, config.data, device, sizes, training,
-        config.held_out, config.statistics, config.supernet, Path(folder),
+        benchmark, target, config.inputs, config.batch_size, config.augment, config.data, single(config.device),
+        settings_from(config.network), training, config.held_out, config.statistics, config.supernet, Path(folder),
     )  # fmt: skip
+    changed(benchmark.network, setup.sizes, benchmark.space.title)
     _ = setup.choices
     return setup

@@ -1,9 +1,8 @@
-"""How well a score tells the operations apart as a search goes on: at each step over the edges still undecided.
+"""How well a score ranks operations along a search: at each step over the remaining edges.
 
-The edges are decided in fixed order by the score itself; every undecided edge is scored at each step. Two references
-from the table, best-acc and avg-acc, each in two kinds: unconditional, over all architectures at every step, which is
-what Xiang et al. (AAAI 2023, arXiv 2106.06799) report, and conditional, over those that agree with the edges decided so
-far, which is what the search can still reach.
+The score itself discretises the edges in fixed order; every remaining edge is scored at each step. Two references from
+the table, best-acc and avg-acc, each in two kinds: unconditional, over all architectures at every step, as Xiang et al.
+(AAAI 2023, arXiv 2106.06799) report, and conditional, over those that agree with the edges discretised so far.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from benchmarks.errors import UserError
 from benchmarks.spaces.choices import Choices
 from harness.operations.agreement import STATISTICS, judge_choice, mean_by_edge
 from harness.operations.decide import Step, propose
-from harness.operations.scores.perturbation import PERTURBATIONS
+from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator
+from harness.operations.scores.registry import OperationScore
 from harness.operations.scores.table import avg_acc, best_acc
-from harness.operations.scores.tenas import evaluator
 from harness.operations.setup import Setup
 from harness.operations.supernets.masks import draw_alphas, mixture
 
@@ -41,27 +40,28 @@ def follow(steps: Sequence[Step], choices: Choices, accuracy: np.ndarray) -> lis
     for step in steps:
         row = {}
         for suffix, reference in REFERENCES.items():
-            given = reference(choices, accuracy, decided)
+            conditional = reference(choices, accuracy, decided)
             for statistic in STATISTICS:
                 row[statistic + suffix] = mean_by_edge(step.scores, overall[suffix], statistic)
-                row[f"{statistic}{suffix}_conditional"] = mean_by_edge(step.scores, given, statistic)
+                row[f"{statistic}{suffix}_conditional"] = mean_by_edge(step.scores, conditional, statistic)
         rows.append({name: row[name] for name in COLUMNS})
         decided[step.edge] = step.operation
     return rows
 
 
-def along(setup: Setup, names: Sequence[str], seeds: range, say: Callable[[str], None]) -> pd.DataFrame:
-    """Return a row for each perturbation score among `names`, seed and step; UserError where there is none."""
-    followed = [name for name in names if name.partition(":")[0] in PERTURBATIONS]
+def along(setup: Setup, scores: Sequence[OperationScore], seeds: range, say: Callable[[str], None]) -> pd.DataFrame:
+    """Return a row for each of `scores` that can be followed, seed and step; UserError where none can."""
+    followed = [(score.name, score.along) for score in scores if score.along]
     if not followed:
-        raise UserError(f"--along is for {', '.join(PERTURBATIONS)} among --scores, not for {', '.join(names)}")
+        names = ", ".join(score.name for score in scores)
+        raise UserError(f"--along is for {', '.join(PERTURBATIONS)} among --scores, not for {names}")
     accuracy, rows = setup.trials if setup.trials.shape[1] else setup.accuracy, []
-    for name in followed:
-        kind, _, proxy = name.partition(":")
+    for name, perturbation in followed:
         for seed in seeds:
-            evaluate = evaluator(kind, setup.supernet(seed), proxy or "naswot", seed)
+            evaluate = Evaluator(setup.supernet(seed), perturbation.proxies, seed)
             mask = mixture(draw_alphas(*setup.shape, seed))
-            proposal = propose(kind, evaluate, mask, setup.minibatches(seed, len(mask)), "fixed", every_edge=True)
+            batches = setup.minibatches(seed, len(mask))
+            proposal = propose(perturbation.name, evaluate, mask, batches, "fixed", every_edge=True)
             found = follow(proposal.steps, setup.choices, accuracy)
             for number, (step, row) in enumerate(zip(proposal.steps, found, strict=True)):
                 rows.append({

@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""Operation scores: their records, and the functions that compute them."""

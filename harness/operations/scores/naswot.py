@@ -17,9 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.spaces.layers import StackedReLU
-
-CHUNK = 2**22
-"""Values in the first map of masks that run together, at most: larger ones fall out of a CPU's cache."""
+from harness.operations.supernets.masks import at_once
 
 
 @torch.no_grad()
@@ -28,8 +26,7 @@ def naswot_of_masks(supernet: Any, images: Tensor, masks: Tensor, chunk: int | N
 
     `masks` (masks, edges, operations); `chunk` masks run at a time.
     """
-    first_map = images[:, :1].numel() * supernet.stem[0].out_channels
-    chunk = chunk or max(1, CHUNK // first_map)
+    chunk = chunk or at_once(supernet, images)
     training = supernet.training
     supernet.eval()
     try:
@@ -42,7 +39,7 @@ def naswot_of_masks(supernet: Any, images: Tensor, masks: Tensor, chunk: int | N
 def _kernels(supernet: Any, images: Tensor, masks: Tensor) -> Tensor:
     """Return K of each mask, (masks, samples, samples) float64.
 
-    Where operations have ReLUs deep inside (Macro), those of weight 0 are run on zeros instead of counted apart.
+    Where operations have ReLUs deep inside (Macro), those of weight 0 are run on zeros instead of counted.
     """
     kernels = torch.zeros(len(masks), len(images), len(images), dtype=torch.float64, device=images.device)
 

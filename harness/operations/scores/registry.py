@@ -1,4 +1,4 @@
-"""The operation scores by name; each is a function of a setup and a seed, (edges, operations), larger is better."""
+"""The operation scores, a record each: (edges, operations), larger is better. A new one is a function and a line."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ from functools import partial
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
-from harness.operations.scores.perturbation import PERTURBATIONS, perturb, usable
+from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator, Perturbation, perturb, perturbation_of
 from harness.operations.scores.saliency import KINDS, OF_WEIGHTS, weight_saliency, zeros, zeros_global, zeros_iterative
 from harness.operations.scores.table import avg_acc, best_acc
-from harness.operations.scores.tenas import NAME as TENAS
-from harness.operations.scores.tenas import evaluator
-from harness.operations.scores.trained import TRAINED, strength
+from harness.operations.scores.trained import strength
 from harness.operations.setup import Setup
 from harness.operations.supernets.masks import draw_alphas, mixture
 from harness.operations.supernets.trained import supernet_of
-from harness.proxies.registry import registry
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What a score gave for one seed."""
+    """The values of a score for one seed."""
 
     values: np.ndarray
     """(edges, operations), larger is better; NaN or infinite where it failed."""
     failures: dict[str, int]
-    """Reason -> how many evaluations it spoilt."""
+    """Reason -> how many evaluations failed because of it."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +33,23 @@ class OperationScore:
     """An operation score and what a reader must know of it."""
 
     name: str
-    compute: Callable[[Setup, int], Scored]
-    seeded: bool
-    """Whether seeds change it; what comes from the table is the same for all."""
     meaning: str
+    compute: Callable[[Setup, int], Scored]
+    """(setup, seed) -> values."""
+    source: str = "untrained"
+    """What it is computed from: the table, an untrained or a trained supernet. Seeds change all but the table's."""
+    along: Perturbation | None = None
+    """How it is computed again at each step of a search; None where it cannot be followed."""
 
 
 def _from_table(compute: Callable, trials: bool, setup: Setup, seed: int) -> Scored:
     return Scored(compute(setup.choices, setup.trials if trials else setup.accuracy), {})
 
 
-def _perturbed(kind: str, proxy: str, setup: Setup, seed: int) -> Scored:
-    evaluate = evaluator(kind, setup.supernet(seed), proxy, seed)
+def _perturbed(perturbation: Perturbation, setup: Setup, seed: int) -> Scored:
+    evaluate = Evaluator(setup.supernet(seed), perturbation.proxies, seed)
     mask = mixture(draw_alphas(*setup.shape, seed))
-    values = perturb(kind, evaluate, mask, range(setup.shape[0]), setup.minibatches(seed, 1)(0))
+    values = perturb(perturbation.name, evaluate, mask, range(setup.shape[0]), setup.minibatches(seed, 1)(0))
     return Scored(values, evaluate.failures)
 
 
@@ -61,71 +61,91 @@ def _salient(compute: Callable, kind: str, setup: Setup, seed: int) -> Scored:
 
 
 def _trained(kind: str, setup: Setup, seed: int) -> Scored:
-    own = supernet_of(setup, seed)
-    edges = range(setup.shape[0])
-    return Scored(strength(kind, own.network, own.mask, edges, own.held_out, setup.statistics), {})
+    own, edges = supernet_of(setup, seed), range(setup.shape[0])
+    return Scored(strength(kind, own.network, own.mask, edges, own.held_out, setup.statistics)[0], {})
 
 
-FROM_TABLE = tuple(
-    OperationScore(name + "@trials" * trials, partial(_from_table, compute, trials), False, meaning)
-    for trials in (False, True)
-    for name, compute, meaning in (
-        ("best-acc", best_acc, f"best accuracy with the operation, {'single trainings' if trials else 'seed means'}"),
-        ("avg-acc", avg_acc, f"mean accuracy with the operation, {'single trainings' if trials else 'seed means'}"),
-    )
-)
-MEAN_SALIENCY = partial(weight_saliency, mean=True)
-SALIENT = tuple(
-    OperationScore(name, partial(_salient, compute, kind), True, meaning)
-    for kind in KINDS
-    for name, compute, meaning in (
-        (f"zeros-{kind}", zeros, f"{kind} saliency of the architecture parameter"),
-        (f"zeros-{kind}-iterative", zeros_iterative, "the same, one operation an edge taken away at a time"),
-        (f"zeros-{kind}-global", zeros_global, "the same, the lowest of all edges taken away in rounds"),
-        (f"weights-{kind}", weight_saliency, f"control: {kind} saliency of the operation's weights, summed"),
-        (f"weights-{kind}-mean", MEAN_SALIENCY, "control: the same, mean over the weights"),
-    )
-    if kind in OF_WEIGHTS or compute not in (weight_saliency, MEAN_SALIENCY)
-)
-CHANGED = {
-    "zc-pt": "sign flipped: the proxy after the operation was removed",
-    "disc-zc": "the proxy, edge decided",
-    TENAS: "sign flipped: ranks of ntk_cond and linear_regions@te_nas after the operation was removed, added",
-}
-PERTURBED = tuple(
-    OperationScore(kind, partial(_perturbed, kind, "naswot"), True, CHANGED[kind]) for kind in PERTURBATIONS
-)
-OF_TRAINED = tuple(OperationScore(name, partial(_trained, name), True, meaning) for name, meaning in TRAINED.items())
-SCORES = {each.name: each for each in (*FROM_TABLE, *PERTURBED, *SALIENT, *OF_TRAINED)}
-"""Besides, `zc-pt:PROXY` and `disc-zc:PROXY` with any proxy of `harness.proxies`."""
+def _table(name: str, meaning: str, compute: Callable, trials: bool = False) -> OperationScore:
+    return OperationScore(name, meaning, partial(_from_table, compute, trials), "table")
+
+
+def _perturbation(perturbation: Perturbation, meaning: str, name: str = "") -> OperationScore:
+    return OperationScore(name or perturbation.name, meaning, partial(_perturbed, perturbation), along=perturbation)
+
+
+def _saliency(name: str, meaning: str, compute: Callable, kind: str) -> OperationScore:
+    return OperationScore(name, meaning, partial(_salient, compute, kind))
+
+
+def _strength(name: str, meaning: str) -> OperationScore:
+    return OperationScore(name, meaning, partial(_trained, name), "trained")
+
+
 DEFAULT = ("best-acc", "avg-acc", "best-acc@trials", "avg-acc@trials", "zc-pt", "disc-zc", "zeros-snip", "zeros-grasp",
            "zeros-synflow", "zeros-synflow-iterative", "weights-snip", "weights-synflow")  # fmt: skip
-TABLE_ONLY = tuple(each.name for each in FROM_TABLE)
+_SCORES = [
+    _table("best-acc", "best accuracy with the operation, seed means", best_acc),
+    _table("avg-acc", "mean accuracy with the operation, seed means", avg_acc),
+    _table("best-acc@trials", "best accuracy with the operation, single trainings", best_acc, trials=True),
+    _table("avg-acc@trials", "mean accuracy with the operation, single trainings", avg_acc, trials=True),
+    _perturbation(PERTURBATIONS["zc-pt"], "sign flipped: the proxy, operation pruned"),
+    _perturbation(PERTURBATIONS["disc-zc"], "the proxy, edge discretised to the operation"),
+    _perturbation(PERTURBATIONS["tenas"], "sign flipped: ranks of ntk_cond and linear_regions@te_nas, operation pruned,"
+                  " added"),
+]  # fmt: skip
+for _kind in KINDS:
+    _SCORES += [
+        _saliency(f"zeros-{_kind}", f"{_kind} saliency of the architecture parameter", zeros, _kind),
+        _saliency(
+            f"zeros-{_kind}-iterative", "the same, one operation an edge pruned at a time", zeros_iterative, _kind
+        ),
+        _saliency(f"zeros-{_kind}-global", "the same, the lowest of all edges pruned in rounds", zeros_global, _kind),
+    ]
+for _kind in OF_WEIGHTS:
+    _SCORES += [
+        _saliency(f"weights-{_kind}", f"control: {_kind} saliency of the operation's weights, summed", weight_saliency,
+                  _kind),
+        _saliency(f"weights-{_kind}-mean", "control: the same, mean over the weights",
+                  partial(weight_saliency, mean=True), _kind),
+    ]  # fmt: skip
+_SCORES += [
+    _strength("darts", "softmax of the trained architecture parameters"),
+    _strength("darts-pt", "sign flipped: accuracy of the trained supernet, operation pruned"),
+    _strength("disc-acc", "accuracy of the trained supernet, edge discretised to the operation"),
+    _strength("ostr", "sign flipped: rise of the trained supernet's loss, edge discretised to the operation"),
+    _strength("ostr:taylor1", "the same to first order"),
+    _strength("ostr:taylor1_abs", "sign flipped: absolute value of the same, minibatch by minibatch"),
+    _strength("removal", "contrast: rise of the trained supernet's loss, operation pruned"),
+]
+SCORES = {each.name: each for each in _SCORES}
+"""Besides, `zc-pt:PROXY` and `disc-zc:PROXY` with any proxy of `harness.proxies`."""
 GROUPS = {
-    "default": DEFAULT, "table": TABLE_ONLY, "trained": tuple(TRAINED),
-    "all": tuple(name for name in SCORES if name not in TRAINED),
-}  # fmt: skip
-"""Words for several scores; what needs a trained supernet is asked for by name."""
+    "default": DEFAULT,
+    "table": tuple(name for name, score in SCORES.items() if score.source == "table"),
+    "trained": tuple(name for name, score in SCORES.items() if score.source == "trained"),
+    "all": tuple(name for name, score in SCORES.items() if score.source != "trained"),
+}
+"""Words for several scores."""
+
+
+def named(name: str) -> OperationScore | None:
+    """Return a score by its name; None where there is none, UserError for a proxy that cannot score operations."""
+    if name in SCORES:
+        return SCORES[name]
+    if perturbation := perturbation_of(name):
+        (proxy,), meaning = perturbation.proxies, SCORES[perturbation.name].meaning
+        return _perturbation(perturbation, meaning.replace("the proxy", proxy), name)
+    return None
 
 
 def choose(text: str) -> list[OperationScore]:
     """Return the scores of a comma-separated list of names and `GROUPS`; UserError lists all unknown names."""
-    names: list[str] = []
-    for word in filter(None, (part.strip() for part in text.split(","))):
-        names += GROUPS.get(word, (word,))
-    found, unknown = {}, []
-    for name in names:
-        kind, _, proxy = name.partition(":")
-        if name in SCORES:
-            found[name] = SCORES[name]
-        elif kind in PERTURBATIONS and kind != TENAS and proxy in registry():
-            usable(proxy)
-            meaning = SCORES[kind].meaning.replace("the proxy", proxy)
-            found[name] = OperationScore(name, partial(_perturbed, kind, proxy), True, meaning)
-        else:
-            unknown.append(name)
-    if unknown:
-        raise suggest(unknown, [*SCORES, *GROUPS, "zc-pt:PROXY", "disc-zc:PROXY"], "operation score")
+    words = [part.strip() for part in text.split(",") if part.strip()]
+    names = [name for word in words for name in GROUPS.get(word, (word,))]
+    found = {name: named(name) for name in names}
+    valid = [*SCORES, *GROUPS, *(f"{each.name}:PROXY" for each in PERTURBATIONS.values() if each.any_proxy)]
+    if unknown := [name for name, score in found.items() if score is None]:
+        raise suggest(unknown, valid, "operation score")
     if not found:
-        raise UserError(f"no operation score in '{text}'; valid: {', '.join([*SCORES, *GROUPS])}")
-    return list(found.values())
+        raise UserError(f"no operation score in '{text}'; valid: {', '.join(valid)}")
+    return [score for score in found.values() if score]

@@ -10,8 +10,8 @@ the statistics of its minibatch. With g = dL/dalpha:
     zeros-fisher    sum over samples n of (alpha * dL_n/dalpha)^2, L_n the cross-entropy of sample n (ours)
     zeros-ntk       sum over samples and classes of (alpha * dlogit/dalpha)^2: the share of o on e in the trace of the
                     tangent kernel of log alpha; no labels (ours)
-    zeros-*-iterative   on each edge the operation that scores lowest is taken away, and all is scored anew until one
-                    is left; an operation's score is the round it went in
+    zeros-*-iterative   on each edge the operation that scores lowest is pruned, and all are scored again until one is
+                    left; an operation's score is the round it went in
     zeros-*-global      as many rounds, but over all edges: after round t of T about n (edges / n)^(t / T) of all n
                     operations are left, those that score highest, and always one on each edge (ours)
     weights-snip, weights-synflow   the control: sum over the operation's own weights w of |w * dL/dw| (or dR/dw), in
@@ -57,7 +57,7 @@ def zeros(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: str) -> np.
 
 
 def zeros_iterative(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: str) -> np.ndarray:
-    """Return the round in which each operation is taken away, 1 .. operations; the last is the one that stays."""
+    """Return the round in which each operation is pruned, 1 .. operations; the one that stays has the last."""
     left, rounds = torch.ones_like(alphas), np.full(tuple(alphas.shape), float(alphas.shape[1]))
     for number in range(1, alphas.shape[1]):
         saliency = np.where(left.cpu() > 0, zeros(supernet, alphas * left, minibatch, kind), np.inf)
@@ -67,7 +67,7 @@ def zeros_iterative(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: s
 
 
 def zeros_global(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: str) -> np.ndarray:
-    """Return the round in which each operation is taken away, 1 .. operations; those that stay have the last."""
+    """Return the round in which each operation is pruned, 1 .. operations; those that stay have the last."""
     left, last = torch.ones_like(alphas), alphas.shape[1]
     rounds = np.full(tuple(alphas.shape), float(last))
     for number in range(1, last):

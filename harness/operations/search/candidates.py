@@ -1,4 +1,4 @@
-"""The architectures that searches over a supernet propose: as networks of their own, their size, their accuracy."""
+"""The architectures that searches over a supernet propose: their networks, sizes and accuracies."""
 
 from __future__ import annotations
 
@@ -18,11 +18,9 @@ from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import score_stack
 from harness.operations.agreement import Chosen, judge_choice
 from harness.operations.decide import Proposal
-from harness.operations.scores.perturbation import evaluation_view
-from harness.operations.scores.tenas import NAME as TENAS
-from harness.operations.scores.tenas import PROXIES, rank_sum
+from harness.operations.scores.perturbation import combined, evaluation_view
 from harness.operations.setup import Setup
-from harness.operations.vertex_inputs import all_kept
+from harness.operations.vertex_inputs import all_inputs
 from harness.proxies.registry import Proxy, registry
 
 VALIDATION = 10_000
@@ -49,18 +47,21 @@ class Candidates:
 
     def place(self, proposal: Proposal) -> int:
         """Return the index of a proposal in `space`."""
-        fed = all_kept(self.space.parents, proposal.sources) if proposal.sources else ()
-        return self.space.place(proposal.operations, fed)
+        inputs = all_inputs(self.space.parents, proposal.inputs) if proposal.inputs else ()
+        return self.space.place(proposal.operations, inputs)
 
     def build(self, place: int) -> torch.nn.Module:
-        """Return the network of an architecture by itself, its weights not set."""
+        """Return the network of an architecture, its weights not set."""
         network = self.space.build([place], keep_unreachable=False, **self.setup.network)
         return allocate(network, self.setup.device)
 
     def judge(self, proposal: Proposal, benchmark: Benchmark, accuracy: np.ndarray) -> Chosen:
-        """Return what a table says of a proposal. An architecture that the benchmark lacks is looked for in the one
-        it is a view of; its rank is among those of the benchmark."""
-        if not proposal.sources:
+        """Return what a table says of a proposal.
+
+        An architecture that the benchmark lacks is looked up in the one it is a view of; its rank is among those of the
+        benchmark.
+        """
+        if not proposal.inputs:
             return judge_choice(benchmark, accuracy, np.array(proposal.operations))
         place = self.place(proposal)
         own = self.space.class_id[[self.space.index(arch) for arch in benchmark.table.archs]]
@@ -91,16 +92,19 @@ class Candidates:
             return None
 
 
-def validate(candidates: Candidates, found: Sequence[int], proxy: str, count: int, seed: int) -> tuple[int, np.ndarray]:
-    """Return which architecture is best by a proxy of networks of their own, and the sums, (found,); NaN never wins.
+def validate(
+    candidates: Candidates, found: Sequence[int], proxies: Sequence[str], count: int, seed: int
+) -> tuple[int, np.ndarray]:
+    """Return which architecture is best by proxies of its network, and their values, (found,); NaN never wins.
 
     `found` are their places in the space of `candidates`. The networks have fresh weights; one found twice is scored
-    once. The sum is over `count` minibatches, drawn apart from those of the proposals. For "tenas" it is the sum of the
-    ranks of two such sums.
+    once. The value is the sum over `count` minibatches, drawn apart from those of the proposals; of several proxies the
+    ranks of their sums are added.
     """
-    entries = [evaluation_view(registry()[name]) for name in (PROXIES if proxy == TENAS else (proxy,))]
-    sums = [_summed(candidates, tuple(dict.fromkeys(found)), entry, count, seed) for entry in entries]
-    by_place = dict(zip(dict.fromkeys(found), sums[0] if len(sums) == 1 else rank_sum(sums), strict=True))
+    different = tuple(dict.fromkeys(found))
+    entries = [evaluation_view(registry()[name]) for name in proxies]
+    values = combined([_summed(candidates, different, entry, count, seed) for entry in entries])
+    by_place = dict(zip(different, values, strict=True))
     values = np.array([by_place[place] for place in found])
     return int(np.where(np.isnan(values), -np.inf, values).argmax()), values
 

@@ -1,39 +1,74 @@
-"""The searches over a supernet, by name; `harness.search` hands them on to `harness.operations.search.run`."""
+"""The searches over a supernet, a record each. A new one is a file that carries it out and a record here."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-METHODS = {
-    "zero-cost-pt": "edges decided one by one by zc-pt, N proposals, the best by a proxy of its own network"
-    " (Xiang et al. 2023, arXiv 2106.06799)",
-    "disc-zc": "the same by disc-zc",
-    "tenas": "the same by added ranks of NTK condition number and linear regions (after Chen et al. 2021, arXiv"
-    " 2102.11535)",
-    "freedarts": "all edges at once by the saliency of architecture parameters (FreeDARTS / ZEROS)",
-    "darts": "the largest architecture parameter of each edge of a trained supernet (Liu et al., arXiv 1806.09055)",
-    "darts-pt": "edges of a trained supernet decided one by one for the operation whose removal costs the most accuracy"
-    " (Wang et al. 2021, arXiv 2108.04392)",
-    "disc-acc": "edges of a trained supernet decided one by one for the operation that alone leaves the most accuracy",
-    "ostr-darts": "edges of a trained supernet decided one by one for the operation that alone leaves the lowest loss"
-    " (OStr-DARTS, arXiv 2409.14433)",
-}
-"""Name -> what it does and whose it is."""
-TRAINED_METHODS = {"darts": "darts", "darts-pt": "darts-pt", "disc-acc": "disc-acc", "ostr-darts": "ostr"}
-"""Those of a trained supernet -> the score they decide by."""
-STRENGTHS = ("ostr", "ostr:taylor1", "ostr:taylor1_abs", "removal")
-"""Scores by which ostr-darts may decide; the first is the default."""
-SALIENCIES = tuple(
+HERE = "harness.operations.search"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A search over a supernet, and what a reader must know of it."""
+
+    name: str
+    meaning: str
+    paper: str
+    """Authors, year, arXiv; empty where there is none."""
+    function: str
+    """`module:name` of what carries it out: (candidates, config, seed) -> `outcome.Outcome`."""
+    scores: tuple[str, ...]
+    """By what it may decide, the first by default."""
+    any_proxy: bool = False
+    """Whether it may decide by any proxy that can be read from a supernet."""
+    order: str = "random"
+    """The order of edges by default; empty where all edges are decided at once."""
+    proposals: bool = False
+    """Whether it makes N proposals and validates them on V minibatches."""
+    trained: bool = False
+    """Whether its supernet is trained, and can be trained further after each decision (--tuning)."""
+
+    @property
+    def about(self) -> str:
+        """The meaning, with the paper."""
+        return f"{self.meaning} ({self.paper})" if self.paper else self.meaning
+
+
+_XIANG = "Xiang et al. 2023, arXiv 2106.06799"
+_SALIENCIES = tuple(
     f"zeros-{kind}{form}"
     for form in ("", "-iterative", "-global")
     for kind in ("synflow", "snip", "grasp", "fisher", "ntk")
 )
-"""Scores by which freedarts may choose; the first is the default, as in its published results."""
+METHODS = {
+    each.name: each
+    for each in (
+        Method("zero-cost-pt", "edges decided one by one by zc-pt, N proposals, the best by a proxy of its own network",
+               _XIANG, f"{HERE}.perturbed:zero_cost_pt", ("naswot",), any_proxy=True, proposals=True),
+        Method("disc-zc", "the same by disc-zc", "", f"{HERE}.perturbed:disc_zc", ("naswot",), any_proxy=True,
+               proposals=True),
+        Method("tenas", "the same by added ranks of NTK condition number and linear regions",
+               "after Chen et al. 2021, arXiv 2102.11535", f"{HERE}.perturbed:tenas", ("tenas",), proposals=True),
+        Method("freedarts", "all edges at once by the saliency of architecture parameters", "FreeDARTS / ZEROS",
+               f"{HERE}.salient:freedarts", _SALIENCIES, order=""),
+        Method("darts", "the largest architecture parameter of each edge of a trained supernet",
+               "Liu et al., arXiv 1806.09055", f"{HERE}.trained:discretise", ("darts",), order="fixed", trained=True),
+        Method("darts-pt", "edges of a trained supernet decided one by one for the operation whose removal costs the"
+               " most accuracy", "Wang et al. 2021, arXiv 2108.04392", f"{HERE}.trained:discretise", ("darts-pt",),
+               trained=True),
+        Method("disc-acc", "edges of a trained supernet decided one by one for the operation that alone leaves the most"
+               " accuracy", "", f"{HERE}.trained:discretise", ("disc-acc",), trained=True),
+        Method("ostr-darts", "edges of a trained supernet decided one by one for the operation that alone leaves the"
+               " lowest loss", "OStr-DARTS, arXiv 2409.14433", f"{HERE}.trained:discretise",
+               ("ostr", "ostr:taylor1", "ostr:taylor1_abs", "removal"), order="fixed", trained=True),
+    )
+}  # fmt: skip
 
 
 def asked(words: Sequence[str]) -> bool:
-    """Return whether a command line asks for one of these methods."""
+    """Return whether a command line names one of these methods."""
     named = {word.removeprefix("--method=") for word in words if word.startswith("--method=")}
     named |= {word for before, word in itertools.pairwise(words) if before == "--method"}
     return bool(named & METHODS.keys())

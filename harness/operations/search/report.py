@@ -5,27 +5,38 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from benchmarks.errors import UserError
 from benchmarks.files.write import write_text
 from benchmarks.spaces.choices import short
+from harness.operations.figure import write_strip
+from harness.operations.search.config import FindConfig
 from harness.operations.search.run import Found
-from harness.report.formats import cell, write_csv
+from harness.operations.supernets.figure import write_training
+from harness.report.folder import checked, writing
+from harness.report.formats import cell, markdown_table, write_csv
 from harness.report.numbers import count, duration, number
+
+TEXT = ("operations", "vertex_inputs")
+"""Columns of words."""
+
+
+def folder_for(config: FindConfig, out: str | None) -> Path:
+    """Return the folder to write to; UserError where it holds anything but an earlier search over a supernet."""
+    name = "-".join(filter(None, ("search", config.base.bench, config.base.dataset, config.method)))
+    return checked(Path(out) if out else Path("results") / name, "supernet search")
 
 
 def markdown(found: Found) -> str:
     """Return a row for each seed and their mean, as markdown."""
     heads = [name for name in found.runs if name not in ("arch", "evaluations")]
     lines = ["# Search over a supernet", "", *(f"- {cell(note)}" for note in found.manifest["notes"]), ""]
-    lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    lines += [
-        "| " + " | ".join(_cell(name, row[name]) for name in heads) + " |" for row in found.runs.to_dict("records")
-    ]
+    rows = [[_cell(name, row[name]) for name in heads] for row in found.runs.to_dict("records")]
+    numbers = [place for place, name in enumerate(heads) if name not in TEXT]
+    lines += markdown_table(heads, rows, numbers)
     return "\n".join([*lines, "", mean_line(found), ""])
 
 
 def _cell(name: str, value: object) -> str:
-    if name in ("operations", "sources"):
+    if name in TEXT:
         return short(str(value))
     if name in ("seed", "rank", "params", "proposals"):
         return count(value)
@@ -44,17 +55,11 @@ def mean_line(found: Found) -> str:
 
 def write_found(found: Found, folder: Path) -> Path:
     """Write runs.csv, decisions.csv, summary.md, the strip of decisions and, last, manifest.json; return the folder."""
-    from harness.operations.figure import write_strip
-    from harness.operations.supernets.figure import write_training
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
         write_csv(found.runs, folder / "runs.csv")
         write_csv(found.decisions, folder / "decisions.csv")
         write_text(folder / "summary.md", markdown(found))
         write_strip(found.decisions, found.manifest, folder)
         write_training(found.training, found.manifest, folder)
         write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
     return folder

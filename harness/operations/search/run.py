@@ -7,78 +7,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pandas as pd
 
-import benchmarks
-from benchmarks.errors import UserError, suggest
+from benchmarks.benchmark import Benchmark, load
+from benchmarks.errors import UserError
 from benchmarks.spaces.choices import short
 from harness.inputs.images import Images
-from harness.operations.agreement import argmax
-from harness.operations.config import ORDERS, OperationsConfig
-from harness.operations.decide import Proposal, Step, propose
-from harness.operations.scores.perturbation import usable
-from harness.operations.scores.registry import choose
-from harness.operations.scores.saliency import zeros
-from harness.operations.scores.tenas import NAME as TENAS
-from harness.operations.scores.tenas import evaluator
-from harness.operations.search.candidates import Candidates, validate
-from harness.operations.search.methods import METHODS, SALIENCIES, STRENGTHS, TRAINED_METHODS
-from harness.operations.search.trained import decided_by
+from harness.operations.decide import Proposal
+from harness.operations.search.candidates import Candidates
+from harness.operations.search.config import FindConfig
 from harness.operations.setup import Setup, set_up
-from harness.operations.supernets.masks import draw_alphas, mixture
 from harness.operations.supernets.trained import degeneration, notes_of, supernet_of
-from harness.operations.vertex_inputs import Fed, best, decide_sources, mask_of_sources, names, open_vertices, said
+from harness.operations.vertex_inputs import names, printed
 from harness.probe.precision import arithmetic
-from harness.proxies.registry import registry
 from harness.runs.manifest import embedded_note, provenance
-
-KINDS = {"zero-cost-pt": "zc-pt", "disc-zc": "disc-zc", "tenas": TENAS}
-
-
-@dataclass(frozen=True)
-class FindConfig:
-    """A search; the names are options of the command line."""
-
-    method: str
-    base: OperationsConfig
-    score: str | None = None
-    order: str = ""
-    """Empty: random, or fixed for ostr-darts and darts, as the papers have it."""
-    proposals: int = 10
-    validations: int = 100
-    tuning: int = 0
-    """Epochs in which a trained supernet's weights are trained on after each decision."""
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise suggest([self.method], METHODS, "search over a supernet")
-        if not self.order:
-            object.__setattr__(self, "order", "fixed" if self.method in ("darts", "ostr-darts") else "random")
-        if self.order not in ORDERS:
-            raise suggest([self.order], ORDERS, "edge order")
-        if self.proposals < 1 or self.validations < 1:
-            raise UserError(
-                f"--proposals {self.proposals}, --validations {self.validations}: expected 1 or more of each"
-            )
-        if self.tuning < 0:
-            raise UserError(f"--tuning {self.tuning}: expected 0 or more epochs")
-        own = {"freedarts": SALIENCIES, "ostr-darts": STRENGTHS, "tenas": (TENAS,)} | {
-            name: (kind,) for name, kind in TRAINED_METHODS.items() if name != "ostr-darts"
-        }
-        valid = own.get(self.method) or registry()
-        if self.score is not None and self.score not in valid:
-            raise suggest([self.score], valid, f"--score of {self.method}")
-        if self.method not in own:
-            usable(self.by)
-
-    @property
-    def by(self) -> str:
-        """The proxy, the saliency, or the score of a trained supernet."""
-        return self.score or {"freedarts": SALIENCIES[0], "tenas": TENAS, **TRAINED_METHODS}.get(self.method, "naswot")
 
 
 @dataclass(frozen=True)
@@ -87,12 +34,12 @@ class Found:
 
     manifest: dict
     runs: pd.DataFrame
-    """seed, operations, arch, accuracy, rank, regret, params, proposals (different ones), evaluations, seconds, and
-    the accuracy on every other dataset."""
+    """seed, operations, vertex_inputs (1Shot1), arch, accuracy, rank, regret, params, proposals (different ones),
+    evaluations, seconds, training (seconds, of a trained supernet), and the accuracy on every other dataset."""
     decisions: pd.DataFrame
     """seed, proposal, step, edge, operation, and whether it was decided; score."""
     training: dict[int, pd.DataFrame]
-    """Seed -> the history of its supernet, where one was trained or given."""
+    """Seed -> the history of its supernet, where there is a trained one."""
 
 
 @arithmetic("float32")
@@ -105,105 +52,43 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, fol
     elsewhere = _other_datasets(setup, config.base.data)
     for note in (notes := _notes(setup, config)):
         say(note)
-    candidates = Candidates(setup, config.base.data)
+    candidates, search = Candidates(setup, config.base.data), resolve_name(config.how.function)
     rows, decisions = [], []
     for seed in range(config.base.first_seed, config.base.first_seed + config.base.seeds):
         training = {}
-        if config.method in TRAINED_METHODS:
+        if config.how.trained:
             own = supernet_of(setup, seed)
             training = {"training": own.seconds}
             say(f"seed {seed}: supernet {degeneration(own.history)}")
         start = time.perf_counter()
-        proposals, evaluations = _search_of(config)(setup, config, seed)
-        places = [candidates.place(proposal) for proposal in proposals]
-        best = 0
-        if len(set(places)) > 1:
-            best, _ = validate(candidates, places, config.by, config.validations, seed)
-        seconds, chosen = time.perf_counter() - start, proposals[best]
+        outcome = search(candidates, config, seed)
+        seconds, chosen = time.perf_counter() - start, outcome.proposals[outcome.best]
+        places = [candidates.place(proposal) for proposal in outcome.proposals]
         judged = candidates.judge(chosen, setup.benchmark, setup.accuracy)
-        others = {
-            name: candidates.judge(chosen, each, accuracy).accuracy for name, (each, accuracy) in elsewhere.items()
-        }
-        fed = {"sources": said(candidates.space.parents, chosen.sources)} if chosen.sources else {}
+        others = {name: candidates.judge(chosen, *there).accuracy for name, there in elsewhere.items()}
+        inputs = {"vertex_inputs": printed(candidates.space.parents, chosen.inputs)} if chosen.inputs else {}
         rows.append({
-            "seed": seed, "operations": setup.choices.said(chosen.operations), **fed, "arch": judged.arch,
+            "seed": seed, "operations": setup.choices.said(chosen.operations), **inputs, "arch": judged.arch,
             "accuracy": judged.accuracy, "rank": judged.rank, "regret": judged.regret,
-            "params": candidates.params[places[best]], "proposals": len(set(places)),
-            "evaluations": evaluations, "seconds": seconds, **training, **others,
+            "params": candidates.params[places[outcome.best]], "proposals": len(set(places)),
+            "evaluations": outcome.evaluations, "seconds": seconds, **training, **others,
         })  # fmt: skip
-        decisions += [row for place, each in enumerate(proposals) for row in _decisions(setup, seed, place, each)]
+        decisions += [row for at, each in enumerate(outcome.proposals) for row in _decisions(setup, seed, at, each)]
         say(f"seed {seed}: {short(rows[-1]['operations'])}, {judged.accuracy:.2f} %, {seconds:.1f} s")
     manifest = provenance(setup.benchmark, setup.target, []) | {
-        "kind": "supernet search", "settings": asdict(config), "notes": notes, "network": setup.network,
-        "edges": list(setup.choices.edges), "operations": list(setup.choices.operations),
-        "supernets": {seed: own.about for seed, own in setup.trained.items()},
+        "kind": "supernet search", "settings": asdict(config), "notes": notes, **setup.facts
     }  # fmt: skip
-    histories = {seed: own.history for seed, own in setup.trained.items()}
-    return Found(manifest, pd.DataFrame(rows), pd.DataFrame(decisions), histories)
+    return Found(manifest, pd.DataFrame(rows), pd.DataFrame(decisions), setup.histories)
 
 
-def _search_of(config: FindConfig) -> Callable[[Setup, FindConfig, int], tuple[list[Proposal], int]]:
-    """Return what searches by a method: (setup, config, seed) -> proposals, how many networks were evaluated."""
-    if config.method in TRAINED_METHODS:
-        return _decided
-    return _salient if config.method == "freedarts" else _proposed
-
-
-def _decided(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
-    """Return the one cell that a trained supernet decides for."""
-    proposal, evaluations = decided_by(setup, config.by, config.order, config.tuning, seed)
-    return [proposal], evaluations
-
-
-def _proposed(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
-    """Return the proposals of a seed and how many networks were evaluated for them."""
-    supernet = setup.supernet(seed)
-    kind, generator = KINDS[config.method], np.random.default_rng([seed, 1])
-    proxy, ranked = evaluator(kind, supernet, config.by, seed), kind == TENAS  # over all undecided edges
-    edges = setup.shape[0] + 1
-    steps = edges + len(getattr(supernet, "parents", ()))
-    batches = setup.minibatches(seed, config.proposals * steps)
-    found = []
-    for number in range(config.proposals):
-        mask = mixture(draw_alphas(*setup.shape, seed, number))
-        own = (lambda first: lambda step: batches(first + step))(number * steps)
-        proposal = propose(kind, proxy, mask, own, config.order, generator, every_edge=ranked)
-        if hasattr(supernet, "parents"):  # what feeds each vertex is open too
-            later = (lambda first: lambda step: batches(first + step))(number * steps + edges)
-            sources = decide_sources(proxy, supernet, proposal.operations, later, config.order, generator)
-            proposal = replace(proposal, sources=sources)
-        found.append(proposal)
-    return found, proxy.evaluations
-
-
-def _salient(setup: Setup, config: FindConfig, seed: int) -> tuple[list[Proposal], int]:
-    """Return the one cell that a saliency chooses, as a proposal whose edges are all decided at once."""
-    scores = choose(config.by)[0].compute(setup, seed).values
-    operations, _ = argmax(scores)
-    if (operations < 0).any():
-        raise UserError(f"{config.by} of seed {seed} is not a number on an edge: give another --score")
-    steps = tuple(Step(scores, edge, int(operation)) for edge, operation in enumerate(operations))
-    fed: tuple[Fed, ...] = ()
-    supernet = setup.supernet(seed)
-    if hasattr(supernet, "parents"):
-        kind = config.by.split("-")[1]
-        mask = mask_of_sources(supernet, operations.tolist()).to(setup.device)
-        salient = zeros(supernet, mask, setup.minibatches(seed, 1)(0), kind)[supernet.blocks :]
-        fed = tuple(
-            Fed(vertex, salient[vertex - 1, :vertex], best(salient[vertex - 1, :vertex], supernet.parents[vertex]))
-            for vertex in open_vertices(supernet.parents)
-        )
-    return [Proposal(tuple(map(int, operations)), steps, fed)], 1
-
-
-def _other_datasets(setup: Setup, data: str | None) -> dict[str, tuple[benchmarks.Benchmark, np.ndarray]]:
+def _other_datasets(setup: Setup, data: str | None) -> dict[str, tuple[Benchmark, np.ndarray]]:
     """Return the other datasets of the space that have an accuracy of the same split, at its largest budget."""
     found = {}
     for name in setup.benchmark.space.datasets:
         if name == setup.target.dataset or setup.benchmark.embedded:
             continue
         try:
-            other = benchmarks.load(setup.benchmark.space.name, name, data)
+            other = load(setup.benchmark.space.name, name, data)
             found[name] = other, other.table.target(setup.target.split)
         except UserError:  # not there, or without this split
             continue
@@ -211,40 +96,37 @@ def _other_datasets(setup: Setup, data: str | None) -> dict[str, tuple[benchmark
 
 
 def _decisions(setup: Setup, seed: int, proposal: int, found: Proposal) -> list[dict]:
-    """Return a row for each operation that was scored, then for each source; their edges are called `into ...`."""
+    """Return a row for each operation that was scored, then for each candidate input; their edges are `into ...`."""
     vertex = names(setup.shape[0] + 2)
     rows = [
-        {"seed": seed, "proposal": proposal, "step": number, "edge": setup.choices.edges[edge],
-         "operation": setup.choices.operations[operation], "score": step.scores[edge, operation],
-         "decided": (edge, operation) == (step.edge, step.operation)}
+        (number, setup.choices.edges[edge], setup.choices.operations[operation], step.scores[edge, operation],
+         (edge, operation) == (step.edge, step.operation))
         for number, step in enumerate(found.steps)
         for edge, operation in np.argwhere(~np.isnan(step.scores))
     ]  # fmt: skip
-    return rows + [
-        {"seed": seed, "proposal": proposal, "step": number, "edge": f"into {vertex[fed.vertex]}",
-         "operation": vertex[source], "score": score, "decided": source in fed.kept}
-        for number, fed in enumerate(found.sources, start=len(found.steps))
-        for source, score in enumerate(fed.scores)
-    ]  # fmt: skip
+    rows += [
+        (number, f"into {vertex[inputs.vertex]}", vertex[source], score, source in inputs.selected)
+        for number, inputs in enumerate(found.inputs, start=len(found.steps))
+        for source, score in enumerate(inputs.scores)
+    ]
+    heads = ("step", "edge", "operation", "score", "decided")
+    return [{"seed": seed, "proposal": proposal, **dict(zip(heads, row, strict=True))} for row in rows]
 
 
 def _notes(setup: Setup, config: FindConfig) -> list[str]:
     """Return what a reader has to know, a line each."""
+    how, space = config.how, setup.benchmark.space
+    settings = [f"by {config.by}"]
+    settings += [f"{config.order} edge order"] if how.order else []
+    settings += [f"N = {config.proposals}, V = {config.validations}"] if how.proposals else []
+    settings += [f"{config.tuning} epochs of tuning after each decision"] if how.trained else []
     notes = [embedded_note(setup.benchmark)] if setup.benchmark.embedded else []
-    how = f"by {config.by}"
-    if config.method in TRAINED_METHODS:
-        how += f", {config.order} edge order, {config.tuning} epochs of tuning after each decision"
-    elif config.method != "freedarts":
-        how += f", {config.order} edge order, N = {config.proposals}, V = {config.validations}"
-    notes.append(f"{setup.benchmark.space.title}, {config.method} {how}: {METHODS[config.method]}")
-    notes.append(f"supernet: {', '.join(f'{k} {v}' for k, v in setup.network.items())}; {setup.say_inputs()}")
-    if config.method in TRAINED_METHODS:
-        notes += notes_of(setup)
+    notes += [f"{space.title}, {config.method} {', '.join(settings)}: {how.about}", setup.said]
+    notes += notes_of(setup) if how.trained else []
     wanted = config.validations * config.base.batch_size
-    if config.method in KINDS and isinstance(setup.images, Images) and len(setup.images) < wanted:
+    if how.proposals and isinstance(setup.images, Images) and len(setup.images) < wanted:
         notes.append(f"V minibatches are {wanted:,} images and there are {len(setup.images):,}: they come again"
-                     f"{', augmented anew' if config.base.augment else ''}")  # fmt: skip
-    if (known := int(np.isfinite(setup.accuracy).sum())) < len(setup.benchmark.space):
-        notes.append(f"accuracies of {known:,} of {len(setup.benchmark.space):,} architectures: what is found may"
-                     " have none (a dash)")  # fmt: skip
+                     f"{', augmented again' if config.base.augment else ''}")  # fmt: skip
+    if (known := int(np.isfinite(setup.accuracy).sum())) < len(space):
+        notes.append(f"accuracies of {known:,} of {len(space):,} architectures: what is found may have none (a dash)")
     return notes

@@ -1,13 +1,13 @@
-"""Searches over a trained supernet: edges decided one by one by a score of its operations.
+"""Searches of a trained supernet: edges discretised one by one by a score of its operations.
 
-    darts        the largest architecture parameter of each edge
-    darts-pt     the operation whose removal costs the most accuracy
-    disc-acc     the operation that keeps most accuracy as the only one
-    ostr-darts   the operation whose loss is the lowest as the only one
+    darts        to the largest architecture parameter of each edge
+    darts-pt     to the operation whose removal costs the most accuracy
+    disc-acc     to the operation that keeps most accuracy as the only one
+    ostr-darts   to the operation whose loss is the lowest as the only one
 
-After a decision the weights can be trained on for some epochs (`--tuning`; DARTS-PT has 5, OStr-DARTS none): SGD at a
-tenth of the learning rate on the first half of the images, the mixture of open edges as it stands. Where a space
-leaves open what feeds each vertex (1Shot1), those sources are kept whose removal costs the most loss.
+After a decision the weights can be trained for some epochs (`--tuning`; DARTS-PT has 5, OStr-DARTS none): SGD at a
+tenth of the learning rate on the first half of the images, the mixture of remaining edges as it stands. Where a space
+leaves the inputs of vertices open (1Shot1), those are selected whose removal raises the loss most.
 """
 
 from __future__ import annotations
@@ -20,43 +20,51 @@ import torch
 from torch import Tensor
 
 from harness.inputs.draw import Minibatch
-from harness.operations.decide import Proposal, decide
-from harness.operations.scores.trained import evaluate, strength
+from harness.operations.decide import decide
+from harness.operations.scores.trained import strength
+from harness.operations.search.candidates import Candidates
+from harness.operations.search.config import FindConfig
+from harness.operations.search.outcome import Outcome
 from harness.operations.setup import Setup
 from harness.operations.supernets.darts import Bilevel
+from harness.operations.supernets.evaluation import evaluate
 from harness.operations.supernets.trained import Trained, batches_of, supernet_of
-from harness.operations.vertex_inputs import decide_sources
+from harness.operations.vertex_inputs import select_inputs
 
 
-def decided_by(setup: Setup, kind: str, order: str, tuning: int, seed: int) -> tuple[Proposal, int]:
-    """Return what a score of the trained supernet of a seed decides, and how many masks were evaluated for it."""
+def discretise(candidates: Candidates, config: FindConfig, seed: int) -> Outcome:
+    """Return the one cell that a score of the trained supernet of a seed decides for."""
+    setup = candidates.setup
     own, generator = supernet_of(setup, seed), np.random.default_rng([seed, 1])
-    network = copy.deepcopy(own.network) if tuning else own.network
+    network = copy.deepcopy(own.network) if config.tuning else own.network
     evaluations, decisions = 0, 0
 
     def score(mask: Tensor, edges: list[int], step: int) -> np.ndarray:
         nonlocal evaluations
-        evaluations += {"darts": 0, "ostr:taylor1": 1, "ostr:taylor1_abs": 1}.get(kind, 1 + len(edges) * mask.shape[1])
-        return strength(kind, network, mask, edges, own.held_out, setup.statistics)
+        scores, masks = strength(config.by, network, mask, edges, own.held_out, setup.statistics)
+        evaluations += masks
+        return scores
 
     def tune(mask: Tensor) -> None:
         nonlocal decisions
         decisions += 1
-        for epoch in range(tuning):
+        for epoch in range(config.tuning):
             fine_tune(setup, own, network, mask, f"decision {decisions}, epoch {epoch}")
 
-    def kept(masks: Tensor, minibatch: Minibatch) -> np.ndarray:
+    def minus_loss(masks: Tensor, minibatch: Minibatch) -> np.ndarray:
         nonlocal evaluations
         evaluations += len(masks)
         return -evaluate(network, masks, own.held_out, setup.statistics)[0].numpy()
 
-    hopeless = f"{kind}: no operation on edge {{}} has a score"
-    proposal = decide(score, own.mask, order, generator, hopeless=hopeless, between=tune)
+    hopeless = f"{config.by}: no operation on edge {{}} has a score"
+    proposal = decide(score, own.mask, config.order, generator, hopeless=hopeless, between=tune)
     if hasattr(network, "parents"):
-        separate = np.random.default_rng([seed, 2])
-        sources = decide_sources(kept, network, proposal.operations, lambda step: own.held_out[0], order, separate)
-        proposal = replace(proposal, sources=sources)
-    return proposal, evaluations
+        inputs = select_inputs(
+            minus_loss, network, proposal.operations, lambda step: own.held_out[0], config.order,
+            np.random.default_rng([seed, 2]),
+        )  # fmt: skip
+        proposal = replace(proposal, inputs=inputs)
+    return Outcome([proposal], evaluations)
 
 
 def fine_tune(setup: Setup, own: Trained, network: torch.nn.Module, mask: Tensor, name: str) -> None:

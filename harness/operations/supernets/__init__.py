@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""Supernets: masks, training by DARTS, checkpoints, evaluation."""

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_atomically
 from harness.inputs.images import Images
+from harness.operations.setup import Setup
 from harness.operations.supernets.darts import Bilevel
-
-if TYPE_CHECKING:
-    from harness.operations.setup import Setup
 
 VERSION = 1
 
 
 def settings_of(setup: Setup, seed: int) -> dict[str, Any]:
-    """Return what a checkpoint is one of."""
+    """Return the settings that a checkpoint belongs to."""
     assert isinstance(setup.images, Images)
     return {
         "version": VERSION, "bench": setup.benchmark.space.name, "seed": seed, "network": setup.network,
@@ -36,13 +33,8 @@ def save(path: Path, facts: dict, bilevel: Bilevel) -> None:
     """Keep `facts`, plain values by name, and the state of a training; UserError where the disk refuses."""
     content = {name: json.dumps(fact) for name, fact in facts.items()} | {"state": bilevel.state()}
 
-    def write(file: Any) -> None:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-
     try:
-        write_atomically(path, write)
+        write_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:  # torch says by a RuntimeError that a disk is full
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
@@ -60,7 +52,7 @@ def read(path: Path, setup: Setup, seed: int) -> dict[str, Any]:
         found = {"state": content["state"]} | {name: json.loads(content[name]) for name in ("settings", "history")}
         own = found["settings"]
         wanted = {name: value for name, value in settings_of(setup, seed).items()
-                  if not (name == "training" and setup.given_supernet)}  # fmt: skip
+                  if not (name == "training" and setup.checkpoints)}  # fmt: skip
         different = [name for name in wanted if own.get(name) != wanted[name]]
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
             pickle.UnpicklingError) as error:  # fmt: skip
@@ -73,7 +65,7 @@ def read(path: Path, setup: Setup, seed: int) -> dict[str, Any]:
 
 
 def _difference(name: str, there: Any, wanted: Any) -> str:
-    """Return what a checkpoint has and what was asked for, in words."""
+    """Return how a setting of a checkpoint differs from the requested one."""
     if isinstance(there, dict) and isinstance(wanted, dict):
         keys = [key for key in wanted if there.get(key) != wanted[key]]
         return ", ".join(f"{key} {there.get(key)}, not {wanted[key]}" for key in keys)

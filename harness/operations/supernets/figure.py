@@ -28,8 +28,8 @@ def write_training(histories: Mapping[int, pd.DataFrame], manifest: dict, out: P
 
 
 def draw_training(figure: Figure, history: pd.DataFrame, edges: list[str], operations: list[str]) -> None:
-    """Accuracies of the supernet; that of the cell of the largest parameters and what skip connections have; then a
-    strip for each edge: dark is a large weight, a dot the largest of each epoch."""
+    """Draw the accuracies of the supernet; the accuracy of the cell of the largest parameters, with the share of skip
+    connections; then a strip for each edge: dark is a large weight, a dot the largest of each epoch."""
     heights = [1.6, 1.6, *[1.0] * len(edges)]
     panels = figure.subplots(2 + len(edges), 1, sharex=True, height_ratios=heights)
     epochs = history["epoch"].to_numpy()
@@ -44,11 +44,11 @@ def draw_training(figure: Figure, history: pd.DataFrame, edges: list[str], opera
     if not history["accuracy"].notna().any():
         cell.text(0.5, 0.5, "no accuracy in the table", transform=cell.transAxes, ha="center", fontsize=7)
     if history["skip_weight"].notna().any():
-        beside = cell.twinx()
-        beside.plot(epochs, 100 * history["skip_weight"], color=colours[2], linestyle="--")
-        beside.plot(epochs, 100 * history["skip_edges"] / len(edges), color=colours[2], linestyle=":")
-        beside.set(ylim=(-3, 103))
-        beside.set_ylabel("skip: weight (dashes),\nedges it leads (dots), %", color=colours[2], fontsize=7)
+        right = cell.twinx()
+        right.plot(epochs, 100 * history["skip_weight"], color=colours[2], linestyle="--")
+        right.plot(epochs, 100 * history["skip_edges"] / len(edges), color=colours[2], linestyle=":")
+        right.set(ylim=(-3, 103))
+        right.set_ylabel("skip: weight (dashes),\nedges it leads (dots), %", color=colours[2], fontsize=7)
     for panel in (mixed, cell):
         panel.grid(**GRID)
         panel.set_axisbelow(True)

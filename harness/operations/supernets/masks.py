@@ -1,4 +1,4 @@
-"""Weights of a supernet's mixed operations ("masks"): as drawn, with an operation removed, with an edge decided.
+"""Weights of a supernet's mixed operations ("masks"): as drawn, with an operation pruned, with an edge discretised.
 
 A mask is (edges, operations); sets of masks have an axis in front.
 """
@@ -6,37 +6,39 @@ A mask is (edges, operations); sets of masks have an axis in front.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.probe.view import stream
 
+CHUNK = 2**22
+"""Values in the first map of masks that run together, at most: larger ones fall out of a CPU's cache."""
 ALPHA_SCALE = 1e-3
 """Standard deviation of architecture parameters at initialisation, as DARTS and its descendants draw them."""
 
 
 def draw_alphas(edges: int, operations: int, seed: int, number: int = 0) -> Tensor:
-    """Return architecture parameters N(0, 1e-3), (edges, operations) float32; `number` tells draws of a seed apart."""
+    """Return architecture parameters N(0, 1e-3), (edges, operations) float32; `number` counts the draws of a seed."""
     generator = stream(seed, "supernet", f"architecture parameters {number}")
     return ALPHA_SCALE * torch.randn(edges, operations, generator=generator)
 
 
 def mixture(alphas: Tensor) -> Tensor:
-    """Return the softmax over operations: the weights of an undecided supernet, near 1 / operations."""
+    """Return the softmax over operations: the weights of a supernet before any decision, near 1 / operations."""
     return alphas.softmax(-1)
 
 
 def removed(mask: Tensor, edge: int) -> Tensor:
-    """Return the mask without each operation of an edge, (operations, edges, operations); the others stay as they
-    were."""
+    """Return the mask with each operation of an edge pruned, (operations, edges, operations); other weights stay."""
     masks = mask.repeat(mask.shape[1], 1, 1)
     masks[:, edge] *= 1 - torch.eye(mask.shape[1], dtype=mask.dtype, device=mask.device)
     return masks
 
 
 def decided(mask: Tensor, edge: int) -> Tensor:
-    """Return the mask with an edge decided, for each of its operations, weight 1: (operations, edges, operations)."""
+    """Return the mask with an edge discretised to each of its operations, (operations, edges, operations)."""
     masks = mask.repeat(mask.shape[1], 1, 1)
     masks[:, edge] = torch.eye(mask.shape[1], dtype=mask.dtype, device=mask.device)
     return masks
@@ -48,6 +50,11 @@ def distinct(masks: Tensor, idle: Sequence[int]) -> tuple[Tensor, Tensor]:
     same = masks.clone()
     same[:, :, list(idle)] = 0
     return torch.unique(same, dim=0, return_inverse=True)
+
+
+def at_once(supernet: Any, images: Tensor) -> int:
+    """Return how many masks run together on some images, (samples, channels, height, width)."""
+    return max(1, CHUNK // (images[:, :1].numel() * supernet.stem[0].out_channels))
 
 
 def one_hot(operations: Sequence[int], count: int) -> Tensor:

@@ -1,9 +1,9 @@
-"""Supernets that were trained: one for each seed, kept epoch by epoch, shared by all scores that look at it.
+"""Trained supernets: one for each seed, kept epoch by epoch, shared by all scores.
 
 A folder of supernets has for each seed
 
     seed0.pt     weights, architecture parameters, optimisers and history at the end of the last epoch, and settings;
-                 written aside, synced and renamed, so that what interrupts a training costs an epoch at most
+                 written whole after every epoch, so that an interrupt costs an epoch at most
     seed0.csv    the history, a row for each epoch
 
 Images are shuffled by the seed and halved: weights are trained on one half, architecture parameters on the other, of
@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,15 +30,13 @@ from benchmarks.errors import UserError
 from harness.inputs.draw import Minibatch, draw_minibatches
 from harness.inputs.images import Images
 from harness.operations.agreement import judge_choice
-from harness.operations.scores.trained import evaluate
+from harness.operations.setup import Setup
 from harness.operations.supernets.checkpoint import read, save, settings_of
 from harness.operations.supernets.darts import Bilevel, Training
+from harness.operations.supernets.evaluation import evaluate
 from harness.operations.supernets.masks import draw_alphas
 from harness.probe.view import stream
 from harness.report.formats import write_csv
-
-if TYPE_CHECKING:
-    from harness.operations.setup import Setup
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +44,7 @@ class Trained:
     """A trained supernet and what it is evaluated on."""
 
     network: Any
-    """In evaluation mode; whoever trains it further takes a copy."""
+    """In evaluation mode; to train it further, take a copy."""
     alphas: Tensor
     """(edges, operations), before the softmax."""
     history: pd.DataFrame
@@ -114,12 +112,12 @@ def halves(setup: Setup, training: Training, seed: int) -> tuple[Images, Images]
 
 
 def _supernet(setup: Setup, seed: int) -> Trained:
-    place = Path(setup.given_supernet or setup.folder / "supernets")
+    place = Path(setup.checkpoints or setup.folder / "supernets")
     path = place if place.is_file() else place / f"seed{seed}.pt"
     kept = read(path, setup, seed) if path.exists() else None
-    if setup.given_supernet and kept is None:
+    if setup.checkpoints and kept is None:
         raise UserError(f"--supernet {place}: there is no {path.name} in it; give a seed it has, or another folder")
-    training = Training(**kept["settings"]["training"]) if setup.given_supernet and kept else setup.training
+    training = Training(**kept["settings"]["training"]) if setup.checkpoints and kept else setup.training
     parts = halves(setup, training, seed)
     held_out = [setup.on_device(each) for each in draw_minibatches(
         parts[1], batch_size=setup.batch_size, count=min(setup.held_out, len(parts[1]) // setup.batch_size), seed=seed,
@@ -131,7 +129,7 @@ def _supernet(setup: Setup, seed: int) -> Trained:
         history = kept["history"]
         bilevel.load(kept["state"])
         print(f"supernet of seed {seed}: epoch {len(history)} of {training.epochs} from {path}", file=sys.stderr)
-    if not setup.given_supernet:
+    if not setup.checkpoints:
         _train(setup, seed, bilevel, parts, held_out, history, path)
     network = bilevel.network.eval().requires_grad_(False)
     return Trained(network, bilevel.alphas.detach().cpu(), pd.DataFrame(history), held_out, parts[0], training, seed)
@@ -162,7 +160,7 @@ def _train(
             start = time.perf_counter()
             loss, accuracy = bilevel.epoch(epoch, pairs(epoch))
             row = {"epoch": epoch + 1, "seconds": 0.0, "learning_rate": training.rate(epoch), "train_loss": loss,
-                   "train_accuracy": accuracy, **_looked_at(setup, bilevel, held_out)}  # fmt: skip
+                   "train_accuracy": accuracy, **_measured(setup, bilevel, held_out)}  # fmt: skip
             history.append(row | {"seconds": time.perf_counter() - start})
             save(path, {"settings": settings, "history": history}, bilevel)
             write_csv(pd.DataFrame(history), path.with_suffix(".csv"))
@@ -170,8 +168,8 @@ def _train(
             bar.set_postfix_str(f"valid {row['valid_accuracy']:.1f} %{skip}")
 
 
-def _looked_at(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dict[str, Any]:
-    """Return what the history tells of a supernet besides its training."""
+def _measured(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dict[str, Any]:
+    """Return what the history records of a supernet besides its training."""
     mask = bilevel.alphas.detach().softmax(-1)
     loss, accuracy = evaluate(bilevel.network, mask[None], held_out, setup.statistics)
     mask, skip = mask.cpu(), bilevel.network.skip
@@ -188,9 +186,9 @@ def _looked_at(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dic
 
 
 def notes_of(setup: Setup) -> list[str]:
-    """Return what a reader has to know of the supernets that scores look at, a line each."""
-    if setup.given_supernet:
-        how = f"from {setup.given_supernet}"
+    """Return what a reader has to know of trained supernets, a line each."""
+    if setup.checkpoints:
+        how = f"from {setup.checkpoints}"
     else:
         training = setup.training
         how = (
@@ -205,7 +203,7 @@ def notes_of(setup: Setup) -> list[str]:
 
 
 def degeneration(history: pd.DataFrame) -> str:
-    """Return in a line how the cell of the largest parameters fared over the epochs, and what skip connections took."""
+    """Return in a line the accuracy of the cell of the largest parameters over the epochs, and the share of skips."""
     last, best = history.iloc[-1], history["accuracy"].max()
     said = f"after {len(history)} epochs {last['valid_accuracy']:.1f} % on held-out images"
     if np.isfinite(last["skip_weight"]):

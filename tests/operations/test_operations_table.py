@@ -10,7 +10,7 @@ from benchmarks.nasbench201.cells import EDGES, print_cell
 from benchmarks.nasbench201.space import OPERATIONS
 from benchmarks.registry import space_of
 from benchmarks.spaces.choices import Choices
-from harness.operations.agreement import agreement, along_search, argmax, by_edge, judge_choice, mean_by_edge
+from harness.operations.agreement import agreement, argmax, by_edge, judge_choice, mean_by_edge
 from harness.operations.decide import Step
 from harness.operations.scores.table import avg_acc, best_acc
 from harness.operations.stepwise import COLUMNS, follow
@@ -54,12 +54,6 @@ def test_agreement_pairs_seeds():
     assert square.loc["table", "two seeds"] == square.loc["two seeds", "table"] == 0
     assert square.loc["two seeds", "other"] == 0 and square.loc["two seeds", "two seeds"] == 1
     assert square.loc["table", "other"] == -1
-
-
-def test_along_the_search_only_undecided_edges_count():
-    first = np.array([[1.0, 2, 3], [1, 2, 3]])
-    second = np.array([[NAN, NAN, NAN], [3, 2, 1]])
-    np.testing.assert_allclose(along_search([first, second], [first, first]), [1, -1])
 
 
 def test_the_first_of_tied_operations_is_chosen():

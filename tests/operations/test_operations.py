@@ -59,7 +59,7 @@ def by_loop(supernet, mask, kind, edge, batch):
 
 @pytest.mark.parametrize("kind", ["zc-pt", "disc-zc"])
 def test_perturbation_is_each_mask_by_itself(supernet, batch, kind):
-    mask, evaluate = mixture(draw_alphas(6, 5, seed=2)), Evaluator(supernet, "naswot", 0, {})
+    mask, evaluate = mixture(draw_alphas(6, 5, seed=2)), Evaluator(supernet, ("naswot",), 0)
     scores = perturb(kind, evaluate, mask, [1, 4], batch)
     for edge in (1, 4):
         np.testing.assert_allclose(scores[edge], by_loop(supernet, mask, kind, edge, batch), rtol=1e-9)
@@ -70,11 +70,11 @@ def test_perturbation_is_each_mask_by_itself(supernet, batch, kind):
 @pytest.mark.parametrize("proxy", ["snip", "synflow", "grad_norm", "jacob_cov"])
 def test_any_proxy_and_none_changes_no_score(supernet, batch, proxy):
     """Of the registry: removing `none` leaves the network as it was, whatever looks at it. No sharing of masks here."""
-    evaluate = Evaluator(supernet, proxy, 0, {})
+    evaluate = Evaluator(supernet, (proxy,), 0)
     mask = mixture(torch.randn(6, 5, generator=torch.Generator().manual_seed(4)))
     without, without_conv = mask.clone(), mask.clone()
     without[3, 0], without_conv[3, OPERATIONS.index(CONV3)] = 0, 0
-    whole, idle, less = (evaluate._by_registry(each, batch).item() for each in (mask, without, without_conv))
+    whole, idle, less = (evaluate._by_registry(proxy, each, batch).item() for each in (mask, without, without_conv))
     assert whole == idle and np.isfinite(whole) and less != pytest.approx(whole, rel=1e-6)
 
 
@@ -83,12 +83,12 @@ def test_snip_of_a_mask_by_autograd(supernet, batch):
     functional.cross_entropy(network(batch.inputs, mask[None])[0], batch.targets).backward()
     layers = [m for m in network.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.Linear))]
     expected = sum((layer.weight * layer.weight.grad).abs().sum().item() for layer in layers)
-    assert Evaluator(supernet, "snip", 0, {})(mask[None], batch)[0] == pytest.approx(expected, rel=1e-5)
+    assert Evaluator(supernet, ("snip",), 0)(mask[None], batch)[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_singular_kernels_are_counted(supernet):
     same = Minibatch(torch.zeros(3, 1, 8, 8), torch.zeros(3, dtype=torch.int64))
-    evaluate = Evaluator(supernet, "naswot", 0, {})
+    evaluate = Evaluator(supernet, ("naswot",), 0)
     values = perturb("zc-pt", evaluate, mixture(draw_alphas(6, 5, seed=2)), [0], same)
     assert not np.isfinite(values).any() and sum(evaluate.failures.values()) == 5
 
@@ -156,7 +156,7 @@ def test_scoring_leaves_the_supernet_as_it_was(supernet, batch):
     for kind in KINDS:
         zeros(supernet, alphas, batch, kind)
     weight_saliency(supernet, alphas, batch, "snip")
-    Evaluator(supernet, "snip", 0, {})(mixture(alphas)[None], batch)
+    Evaluator(supernet, ("snip",), 0)(mixture(alphas)[None], batch)
     assert all(torch.equal(value, before[name]) for name, value in supernet.state_dict().items())
     assert not supernet.training and all(p.dtype == torch.float32 for p in supernet.parameters())
 
@@ -230,12 +230,12 @@ def test_every_edge_scores_all_and_decides_the_same():
 
 
 def test_validation_sums_over_minibatches_and_scores_equal_proposals_once(embedded):
-    setup = set_up(OperationsConfig(batch_size=8))
+    setup = set_up(OperationsConfig(bench="201", batch_size=8))
     candidates = Candidates(setup, None)
     cells = [(3, 3, 3, 3, 3, 3), (1, 0, 0, 1, 0, 2), (3, 3, 3, 3, 3, 3)]
     places = [candidates.place(Proposal(cell, ())) for cell in cells]
-    best, sums = validate(candidates, places, "naswot", 2, seed=0)
-    single = [validate(candidates, places[:2], "naswot", 1, seed=0)[1]]
+    best, sums = validate(candidates, places, ["naswot"], 2, seed=0)
+    single = [validate(candidates, places[:2], ["naswot"], 1, seed=0)[1]]
     assert sums[0] == sums[2] != sums[1] and best == int(sums.argmax())
     assert (sums[:2] > single[0]).all()
 
@@ -321,7 +321,7 @@ def test_searches_of_the_command_line(embedded, tmp_path, capsys, words, evaluat
 @pytest.mark.parametrize(
     "words, told",
     [
-        (["--method", "zero-cost-pt", "--order", "fix"], "unknown edge order: 'fix'"),
+        (["--method", "zero-cost-pt", "--order", "fix"], "unknown value of --order: 'fix'"),
         (["--method", "freedarts", "--score", "naswot"], "unknown --score of freedarts: 'naswot'"),
         (["--method", "zero-cost-pt", "--proposals", "0"], "--proposals 0"),
         (["--method", "zero-cost-pt", "--score", "params"], "params counts the string"),

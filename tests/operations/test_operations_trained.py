@@ -17,10 +17,15 @@ from harness.cli.operations import main
 from harness.inputs.draw import Minibatch
 from harness.operations.compare import compare
 from harness.operations.config import OperationsConfig
-from harness.operations.scores.trained import TRAINED, evaluate, first_order, strength
+from harness.operations.scores.trained import STRENGTHS, first_order, strength
+from harness.operations.search.candidates import Candidates
+from harness.operations.search.config import FindConfig
+from harness.operations.search.run import find
+from harness.operations.search.trained import discretise, fine_tune
 from harness.operations.setup import set_up
 from harness.operations.supernets import darts as bilevel_module
 from harness.operations.supernets.darts import Bilevel, Training
+from harness.operations.supernets.evaluation import evaluate
 from harness.operations.supernets.masks import decided, draw_alphas, mixture, one_hot, removed
 from harness.operations.supernets.trained import supernet_of
 from harness.probe.initialise import initialise
@@ -183,14 +188,14 @@ def test_first_order_by_hooks_on_the_mixed_output(network, mask):
     for mixed, branches in kept:
         total += torch.stack([(mixed.grad * (o - mixed)).sum().detach() for o in branches])
     torch.testing.assert_close(first_order(network, mask, [minibatch])[5], total, rtol=1e-4, atol=1e-6)
-    found = strength("ostr:taylor1", network, mask, [5], [minibatch])
+    found = strength("ostr:taylor1", network, mask, [5], [minibatch])[0]
     np.testing.assert_allclose(found[5], -total, rtol=1e-4, atol=1e-6)
     assert np.isnan(found[:5]).all()
 
 
 def test_scores_by_a_plain_loop(network, mask, batches):
     """Signs and which mask each score looks at; edge 3 alone, the others not a number."""
-    found = {kind: strength(kind, network, mask, [3], batches) for kind in TRAINED}
+    found = {kind: strength(kind, network, mask, [3], batches)[0] for kind in STRENGTHS}
     base = evaluate(network, mask[None], batches)[0].item()
     for operation in range(5):
         without, alone = mask.clone(), mask.clone()
@@ -202,11 +207,18 @@ def test_scores_by_a_plain_loop(network, mask, batches):
             assert found[kind][3, operation] == pytest.approx(float(value), rel=1e-4, abs=1e-6), kind
     assert all(np.isnan(np.delete(values, 3, 0)).all() for values in found.values())
     assert found["removal"][3, 0] == 0  # none adds nothing
-    each = [np.abs(strength("ostr:taylor1", network, mask, [3], [one])[3]) for one in batches]
+    each = [np.abs(strength("ostr:taylor1", network, mask, [3], [one])[0][3]) for one in batches]
     np.testing.assert_allclose(found["ostr:taylor1_abs"][3], -np.mean(each, axis=0), rtol=1e-5)
 
 
-SMALL = {"batch_size": 16, "supernet_batch": 16, "supernet_images": 64, "network": "channels=2", "held_out": 2}
+SMALL = {
+    "bench": "201",
+    "batch_size": 16,
+    "supernet_batch": 16,
+    "supernet_images": 64,
+    "network": "channels=2",
+    "held_out": 2,
+}
 
 
 def trained(folder, epochs=2, **changes):
@@ -274,9 +286,9 @@ def test_what_cannot_be_used_is_one_line(embedded, tmp_path, capsys):
     with pytest.raises(UserError, match="not on --inputs gaussian"):
         trained(tmp_path / "x", inputs="gaussian")
     with pytest.raises(UserError, match="--alpha-lr nan: expected a number above 0"):
-        OperationsConfig(alpha_lr=float("nan"))
-    with pytest.raises(UserError, match="--bilevel-order 3.*--held-out 0|--held-out 0.*--bilevel-order 3"):
-        OperationsConfig(bilevel_order=3, held_out=0)
+        OperationsConfig(bench="201", alpha_lr=float("nan"))
+    with pytest.raises(UserError, match="--bilevel-order: '3'.*--held-out 0"):
+        OperationsConfig(bench="201", bilevel_order=3, held_out=0)
     with pytest.raises(UserError, match="'chanels' .did you mean channels"):
         trained(tmp_path / "x", network="chanels=2")
 
@@ -313,8 +325,6 @@ def test_one_hot_masks_are_decided_everywhere(network, batches):
     {"method": "ostr-darts"}, {"method": "ostr-darts", "score": "ostr:taylor1"},
 ], ids=lambda settings: "-".join(map(str, settings.values())))  # fmt: skip
 def test_searches_in_a_trained_supernet(trained_once, embedded, settings):
-    from harness.operations.search.run import FindConfig, find
-
     found = find(FindConfig(base=OperationsConfig(**SMALL, supernet=str(trained_once)), **settings))
     made = found.decisions[found.decisions["decided"]]
     assert len(made) == 6 and ", ".join(made.sort_values("edge")["operation"]) == found.runs["operations"][0]
@@ -349,12 +359,11 @@ def trained_once(tmp_path_factory):
 
 
 def test_tuning_trains_a_copy(trained_once, embedded, tmp_path):
-    from harness.operations.search.trained import decided_by, fine_tune
-
-    setup = set_up(OperationsConfig(**SMALL, supernet=str(trained_once)), tmp_path)
+    config = FindConfig(OperationsConfig(**SMALL, supernet=str(trained_once)), "ostr-darts", tuning=1)
+    setup = set_up(config.base, tmp_path)
     own = supernet_of(setup, 0)
     before = {name: value.clone() for name, value in own.network.state_dict().items()}
-    decided_by(setup, "ostr", "fixed", 1, 0)
+    discretise(Candidates(setup, None), config, 0)
     assert all(torch.equal(value, before[name]) for name, value in own.network.state_dict().items())
     network, mask = copy.deepcopy(own.network), one_hot([3] * 6, 5)
     fine_tune(setup, own, network, mask, "x")

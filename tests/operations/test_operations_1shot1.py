@@ -1,4 +1,4 @@
-"""NAS-Bench-1Shot1: its supernets against the one-shot networks of architectures, and what feeds each vertex."""
+"""NAS-Bench-1Shot1: its supernets against the one-shot networks of architectures, and the inputs of each vertex."""
 
 import copy
 
@@ -10,7 +10,8 @@ from test_operations_supernet import kernel_by_pairs
 
 from benchmarks import UserError
 from benchmarks.nasbench1shot1.network import NetworkOneShot
-from benchmarks.nasbench1shot1.space import PARENTS, Space1Shot1
+from benchmarks.nasbench1shot1.graphs import PARENTS
+from benchmarks.nasbench1shot1.space import Space1Shot1
 from benchmarks.nasbench101.cells import OPERATIONS, Cell, pruned
 from benchmarks.spaces.layers import allocate
 from benchmarks.spaces.supernet import MixedNetwork
@@ -20,10 +21,11 @@ from harness.operations.decide import Proposal
 from harness.operations.scores.naswot import naswot_of_masks
 from harness.operations.search import trained as trained_search
 from harness.operations.search.candidates import Candidates
-from harness.operations.search.run import FindConfig, find
+from harness.operations.search.config import FindConfig
+from harness.operations.search.run import find
 from harness.operations.setup import set_up
 from harness.operations.supernets.masks import Masked, decided, draw_alphas, mixture, removed
-from harness.operations.vertex_inputs import Fed, all_kept, best, decide_sources, said
+from harness.operations.vertex_inputs import VertexInputs, all_inputs, best, printed, select_inputs
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 
@@ -147,7 +149,7 @@ def test_without_rows_of_sources_all_feed(supernets, images, space):
         plain = supernet(images, masks)
         both = supernet(images, torch.stack([supernet.whole(each) for each in masks]))
     torch.testing.assert_close(plain, both)
-    sources = supernet.all_sources()
+    sources = supernet.all_inputs()
     assert sources[0].tolist()[:2] == [1, 0] and sources[-1].tolist() == [pytest.approx(1 / len(sources))] * len(
         sources
     )
@@ -167,20 +169,20 @@ def worth_of(supernet, worth):
 
 
 @pytest.mark.parametrize("order", ["fixed", "reverse", "random"])
-def test_sources_are_kept_by_vertex_whatever_the_order(supernets, order):
+def test_inputs_are_selected_by_vertex_whatever_the_order(supernets, order):
     """Space 2: one of two for block 2, two of three for block 3, two of four for block 4, three of five at the end."""
     worth = {(2, 1): 1, (3, 0): 3, (3, 2): 1, (4, 1): 2, (4, 3): 2, (5, 0): 1, (5, 2): 5, (5, 4): 1, (5, 1): 0.5}
     generator = np.random.default_rng(1)
-    found = decide_sources(worth_of(supernets[2], worth), supernets[2], (0, 0, 0, 0), lambda i: i, order, generator)
-    assert all_kept(PARENTS[2], found) == ((0,), (1,), (0, 2), (1, 3), (0, 2, 4))
-    assert [fed.vertex for fed in found][-1] == 5 and said(PARENTS[2], found) == "01,12,03,23,14,34,05,25,45"
+    found = select_inputs(worth_of(supernets[2], worth), supernets[2], (0, 0, 0, 0), lambda i: i, order, generator)
+    assert all_inputs(PARENTS[2], found) == ((0,), (1,), (0, 2), (1, 3), (0, 2, 4))
+    assert [each.vertex for each in found][-1] == 5 and printed(PARENTS[2], found) == "01,12,03,23,14,34,05,25,45"
     assert found[-1].scores.tolist() == pytest.approx(
         [-9 - (7.5 - w) / 5 for w in (1, 0.5, 5, 0, 1)]
     )  # the others: 1+4+4
-    decided_in = [fed.vertex for fed in found]
+    decided_in = [each.vertex for each in found]
     assert decided_in == {"fixed": [2, 3, 4, 5], "reverse": [4, 3, 2, 5]}.get(order, decided_in)
     assert best(np.array([np.nan, 1, 2, 2]), 2) == (2, 3)
-    with pytest.raises(UserError, match="1 of 2 sources"):
+    with pytest.raises(UserError, match="1 of 2 candidate inputs"):
         best(np.array([np.nan, 1]), 2)
 
 
@@ -212,19 +214,23 @@ def test_searches_of_the_command_line(monkeypatch, tmp_path, capsys, words):
     assert kept["edge"].value_counts().to_dict() == dict.fromkeys([f"block {at}" for at in range(1, 5)], 1) | {
         "into block 3": 2, "into block 4": 2, "into output": 2
     }  # fmt: skip
-    assert run["arch"].partition("|")[0].count(",") == 3 and run["params"] > 0 and run["sources"].startswith("01,02,12")
+    assert (
+        run["arch"].partition("|")[0].count(",") == 3
+        and run["params"] > 0
+        and run["vertex_inputs"].startswith("01,02,12")
+    )
     assert (out / "figures" / "decisions.png").is_file()
 
 
 def test_a_cell_is_judged_by_the_table(monkeypatch):
-    """A cell of the embedded table by its own operations and sources has the table's accuracy; another has none."""
+    """A cell of the embedded table by its operations and vertex inputs has the table's accuracy; another has none."""
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     setup = set_up(OperationsConfig(bench="1shot1-1", batch_size=4))
     candidates, row = Candidates(setup, None), 5
     operations, graph = setup.benchmark.space._literal[setup.benchmark.indices[row]]
     chosen = tuple(0 if name == "-" else OPERATIONS.index(name) for name in operations)
-    fed = tuple(Fed(v, np.zeros(v), tuple(s for s, t in sorted(graph) if t == v)) for v in range(1, 6))
-    found = candidates.judge(Proposal(chosen, (), fed), setup.benchmark, setup.accuracy)
+    inputs = tuple(VertexInputs(v, np.zeros(v), tuple(s for s, t in sorted(graph) if t == v)) for v in range(1, 6))
+    found = candidates.judge(Proposal(chosen, (), inputs), setup.benchmark, setup.accuracy)
     classes = setup.benchmark.space.class_id[setup.benchmark.indices]
     same = setup.accuracy[classes == classes[row]]
     assert found.accuracy == same[0] and found.rank == 1 + (setup.accuracy > same[0]).sum()

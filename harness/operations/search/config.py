@@ -1,0 +1,52 @@
+"""The settings of a search over a supernet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.errors import UserError, suggest
+from benchmarks.options import option, problems
+from harness.operations.config import ORDERS, OperationsConfig, usable
+from harness.operations.search.methods import METHODS, Method
+from harness.proxies.registry import registry
+
+
+@dataclass(frozen=True)
+class FindConfig:
+    """A search, an option of the command line each; those of `base` too."""
+
+    base: OperationsConfig
+    method: str = option(help="; ".join(f"{name}: {method.about}" for name, method in METHODS.items()))
+    score: str | None = option(
+        None, help="what decides: a proxy of zero-cost-pt and disc-zc (default naswot); "
+        + "; ".join(f"of {name}: {', '.join(method.scores)}" for name, method in METHODS.items() if method.scores[1:])
+    )  # fmt: skip
+    order: str = option("", help=f"in which edges are decided: {', '.join(ORDERS)} (default random; darts and"
+                        " ostr-darts: fixed, as in their papers)", choices=ORDERS)  # fmt: skip
+    proposals: int = option(10, help="N, proposals of a search", least=1)
+    validations: int = option(100, help="V, minibatches that choose among the proposals", least=1)
+    tuning: int = option(0, help="epochs of training after each decision in a trained supernet (default 0; DARTS-PT has"
+                         " 5)", least=0)  # fmt: skip
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise suggest([self.method], METHODS, "search over a supernet")
+        if not self.order:
+            object.__setattr__(self, "order", self.how.order or "random")
+        if wrong := problems(self):
+            raise UserError("; ".join(wrong))
+        valid = registry() if self.how.any_proxy else self.how.scores
+        if self.by not in valid:
+            raise suggest([self.by], valid, f"--score of {self.method}")
+        if self.how.any_proxy:
+            usable(self.by)
+
+    @property
+    def how(self) -> Method:
+        """The record of the method."""
+        return METHODS[self.method]
+
+    @property
+    def by(self) -> str:
+        """The proxy, the saliency, or the score of a trained supernet."""
+        return self.score or self.how.scores[0]
