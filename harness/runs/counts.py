@@ -1,4 +1,4 @@
-"""MISSING DOC"""
+"""Scores that need no network: counts of the architectures, and noise."""
 
 from __future__ import annotations
 
@@ -32,3 +32,11 @@ def static_scores(
         for proxy in proxies:
             rows[proxy.name].append(proxy.score(Counts(*(*counts, torch.cat(draws)))).numpy())
     return {name: np.stack(values) for name, values in rows.items()}
+
+
+def counts_of(proxies: Sequence[Proxy], benchmark: Benchmark, indices: np.ndarray) -> dict[str, np.ndarray]:
+    """Return {proxy: (archs,)} of proxies that need no network, under seed 0, for networks of the benchmark's sizes."""
+    sizes = {**benchmark.network, "classes": benchmark.network["classes"] or 10}
+    network = {name: int(size) for name, size in sizes.items() if size is not None}
+    found = static_scores(proxies, benchmark, indices, 1, network, benchmark.resolution or 32)
+    return {name: values[0] for name, values in found.items()}

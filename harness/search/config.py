@@ -1,31 +1,45 @@
-"""What the command line says: the settings of simulated searches."""
+"""The settings of simulated searches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from benchmarks.options import option
+
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """What is compared, on what; the names are the options of the command line."""
+    """The settings of `python -m harness.search` on a table, an option each; those of the methods are in `settings`."""
 
     bench: str = "201"
-    method: str = "all"
-    dataset: str | None = None
-    split: str = "test"
-    epochs: int | None = None
-    reduction: str = "mean"
-    query_dataset: str | None = None
-    query_split: str | None = None
-    query_epochs: int | None = None
-    query_reduction: str = "mean"
-    query_seconds: float | None = None
-    scores: str | None = None
-    proxies: str | None = None
-    metric: str | None = None
-    queries: int = 100
-    runs: int = 500
-    seed: int = 0
-    data: str | None = None
+    method: str = option("all", help="all (default) or names separated by commas")
+    dataset: str | None = option(
+        None, help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)"
+    )
+    split: str = option("test", help="accuracy by which results are judged: test (default), valid, train")
+    epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
+    reduction: str = option("mean", help="over the accuracy's seeds: mean (default), max, or a seed label")
+    query_dataset: str | None = option(None, help="dataset that answers queries (default: the same)")
+    query_split: str | None = option(
+        None, help="accuracy that answers queries (default: valid where there is any, otherwise test)"
+    )
+    query_epochs: int | None = option(
+        None, help="its training budget (default: 12 where there is one, otherwise the largest)"
+    )
+    query_reduction: str = option("mean", help="over its seeds: mean (default), max, or a seed label")
+    query_seconds: float | None = option(
+        None, help="seconds of a training where the table does not know (default: none)"
+    )
+    scores: str | None = option(
+        None, help="folder of a run, or a CSV of scores: searches are among the architectures scored there"
+    )
+    proxies: str | None = option(
+        None, help="guides (default: synflow,jacob_cov,snip where scored, otherwise params,flops,layers)"
+    )
+    metric: str | None = option(None, help="metrics that hnas searches with, by commas")
+    queries: int = option(100, help="trainings that a search may query")
+    runs: int = option(500, help="simulated searches of each method")
+    seed: int = option(0, help="of the random numbers (default 0)")
+    data: str | None = option(None, help="folder of ground truth (default: the variable NAS_HARNESS_DATA)")
     settings: dict[str, int | float | str] = field(default_factory=dict)
     """Settings of methods that differ from their defaults."""

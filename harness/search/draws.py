@@ -1,4 +1,4 @@
-"""Random numbers for many simulated runs at once: each run has streams of its own, whatever runs beside it."""
+"""Random numbers for many simulated runs at once: each run has its own streams, whatever other runs there are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BLOCK = 2048
 
 
 class Draws:
-    """Random numbers of the runs `runs` under a seed. Run r gets the same ones in any company."""
+    """Random numbers of the runs `runs` under a seed. Those of run r do not depend on the other runs."""
 
     def __init__(self, seed: int, runs: Sequence[int]) -> None:
         self.generators = [np.random.default_rng([seed, run, 0]) for run in runs]

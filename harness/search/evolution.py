@@ -15,22 +15,35 @@ accuracies and equal scores go to the one drawn first.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 
 from harness.search.draws import Draws
-from harness.search.random_pool import best_first, draw_pool
+from harness.search.random_pool import Pool, best_first, draw_pool
 from harness.search.task import Task, Trace, guided, unguided
 
+Population = Annotated[int, "architectures alive at a time in evolution"]
+Tournament = Annotated[int, "of them compared to find a parent (the paper's sample size)"]
+Proposals = Annotated[int, "mutations among which a proxy chooses in guided-evolution"]
 
-def evolution(task: Task, draws: Draws, *, queries: int, population: int = 50, tournament: int = 10) -> Trace:
+
+def evolution(
+    task: Task, draws: Draws, *, queries: int, population: Population = 50, tournament: Tournament = 10
+) -> Trace:
     """Evolve from a random population."""
     first = draws.choose(len(task), min(population, queries))
     return unguided(_evolve(task, draws, first, queries, tournament, _mutation(task, draws)))
 
 
 def warmup_evolution(
-    task: Task, draws: Draws, *, queries: int, population: int = 50, tournament: int = 10, pool: int = 1000
+    task: Task,
+    draws: Draws,
+    *,
+    queries: int,
+    population: Population = 50,
+    tournament: Tournament = 10,
+    pool: Pool = 1000,
 ) -> Trace:
     """Evolve from the best of a random pool by one proxy."""
     drawn = draw_pool(task, draws, pool, min(population, queries))
@@ -40,7 +53,13 @@ def warmup_evolution(
 
 
 def guided_evolution(
-    task: Task, draws: Draws, *, queries: int, population: int = 50, tournament: int = 10, proposals: int = 10
+    task: Task,
+    draws: Draws,
+    *,
+    queries: int,
+    population: Population = 50,
+    tournament: Tournament = 10,
+    proposals: Proposals = 10,
 ) -> Trace:
     """Evolve from a random population; the child is the best by one proxy of `proposals` mutations, which may repeat.
 

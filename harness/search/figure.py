@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from harness.report import style
-from harness.report.figures import GRID, drawing, save
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from harness.report.figures import GRID, Figure, Panel, drawing, save
 
 AXES = {"queries": "queries", "seconds": "seconds of proxies and trainings"}
 COLUMNS = 3
@@ -22,8 +17,7 @@ PANEL = (2.7, 2.3)
 
 
 def write_figure(curves: pd.DataFrame, out: Path) -> dict[str, Path]:
-    """Write figures/regret.{png,svg} under `out` from `judge.curves` with columns method and guide in front, and the
-    same against seconds where they are known."""
+    """Write figures/regret.{png,svg} under `out` from `Searches.curves`, and regret-seconds where seconds are known."""
     written: dict[str, Path] = {}
     for cost in (cost for cost in AXES if (curves["cost"] == cost).any()):
         shown = curves[curves["cost"] == cost]
@@ -36,7 +30,7 @@ def write_figure(curves: pd.DataFrame, out: Path) -> dict[str, Path]:
 
 
 def groups(curves: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:
-    """Return title of a panel -> its (method, guide): those without a proxy together, those with several together."""
+    """Return {title of a panel: its (method, guide)}: one without proxies, one of several, one for each method."""
     panels: dict[str, list[tuple[str, str]]] = {}
     for method, guide in dict.fromkeys(zip(curves["method"], curves["guide"], strict=True)):
         title = "several proxies" if "," in guide else method if guide else "no proxy"
@@ -67,12 +61,12 @@ def draw(figure: Figure, curves: pd.DataFrame, panels: dict[str, list[tuple[str,
     figure.supylabel("regret, points of accuracy\n(linear to 0.1, log above)\nmedian; band: middle half", fontsize=8.5)
 
 
-def _line(panel: Axes, curve: pd.DataFrame, colour: str, label: str) -> None:
+def _line(panel: Panel, curve: pd.DataFrame, colour: str, label: str) -> None:
     panel.fill_between(curve["at"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0, step="post")
     panel.plot(curve["at"], curve["median"], color=colour, linewidth=1.2, label=label, drawstyle="steps-post")
 
 
-def _scales(panel: Axes, curves: pd.DataFrame) -> None:
+def _scales(panel: Panel, curves: pd.DataFrame) -> None:
     """Set the scales and ticks that all panels share."""
     top = float(curves["high"].max())
     ticks = [tick for tick in (0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if tick <= top * 1.05]

@@ -2,22 +2,22 @@
 
 Shu et al., "Unifying and Boosting Gradient-Based Training-Free Neural Architecture Search" (NeurIPS 2022, arXiv
 2201.09785), as its released code searches NAS-Bench-201. Before each query `fresh` draws with replacement join a pool.
-The query goes to the architecture of the pool, of those not yet asked for, with the smallest
+The query goes to the architecture of the pool, of those not yet queried, with the smallest
 
     mu |M^2 - t^2| + kappa / (M + 1e-6),    t = t' scale,  mu = 10^c,
 
 where M is the metric and kappa the condition number of the kernel. The first quarter of the queries has t' evenly from
-0 to 1 and c = -2; from then on (t', c), in [0, 1] x [-4, 0], is what a Gaussian process on the accuracies answered so
+0 to 1 and c = -2; from then on (t', c), in [0, 1] x [-4, 0], is what a Gaussian process on the accuracies returned so
 far finds most promising: Matern kernel with nu 2.5, noise 1e-6, accuracies standardised, five restarts; expected
 improvement (xi 0) or an upper confidence bound (2.576 standard deviations).
 
 The scale. t has to be of the size of M to do anything. Where t is above the M of all the pool, |M^2 - t^2| is t^2 - M^2
-and the larger M wins whatever t is, so the next largest M is asked for, query after query; where mu M^2 is far below
+and the larger M wins whatever t is, so the next largest M is queried each time; where mu M^2 is far below
 kappa / M, only kappa / M counts. The published 5,000 is about the largest M of the whole space: of 1,000 strings of
 NAS-Bench-201, `grad_norm` has median 15, 95 % below 96 and maximum 665 (`snip` 31, 168, 1,060), and of 308 kappa has
-median 276 and is 14 to 12,700. So with 5,000 four of the five first probes ask for the largest M, and the optimisation
-has to find the eighth of the range of t' in which t matters. `scale` changes it. Found by 20 queries among few hundred
-strings is not what 20 queries find among 15,625: the criterion has fewer to choose from.
+median 276 and is 14 to 12,700. So with 5,000 four of the five first probes query the largest M, and the optimisation
+has to find the eighth of the range of t' in which t matters. `scale` changes it. What 20 queries find among a few
+hundred strings is not what they find among 15,625: the criterion has fewer to choose from.
 
 Departures from the code: M is the absolute value, as in the paper, where the code's grasp keeps its sign and a negative
 M turns the criterion round; a kappa that is not finite is never chosen, where the code counts NaN as 100,000;
@@ -28,6 +28,7 @@ of the criterion (strings of one network) go to the one drawn first.
 from __future__ import annotations
 
 import warnings
+from typing import Annotated
 
 import numpy as np
 
@@ -45,12 +46,21 @@ FIRST_SHARE = 0.25
 CANDIDATES = 10_000
 ACQUISITIONS = ("ei", "ucb")
 CONFIDENCE = 2.576
+Scale = Annotated[float, "of the target t = t' scale in hnas; the size of the metric"]
+Fresh = Annotated[int, "architectures drawn into the pool of hnas before each query"]
+Acquisition = Annotated[str, "what hnas maximises to choose its next hyper-parameters: ei or ucb"]
 
 
 def hnas(
-    task: Task, draws: Draws, *, queries: int, scale: float = 5000.0, fresh: int = 2000, acquisition: str = "ei"
+    task: Task,
+    draws: Draws,
+    *,
+    queries: int,
+    scale: Scale = 5000.0,
+    fresh: Fresh = 2000,
+    acquisition: Acquisition = "ei",
 ) -> Trace:
-    """Search with the metric and the condition number that are the task's two guides, run after run."""
+    """Search with a metric and the condition number, the task's two guides, run after run."""
     if acquisition not in ACQUISITIONS:
         raise suggest([acquisition], ACQUISITIONS, "value of --acquisition")
     if not (np.isfinite(scale) and scale > 0):
@@ -104,15 +114,15 @@ def _run(
     fresh: int,
     acquisition: str,
 ) -> tuple[list[int], list[int]]:
-    """Return what one run asks for, and how many architectures it has scored by each query."""
+    """Return the queries of one run, and the number of architectures it has scored by each query."""
     restarts = np.random.RandomState(int(generator.integers(2**31)))  # what scikit-learn takes
     points = list(first_points(queries))
     pool, seen, open_ = np.empty(0, dtype=np.int64), np.zeros(len(value), dtype=bool), np.isfinite(metric)
-    asked: list[int] = []
-    known: list[int] = []
+    queried: list[int] = []
+    scored: list[int] = []
     for now in range(queries):
         if now == len(points):
-            points.append(propose(np.array(points), value[asked], acquisition, generator, restarts))
+            points.append(propose(np.array(points), value[queried], acquisition, generator, restarts))
         left = pool[:0]
         while not len(left):  # a small `fresh` may bring nothing new
             drawn = generator.integers(len(value), size=fresh)
@@ -123,9 +133,9 @@ def _run(
         share, exponent = points[now]
         choice = left[criterion(metric[left], kappa[left], share * scale, 10.0**exponent).argmin()]
         open_[choice] = False
-        asked.append(int(choice))
-        known.append(len(pool))
-    return asked, known
+        queried.append(int(choice))
+        scored.append(len(pool))
+    return queried, scored
 
 
 def propose(

@@ -1,8 +1,8 @@
 """What simulated searches found, and what they paid: one row for each run, and curves of regret against cost.
 
-The answer of a run is the architecture with the best query value, the first asked for if several share it. Regret is
+The answer of a run is the architecture with the best query value, the first one queried if several share it. Regret is
 the best target accuracy among the architectures of the task minus that of the answer, in points; rank is 1 + the number
-of architectures with a better one. A query costs the seconds of the training that answers it, each time it is asked.
+of architectures with a better one. A query costs the seconds of its training, every time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from harness.search.task import Task, Trace
 POINTS = 200
 """Costs at which a curve is given, at most; evenly spaced in the logarithm."""
 ELSEWHERE = "accuracy_"
-"""Begins the columns of accuracies on other datasets."""
+"""Prefix of the columns of accuracies on other datasets."""
 QUANTILES = {"low": 0.25, "median": 0.5, "high": 0.75}
 
 
@@ -29,7 +29,7 @@ def incumbents(task: Task, queried: np.ndarray) -> np.ndarray:
 
 
 def costs(task: Task, trace: Trace) -> np.ndarray:
-    """Return the seconds paid when each query is answered, (runs, queries): training and all else; NaN if unknown."""
+    """Return the seconds paid by the end of each query, (runs, queries): training and all else; NaN if unknown."""
     training = np.where(trace.queried >= 0, task.seconds[trace.queried], 0.0)
     return training.cumsum(1) + trace.spent
 
@@ -51,12 +51,12 @@ def outcomes(task: Task, trace: Trace) -> pd.DataFrame:
     seconds, and accuracy_<dataset> for other datasets of the benchmark.
     """
     answer = incumbents(task, trace.queried)[:, -1]
-    asked = np.sort(trace.queried, axis=1)
-    fresh = np.column_stack([np.ones(len(asked), dtype=bool), asked[:, 1:] != asked[:, :-1]])
+    rows = np.sort(trace.queried, axis=1)
+    first = np.column_stack([np.ones(len(rows), dtype=bool), rows[:, 1:] != rows[:, :-1]])
     return pd.DataFrame({
         "run": np.arange(len(answer)), "arch": [task.archs[row] for row in answer],
         "accuracy": task.accuracy[answer], "regret": regrets(task, answer), "rank": ranks(task, answer),
-        "queries": (asked >= 0).sum(1), "distinct": (fresh & (asked >= 0)).sum(1), "scored": trace.scored,
+        "queries": (rows >= 0).sum(1), "distinct": (first & (rows >= 0)).sum(1), "scored": trace.scored,
         "proxy_seconds": trace.spent[:, -1], "seconds": costs(task, trace)[:, -1],
         **{f"{ELSEWHERE}{name}": accuracy[answer] for name, accuracy in task.others.items()},
     })  # fmt: skip
@@ -65,8 +65,8 @@ def outcomes(task: Task, trace: Trace) -> pd.DataFrame:
 def curves(task: Task, trace: Trace) -> pd.DataFrame:
     """Return regret against cost over the runs: cost ("queries", "seconds"), at, mean, sd, low, median, high.
 
-    low and high are quartiles. A curve against seconds begins when every run has an answer, and is left out where the
-    seconds are not known.
+    low and high are quartiles. A curve against seconds begins when every run has an answer, and is left out where
+    seconds are unknown.
     """
     regret = regrets(task, incumbents(task, trace.queried))
     counts = _spaced(1, regret.shape[1], whole=True)

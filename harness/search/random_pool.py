@@ -1,4 +1,4 @@
-"""Searches that put a random pool of architectures in an order and ask for them in that order: (runs, queries).
+"""Searches that put a random pool of architectures in an order and query them in that order: (runs, queries).
 
     random         the order drawn
     guided-random  best score first                              Mellor et al. (ICML 2021, arXiv 2006.04647): the one
@@ -13,12 +13,16 @@ Scores that are not finite come last. Ties keep the pool's order, which is rando
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import numpy as np
 
 from benchmarks.errors import UserError
 from harness.search.draws import Draws
 from harness.search.task import Task, Trace, guided, unguided
+
+Pool = Annotated[int, "candidates that a proxy scores before the first query"]
+Keep = Annotated[float, "share that goes on to the next proxy in successive"]
 
 
 def draw_pool(task: Task, draws: Draws, pool: int, first: int) -> np.ndarray:
@@ -39,19 +43,19 @@ def _sorted(score: np.ndarray, pool: np.ndarray) -> np.ndarray:
 
 
 def random(task: Task, draws: Draws, *, queries: int) -> Trace:
-    """Ask for architectures drawn without replacement."""
+    """Query architectures drawn without replacement."""
     return unguided(draws.choose(len(task), queries))
 
 
-def guided_random(task: Task, draws: Draws, *, queries: int, pool: int = 1000) -> Trace:
-    """Score a random pool with one proxy; ask for its best."""
+def guided_random(task: Task, draws: Draws, *, queries: int, pool: Pool = 1000) -> Trace:
+    """Score a random pool with one proxy; query its best."""
     drawn = draw_pool(task, draws, pool, queries)
     order = best_first(task.scores[0], drawn)[:, :queries]
     return guided(order, drawn.shape[1], drawn.shape[1] * task.score_seconds[0])
 
 
-def successive(task: Task, draws: Draws, *, queries: int, pool: int = 1000, keep: float = 0.5) -> Trace:
-    """Score a random pool with the first proxy, its best share `keep` with the next, and so on; ask for the best.
+def successive(task: Task, draws: Draws, *, queries: int, pool: Pool = 1000, keep: Keep = 0.5) -> Trace:
+    """Score a random pool with the first proxy, its best share `keep` with the next, and so on; query the best.
 
     Those that were dropped follow, the last dropped first, each in the order in which they were dropped.
     """
@@ -67,8 +71,8 @@ def successive(task: Task, draws: Draws, *, queries: int, pool: int = 1000, keep
     return guided(order[:, :queries], scored, seconds)
 
 
-def vote(task: Task, draws: Draws, *, queries: int, pool: int = 1000) -> Trace:
-    """Score a random pool with all proxies; ask for those that win most votes on pairs, less those they lose.
+def vote(task: Task, draws: Draws, *, queries: int, pool: Pool = 1000) -> Trace:
+    """Score a random pool with all proxies; query those that win most votes on pairs, less those they lose.
 
     The votes are among the pool of each run; an architecture that one proxy failed on is in none.
     """
@@ -91,7 +95,7 @@ def net_votes(levels: np.ndarray) -> np.ndarray:
     """Return votes on pairs won minus lost, (archs,) float64; NaN where a proxy failed, and such a one is in no pair.
 
     `levels` are (proxies, archs), 0 for a failure. On a pair the vote is the sign that most proxies give, as in
-    `harness.analysis.ensembles.vote`; by their sum (Copeland's rule) votes make an order though they may run in circles.
+    `harness.analysis.votes.vote`; their sum (Copeland's rule) is an order although votes may run in circles.
     """
     there = (levels > 0).all(0)
     votes = np.zeros((there.sum(), there.sum()), dtype=np.int8)

@@ -13,11 +13,12 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from benchmarks.errors import UserError
 from benchmarks.files.write import write_text
-from harness.report.formats import cell, write_csv
+from harness.report.folder import checked, writing
+from harness.report.formats import cell, markdown_table, write_csv
 from harness.report.numbers import count, duration, number
 from harness.search.config import SearchConfig
+from harness.search.figure import write_figure
 from harness.search.outcomes import ELSEWHERE
 from harness.search.simulate import Searches
 
@@ -25,9 +26,9 @@ COLUMNS = {
     "accuracy": "accuracy, %", "regret": "regret", "rank": "rank", "queries": "queries", "distinct": "distinct",
     "scored": "scored", "proxy_seconds": "proxy s", "seconds": "total s",
 }  # fmt: skip
-"""Name in `judge.summary` -> heading. Those of other datasets, if there are any, follow."""
+"""Column of `outcomes.summary` -> heading. Those of other datasets, if there are any, follow."""
 DROPPED_FIRST = ("distinct", "scored", "proxy_seconds", "queries")
-"""On a narrow terminal."""
+"""Columns that a narrow terminal does not show, in this order."""
 LEGEND = (
     "Mean ± standard deviation over the runs. regret: points below the best architecture searched, with the deviation"
     " of accuracy; rank: 1 is the best; distinct: different architectures among those queried; scored: those that a"
@@ -38,32 +39,17 @@ LEGEND = (
 def folder_for(config: SearchConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier search."""
     chosen = [config.bench, config.dataset or "", config.method.replace(",", "+")]
-    folder = Path(out) if out else Path("results") / "-".join(["search", *filter(None, chosen)])
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: give another --out")
-    if folder.is_dir() and any(folder.iterdir()):
-        try:
-            earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == "search"
-        except (OSError, ValueError, AttributeError):
-            earlier = False
-        if not earlier:
-            raise UserError(f"{folder} holds something else than an earlier search: give another --out")
-    return folder
+    return checked(Path(out) if out else Path("results") / "-".join(["search", *filter(None, chosen)]), "search")
 
 
 def write_searches(searches: Searches, folder: Path) -> Path:
     """Write summary.csv, runs.csv, curves.csv, summary.md, the figure and, last, manifest.json; return the folder."""
-    from harness.search.figure import write_figure
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
         for name, frame in (("summary", searches.table), ("runs", searches.runs), ("curves", searches.curves)):
             write_csv(frame, folder / f"{name}.csv")
         write_text(folder / "summary.md", markdown(searches))
         write_figure(searches.curves, folder)
         write_text(folder / "manifest.json", json.dumps(searches.manifest, indent=1, default=str) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
     return folder
 
 
@@ -83,7 +69,7 @@ def print_searches(searches: Searches, console: Console | None = None) -> None:
 
 
 def columns(table: pd.DataFrame) -> dict[str, str]:
-    """Return name in `judge.summary` -> heading, those of other datasets last."""
+    """Return {column of `outcomes.summary`: heading}, those of other datasets last."""
     others = [name for name in table if name.startswith(ELSEWHERE) and f"{name}_sd" in table and name not in COLUMNS]
     return COLUMNS | {name: f"{name.removeprefix(ELSEWHERE)}, %" for name in others}
 
@@ -100,17 +86,16 @@ def _printed(searches: Searches, heads: dict[str, str]) -> Table:
 
 
 def markdown(searches: Searches) -> str:
-    """Return the table as markdown, with what the task was."""
+    """Return the table as markdown, after the notes on the task."""
     names = columns(searches.table)
     heads = ("method", "proxy", *names.values())
     lines = ["# Simulated searches", "", *(f"- {cell(note)}" for note in searches.manifest["notes"]), ""]
-    lines += ["| " + " | ".join(heads) + " |", "|---|---|" + "---:|" * len(names)]
-    lines += ["| " + " | ".join(map(cell, row)) + " |" for row in rows(searches.table, list(names))]
+    lines += markdown_table(heads, rows(searches.table, list(names)), range(2, len(heads)))
     return "\n".join([*lines, "", f"{_runs(searches)} {LEGEND}", ""])
 
 
 def rows(table: pd.DataFrame, names: list[str]) -> list[list[str]]:
-    """Return the printed cells of `judge.summary`, best mean accuracy first: method, proxies, the columns named."""
+    """Return the cells of `outcomes.summary`, best mean accuracy first: method, proxies, the columns `names`."""
     ordered = table.sort_values("accuracy", ascending=False, kind="stable")
     return [[row["method"], row["guide"], *(_cell(row, name) for name in names)] for row in ordered.to_dict("records")]
 

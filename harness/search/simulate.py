@@ -1,4 +1,4 @@
-"""From settings to simulated searches: opens benchmark and scores, runs the methods, gathers what they found."""
+"""Settings -> simulated searches: opens benchmark and scores, runs the methods, collects the outcomes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from benchmarks.errors import UserError, suggest
 from harness.search.config import SearchConfig
 from harness.search.draws import Draws
-from harness.search.hnas import KAPPA, METRICS
-from harness.search.methods import METHODS, Method
+from harness.search.methods import FAST, METHODS, Method
 from harness.search.outcomes import curves, outcomes, summary
 from harness.search.task import Task, Trace
 from harness.search.task_from_table import lonely, pose
@@ -22,7 +22,7 @@ from harness.search.task_from_table import lonely, pose
 CHUNK = 500
 """Runs advanced together, at most."""
 CELLS = 2**26
-"""Runs times architectures advanced together, at most: what is known of each is kept for each run."""
+"""Runs times architectures advanced together, at most: each run remembers what it knows of every architecture."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Searches:
 
     manifest: dict
     table: pd.DataFrame
-    """`judge.summary`."""
+    """`outcomes.summary`."""
     runs: pd.DataFrame
-    """`judge.outcomes` of all methods, with columns method and guide (the proxies, "" for none) in front."""
+    """`outcomes.outcomes` of all methods, after columns method and guide (the proxies, "" for none)."""
     curves: pd.DataFrame
-    """`judge.curves`, likewise."""
+    """`outcomes.curves`, likewise."""
 
 
 def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None) -> Searches:
@@ -47,84 +47,93 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
     for note in notes:
         say(note)
     used: dict[str, dict[str, int | float | str]] = {}
-    frames: dict[str, list[pd.DataFrame]] = {"runs": [], "curves": []}
-    plans = [(method, _sets_of_guides(method, facts["guides"], metrics, task)) for method in methods]
+    runs: list[pd.DataFrame] = []
+    lines: list[pd.DataFrame] = []
+    plans = [(method, guides_of(method, facts["guides"], metrics, task)) for method in methods]
     for method, sets in plans:
-        own = {name: config.settings.get(name, default) for name, default in method.settings.items()}
+        own = {name: config.settings.get(name, default) for name, default in method.defaults.items()}
         used[method.name] = own
-        for names in sets:
-            shown = names[:1] if method.guides == "metric" else names
-            label = {"method": method.name, "guide": ", ".join(shown)}
+        for shown, guides in sets.items():
             began = time.perf_counter()
-            trace = simulate(task.guided_by(names), method, config.queries, config.runs, config.seed, own)
-            took = time.perf_counter() - began
-            say(f"{' '.join(filter(None, label.values()))}: {config.runs:,} searches in {took:.2f} s")
-            for kind, judged in (("runs", outcomes(task, trace)), ("curves", curves(task, trace))):
-                frames[kind].append(pd.DataFrame(label, index=judged.index).join(judged))
-    runs, lines = (pd.concat(each, ignore_index=True) for each in frames.values())
+            trace = simulate(task.guided_by(guides), method, config.queries, config.runs, config.seed, own)
+            say(
+                f"{' '.join(filter(None, (method.name, shown)))}: {config.runs:,} searches in"
+                f" {time.perf_counter() - began:.2f} s"
+            )
+            for found, frame in ((runs, outcomes(task, trace)), (lines, curves(task, trace))):
+                frame.insert(0, "method", method.name)
+                frame.insert(1, "guide", shown)
+                found.append(frame)
+    every = pd.concat(runs, ignore_index=True)
     manifest = facts | {"kind": "search", "settings": asdict(config), "methods": used, "notes": notes}
-    return Searches(manifest, summary(runs), runs, lines)
+    return Searches(manifest, summary(every), every, pd.concat(lines, ignore_index=True))
 
 
 def chosen_methods(names: str, settings: dict[str, int | float | str]) -> list[Method]:
-    """Return the methods of a comma-separated list, or all but the slow ones of "all"; UserError for unknown ones and
-    settings none takes."""
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    fast = [name for name, method in METHODS.items() if not method.slow]
-    wanted = fast if wanted == ["all"] else list(dict.fromkeys(wanted))
+    """Return the methods of a comma-separated list, all but the slow ones for "all".
+
+    UserError for unknown methods, and for settings that none of them takes or of less than 1.
+    """
+    wanted = FAST if names.strip() == "all" else _listed(names)
     if unknown := [name for name in wanted if name not in METHODS]:
         raise suggest(unknown, [*METHODS, "all"], "search method")
     if not wanted:
         raise UserError(f"no search method in '{names}'; valid: {', '.join(METHODS)}, all")
-    methods = [METHODS[name] for name in wanted]
     problems = []
     for setting, value in settings.items():
-        takers = [method.name for method in METHODS.values() if setting in method.settings]
+        takers = [name for name, method in METHODS.items() if setting in method.settings]
         if not set(takers) & set(wanted):
             problems.append(f"--{setting} is for {', '.join(takers)}, not for {names}")
         elif isinstance(value, int) and value < 1:
             problems.append(f"--{setting} {value}: expected 1 or more")
     if problems:
         raise UserError("; ".join(problems))
-    return methods
+    return [METHODS[name] for name in wanted]
 
 
 def chosen_metrics(names: str | None, methods: Sequence[Method]) -> tuple[str, ...]:
     """Return the metrics of a comma-separated list (default: the first); UserError for unknown ones and none."""
+    takers = {name: method.metrics for name, method in METHODS.items() if method.metrics}
+    valid = tuple(dict.fromkeys(metric for metrics in takers.values() for metric in metrics))
     if names is None:
-        return METRICS[:1]
-    if not any(method.guides == "metric" for method in methods):
-        raise UserError(f"--metric is for hnas, not for {', '.join(method.name for method in methods)}")
-    wanted = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-    if unknown := [name for name in wanted if name not in METRICS]:
-        raise suggest(unknown, METRICS, "metric of hnas")
+        return valid[:1]
+    if not any(method.metrics for method in methods):
+        raise UserError(f"--metric is for {', '.join(takers)}, not for {', '.join(method.name for method in methods)}")
+    wanted = tuple(_listed(names))
+    if unknown := [name for name in wanted if name not in valid]:
+        raise suggest(unknown, valid, f"metric of {', '.join(takers)}")
     if not wanted:
-        raise UserError(f"no metric in --metric '{names}'; expected some of {', '.join(METRICS)}")
+        raise UserError(f"no metric in --metric '{names}'; expected some of {', '.join(valid)}")
     return wanted
 
 
-def _sets_of_guides(method: Method, guides: Sequence[str], metrics: Sequence[str], task: Task) -> list[tuple[str, ...]]:
+def _listed(names: str) -> list[str]:
+    return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+
+
+def guides_of(method: Method, guides: Sequence[str], metrics: Sequence[str], task: Task) -> dict[str, tuple[str, ...]]:
+    """Return {label: the proxies of one search} of a method; UserError for metrics that were not scored."""
     if method.guides == "metric":
-        if missing := [name for name in (*metrics, KAPPA) if name not in task.guides]:
+        needed = (*metrics, *method.companions)
+        if missing := [name for name in needed if name not in task.guides]:
             raise UserError(
                 f"{method.name} needs scores of {', '.join(missing)}: score them (python -m harness.run --proxies"
-                f" {','.join((*metrics, KAPPA))}) and name the run in --scores"
+                f" {','.join(needed)}) and name the run in --scores"
             )
-        return [(name, KAPPA) for name in metrics]
+        return {name: (name, *method.companions) for name in metrics}
     if method.guides == "one":
-        return [(name,) for name in guides]
-    return [tuple(guides) if method.guides == "all" else ()]
+        return {name: (name,) for name in guides}
+    chosen = tuple(guides) if method.guides == "all" else ()
+    return {", ".join(chosen): chosen}
 
 
 def simulate(task: Task, method: Method, queries: int, runs: int, seed: int, settings: dict[str, Any]) -> Trace:
-    """Return the trace of so many runs of a method. Run r is the same however many there are."""
-    from tqdm import tqdm
-
+    """Return the trace of `runs` runs of a method. Run r is the same for any number of them."""
     size = max(1, min(CHUNK, CELLS // len(task)))
-    chunks = [range(start, min(start + size, runs)) for start in range(0, runs, size)]
     traces = []
     with tqdm(total=runs, unit="search", desc=method.name, delay=3) as bar:
-        for chunk in chunks:
-            traces.append(method.run(task, Draws(seed, chunk), queries=queries, **settings))
-            bar.update(len(chunk))
+        for start in range(0, runs, size):
+            draws = Draws(seed, range(start, min(start + size, runs)))
+            traces.append(method.run(task, draws, queries=queries, **settings))
+            bar.update(len(draws))
     return Trace(*(np.concatenate([getattr(t, name) for t in traces]) for name in ("queried", "spent", "scored")))

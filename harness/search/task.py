@@ -1,6 +1,6 @@
-"""What a simulated search may ask, what it costs, and by what the answer is judged: arrays over the same architectures.
+"""What a simulated search may query, what that costs, and what judges the answer: arrays over the same architectures.
 
-Only architectures are here for which the table has both accuracies, and which were scored where there are scores.
+These are the architectures for which the table has both accuracies and, where there are scores, a score.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.spaces.space import Space
 
 
 class Neighbours:
-    """Who is next to whom among some architectures of a space; made once, when first asked for."""
+    """Which of some architectures of a space are neighbours; computed at the first use."""
 
     def __init__(self, space: Space, indices: np.ndarray) -> None:
         """`indices` (archs,) are those in the space."""
@@ -33,7 +33,7 @@ class Neighbours:
 
     @cached_property
     def degree(self) -> np.ndarray:
-        """(archs,) int: how many neighbours each has."""
+        """(archs,) int: number of neighbours."""
         return (self.table >= 0).sum(1)
 
     def step(self, rows: np.ndarray, draws: np.ndarray) -> np.ndarray:
@@ -53,20 +53,20 @@ class Task:
     benchmark: Benchmark
     archs: tuple[str, ...]
     value: np.ndarray
-    """(archs,) percent: what a query answers; larger is better."""
+    """(archs,) percent: what a query returns; larger is better."""
     accuracy: np.ndarray
-    """(archs,) percent: the target, by which the result is judged. No method reads it."""
+    """(archs,) percent: the target that judges the result. No method reads it."""
     seconds: np.ndarray
     """(archs,) of the training that answers a query; NaN where the table does not know."""
     near: Neighbours
     guides: tuple[str, ...]
     """Names of proxies that may guide a search."""
     scores: np.ndarray
-    """(guides, archs); larger is better, NaN where a score is not finite: such an architecture is preferred to none."""
+    """(guides, archs); larger is better, NaN where a score is not finite: any other architecture is preferred."""
     score_seconds: np.ndarray
     """(guides,) mean seconds to score one architecture; NaN where not known."""
     others: dict[str, np.ndarray] = field(default_factory=dict)
-    """dataset -> (archs,) percent: accuracy as the target's on other datasets of the benchmark; NaN is a gap."""
+    """dataset -> (archs,) percent: the same accuracy on other datasets of the benchmark; NaN is a gap."""
 
     def __len__(self) -> int:
         return len(self.archs)
@@ -81,7 +81,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What the runs of a method asked for, in order."""
+    """What the runs of a method queried, in order."""
 
     queried: np.ndarray
     """(runs, queries) int: rows of the task; -1 where a run had ended."""

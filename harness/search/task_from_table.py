@@ -1,4 +1,4 @@
-"""A benchmark, a target, what queries answer with and scores -> the task of a search, and what is to be said of it."""
+"""Settings -> the task of a search on a benchmark's table, and the facts of it for manifest and terminal."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ from harness.search.guides import Scores, counts, read_scores
 from harness.search.task import Neighbours, Task
 
 SHORT_BUDGET = 12
-"""Epochs of a query's training where the table has them and none are asked for."""
+"""Default epochs of a query's training, where the table has them."""
 
 
 def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
-    """Return the task that settings describe, and what a manifest says of it; UserError where there is none such.
+    """Return the task that settings describe, and the facts for a manifest; UserError where there is no such task.
 
-    Among the facts are `guides`, the names of the proxies asked for, and `notes`, what a reader has to know.
+    Among the facts are `guides`, the names of the chosen proxies, and `notes`, lines for the reader.
     """
     if config.runs < 1 or config.queries < 1:
         raise UserError(f"--runs {config.runs}, --queries {config.queries}: expected 1 or more of each")
     benchmark = benchmarks.load(config.bench, config.dataset, config.data)
     target = target_of(benchmark, config.split, config.epochs, config.reduction)
-    given = read_scores(config.scores, benchmark) if config.scores else counts(benchmark)
-    guides = given.choose(config.proxies)
-    asked = benchmark.table
+    scores = read_scores(config.scores, benchmark) if config.scores else counts(benchmark)
+    guides = scores.choose(config.proxies)
+    queried = benchmark.table
     if config.query_dataset:
-        asked = benchmarks.load(config.bench, config.query_dataset, config.data).table
-    query = query_of(asked, config.query_split, config.query_epochs, config.query_reduction)
+        queried = benchmarks.load(config.bench, config.query_dataset, config.data).table
+    query = query_of(queried, config.query_split, config.query_epochs, config.query_reduction)
     others = {} if benchmark.embedded else accuracy_elsewhere(tables_of(config.bench, config.data), target)
-    task = make_task(benchmark, target, asked, query, given, others)
-    notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, given.source)]
+    task = make_task(benchmark, target, queried, query, scores, others)
+    notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, scores.source)]
     if config.query_seconds is not None:
-        task, told = with_seconds(task, config.query_seconds)
-        notes += told
+        task, filled = with_seconds(task, config.query_seconds)
+        notes += filled
     elif not np.isfinite(task.seconds).all():
         notes.append("the table does not know how long trainings took: cost is in queries")
     if config.queries > len(task):
         raise UserError(
-            f"{config.queries:,} queries were asked for, but there are only {len(task):,} architectures to search"
-            " among: give fewer --queries"
+            f"--queries {config.queries:,}: there are only {len(task):,} architectures to search among; give fewer"
         )
     return task, provenance(benchmark, target, []) | {
-        "query": asdict(query), "query_source": asked.source, "query_checksum": asked.checksum, "guides": list(guides),
-        "scores_source": given.source, "archs": len(task), "best": float(task.accuracy.max()), "notes": notes,
+        "query": asdict(query), "query_source": queried.source, "query_checksum": queried.checksum,
+        "guides": list(guides), "scores_source": scores.source, "archs": len(task),
+        "best": float(task.accuracy.max()), "notes": notes,
     }  # fmt: skip
 
 
 def query_of(table: Table, split: str | None, epochs: int | None, reduction: str) -> Target:
-    """Return which accuracy of a table answers a query; UserError where it has none such.
+    """Return which accuracy of a table a query returns; UserError where the table does not have it.
 
     The default is validation accuracy where there is any, otherwise test; after 12 epochs where there is such a budget,
     otherwise after the largest.
@@ -85,7 +85,7 @@ def query_of(table: Table, split: str | None, epochs: int | None, reduction: str
 
 
 def accuracy_elsewhere(tables: Mapping[str, Table], target: Target) -> dict[str, dict[str, float]]:
-    """Return {dataset: {arch: percent}} of the tables of other datasets that have accuracies as the target's."""
+    """Return {dataset: {arch: percent}} of the tables of other datasets that have the target's accuracy."""
     found = {}
     for name, table in tables.items():
         if name == target.dataset or target.split not in table.splits or target.epochs not in table.epochs:
@@ -101,35 +101,35 @@ def accuracy_elsewhere(tables: Mapping[str, Table], target: Target) -> dict[str,
 def make_task(
     benchmark: Benchmark,
     target: Target,
-    asked: Table,
+    queried: Table,
     query: Target,
-    given: Scores,
+    scores: Scores,
     others: Mapping[str, Mapping[str, float]],
 ) -> Task:
-    """Return the task over the architectures that have a target accuracy, an answer to a query in `asked`, and a row of
-    scores, finite or not; UserError where there are none. `others` as `accuracy_elsewhere` gives it."""
+    """Return the task over the architectures with a target accuracy, a query value in the table `queried`, and a row of
+    scores, finite or not; UserError where there are none. `others` is what `accuracy_elsewhere` returns."""
     table = benchmark.table
-    place = {arch: row for row, arch in enumerate(asked.archs)}
-    answers = np.array([place.get(table.archs[row], -1) for row in given.rows])
-    value = np.where(answers >= 0, asked.target(query.split, query.epochs, query.reduction)[answers], np.nan)
-    accuracy = table.target(target.split, target.epochs, target.reduction)[given.rows]
+    place = {arch: row for row, arch in enumerate(queried.archs)}
+    answers = np.array([place.get(table.archs[row], -1) for row in scores.rows])
+    value = np.where(answers >= 0, queried.target(query.split, query.epochs, query.reduction)[answers], np.nan)
+    accuracy = table.target(target.split, target.epochs, target.reduction)[scores.rows]
     kept = np.flatnonzero(np.isfinite(value) & np.isfinite(accuracy))
     if not len(kept):
         raise UserError("no architecture has scores, an accuracy to answer queries and a target accuracy: no search")
-    rows = given.rows[kept]
+    rows = scores.rows[kept]
     archs = tuple(table.archs[row] for row in rows)
     elsewhere = {name: np.array([known.get(arch, np.nan) for arch in archs]) for name, known in others.items()}
     return Task(
         benchmark=benchmark, archs=archs, others=elsewhere, value=value[kept], accuracy=accuracy[kept],
-        seconds=seconds_per_training(asked, query.epochs)[answers[kept]],
+        seconds=seconds_per_training(queried, query.epochs)[answers[kept]],
         near=Neighbours(benchmark.space, benchmark.indices[rows]),
-        guides=tuple(given.values), scores=np.stack(list(given.values.values()))[:, kept],
-        score_seconds=np.array([given.seconds[name] for name in given.values]),
+        guides=tuple(scores.values), scores=np.stack(list(scores.values.values()))[:, kept],
+        score_seconds=np.array([scores.seconds[name] for name in scores.values]),
     )  # fmt: skip
 
 
 def seconds_per_training(table: Table, epochs: int) -> np.ndarray:
-    """Return the mean seconds of a training, (archs,), over the trials whose time is known; NaN where none is."""
+    """Return the mean seconds of a training over the trials whose time is known, (archs,); NaN where none is."""
     if table.seconds_per_run is None:
         return np.full(len(table), np.nan)
     runs = table.seconds_per_run[:, table.epochs.index(epochs)]
@@ -138,25 +138,25 @@ def seconds_per_training(table: Table, epochs: int) -> np.ndarray:
 
 
 def about(task: Task, target: Target, query: Target, source: str) -> list[str]:
-    """Return what a reader has to know of a task, a line each."""
+    """Return the lines that describe a task to a reader."""
 
     def said(accuracy: Target) -> str:
         return f"{accuracy.dataset} {accuracy.split} accuracy after {accuracy.epochs} epochs"
 
     whole = len(task.benchmark.space)
     lines = [
-        f"{task.benchmark.space.title}: queries answer with {said(query)}, results are judged by {said(target)};"
+        f"{task.benchmark.space.title}: queries return {said(query)}, results are judged by {said(target)};"
         f" {len(task):,} of {whole:,} architectures, the best has {task.accuracy.max():.2f} %"
     ]
     if source and len(task) < whole:
         lines.append(f"the search is among the architectures scored in {source} alone, and so are regret and rank")
     if query == target:
-        lines.append("queries answer with the very accuracy that judges: regret is lower than a search could have it")
+        lines.append("queries return the accuracy that also judges: regret is lower than a real search could reach")
     return lines
 
 
 def with_seconds(task: Task, seconds: float) -> tuple[Task, list[str]]:
-    """Return the task with `seconds` for each training whose time is not known, and what is to be said of it."""
+    """Return the task with `seconds` for each training of unknown time, and the line that says so, if any."""
     if not (np.isfinite(seconds) and seconds > 0):
         raise UserError(f"--query-seconds {seconds:g}: expected a number above 0")
     if not (gaps := int(np.isnan(task.seconds).sum())):
@@ -166,10 +166,10 @@ def with_seconds(task: Task, seconds: float) -> tuple[Task, list[str]]:
 
 
 def lonely(task: Task) -> list[str]:
-    """Return what is to be said of architectures without neighbours, if there are any."""
+    """Return the line on architectures without neighbours, if there are any."""
     if not (alone := int((task.near.degree == 0).sum())):
         return []
     return [
-        f"{alone:,} of {len(task):,} architectures have no neighbour among the others: mutation goes from them to a"
-        " random one, local search begins anew"
+        f"{alone:,} of {len(task):,} architectures have no neighbour among the others: mutation leads from them to"
+        " a random one, local search restarts"
     ]
