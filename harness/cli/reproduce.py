@@ -1,7 +1,8 @@
-"""`python -m harness.reproduce [TABLE ...]`: published tables beside ours, one verdict for each figure.
+"""`python -m harness.reproduce [TABLE ...]`: published tables compared with ours, one verdict for each value.
 
-By default correlations are made of the kept scores (`harness.scores`) and the accuracies in --data, in a minute or two.
---quick scores a small sample itself on a CPU, --full the whole space, on a GPU; both can be stopped and continued.
+Correlations are made of the kept scores (`harness.scores`) and the accuracies in --data, in a minute or two. --quick
+scores a small sample on a CPU, --full the whole space, on a GPU; both can be stopped and continued. --run compares the
+scores of stored runs instead.
 """
 
 from __future__ import annotations
@@ -10,6 +11,14 @@ import sys
 from pathlib import Path
 
 from benchmarks.command import Parser, carry_out
+from benchmarks.errors import UserError
+from harness.cli.operations import main as operations
+from harness.cli.search import main as search
+from harness.reproduce.recipes import Recipe, choose
+
+COMMANDS = {"harness.operations": operations, "harness.search": search}
+"""What carries out the commands of the tables."""
+OUT = Path("results/reproduction")
 
 
 def parser() -> Parser:
@@ -18,48 +27,58 @@ def parser() -> Parser:
     line = Parser(prog="python -m harness.reproduce", description=about[0].upper() + about[1:])
     add = line.add_argument
     add("tables", nargs="*", metavar="TABLE", help="names of tables (default: all; --list shows them)")
-    add("--list", action="store_true", help="list the tables with the number of their figures, and stop")
+    add("--list", action="store_true", help="list the tables with the number of their values, and stop")
     mode = line.add_mutually_exclusive_group()
     mode.add_argument("--quick", action="store_true", help="score 40 architectures, batch 16, without costly proxies")
     mode.add_argument("--full", action="store_true", help="score the whole space under the protocol of each table")
+    about_runs = "folders of finished runs of one target: a table of their proxies with published values"
+    mode.add_argument("--run", type=Path, nargs="+", metavar="DIR", default=[], help=about_runs)
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
-    add("--out", type=Path, default=Path("results/reproduction"), help="folder (default results/reproduction)")
+    add("--out", type=Path, help=f"folder to write to (default {OUT}; with --run: the first run's)")
     return line
 
 
 def main(argv: list[str] | None = None) -> int:
     """Reproduce; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    given = parser().parse_args(argv)
+    options = parser().parse_args(argv)
 
     def action() -> None:
-        from harness.reproduce.recipes import choose
-
-        tables = choose(given.tables)
-        if given.list:
+        if options.run and (options.tables or options.list):
+            raise UserError("--run compares stored runs with all published values: leave TABLE and --list out")
+        tables = choose(options.tables)
+        if options.list:
             print(listing(tables))
-            return
-        from harness.reproduce.compare import reproduce
-        from harness.reproduce.page import headline
-        from harness.reproduce.score_pools import FULL, QUICK
-        from harness.reproduce.write import checked, write
+        elif options.run:
+            from harness.reproduce.stored_runs import write_comparison
 
-        mode = "quick" if given.quick else "full" if given.full else "kept scores"
-        out = checked(given.out)
-        made = reproduce(
-            tables, data=given.data, out=out, scoring={"quick": QUICK, "full": FULL}.get(mode),
-            say=lambda line: print(line, file=sys.stderr),
-        )  # fmt: skip
-        page = write(made, tables, mode, out)
-        print(f"{headline(made.rows)}\nwritten to {page}")
+            print(write_comparison(options.run, options.out or options.run[0]))
+        else:
+            _reproduce(tables, options.quick, options.full, options.data, options.out or OUT)
 
     return carry_out("harness.reproduce", action, "stopped; runs are kept and continue: repeat the command")
 
 
-def listing(tables: list) -> str:
-    """Return one line for each table, and the number of figures."""
-    lines = [f"{'table':24}  {'kind':11}  {'figures':>7}  source"]
+def _reproduce(tables: list[Recipe], quick: bool, full: bool, data: str | None, out: Path) -> None:
+    from harness.report.folder import checked
+    from harness.reproduce.compare import reproduce
+    from harness.reproduce.page import headline
+    from harness.reproduce.score_sets import FULL, QUICK
+    from harness.reproduce.write import KIND, write
+
+    mode, scoring = ("quick", QUICK) if quick else ("full", FULL) if full else ("kept scores", None)
+    checked(out, KIND, ignore=None)
+    made = reproduce(
+        tables, data=data, out=out, scoring=scoring, commands=COMMANDS, say=lambda line: print(line, file=sys.stderr)
+    )
+    page = write(made, tables, mode, out)
+    print(f"{headline(made.rows)}\nwritten to {page}")
+
+
+def listing(tables: list[Recipe]) -> str:
+    """Return one line for each table, and the number of values."""
+    lines = [f"{'table':24}  {'kind':11}  {'values':>7}  source"]
     for table in tables:
-        count = len(table.figures) or table.count or "–"
+        count = len(table.values) or table.count or "–"
         lines.append(f"{table.name:24}  {table.kind:11}  {count:>7}  {table.title}")
-    figures = sum(len(table.figures) for table in tables)
-    return "\n".join([*lines, "", f"{figures:,} figures that can be compared where the tables' files are there."])
+    values = sum(len(table.values) for table in tables)
+    return "\n".join([*lines, "", f"{values:,} values that can be compared where the tables' files are there."])

@@ -1,4 +1,4 @@
-"""The cells of a row of figures, as printed in markdown and HTML alike."""
+"""The cells of a row of a reproduction, the same in markdown and HTML."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from harness.report.numbers import DASH
-from harness.reproduce.compare import STAND_INS
+from harness.reproduce.compare import SUBSTITUTE
 from harness.reproduce.verdict import DIFFERS
 
 HEADS = (
@@ -15,7 +15,7 @@ HEADS = (
     "population or reference",
     "measure",
     "published",
-    "ours",
+    "our value",
     "n",
     "verdict",
     "why they may differ",
@@ -26,26 +26,24 @@ MEASURES = {"rho": "rho", "tau_b": "tau-b", "concordance": "pairs in order", "ac
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of one row of a reproduction (`compare.COLUMNS`), one for each of `HEADS`."""
     seen = _text(row["inputs"])
-    inputs = f" ({seen.removesuffix(STAND_INS)} images)" if seen.endswith(STAND_INS) else ""
+    inputs = f" ({seen.removesuffix(SUBSTITUTE)} images)" if seen.endswith(SUBSTITUTE) else ""
     digits = 4 if row["kind"] == "fact" and abs(row["published"]) < 1 else 3
-    theirs, ours = (_number(row[name], row, digits) for name in ("published", "ours"))
+    published, ours = (_number(row[name], row, digits) for name in ("published", "value"))
     if row["kind"] in ("search", "operations"):
-        theirs += f" ± {row['published_sd']:.2f}" if _known(row["published_sd"]) else ""
+        published += f" ± {row['published_sd']:.2f}" if _known(row["published_sd"]) else ""
         ours += f" ± {row['sd']:.2f}" if _known(row["sd"]) else ""
     elif _known(row["low"]):
         ours += f" [{row['low']:.3f}, {row['high']:.3f}]"
     verdict = row["verdict"]
     if verdict == DIFFERS:
         verdict = f"differs by {_signed(row['away'], row, digits)}"
-    kind = f"{row['cause_kind']}: " if row.get("cause_kind") and _text(row["cause_kind"]) else ""
-    why = kind + _text(row["cause"]) if _text(row["cause"]) else ""
-    measured = f"{' ' if why else ''}Measured: {row['measured']}." if _text(row["measured"]) else ""
-    if measured and row["verdict"] != DIFFERS:
-        measured = row["measured"]
+    why = ": ".join(filter(None, (_text(row["cause_kind"]), _text(row["cause"]))))
+    if (measured := _text(row["measured"])) and row["verdict"] == DIFFERS:
+        measured = f"Measured: {measured}."
+    why = " ".join(filter(None, (f"{why.rstrip('.')}." if why and measured else why, measured)))
     n = f"{int(row['n']):,}" if _known(row["n"]) else ""
-    stop = "." if why and measured and not why.endswith(".") else ""
     where, measure = f"{row['bench']} {row['dataset']}{inputs}", MEASURES.get(row["measure"], "value")
-    return row["method"], where, row["population"], measure, theirs, ours, n, verdict, why + stop + measured
+    return row["method"], where, row["population"], measure, published, ours, n, verdict, why
 
 
 def _number(value: float, row: dict[str, Any], digits: int) -> str:

@@ -1,9 +1,10 @@
-"""From declared tables to one row for each published figure: ours, the verdict, and why they may differ."""
+"""From declared tables to one row for each published value: ours, the verdict, and why they may differ."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,34 @@ import pandas as pd
 from benchmarks.errors import UserError
 from harness.proxies.registry import registry
 from harness.reproduce import facts, result_folders, verdict
-from harness.reproduce.correlations import Estimate, Judge
-from harness.reproduce.recipes import Figure, Recipe, cause_of
-from harness.reproduce.score_pools import Pool, Scoring, kept
-from harness.reproduce.session import Reproduction, Workshop
-from harness.reproduce.verdict import ABSENT, Verdict
+from harness.reproduce.correlations import Judge
+from harness.reproduce.recipes import Published, Recipe, cause_of
+from harness.reproduce.score_sets import ScoreSet, Scoring
+from harness.reproduce.session import Command, Session
+from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, Estimate, Verdict
 
 COLUMNS = (
     *("table", "kind", "bench", "dataset", "method", "population", "measure", "published", "published_sd"),
-    *("published_n", "ours", "low", "high", "sd", "n", "verdict", "away", "inputs", "protocol", "accuracy"),
+    *("published_n", "value", "low", "high", "sd", "n", "verdict", "away", "inputs", "protocol", "accuracy"),
     *("cause_kind", "cause", "measured", "source", "note"),
 )
 NO_IMAGES = "no network"
-STAND_INS = " (stand-ins)"
+SUBSTITUTE = " (substitute images)"
 """Ends what images a score saw where they are of another dataset than the accuracies."""
 CLOSER = 0.8
-"""Another way to make a figure is told where it leaves less than this share of the distance."""
+"""Another choice is reported where it leaves less than this share of the distance."""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Tables as they came out."""
+
+    rows: pd.DataFrame
+    """`COLUMNS`, one row for each published value; one row in all for an unanswered table."""
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Benchmark and dataset -> source, sha256 and number of architectures of the table file."""
+    origins: list[dict[str, Any]] = field(default_factory=list)
+    """How scores, searches and operation scores were made."""
 
 
 def reproduce(
@@ -37,180 +50,139 @@ def reproduce(
     data: str | None = None,
     out: Path = Path("results/reproduction"),
     scoring: Scoring | None = None,
+    commands: Mapping[str, Command] | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Reproduction:
-    """Make ours for every figure of the tables; what cannot be made is a row that says why, never an error.
+    """Make our value for every published one; what cannot be made is a row that says why, never an error.
 
     Without `scoring` correlations are of the kept scores; with it, of runs under `out` that are made or continued.
+    `commands`, {module: what carries out its command line}, write the folders of searches and operation scores.
     """
-    made = Reproduction(pd.DataFrame())
-    shop = Workshop(data, out, scoring, say, made)
+    session = Session(data, out, scoring, say, commands or {})
     rows: list[dict[str, Any]] = []
     for table in tables:
-        say(f"{table.name}: {len(table.figures) or 'no'} figures")
-        rows += _unanswered(table) if table.kind == "unanswered" else MAKERS[table.kind](table, shop)
-    made.rows = pd.DataFrame(rows, columns=list(COLUMNS))
-    return made
+        say(f"{table.name}: {len(table.values) or 'no'} values")
+        rows += _rows(table, session) if table.values else [_unanswered(table)]
+    return Reproduction(pd.DataFrame(rows, columns=list(COLUMNS)), session.files, session.origins)
 
 
-def _unanswered(table: Recipe) -> list[dict[str, Any]]:
-    said = f"{table.count} figures" if table.count else ""
-    return [{"table": table.name, "kind": table.kind, "method": said, "verdict": ABSENT, "cause": table.reason,
-             "source": table.title}]  # fmt: skip
+def _unanswered(table: Recipe) -> dict[str, Any]:
+    said = f"{table.count} values" if table.count else ""
+    return {"table": table.name, "kind": table.kind, "method": said, "verdict": ABSENT, "cause": table.reason,
+            "source": table.title}  # fmt: skip
 
 
-def _row(table: Recipe, figure: Figure, judged: Verdict, **ours: Any) -> dict[str, Any]:
-    """Return a row; a figure that differs gets its declared cause."""
-    row = {
-        "table": table.name, "kind": table.kind, "bench": figure.bench, "dataset": figure.dataset,
-        "method": figure.method, "population": figure.population, "measure": figure.measure,
-        "published": figure.value, "published_sd": figure.sd, "published_n": figure.n, "verdict": judged.name,
-        "away": judged.away, "accuracy": table.accuracy, "source": figure.source or table.title,
-        "note": figure.note or table.note,
-    }  # fmt: skip
-    if judged.name == verdict.DIFFERS:
-        cause = cause_of(table, figure)
-        row |= {"cause_kind": cause.kind if cause else "open", "cause": cause.text if cause else "not known"}
-    return row | ours
-
-
-def _absent(table: Recipe, figure: Figure, why: object) -> dict[str, Any]:
-    return _row(table, figure, Verdict(ABSENT), cause_kind="", cause=str(why))
-
-
-def _correlations(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
+def _rows(table: Recipe, session: Session) -> list[dict[str, Any]]:
     rows = []
-    for figure in table.figures:
+    for published in table.values:
         try:
-            rows.append(_correlation(table, figure, shop.judge(table, figure.bench, figure.dataset)))
+            judged, ours = MAKERS[table.kind](table, published, session)
         except UserError as error:
-            rows.append(_absent(table, figure, error))
+            judged, ours = Verdict(ABSENT), {"cause_kind": "", "cause": str(error)}
+        rows.append(_row(table, published, judged) | ours)
     return rows
 
 
-def _correlation(table: Recipe, figure: Figure, judge: Judge) -> dict[str, Any]:
-    if missing := judge.lacks(figure.method):
+def _row(table: Recipe, published: Published, judged: Verdict) -> dict[str, Any]:
+    """Return the columns that do not depend on how our value was made; one that differs gets its declared cause."""
+    row = {
+        "table": table.name, "kind": table.kind, "bench": published.bench, "dataset": published.dataset,
+        "method": published.method, "population": published.population, "measure": published.measure,
+        "published": published.value, "published_sd": published.sd, "published_n": published.n,
+        "verdict": judged.name, "away": judged.away, "accuracy": table.accuracy,
+        "source": published.source or table.title, "note": published.note or table.note,
+    }  # fmt: skip
+    if judged.name == DIFFERS:
+        cause = cause_of(table, published)
+        row |= {"cause_kind": cause.kind if cause else "open", "cause": cause.text if cause else "not known"}
+    return row
+
+
+def _correlation(table: Recipe, published: Published, session: Session) -> tuple[Verdict, dict[str, Any]]:
+    judge = session.judge(table, published.bench, published.dataset)
+    if missing := judge.lacks(published.method):
         names = ",".join(missing)
-        return _absent(table, figure, f"no scores of {names}: python -m harness.run --bench {figure.bench}"
-                       f" --proxies {names}, or --full")  # fmt: skip
-    ours = judge.estimate(figure, table.split)
-    if ours.whole:
-        judged = verdict.whole(figure.value, -ours.value if figure.absolute and ours.value < 0 else ours.value)
-    else:
-        judged = verdict.sampled(figure.value, ours.value, ours.low, ours.high, absolute=figure.absolute)
-    counted = figure.method in judge.counts
-    seen = NO_IMAGES if counted or judge.pool is None else _inputs(figure, judge.pool)
-    row = _row(table, figure, judged, ours=ours.value, low=ours.low, high=ours.high, n=ours.n, inputs=seen,
-               protocol="" if counted or judge.pool is None else judge.pool.protocol)  # fmt: skip
+        raise UserError(
+            f"no scores of {names}: python -m harness.run --bench {published.bench} --proxies {names}, or --full"
+        )
+    ours = judge.estimate(published, table.split)
+    judged = verdict.correlation(published.value, ours, absolute=published.absolute)
+    scores = None if published.method in judge.counts else judge.set
+    seen = _inputs(published, scores) if scores else NO_IMAGES
+    row = {"value": ours.value, "low": ours.low, "high": ours.high, "n": ours.n, "inputs": seen,
+           "protocol": scores.protocol if scores else ""}  # fmt: skip
     if judged.name == ABSENT:
-        row["cause"] = "ours is not defined: too few architectures, or a constant score"
-    if judged.name != verdict.DIFFERS:
-        lost = figure.absolute and ours.value < 0
-        return row | {"measured": "ours is negative; theirs was published without its sign" if lost else ""}
-    if seen.endswith(STAND_INS) and cause_of(table, figure) is None:
-        said = f"our scores saw {seen.removesuffix(STAND_INS)} images, theirs {figure.dataset}'s"
+        row["cause"] = "our value is not defined: too few architectures, or a constant score"
+    if judged.name != DIFFERS:
+        lost = published.absolute and ours.value < 0
+        return judged, row | {"measured": "our value is negative; it was published without its sign" if lost else ""}
+    if seen.endswith(SUBSTITUTE) and cause_of(table, published) is None:
+        said = f"our scores saw {seen.removesuffix(SUBSTITUTE)} images, the published ones {published.dataset}'s"
         row |= {"cause_kind": "transfer", "cause": said}
-    return row | {"measured": _measured(figure, table.split, judge, ours)}
+    return judged, row | {"measured": _measured(published, table.split, judge, ours)}
 
 
-def _inputs(figure: Figure, pool: Pool) -> str:
-    """Return which images scores saw; those of another dataset are stand-ins."""
-    proxy = registry().get(figure.method)
+def _inputs(published: Published, scores: ScoreSet) -> str:
+    """Return which images the networks saw; those of another dataset are substitutes."""
+    proxy = registry().get(published.method)
     if proxy is not None and proxy.view.inputs != "minibatch":
         return {"gaussian": "noise", "ones": "ones"}[proxy.view.inputs]
-    return pool.dataset if pool.dataset == figure.dataset else pool.dataset + STAND_INS
+    return scores.dataset if scores.dataset == published.dataset else scores.dataset + SUBSTITUTE
 
 
-def _measured(figure: Figure, split: str, judge: Judge, ours: Estimate) -> str:
-    """Return what ours would be otherwise where that is closer, and how far samples of their size scatter."""
-    sign = -1 if figure.absolute and ours.value < 0 else 1
-    away = {words: sign * value - figure.value for words, value in judge.alternatives(figure, split).items()}
-    near = CLOSER * abs(sign * ours.value - figure.value)
+def _measured(published: Published, split: str, judge: Judge, ours: Estimate) -> str:
+    """Return our value under other choices where that is closer, and how far samples of the published size scatter."""
+    sign = -1 if published.absolute and ours.value < 0 else 1
+    away = {words: sign * value - published.value for words, value in judge.alternatives(published, split).items()}
+    near = CLOSER * abs(sign * ours.value - published.value)
     closer = sorted((words for words in away if abs(away[words]) < near), key=lambda words: abs(away[words]))
     parts = []
     if closer:
-        told = (f"{words}: {figure.value + away[words]:.3f}" for words in closer[:2])
-        parts.append(f"closer is ours with {'; '.join(told)}")
+        best = (f"{words}: {published.value + away[words]:.3f}" for words in closer[:2])
+        parts.append(f"closer is our value with {'; '.join(best)}")
     elif away:
         parts.append("no other population, accuracy or variant that was tried is much closer")
-    if figure.n is not None and figure.n < 0.5 * ours.n and figure.method not in judge.counts:
-        low, high = judge.smaller(figure, split)
-        parts.append(f"{figure.n} of ours at random give {low:.2f} to {high:.2f}")
+    if published.n is not None and published.n < 0.5 * ours.n and published.method not in judge.counts:
+        sample = judge.sample(published.method, published.population, split)
+        low, high = sample.parts(published.measure, published.n)
+        parts.append(f"random parts of {published.n} of our architectures give {low:.2f} to {high:.2f}")
     return "; ".join(parts)
 
 
-def _facts(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
-    rows = []
-    for figure in table.figures:
-        try:
-            benchmark = shop.benchmark(figure.bench, figure.dataset)
-            ground = facts.Ground(benchmark, shop.data, partial(shop.benchmark, figure.bench))
-            ours = facts.MEASURES[figure.measure](ground, **figure.args)
-        except UserError as error:
-            rows.append(_absent(table, figure, error))
-            continue
-        judged = verdict.exact(figure.value, ours, figure.digits or 0)
-        row = _row(table, figure, judged, ours=ours, n=len(benchmark.table), inputs=NO_IMAGES)
-        if judged.name == verdict.DIFFERS and figure.measure == "accuracy_of":
-            trials = facts.trials_of(benchmark, figure.args["arch"])
-            row["measured"] = (
-                f"single trainings: {', '.join(f'{value:.2f}' for value in trials)}" if len(trials) else ""
-            )
-        rows.append(row)
-    return rows
+def _fact(table: Recipe, published: Published, session: Session) -> tuple[Verdict, dict[str, Any]]:
+    benchmark = session.benchmark(published.bench, published.dataset)
+    ground = facts.Ground(benchmark, session.data, partial(session.benchmark, published.bench))
+    value = facts.MEASURES[published.measure](ground, **published.args)
+    judged = verdict.exact(published.value, value, published.digits or 0)
+    row = {"value": value, "n": len(benchmark.table), "inputs": NO_IMAGES}
+    if judged.name == DIFFERS and published.measure == "accuracy_of":
+        trials = ", ".join(f"{each:.2f}" for each in facts.trials_of(benchmark, published.args["arch"]))
+        row["measured"] = f"single trainings: {trials}" if trials else ""
+    return judged, row
 
 
-def _folders(table: Recipe, shop: Workshop) -> list[dict[str, Any]]:
-    try:
-        folder = _folder(table, shop)
-    except UserError as error:
-        return [_absent(table, figure, error) for figure in table.figures]
-    shop.made.origins.append(result_folders.origin(folder))
-    rows = []
-    for figure in table.figures:
-        try:
-            ours = result_folders.read(table, figure, folder, shop.benchmark(figure.bench, figure.dataset))
-        except UserError as error:
-            rows.append(_absent(table, figure, error))
-            continue
-        judged = verdict.seeds(figure.value, figure.sd, ours.value, ours.sd)
-        spread = 0.0 if math.isnan(ours.sd) else ours.sd
-        row = _row(table, figure, judged, ours=ours.value, low=ours.value - spread, high=ours.value + spread,
-                   sd=ours.sd, n=ours.n, inputs=figure.bench and "cifar10")  # fmt: skip
-        if judged.name == ABSENT:
-            row["cause"] = "one seed on either side: no spread to judge by"
-        reference = figure.args.get("reference")
-        row["population"] = "; ".join(filter(None, [f"against {reference}" if reference else "", figure.note]))
-        rows.append(row | {"measured": ours.note})
-    return rows
+def _of_folder(table: Recipe, published: Published, session: Session) -> tuple[Verdict, dict[str, Any]]:
+    folder = session.folder(table)
+    ours = result_folders.read(table, published, folder, session.benchmark(published.bench, published.dataset))
+    judged = verdict.seeds(published.value, published.sd, ours.value, ours.sd)
+    spread = 0.0 if math.isnan(ours.sd) else ours.sd
+    reference = published.args.get("reference")
+    row = {"value": ours.value, "low": ours.value - spread, "high": ours.value + spread, "sd": ours.sd, "n": ours.n,
+           "inputs": "cifar10", "measured": ours.note}  # fmt: skip
+    row["population"] = "; ".join(filter(None, [f"against {reference}" if reference else "", published.note]))
+    if judged.name == ABSENT:
+        row["cause"] = "one seed on either side: no spread to judge by"
+    return judged, row
 
 
-def _folder(table: Recipe, shop: Workshop) -> Path:
-    """Return the folder of a table: found; made where that was asked for; made anew where that is cheap."""
-    if table.network and (there := result_folders.locate(table, shop.out)):
-        return there
-    benchmark = shop.benchmark(table.figures[0].bench, table.figures[0].dataset)
-    if table.network and not (shop.scoring and shop.scoring.commands):
-        raise UserError(f"needs the folder {table.folder}: {table.command} --data DIR --out {shop.out / table.folder}")
-    scores = None
-    if table.needs_scores:
-        pool = kept(benchmark.space.name)
-        if pool is None or (missing := [name for name in table.needs_scores if name not in pool.frame]):
-            raise UserError(f"no scores of {', '.join(missing if pool else table.needs_scores)} are kept")
-        scores = shop.out / "runs" / f"{table.name}.csv"
-        scores.parent.mkdir(parents=True, exist_ok=True)
-        pool.frame[list(table.needs_scores)].dropna().to_csv(scores, index_label="arch")
-    return result_folders.carry_out(table, shop.out, shop.data, scores, shop.say)
-
-
-MAKERS = {"correlation": _correlations, "fact": _facts, "operations": _folders, "search": _folders}
+MAKERS = {"correlation": _correlation, "fact": _fact, "operations": _of_folder, "search": _of_folder}
 
 
 def shares(rows: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """Return figures, checked, agrees and share = agrees / checked, for each value of the columns `by`, or overall."""
+    """Return counts published, checked, agrees and share = agrees / checked, by the columns `by`, or overall."""
     checked = rows["verdict"] != ABSENT
-    frame = rows.assign(figures=1, checked=checked, agrees=rows["verdict"] == verdict.AGREES)
+    frame = rows.assign(published=1, checked=checked, agrees=rows["verdict"] == AGREES)
     if not by:
         frame, by = frame.assign(all="all"), ["all"]
-    found = frame.groupby(list(by), sort=False)[["figures", "checked", "agrees"]].sum().astype(int).reset_index()
+    found = frame.groupby(list(by), sort=False)[["published", "checked", "agrees"]].sum().astype(int).reset_index()
     return found.assign(share=found["agrees"] / found["checked"].where(found["checked"] > 0))

@@ -1,6 +1,6 @@
-"""Facts: what a benchmark's table says by itself, without a network. Each measure is a function of a `Ground`.
+"""Facts: values of a benchmark's table alone, without a network. Each measure is a function of a `Ground`.
 
-A figure names its measure, and in `args` the keyword arguments of the function. Accuracies in percent.
+A published value names its measure, and in `args` the keyword arguments of the function. Accuracies in percent.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from benchmarks.benchmark import Benchmark
+from benchmarks.benchmark import Benchmark, find_table
 from benchmarks.errors import UserError
+from benchmarks.files.sources import data_folder
 from benchmarks.table import Table
 from harness.operations.agreement import argmax, judge_choice, mean_by_edge
 from harness.operations.scores.table import avg_acc, best_acc
@@ -20,7 +22,7 @@ from harness.stats import kendall_tau_b, spearman
 
 @dataclass(frozen=True)
 class Ground:
-    """What a measure looks at."""
+    """The arguments of all measures."""
 
     benchmark: Benchmark
     data: str | None
@@ -44,11 +46,6 @@ def budgets(ground: Ground, *, statistic: str, first_dataset: str = "") -> float
 
 def file_column(ground: Ground, *, column: str, statistic: str) -> float:
     """Rank correlation of a column of the CSV file with test accuracy after 200 epochs."""
-    import pandas as pd
-
-    from benchmarks.benchmark import find_table
-    from benchmarks.files.sources import data_folder
-
     path = find_table(ground.benchmark.space.name, data_folder(ground.data))
     if path is None or path.suffix != ".csv" or column not in pd.read_csv(path, nrows=0):
         raise UserError(f"needs a CSV table with a column {column}; {ground.table.source} has none")
@@ -64,22 +61,22 @@ def best(ground: Ground, *, reduction: str = "mean", error: bool = False) -> flo
 
 
 def strings(ground: Ground) -> float:
-    """How many architectures the table holds."""
+    """Number of architectures in the table."""
     return len(ground.table)
 
 
 def distinct(ground: Ground) -> float:
-    """How many different networks these are."""
+    """Number of distinct networks among them."""
     return len(np.unique(ground.benchmark.space.class_id[ground.benchmark.indices]))
 
 
 def disconnected(ground: Ground) -> float:
-    """How many have no path from input to output."""
+    """Number of architectures without a path from input to output."""
     return int((~ground.benchmark.space.connected[ground.benchmark.indices]).sum())
 
 
 def trainings(ground: Ground, *, count: int) -> float:
-    """How many architectures were trained so many times."""
+    """Number of architectures that were trained `count` times."""
     return int((np.isfinite(ground.table.per_seed("test")).sum(1) == count).sum())
 
 
@@ -115,7 +112,7 @@ def operations_rank(ground: Ground, *, score: str) -> float:
 
 
 def from_table(benchmark: Benchmark, score: str) -> np.ndarray:
-    """Return an operation score of the table by its name (`harness.operations`), (edges, operations)."""
+    """Return an operation score of the table by name (`harness.operations`), (edges, operations)."""
     kind, _, trials = score.partition("@")
     accuracy = benchmark.table.per_seed("test") if trials else benchmark.table.target("test")
     choices = benchmark.space.choices.of(benchmark.indices)

@@ -1,6 +1,6 @@
 """The reproduction as one page, in markdown and in HTML: the same sections in both, and one figure.
 
-The HTML is one file that needs no network and holds no script; whatever came from outside is escaped.
+The HTML is one file, made from page.html, that needs no network and holds no script; Jinja2 escapes what it fills in.
 """
 
 from __future__ import annotations
@@ -10,28 +10,29 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup, escape
 
-from harness.report.formats import cell
+import harness.report
+from harness.report.formats import cell, markdown_table
 from harness.report.numbers import DASH
 from harness.reproduce.cells import HEADS, cells
-from harness.reproduce.compare import shares
+from harness.reproduce.compare import Reproduction, shares
 from harness.reproduce.recipes import Recipe
-from harness.reproduce.session import Reproduction
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, WHOLE
 
-TITLE = "Published tables beside ours"
+TITLE = "Published tables compared with ours"
 RULES = (
-    "A figure agrees where it lies inside our 95 % interval, which is over other samples of architectures; a figure"
-    f" over the whole space where ours, over the whole space too, is at most {WHOLE} away; a fact where ours rounds to"
-    " the printed digits; a mean over seeds where the two are within one standard deviation of either. 'Measured' is"
-    " what ours would be otherwise, the closest first."
+    "A published value agrees where it lies inside our 95 % interval, which is over other samples of architectures;"
+    f" where both are over the whole space and at most {WHOLE} apart; for a fact, where ours rounds to the printed"
+    " digits; for a mean over seeds, where the two are within one standard deviation of either. 'Measured' is our value"
+    " under other choices, the closest first."
 )
+COUNTS = ("published", "checked", "agree", "share")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     level: int = 2
 
+    @property
+    def agreement(self) -> str:
+        """The verdicts of a table of `HEADS`, counted."""
+        verdicts = [row[HEADS.index("verdict")] for row in self.rows]
+        return f"{verdicts.count(AGREES)} of {len(verdicts) - verdicts.count(ABSENT)} agree"
+
 
 def sections(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any]) -> list[Section]:
     """Return the page's sections in order, without the figure."""
@@ -52,7 +59,7 @@ def sections(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str,
     found = [
         Section("How many agree", (RULES,), ("table", *COUNTS), _shares(rows, "table")),
         Section("By proxy", ("Correlations alone.",), ("proxy", *COUNTS), _shares(_correlations(rows), "method")),
-        Section("Causes of the disagreements", (), ("kind of cause", "figures", "tables"), _kinds(rows)),
+        Section("Causes of the disagreements", (), ("kind of cause", "values", "tables"), _kinds(rows)),
     ]
     for name in dict.fromkeys(rows["table"]):
         table, own = known[name], rows[rows["table"] == name]
@@ -63,20 +70,17 @@ def sections(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str,
     if len(missing):
         groups = missing.groupby(["table", "cause"], sort=False)
         lines = [(table, _count(known[table], group), cause) for (table, cause), group in groups]
-        found.append(Section("Not comparable", (), ("table", "figures", "why"), tuple(lines)))
+        found.append(Section("Not comparable", (), ("table", "values", "why"), tuple(lines)))
     return [*found, *_provenance(made, manifest)]
 
 
-COUNTS = ("figures", "checked", "agree", "share")
-
-
 def headline(rows: pd.DataFrame) -> str:
-    """Return in a sentence how many figures were checked and agree."""
-    told = []
-    for name, part in (("published figures", rows), ("correlations among them", _correlations(rows))):
-        (all_of,) = shares(part).itertuples()
-        told.append(f"{all_of.agrees:,} of {all_of.checked:,} {name} agree ({_percent(all_of.share)})")
-    return "; ".join(told)
+    """Return the sentence that says how many values were checked and agree."""
+    parts = []
+    for name, part in (("published values", rows), ("correlations among them", _correlations(rows))):
+        (overall,) = shares(part).itertuples()
+        parts.append(f"{overall.agrees:,} of {overall.checked:,} {name} agree ({_percent(overall.share)})")
+    return "; ".join(parts)
 
 
 def _correlations(rows: pd.DataFrame) -> pd.DataFrame:
@@ -84,12 +88,12 @@ def _correlations(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shares(rows: pd.DataFrame, by: str) -> tuple[tuple[str, ...], ...]:
-    found = shares(rows, [by]) if len(rows) else pd.DataFrame()
-    found = found[found["checked"] > 0] if len(found) else found
-    if by != "table" and len(found):
+    found = shares(rows, [by])
+    found = found[found["checked"] > 0]
+    if by != "table":
         found = found.sort_values(["checked", by], ascending=[False, True])
     return tuple(
-        (getattr(row, by), str(row.figures), str(row.checked), str(row.agrees), _percent(row.share))
+        (getattr(row, by), str(row.published), str(row.checked), str(row.agrees), _percent(row.share))
         for row in found.itertuples()
     )
 
@@ -105,11 +109,11 @@ def _about(table: Recipe, own: pd.DataFrame) -> list[str]:
     said = [f"Accuracy: {table.accuracy}."] if table.accuracy else []
     if table.kind == "correlation":
         protocols = ", ".join(filter(None, dict.fromkeys(own["protocol"].dropna()))) or "counts alone"
-        ours = "validation" if table.split == "valid" else table.split
-        theirs = "not told" if table.protocol == "default" else f"`{table.protocol}`"
-        said.append(f"Protocol: theirs {theirs}, ours {protocols}, judged by {ours} accuracy.")
+        accuracy = "validation" if table.split == "valid" else table.split
+        published = "not stated" if table.protocol == "default" else f"`{table.protocol}`"
+        said.append(f"Protocol: published {published}, ours {protocols}, judged by {accuracy} accuracy.")
     if table.command:
-        said.append(f"Ours: `{table.command}`.")
+        said.append(f"Our values: `{table.command}`.")
     if table.note:
         said.append(f"{table.note[0].upper()}{table.note[1:]}.")
     return said
@@ -142,84 +146,31 @@ def _provenance(made: Reproduction, manifest: dict[str, Any]) -> list[Section]:
 
 def markdown(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any]) -> str:
     """Return the page as markdown."""
-    lines = [f"# {TITLE}", "", f"{headline(made.rows)}.", "", "![published against ours](figures/reproduction.png)", ""]
+    lines = [f"# {TITLE}", "", f"{headline(made.rows)}.", "", "![published and our values](figures/reproduction.png)"]
     for part in sections(made, declared, manifest):
-        lines += [f"{'#' * part.level} {part.title}", ""]
+        lines += ["", f"{'#' * part.level} {part.title}"]
         for note in part.notes:
-            lines += [_plain(note), ""]
+            lines += ["", cell(note.replace("`", ""))]
         if part.rows:
-            lines += ["| " + " | ".join(part.heads) + " |", "|" + "---|" * len(part.heads)]
-            lines += ["| " + " | ".join(map(_plain, row)) + " |" for row in part.rows] + [""]
-    return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    return cell(text.replace("`", ""))
-
-
-CSS = """
-td.agrees { color: var(--c2); font-weight: 600; } td.differs { color: var(--c1); font-weight: 600; }
-td.absent { color: var(--soft); } img { max-width: 100%; height: auto; background: #fff; }
-.plain td, .plain th { min-width: 0; white-space: nowrap; overflow-wrap: normal; }
-.plain td:last-child { min-width: 9em; white-space: normal; } tr.why td { color: var(--soft); border-top: 0; }
-tr:has(+ tr.why) td { border-bottom: 0; }
-details > summary { cursor: pointer; }
-summary h2, summary h3 { display: inline-block; margin: 10px 0 2px; }
-"""
+            rows = [[text.replace("`", "") for text in row] for row in part.rows]
+            lines += ["", *markdown_table(part.heads, rows, ())]
+    return "\n".join([*lines, ""])
 
 
 def html(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any], figure: Path | None) -> str:
     """Return the page as HTML; `figure` is an SVG file that goes into it."""
-    sheet = files("harness.report").joinpath("page.css").read_text("utf-8")
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
-    picture = ""
-    if figure is not None:
-        data = base64.b64encode(figure.read_bytes()).decode()
-        picture = (
-            '<section id="figure"><h2>Published against ours</h2><p class="note">One panel a table; the vertical line'
-            " is our 95 % interval; open marks: scores that saw images of another dataset.</p>"
-            f'<img alt="published against ours, by table" src="data:image/svg+xml;base64,{data}"></section>'
-        )
-    parts = "".join(_html(part) for part in sections(made, declared, manifest))
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<title>{TITLE}</title><style>{sheet}{CSS}</style></head>
-<body><header><h1>{TITLE}</h1><p>{escape(headline(made.rows))}.</p></header>
-<main>{picture}{parts}</main></body></html>
-"""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["marked"] = _marked
+    sheet = (Path(harness.report.__file__).parent / "page.css").read_text("utf-8")
+    return environment.get_template("page.html").render(
+        title=TITLE, headline=headline(made.rows), sections=sections(made, declared, manifest), wide=HEADS,
+        sheet=Markup(sheet), figure=figure and base64.b64encode(figure.read_bytes()).decode(),
+        looks={AGREES[:1]: AGREES, DIFFERS[:1]: DIFFERS, ABSENT[:1]: "absent"},
+    )  # fmt: skip
 
 
-def _html(part: Section) -> str:
-    notes = "".join(f'<p class="note">{_marked(note)}</p>' for note in part.notes)
-    body = notes + _html_table(part) if part.rows else notes
-    if part.level == 2:
-        return f"<section><h2>{escape(part.title)}</h2>{body}</section>"
-    verdicts = [row[HEADS.index("verdict")] for row in part.rows]
-    said = f"{verdicts.count(AGREES)} of {len(verdicts) - verdicts.count(ABSENT)} agree"
-    head = f"<summary><h3>{escape(part.title)}</h3> <small>{said}</small></summary>"
-    return f"<details open>{head}{body}</details>"
-
-
-def _html_table(part: Section) -> str:
-    """Return a table; the last column of figures goes into a line of its own below the row."""
-    wide = part.heads == HEADS
-    heads = part.heads[:-1] if wide else part.heads
-    lines = []
-    for row in part.rows:
-        cells = []
-        for name, text in zip(heads, row, strict=False):
-            look = {"a": AGREES, "d": DIFFERS, "n": "absent"}.get(text[:1], "") if name == "verdict" else ""
-            cells.append(f'<td class="{look}">{_marked(text)}</td>' if look else f"<td>{_marked(text)}</td>")
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-        if wide and row[-1]:
-            lines.append(f'<tr class="why"><td></td><td colspan="{len(heads) - 1}">{_marked(row[-1])}</td></tr>')
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    table = f'<table class="plain"><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
-    return f'<div class="scroll">{table}</div>'
-
-
-def _marked(text: str) -> str:
+def _marked(text: str) -> Markup:
     """Return escaped text, `words` between backticks as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

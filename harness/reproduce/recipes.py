@@ -1,14 +1,14 @@
-"""The declared tables: which figures somebody published, and how ours for the same figure are made.
+"""The declared tables: which values were published, and the recipe for ours.
 
-tables.json holds one record for each table, harness/published.csv the correlation figures (a table names its sources
-there), causes.csv what is known of why a figure may differ. A record has the fields of `Recipe`; of its kind depends
-how its figures are made:
+tables.json holds a record for each table, published.csv the published correlations (a table names its sources there),
+causes.csv the known reasons why a value may differ. A record has the fields of `Recipe`; its kind says how values are
+made:
 
     correlation   a proxy's scores against an accuracy        sources, protocol, split
-    fact          from the benchmark's table alone            figures with a measure of `harness.reproduce.facts`
-    operations    scores of a supernet's operations           folder that `command` writes, figures with a score
-    search        accuracies of what a search found           folder that `command` writes, figures with a column
-    unanswered    cannot be made here                         count of figures, reason
+    fact          from the benchmark's table alone            values with a measure of `harness.reproduce.facts`
+    operations    scores of a supernet's operations           folder that `command` writes, values with a score
+    search        accuracies of what a search found           folder that `command` writes, values with a column
+    unanswered    cannot be made here                         count of values, reason
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ PUBLISHED = FOLDER / "published.csv"
 KINDS = ("correlation", "fact", "operations", "search", "unanswered")
 CAUSES = ("population", "accuracy", "definition", "protocol", "sign", "draw", "transfer", "release", "copy", "open")
 """Kinds of cause: which architectures; which accuracy; other code under the same name; initialisation, inputs and
-batch; the sign; chance of one minibatch or seed; images of another dataset; another release of the table; a figure
-that was copied or is from memory; not known."""
+batch; the sign; chance of one minibatch or seed; images of another dataset; another release of the table; a value that
+was copied or is from memory; unknown."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One published number."""
+class Published:
+    """One published value."""
 
     method: str
-    """Proxy, operation score, search, or what a fact is about."""
+    """Proxy, operation score, search, or subject of a fact."""
     bench: str
     dataset: str
     measure: str
@@ -59,12 +59,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One published table and the recipe for ours."""
+    """One published table and the recipe for our values."""
 
     name: str
     kind: str
     title: str
-    """Who published it, where."""
+    """Authors and place."""
     accuracy: str = ""
     """Which accuracy it is about, as published."""
     note: str = ""
@@ -73,28 +73,24 @@ class Recipe:
     sources: tuple[str, ...] = ()
     """Names in published.csv."""
     split: str = "test"
-    """Accuracy that ours are judged by, at the largest budget, mean over seeds."""
+    """Accuracy that judges our scores, at the largest budget, mean over seeds."""
     folder: str = ""
     """Name of the folder of a search or of operation scores."""
     command: str = ""
-    """Writes it; --data and --out are added. SCORES stands for the scores at hand."""
+    """Writes it; --data and --out are added. SCORES stands for a CSV of kept scores."""
     needs_scores: tuple[str, ...] = ()
     """Proxies without which the command cannot run."""
     network: bool = True
     """Whether the command takes networks; one that does not is cheap and always carried out."""
     count: int = 0
-    """Published figures of an unanswered table; 0 where these are not known."""
+    """Published values of an unanswered table; 0 where unknown."""
     reason: str = ""
-    figures: tuple[Figure, ...] = ()
-
-    def benches(self) -> list[str]:
-        """Return the benchmarks it is about, each once."""
-        return list(dict.fromkeys(figure.bench for figure in self.figures))
+    values: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why figures may differ, for those that all its fields fit; an empty field fits any."""
+    """Why values may differ: those that fit all its fields; an empty field fits any."""
 
     table: str
     bench: str
@@ -104,16 +100,12 @@ class Cause:
     kind: str
     text: str
 
-    def fits(self, table: Recipe, figure: Figure) -> bool:
-        """Whether it is about this figure."""
-        pairs = (
-            (self.table, table.name),
-            (self.bench, figure.bench),
-            (self.dataset, figure.dataset),
-            (self.population, figure.population),
-        )
-        known = all(not mine or mine == its for mine, its in pairs)
-        return known and (not self.methods or figure.method in self.methods)
+    def fits(self, table: Recipe, published: Published) -> bool:
+        """Return whether it is about this value."""
+        here = (table.name, published.bench, published.dataset, published.population)
+        known = zip((self.table, self.bench, self.dataset, self.population), here, strict=True)
+        named = not self.methods or published.method in self.methods
+        return named and all(mine in ("", its) for mine, its in known)
 
 
 @cache
@@ -132,40 +124,39 @@ def choose(names: Sequence[str]) -> list[Recipe]:
 
 def _table(record: dict[str, Any]) -> Recipe:
     sources = tuple(record.pop("sources", ()))
-    figures = [Figure(**{"source": record["title"]} | figure) for figure in record.pop("figures", ())]
-    figures += [figure for figure in _published() if figure.source in sources]
+    values = [Published(**{"source": record["title"]} | value) for value in record.pop("values", ())]
+    values += [value for value in published_correlations() if value.source in sources]
     needs = tuple(record.pop("needs_scores", ()))
-    return Recipe(**record, sources=sources, figures=tuple(figures), needs_scores=needs)
+    return Recipe(**record, sources=sources, values=tuple(values), needs_scores=needs)
 
 
 @cache
-def _published() -> tuple[Figure, ...]:
-    with PUBLISHED.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+def published_correlations() -> tuple[Published, ...]:
+    """Return the published correlations, in the order of published.csv."""
     return tuple(
-        Figure(
+        Published(
             method=row["proxy"], bench=row["bench"], dataset=row["dataset"], measure=row["statistic"],
             value=float(row["value"]), population=row["population"], n=int(row["n"]) if row["n"] else None,
             absolute=row["note"].startswith("absolute value"), source=row["source"], note=row["note"],
         )
-        for row in rows
+        for row in _rows(PUBLISHED)
     )  # fmt: skip
 
 
 @cache
 def causes() -> tuple[Cause, ...]:
     """Return the declared causes, the most particular first."""
-    with (FOLDER / "causes.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
     return tuple(
-        Cause(
-            row["table"], row["bench"], row["dataset"], row["population"],
-            tuple(filter(None, row["methods"].split(";"))), row["kind"], row["text"],
-        )
-        for row in rows
+        Cause(**row | {"methods": tuple(filter(None, row["methods"].split(";")))})
+        for row in _rows(FOLDER / "causes.csv")
     )  # fmt: skip
 
 
-def cause_of(table: Recipe, figure: Figure) -> Cause | None:
-    """Return the first declared cause that fits a figure."""
-    return next((cause for cause in causes() if cause.fits(table, figure)), None)
+def _rows(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cause_of(table: Recipe, published: Published) -> Cause | None:
+    """Return the first declared cause that fits a value."""
+    return next((cause for cause in causes() if cause.fits(table, published)), None)

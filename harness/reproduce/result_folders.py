@@ -1,7 +1,7 @@
 """Searches and operation scores: read from the folder that a table's command writes, or carried out first.
 
-A folder is looked for under its name where the reproduction is written, and in `tables` beside that. Of several seeds
-ours is the mean, with the sample standard deviation.
+A folder is searched for by name where the reproduction is written, and in the folder `tables` next to that. Over
+several seeds our value is the mean, with the sample standard deviation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,12 @@ from benchmarks.errors import UserError
 from benchmarks.files.write import write_text
 from harness.operations.agreement import mean_by_edge
 from harness.reproduce.facts import from_table
-from harness.reproduce.recipes import Figure, Recipe
+from harness.reproduce.recipes import Published, Recipe
 
 
 @dataclass(frozen=True)
 class Found:
-    """Ours for a figure: over seeds."""
+    """Our value, over seeds."""
 
     value: float
     sd: float
@@ -36,61 +36,64 @@ class Found:
 
 
 def locate(table: Recipe, out: Path) -> Path | None:
-    """Return the folder of a table where it is, otherwise None."""
+    """Return the folder of a table, None where there is none."""
     places = (out / table.folder, out.parent / "tables" / table.folder)
     return next((place for place in places if (place / "manifest.json").is_file()), None)
 
 
-def carry_out(table: Recipe, out: Path, data: str | None, scores: Path | None, say: Callable[[str], None]) -> Path:
-    """Write the folder of a table with its command; return it. UserError where the command fails."""
+def carry_out(
+    table: Recipe,
+    out: Path,
+    data: str | None,
+    scores: Path | None,
+    commands: Mapping[str, Callable[[list[str]], int]],
+    say: Callable[[str], None],
+) -> Path:
+    """Write the folder of a table with its command, one of `commands`; return it. UserError where the command fails."""
     _, _, module, *words = shlex.split(table.command)
     words = [str(scores) if word == "SCORES" else word for word in words]
     words += ["--out", str(out / table.folder), *(["--data", data] if data else [])]
     say(f"{table.name}: {module} {shlex.join(words)}")
-    if module == "harness.operations":
-        from harness.cli.operations import main
-    else:
-        from harness.cli.search import main
-    if code := main(words):
+    if module not in commands:
+        raise UserError(f"needs the folder {table.folder}, and `{table.command}` is not to be carried out")
+    if code := commands[module](words):
         raise UserError(f"`{table.command}` ended with {code}")
-    path = out / table.folder / "manifest.json"  # its command is ours, not the one that made it
+    path = out / table.folder / "manifest.json"  # says the command of this process
     command = plain_command(f"python -m {module} {shlex.join(words)}")
     write_text(path, json.dumps(json.loads(path.read_text("utf-8")) | {"command": command}, indent=1) + "\n")
     return path.parent
 
 
-def read(table: Recipe, figure: Figure, folder: Path, benchmark: Benchmark) -> Found:
-    """Return ours for a figure from a folder. UserError where the folder does not hold it."""
+def read(table: Recipe, published: Published, folder: Path, benchmark: Benchmark) -> Found:
+    """Return our value for a published one from a folder. UserError where the folder does not hold it."""
     try:
-        return (
-            _operations(figure, folder, benchmark) if table.kind == "operations" else _search(figure, folder, benchmark)
-        )
+        return {"operations": _operations, "search": _search}[table.kind](published, folder, benchmark)
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{folder}: nothing to compare with {figure.method} in it ({error})") from None
+        raise UserError(f"{folder}: nothing to compare with {published.method} in it ({error})") from None
 
 
 def origin(folder: Path) -> dict:
-    """Return what the folder says of itself, in short; its command without the paths of one machine."""
-    told = json.loads((folder / "manifest.json").read_text("utf-8"))
-    kept = {key: told[key] for key in ("revision", "started", "table_checksum", "notes") if key in told}
-    return {"folder": folder.name, "command": plain_command(str(told.get("command", ""))), **kept}
+    """Return the entries of the folder's manifest that say how it was made; the command without paths of a machine."""
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    kept = {key: manifest[key] for key in ("revision", "started", "table_checksum", "notes") if key in manifest}
+    return {"folder": folder.name, "command": plain_command(str(manifest.get("command", ""))), **kept}
 
 
 def plain_command(command: str) -> str:
-    """Return a command line as one would type it: `python -m` for the path of a program, DIR for folders."""
+    """Return a command line as typed by a user: `python -m` for the path of a program, DIR for folders."""
     command = re.sub(r"^\S*(harness)/(\w+)(?:/__main__)?\.py", r"python -m \1.\2", command)
     return re.sub(r"(--(?:data|out)) \S+", r"\1 DIR", command)
 
 
-def _operations(figure: Figure, folder: Path, benchmark: Benchmark) -> Found:
+def _operations(published: Published, folder: Path, benchmark: Benchmark) -> Found:
     """An operation score: rho with a score of the table, mean over edges; or the accuracy of the cell it chooses."""
-    score = figure.args["score"]
-    if figure.measure == "accuracy":
+    score = published.args["score"]
+    if published.measure == "accuracy":
         chosen = pd.read_csv(folder / "chosen.csv")
         return _mean(chosen.loc[chosen["score"] == score, "accuracy"].to_numpy(float))
     table = pd.read_csv(folder / "scores.csv")
     table = table[table["score"] == score]
-    reference = from_table(benchmark, figure.args["reference"])
+    reference = from_table(benchmark, published.args["reference"])
     values = [
         mean_by_edge(of_seed["value"].to_numpy(float).reshape(reference.shape), reference)
         for _, of_seed in table.groupby("seed")
@@ -98,20 +101,20 @@ def _operations(figure: Figure, folder: Path, benchmark: Benchmark) -> Found:
     return _mean(np.array(values))
 
 
-def _search(figure: Figure, folder: Path, benchmark: Benchmark) -> Found:
+def _search(published: Published, folder: Path, benchmark: Benchmark) -> Found:
     """An accuracy of the cells that searches found."""
     runs = pd.read_csv(folder / "runs.csv")
     for name in ("method", "guide"):
-        if name in figure.args:
-            runs = runs[runs[name] == figure.args[name]]
-    found = _mean(runs[figure.args["column"]].to_numpy(float))
-    if "cell" not in figure.args:
+        if name in published.args:
+            runs = runs[runs[name] == published.args[name]]
+    found = _mean(runs[published.args["column"]].to_numpy(float))
+    if "cell" not in published.args:
         return found
-    seed = figure.args["cell_seed"]
+    seed = published.args["cell_seed"]
     mine = runs.loc[runs["seed"] == seed, "arch"].iloc[0]
-    at = [benchmark.space.index(arch) for arch in (mine, figure.args["cell"])]
+    at = [benchmark.space.index(arch) for arch in (mine, published.args["cell"])]
     one, other = benchmark.space.choices.of(np.array(at)).chosen
-    alike = f"our cell of seed {seed} has {int((one == other).sum())} of {len(one)} operations of theirs"
+    alike = f"our cell of seed {seed} has {int((one == other).sum())} of the {len(one)} published operations"
     return Found(found.value, found.sd, found.n, alike)
 
 

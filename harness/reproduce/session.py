@@ -1,71 +1,100 @@
-"""What the tables of a reproduction share while they are made: opened benchmarks, scores, and what is to be told."""
+"""What the tables of a reproduction share while they are made: benchmarks, scores, folders and their origins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import Any, TypeVar
 
 import benchmarks
 from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError
 from harness.reproduce.correlations import Judge
 from harness.reproduce.recipes import Recipe
-from harness.reproduce.score_pools import Pool, Scoring, pool_for
+from harness.reproduce.result_folders import carry_out, locate, origin
+from harness.reproduce.score_sets import ScoreSet, Scoring, kept, run
+
+Made = TypeVar("Made")
+Command = Callable[[list[str]], int]
+"""Carries out a command line; returns its exit code."""
 
 
 @dataclass
-class Reproduction:
-    """Tables as they came out."""
-
-    rows: pd.DataFrame
-    """`COLUMNS`, one row for each figure; for an unanswered table one row alone."""
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Benchmark and dataset -> source, sha256 and number of architectures of the table file."""
-    origins: list[dict[str, Any]] = field(default_factory=list)
-    """Where scores, searches and operation scores are from."""
-
-
-@dataclass
-class Workshop:
-    """What tables share while they are made: opened benchmarks, pools of scores, folders."""
+class Session:
+    """Benchmarks, sets of scores and folders; each is opened or made once, and its error is the same every time."""
 
     data: str | None
     out: Path
     scoring: Scoring | None
     say: Callable[[str], None]
-    made: Reproduction
-    _benchmarks: dict[tuple[str, str], Benchmark | str] = field(default_factory=dict)
-    _pools: dict[tuple, Pool | None] = field(default_factory=dict)
-    _judges: dict[tuple, Judge] = field(default_factory=dict)
+    commands: Mapping[str, Command]
+    """Module -> what carries out its command lines."""
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Benchmark and dataset -> source, sha256 and number of architectures of the table file."""
+    origins: list[dict[str, Any]] = field(default_factory=list)
+    """How scores, searches and operation scores were made."""
+    _made: dict[tuple, Any] = field(default_factory=dict)
 
     def benchmark(self, bench: str, dataset: str) -> Benchmark:
-        """Return a benchmark; the same UserError again where it is not there."""
-        key = bench, dataset
-        if key not in self._benchmarks:
-            try:
-                self._benchmarks[key] = opened = benchmarks.load(bench, dataset, self.data)
-                table = opened.table
-                self.made.files[f"{bench} {dataset}"] = {
-                    "source": table.source, "sha256": table.checksum, "architectures": len(table)
-                }  # fmt: skip
-            except UserError as error:
-                self._benchmarks[key] = str(error)
-        found = self._benchmarks[key]
-        if isinstance(found, str):
-            raise UserError(found)
-        return found
+        """Return a benchmark. UserError where its files are missing."""
+        return self._once(("benchmark", bench, dataset), lambda: self._open(bench, dataset))
 
     def judge(self, table: Recipe, bench: str, dataset: str) -> Judge:
-        """Return the judge of a table's figures on one dataset, with the scores it takes."""
+        """Return the judge of a table's values on one dataset. UserError for missing files."""
         benchmark = self.benchmark(bench, dataset)
         key = (bench, *((table.name, dataset) if self.scoring else ()))
-        if key not in self._pools:
-            self._pools[key] = pool = pool_for(table, bench, dataset, self.scoring, self.data, self.out, self.say)
-            self.made.origins += pool.origins if pool else []
-        if (*key, dataset) not in self._judges:
-            self._judges[(*key, dataset)] = Judge(benchmark, self._pools[key])
-        return self._judges[(*key, dataset)]
+        scores = self._once(("scores", *key), lambda: self._scores(table, bench, dataset))
+        return self._once(("judge", *key, dataset), lambda: Judge(benchmark, scores))
+
+    def folder(self, table: Recipe) -> Path:
+        """Return the folder of a search or of operation scores. UserError where it is missing and not to be made."""
+        return self._once(("folder", table.name), lambda: self._folder(table))
+
+    def _once(self, key: tuple, make: Callable[[], Made]) -> Made:
+        if key not in self._made:
+            try:
+                self._made[key] = make()
+            except UserError as error:
+                self._made[key] = error
+        found = self._made[key]
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def _open(self, bench: str, dataset: str) -> Benchmark:
+        opened = benchmarks.load(bench, dataset, self.data)
+        table = opened.table
+        about = {"source": table.source, "sha256": table.checksum, "architectures": len(table)}
+        self.files[f"{bench} {dataset}"] = about
+        return opened
+
+    def _scores(self, table: Recipe, bench: str, dataset: str) -> ScoreSet | None:
+        if self.scoring is None:
+            scores = kept(bench)
+        else:
+            scores = run(table, bench, dataset, self.scoring, self.data, self.out, self.say)
+        self.origins += scores.origins if scores else []
+        return scores
+
+    def _folder(self, table: Recipe) -> Path:
+        """Return the folder: found, made if --full says so, or made again where that is cheap."""
+        folder = locate(table, self.out) if table.network else None
+        if folder is None:
+            benchmark = self.benchmark(table.values[0].bench, table.values[0].dataset)
+            if table.network and not (self.scoring and self.scoring.commands):
+                place = self.out / table.folder
+                raise UserError(f"needs the folder {table.folder}: {table.command} --data DIR --out {place}")
+            scores = self._csv_of_scores(table, benchmark.space.name) if table.needs_scores else None
+            folder = carry_out(table, self.out, self.data, scores, self.commands, self.say)
+        self.origins.append(origin(folder))
+        return folder
+
+    def _csv_of_scores(self, table: Recipe, bench: str) -> Path:
+        scores = kept(bench)
+        if scores is None or (missing := [name for name in table.needs_scores if name not in scores.frame]):
+            raise UserError(f"no scores of {', '.join(missing if scores else table.needs_scores)} are kept")
+        path = self.out / "runs" / f"{table.name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scores.frame[list(table.needs_scores)].dropna().to_csv(path, index_label="arch")
+        return path

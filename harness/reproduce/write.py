@@ -9,43 +9,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.errors import UserError
+import numpy as np
+import pandas as pd
+import scipy
+
 from benchmarks.files.write import write_text
-from harness.reproduce.compare import shares
+from harness.report.folder import writing
+from harness.report.formats import write_csv
+from harness.reproduce.compare import Reproduction, shares
+from harness.reproduce.figure import write_figure
+from harness.reproduce.page import html, markdown
 from harness.reproduce.recipes import Recipe
-from harness.reproduce.session import Reproduction
+from harness.runs.manifest import revision
 from harness.store.version import VERSION
 
 KIND = "reproduction"
 
 
-def checked(out: Path) -> Path:
-    """Return the folder to write to; UserError where it is a file, or holds anything but an earlier reproduction."""
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out} is a file: give another --out")
-    try:
-        told = json.loads((out / "manifest.json").read_text("utf-8")).get("kind")
-    except (OSError, ValueError, AttributeError):
-        told = KIND if not (out / "manifest.json").exists() else None
-    if told != KIND:
-        raise UserError(f"{out} holds something else than an earlier reproduction: give another --out")
-    return out
-
-
 def facts(made: Reproduction, tables: Sequence[Recipe], mode: str) -> dict[str, Any]:
-    """Return what the manifest says."""
-    import numpy as np
-    import pandas as pd
-    import scipy
-
-    from harness.runs.manifest import revision
-
+    """Return the manifest."""
     words = [word if "/" not in word or word.startswith("results") else "DIR" for word in sys.argv[1:]]
     overall, by_table = shares(made.rows), shares(made.rows, ["table"])
     return {
         "kind": KIND, "command": " ".join(["python -m harness.reproduce", *words]), "mode": mode,
         "tables": [table.name for table in tables], "files": made.files, "origins": made.origins,
-        "figures": {name: int(overall[name].iloc[0]) for name in ("figures", "checked", "agrees")},
+        "values": {name: int(overall[name].iloc[0]) for name in ("published", "checked", "agrees")},
         "by_table": {row.table: [row.checked, row.agrees] for row in by_table.itertuples()},
         "versions": {"harness": VERSION, "numpy": np.__version__, "scipy": scipy.__version__,
                      "pandas": pd.__version__},
@@ -55,18 +43,11 @@ def facts(made: Reproduction, tables: Sequence[Recipe], mode: str) -> dict[str, 
 
 def write(made: Reproduction, tables: Sequence[Recipe], mode: str, out: Path) -> Path:
     """Write all files, the manifest last; return the page. UserError where the folder cannot be written."""
-    from harness.report.formats import write_csv
-    from harness.reproduce import page
-    from harness.reproduce.figure import write_figure
-
     manifest = facts(made, tables, mode)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
+    with writing(out):
         write_csv(made.rows, out / "reproduction.csv")
         figure = write_figure(made.rows, out)
-        write_text(out / "reproduction.md", page.markdown(made, tables, manifest))
-        written = write_text(out / "reproduction.html", page.html(made, tables, manifest, figure))
+        write_text(out / "reproduction.md", markdown(made, tables, manifest))
+        page = write_text(out / "reproduction.html", html(made, tables, manifest, figure))
         write_text(out / "manifest.json", json.dumps(manifest, indent=1, default=str) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename or out}: {error.strerror}; give another --out") from error
-    return written
+    return page

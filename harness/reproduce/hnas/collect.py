@@ -13,6 +13,7 @@ from benchmarks.benchmark import Benchmark
 from benchmarks.benchmark import tables as tables_of
 from benchmarks.errors import UserError
 from benchmarks.readers.csv_table import dataset_key
+from harness.reproduce.hnas.config import HnasConfig
 from harness.reproduce.hnas.tables import METRICS, Sample, against_error, between_metrics, transfer
 from harness.runs.manifest import embedded_note, provenance
 from harness.runs.target import target_of
@@ -23,46 +24,32 @@ from harness.store.stored_run import load_run
 
 
 @dataclass(frozen=True)
-class HnasConfig:
-    """What is compared, on what; the names are the options of the command line."""
-
-    scores: tuple[str, ...]
-    bench: str = "201"
-    dataset: str | None = None
-    split: str = "test"
-    epochs: int | None = None
-    reduction: str = "mean"
-    data: str | None = None
-    resamples: int = 1000
-
-
-@dataclass(frozen=True)
 class Source:
     """Scores on one dataset."""
 
     dataset: str
     images: str
-    """What the networks were shown, for people; empty where not known."""
-    standin: bool
+    """Description of what the networks saw; empty where unknown."""
+    substitute: bool
     """Whether these were not the dataset's images."""
     rows: np.ndarray
     """(archs,) of the table."""
     metrics: dict[str, np.ndarray]
-    """metric -> M (archs,), at least 0, NaN where it failed; those of the four that were scored."""
+    """metric -> M (archs,), at least 0, NaN where it failed; of the four metrics those that were scored."""
     kappa: np.ndarray | None
-    """(archs,), NaN where not finite; None where it was not scored."""
+    """Condition numbers (archs,), NaN where not finite; None where not scored."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables, as `harness.reproduce.hnas.tables` makes them."""
+    """The tables of `harness.reproduce.hnas.tables`."""
 
     manifest: dict
     between: pd.DataFrame
     errors: pd.DataFrame
     transfer: pd.DataFrame
     missing: dict[str, str]
-    """dataset that nothing was scored on -> what to run."""
+    """dataset without scores -> the command that makes them."""
     points: dict[str, tuple[np.ndarray, np.ndarray | None]]
     """metric -> M (archs,); with kappa, for the figure."""
     error: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -105,7 +92,7 @@ def collect(config: HnasConfig) -> Tables:
     manifest = provenance(benchmark, target, []) | {
         "kind": "hnas", "scores": list(config.scores), "archs": len(main.rows), "resamples": config.resamples,
         "images": {source.dataset: source.images for source in sources},
-        "standins": [source.dataset for source in sources if source.standin],
+        "substitutes": [source.dataset for source in sources if source.substitute],
         "notes": _notes(benchmark, sources, main, missing),
     }  # fmt: skip
     return Tables(
@@ -127,14 +114,14 @@ def read_source(path: str, benchmark: Benchmark) -> Source:
     if not metrics:
         raise UserError(f"{path} has none of {', '.join(METRICS)}: score them (python -m harness.run --proxies NAMES)")
     kappa = condition_numbers(scores.values[KAPPA]) if KAPPA in scores.values else None
-    dataset, images, standin = benchmark.table.dataset, "", False
+    dataset, images, substitute = benchmark.table.dataset, "", False
     if not Path(path).is_file():
         manifest = load_run(path).manifest
         dataset, images = dataset_key(str(manifest["dataset"])), str(manifest.get("minibatch") or "")
         inputs = manifest["settings"].get("inputs", "images")
-        standin = "STAND-IN" in images or inputs != "images"
+        substitute = "STAND-IN" in images or inputs != "images"
         images = images if inputs == "images" else f"{inputs}, {images}"
-    return Source(dataset, images, standin, scores.rows, metrics, kappa)
+    return Source(dataset, images, substitute, scores.rows, metrics, kappa)
 
 
 def _sample(benchmark: Benchmark, source: Source, resamples: int) -> Sample:
@@ -147,7 +134,7 @@ def _notes(benchmark: Benchmark, sources: list[Source], main: Source, missing: d
     lines += [
         f"scored on {each.dataset}: {len(each.rows):,} of {len(benchmark.space):,} architectures"
         + f", {each.images}" * bool(each.images)
-        + ("; NOT the dataset's images" if each.standin else "")
+        + ("; NOT the dataset's images" if each.substitute else "")
         for each in sources
     ]
     if absent := [name for name in METRICS if name not in main.metrics]:

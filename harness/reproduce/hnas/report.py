@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from benchmarks.errors import UserError
+import numpy as np
+
 from benchmarks.files.write import write_text
-from harness.report import style
 from harness.report.axes import score_scale
-from harness.report.figures import GRID, drawing, save
-from harness.report.formats import cell, write_csv
+from harness.report.figures import GRID, Figure, Panel, drawing, save
+from harness.report.folder import checked, writing
+from harness.report.formats import cell, markdown_table, write_csv
 from harness.report.numbers import DASH, count, interval, number
+from harness.report.style import COLOURS
 from harness.reproduce.hnas.collect import Tables
 from harness.reproduce.hnas.tables import FITTED, METRICS
 from harness.search.hnas import criterion
 
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 LEGEND = (
     "ρ: Spearman; τ: Kendall's tau-b; in brackets 95 % intervals: bootstrap over networks for ρ, analytic for τ; none"
-    " for Pearson's correlation, which is of M as it is, and of log M beside it. M is the absolute value of the score."
+    " for Pearson's correlation, which is of M, and of log M in the next column. M is the absolute value of the score."
     " †: t and c were chosen by the test errors that are correlated, on a grid; the interval does not cover that."
     " Held out: chosen on a random half of the networks, judged on the other."
 )
@@ -33,8 +30,7 @@ LEGEND = (
 def write_tables(found: Tables, folder: Path) -> Path:
     """Write metrics.csv, errors.csv, transfer.csv, hnas.md, the figure and, last, manifest.json; return the folder."""
     frames = {"metrics": found.between, "errors": found.errors, "transfer": found.transfer}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
         for name, frame in frames.items():
             write_csv(frame, folder / f"{name}.csv")
         write_text(folder / "hnas.md", markdown(found))
@@ -42,24 +38,12 @@ def write_tables(found: Tables, folder: Path) -> Path:
             draw(figure, found)
             save(figure, folder, "hnas")
         write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename or folder}: {error.strerror}; give another --out") from error
     return folder
 
 
 def folder_for(out: str | None, bench: str) -> Path:
     """Return the folder to write to; UserError where it holds anything but earlier tables."""
-    folder = Path(out) if out else Path("results") / f"hnas-{bench}"
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file: give another --out")
-    if folder.is_dir() and any(folder.iterdir()):
-        try:
-            earlier = json.loads((folder / "manifest.json").read_text()).get("kind") == "hnas"
-        except (OSError, ValueError, AttributeError):
-            earlier = False
-        if not earlier:
-            raise UserError(f"{folder} holds something else than earlier tables: give another --out")
-    return folder
+    return checked(Path(out) if out else Path("results") / f"hnas-{bench}", "hnas", "set of tables")
 
 
 def markdown(found: Tables) -> str:
@@ -73,14 +57,15 @@ def markdown(found: Tables) -> str:
          number(row["pearson_log"]), _with_interval(row, "rho"), _with_interval(row, "tau_b")]
         for row in found.between.to_dict("records")
     ]  # fmt: skip
-    lines += [*_table(heads, rows, 2), "", "## With test error", ""]
+    lines += [*markdown_table(heads, rows, range(2, len(heads))), "", "## With test error", ""]
     heads = ["", "", "t", "c", "n", "ρ", "τ"]
     rows = [
         [METRICS[row["metric"]], row["quantity"] + "†" * (row["quantity"] == FITTED), number(row["t"], 1),
          number(row["c"], 2), count(row["n"]), _with_interval(row, "rho"), _with_interval(row, "tau_b")]
         for row in found.errors.to_dict("records")
     ]  # fmt: skip
-    lines += [*_table(heads, rows, 2), "", "## From one dataset to another: M with test error", ""]
+    lines += [*markdown_table(heads, rows, range(2, len(heads))), ""]
+    lines += ["## From one dataset to another: M with test error", ""]
     return "\n".join([*lines, *_transfer_table(found), "", LEGEND, ""])
 
 
@@ -92,15 +77,11 @@ def _transfer_table(found: Tables) -> list[str]:
             row["target"]: f"ρ {_with_interval(row, 'rho')}, τ {_with_interval(row, 'tau_b')} (n {count(row['n'])})"
             for row in group.to_dict("records")
         }
-        mark = " (NOT its images)" if source in found.manifest["standins"] else ""
+        mark = " (NOT its images)" if source in found.manifest["substitutes"] else ""
         rows.append([f"{source}{mark}", METRICS[metric], *(cells[target] for target in targets)])
     rows += [[name, "not scored", *[DASH] * len(targets)] for name in found.missing]
-    return _table(["scored on", "", *(f"error on {name}" for name in targets)], rows, 2)
-
-
-def _table(heads: list[str], rows: list[list[str]], left: int) -> list[str]:
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * left + "---:|" * (len(heads) - left)]
-    return lines + ["| " + " | ".join(map(cell, row)) + " |" for row in rows]
+    heads = ["scored on", "", *(f"error on {name}" for name in targets)]
+    return markdown_table(heads, rows, range(2, len(heads)))
 
 
 def _with_interval(row: dict[Any, Any], name: str) -> str:
@@ -130,9 +111,9 @@ def draw(figure: Figure, found: Tables) -> None:
     )
 
 
-def _scatter(panel: Axes, across: np.ndarray, up: np.ndarray, label: str, rho: float) -> None:
+def _scatter(panel: Panel, across: np.ndarray, up: np.ndarray, label: str, rho: float) -> None:
     scale = score_scale(across)
-    panel.scatter(scale.positions(across), up, s=3, color=style.COLOURS[0], alpha=0.4, linewidths=0, rasterized=True)
+    panel.scatter(scale.positions(across), up, s=3, color=COLOURS[0], alpha=0.4, linewidths=0, rasterized=True)
     panel.set_xticks([tick for tick, _ in scale.ticks], [text for _, text in scale.ticks])
     panel.set_title(f"{label}: ρ {number(rho, 2)}", loc="left", pad=3, fontsize=7.5)
     panel.set_xlabel(scale.note, fontsize=7)

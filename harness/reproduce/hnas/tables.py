@@ -8,7 +8,7 @@ the error, so they should rise with it, and M should fall:
 
 The two constants are the best for Spearman's rho with the test error on a grid, so they have seen accuracies: t among 0
 and 20 quantiles of M, c from -4 to 0 in steps of 0.25. Rho and tau of the very architectures they were chosen on are
-given beside those of held-out ones: chosen on a random half of the networks, judged on the other. This is not the
+compared with those of held-out ones: chosen on a random half of the networks, judged on the other. This is not the
 outer optimisation of the search, which maximises one accuracy, not a correlation.
 
 Statistics and 95 % intervals are those of `harness.stats`: bootstrap over networks for rho, analytic for tau-b, none
@@ -25,8 +25,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import stats
 from harness.search.hnas import criterion
+from harness.stats import (
+    bootstrap_spearman,
+    both_finite,
+    kendall_tau_b,
+    pearson,
+    percentile_interval,
+    resample_weights,
+    spearman,
+    tau_b_interval,
+)
 
 METRICS = {"grad_norm": "M_Grad", "snip": "M_SNIP", "grasp": "M_GraSP", "ntk_trace@hnas": "M_Trace"}
 REALIZABLE, FITTED, HELD_OUT = "1/M", "kappa/M + mu |M^2 - nu|, fitted", "the same, held out"
@@ -46,32 +55,32 @@ class Sample:
     @classmethod
     def of(cls, class_id: np.ndarray, resamples: int, seed: int = 0) -> Sample:
         """Draw the bootstrap samples."""
-        return cls(class_id, stats.resample_weights(class_id, resamples, seed))
+        return cls(class_id, resample_weights(class_id, resamples, seed))
 
     def correlate(self, one: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """Return n, rho, tau_b and the ends of their intervals (rho_low, ...) over those finite in both, (archs,)."""
         nothing = (float("nan"), float("nan"))
         rho, tau = nothing, nothing
         if len(self.weights):
-            rho = stats.percentile_interval(stats.bootstrap_spearman(one, other, self.weights)[0])
-            tau = stats.tau_b_interval(one, other, self.class_id)
+            rho = percentile_interval(bootstrap_spearman(one, other, self.weights)[0])
+            tau = tau_b_interval(one, other, self.class_id)
         return {
-            "n": int(stats.both_finite(one, other).sum()),
-            "rho": stats.spearman(one, other), "rho_low": rho[0], "rho_high": rho[1],
-            "tau_b": stats.kendall_tau_b(one, other), "tau_b_low": tau[0], "tau_b_high": tau[1],
+            "n": int(both_finite(one, other).sum()),
+            "rho": spearman(one, other), "rho_low": rho[0], "rho_high": rho[1],
+            "tau_b": kendall_tau_b(one, other), "tau_b_low": tau[0], "tau_b_high": tau[1],
         }  # fmt: skip
 
 
 def between_metrics(sample: Sample, metrics: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """Return a row for each two metrics {name: M (archs,)}: pearson, pearson_log (of log M, where both are above 0),
-    and what `Sample.correlate` gives."""
+    and the columns of `Sample.correlate`."""
     rows = []
     for name, other in combinations(metrics, 2):
         one, two = metrics[name], metrics[other]
         with np.errstate(divide="ignore"):
-            logs = stats.pearson(np.log(one), np.log(two))
-        pearson = {"pearson": stats.pearson(one, two), "pearson_log": logs}
-        rows.append({"metric": name, "other": other, **pearson, **sample.correlate(one, two)})
+            logs = pearson(np.log(one), np.log(two))
+        linear = {"pearson": pearson(one, two), "pearson_log": logs}
+        rows.append({"metric": name, "other": other, **linear, **sample.correlate(one, two)})
     return pd.DataFrame(rows, columns=["metric", "other", "pearson", "pearson_log", *_STATISTICS])
 
 
@@ -98,14 +107,14 @@ def against_error(
 
 def fit(metric: np.ndarray, kappa: np.ndarray, error: np.ndarray) -> tuple[float, float]:
     """Return the (t, c) of the grid whose guarantee has the largest rho with the error; NaN where none has one."""
-    keep = stats.both_finite(metric, kappa, error)
+    keep = both_finite(metric, kappa, error)
     metric, kappa, error = metric[keep], kappa[keep], error[keep]
     if not len(metric):
         return float("nan"), float("nan")
     best, chosen = -np.inf, (float("nan"), float("nan"))
     for t in np.unique([0.0, *np.quantile(metric, QUANTILES)]):
         for c in EXPONENTS:
-            rho = stats.spearman(criterion(metric, kappa, t, 10.0**c), error)
+            rho = spearman(criterion(metric, kappa, t, 10.0**c), error)
             if rho > best:
                 best, chosen = rho, (float(t), float(c))
     return chosen

@@ -1,0 +1,365 @@
+"""Published tables compared with ours: what is declared is valid, verdicts by hand, a made-up table from end to end."""
+
+import inspect
+import json
+import math
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+from tiny import embed, tiny_table
+
+import benchmarks
+from benchmarks.errors import UserError
+from benchmarks.registry import BENCHMARKS, space_of
+from benchmarks.table_file import save_tables
+from harness.cli.operations import parser as of_operations
+from harness.cli.reproduce import main
+from harness.cli.search import parser as of_searches
+from harness.cli.supernet_search import parser as of_supernets
+from harness.operations.scores.registry import choose as operation_scores
+from harness.operations.search.methods import asked
+from harness.proxies.protocols import PROTOCOLS
+from harness.proxies.registry import registry
+from harness.reproduce import compare, correlations, facts, page, recipes, result_folders, score_sets, session, verdict
+from harness.reproduce.recipes import CAUSES, KINDS, Cause, Published, Recipe, cause_of, causes, choose, tables
+from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, Estimate
+
+HOSTILE = "<script>x</script>|"
+VALUES = [(table, value) for table in tables() for value in table.values]
+
+# What is declared
+
+
+def test_tables_are_of_what_there_is():
+    assert len({table.name for table in tables()}) == len(tables())
+    for table in tables():
+        assert table.kind in KINDS and table.protocol in PROTOCOLS and table.split in ("test", "valid")
+        assert bool(table.values) == (table.kind != "unanswered") and (table.values or table.reason)
+        assert (table.kind in ("operations", "search")) == bool(table.folder and table.command)
+    for table, published in VALUES:
+        assert published.bench in BENCHMARKS and published.dataset in space_of_datasets(published.bench), (
+            table.name,
+            published,
+        )
+        assert math.isfinite(published.value)
+
+
+def space_of_datasets(bench):
+    return ("cifar10", "cifar100", "imagenet16-120") if bench == "201" else ("cifar10",)
+
+
+def test_values_can_be_made():
+    known = registry()
+    for table, published in VALUES:
+        if table.kind == "correlation":
+            parts = (
+                score_sets.COMBINED[published.method].members
+                if published.method in score_sets.COMBINED
+                else [published.method]
+            )
+            assert set(parts) <= known.keys() and published.population in ("all", "connected", "distinct"), published
+            assert published.measure in ("rho", "tau_b", "concordance") and abs(published.value) <= 1
+        elif table.kind == "fact":
+            inspect.signature(facts.MEASURES[published.measure]).bind(None, **published.args)
+            assert published.digits is not None
+        elif table.kind == "operations":
+            operation_scores(published.args["score"])
+        else:
+            assert "column" in published.args
+        assert published.sd is None or published.sd > 0
+
+
+def test_every_published_correlation_is_in_one_table():
+    sources = [source for table in tables() for source in table.sources]
+    assert len(sources) == len(set(sources))
+    assert {each.source for each in recipes.published_correlations()} == set(sources)
+    assert sum(len(table.values) for table in tables() if table.kind == "correlation") >= 300
+
+
+def test_commands_are_accepted():
+    for table in tables():
+        if table.command:
+            _, _, module, *words = shlex.split(table.command)
+            line = (
+                of_operations() if module == "harness.operations" else of_supernets() if asked(words) else of_searches()
+            )
+            line.parse_args(words)
+
+
+def test_causes_are_of_values_and_every_value_that_may_differ_has_one():
+    for cause in causes():
+        assert cause.kind in CAUSES and cause.text and "\n" not in cause.text
+        fitting = [published for table, published in VALUES if cause.fits(table, published)]
+        assert fitting and {published.method for published in fitting} >= set(cause.methods), cause
+    for table, published in VALUES:
+        if table.kind != "fact" and table.name != "macro":
+            assert cause_of(table, published), (table.name, published)
+
+
+def test_the_first_cause_that_fits_is_taken(monkeypatch):
+    listed = (Cause("t", "", "", "", ("snip",), "draw", "one"), Cause("t", "201", "", "", (), "open", "two"))
+    monkeypatch.setattr(recipes, "causes", lambda: listed)
+    table = Recipe("t", "correlation", "somebody")
+    figure = Published("snip", "201", "cifar10", "rho", 0.5)
+    assert recipes.cause_of(table, figure).text == "one"
+    assert recipes.cause_of(table, Published("fisher", "201", "cifar10", "rho", 0.5)).text == "two"
+    assert recipes.cause_of(table, Published("fisher", "101", "cifar10", "rho", 0.5)) is None
+
+
+# Verdicts
+
+
+def test_verdicts_by_hand():
+    def sampled(published, *ours, **settings):
+        return verdict.correlation(published, Estimate(*ours), **settings)
+
+    assert sampled(0.6, 0.5, 0.4, 0.6) == verdict.Verdict(AGREES, pytest.approx(-0.1))
+    assert sampled(0.61, 0.5, 0.4, 0.6).name == DIFFERS
+    assert sampled(0.3, -0.25, -0.35, -0.1).name == DIFFERS
+    turned = sampled(0.3, -0.25, -0.35, -0.1, absolute=True)
+    assert turned.name == AGREES and turned.away == pytest.approx(-0.05)
+    assert sampled(0.3, 0.25, 0.1, 0.35, absolute=True).away == pytest.approx(-0.05)
+    assert sampled(0.3, 0.25, math.nan, math.nan, absolute=True).name == ABSENT
+    whole = [verdict.correlation(0.578, Estimate(value, whole=True)).name for value in (0.583, 0.5831, math.nan)]
+    assert whole == [AGREES, DIFFERS, ABSENT]
+    assert verdict.correlation(0.578, Estimate(-0.58, whole=True), absolute=True).name == AGREES
+    assert verdict.exact(0.7718, 0.77184, 4).name == AGREES and verdict.exact(0.7718, 0.77186, 4).name == DIFFERS
+    assert verdict.exact(166, 167, 0) == verdict.Verdict(DIFFERS, 1)
+    assert verdict.exact(1, math.nan, 0).name == ABSENT
+    assert verdict.seeds(94.0, 0.2, 93.85, 0.1).name == AGREES  # the published one is the larger
+    assert verdict.seeds(94.0, None, 93.85, 0.1).name == DIFFERS
+    assert verdict.seeds(94.0, None, 93.85, math.nan).name == ABSENT
+
+
+# A made-up table
+
+
+@pytest.fixture
+def made_up(tmp_path, monkeypatch):
+    """A data folder with 60 strings of NAS-Bench-201, scores of them, and tables about both; its path."""
+    accuracy = 50 + np.arange(60) / 2
+    planes = np.stack([accuracy[::-1], accuracy], axis=1)[:, :, None, None]
+    table = tiny_table(60, dataset="cifar10", epochs=(200,), seeds=("mean",), accuracy=planes)
+    save_tables(tmp_path / "nasbench201.h5", [table])
+    archs = table.archs
+    rng = np.random.default_rng(0)
+    near = accuracy + rng.normal(size=60)
+    scores = pd.DataFrame({"arch": archs, "snip": near, "plain": -near, "naswot": near})
+    scores.loc[3, "naswot"] = np.nan
+    scores_of = score_sets.merged([scores, scores[:9].assign(zen=1.0)], "cifar10", "default", [{"scores": "mine"}])
+    for module in (score_sets, session):
+        monkeypatch.setattr(module, "kept", lambda bench: scores_of if bench == "201" else None)
+
+    def figure(method, value, **more):
+        return Published(method, "201", "cifar10", more.pop("measure", "rho"), value, population="all", **more)
+
+    listed = (
+        Recipe("mine", "correlation", HOSTILE, values=(
+            figure("snip", 0.99), figure("naswot", 0.2, note=HOSTILE), figure("plain", 0.99, absolute=True),
+            figure("plain", 0.99), figure("fisher", 0.5), figure("params", 0.5, n=15_625), figure("zen", 0.1),
+        )),
+        Recipe("other", "fact", "facts", values=(
+            Published("best", "201", "cifar10", "best", 79.5, digits=1),
+            Published("n", "201", "cifar10", "strings", 61, digits=0),
+            Published("best", "macro", "cifar10", "best", 93.1, digits=1),
+        )),
+        Recipe("nobody", "unanswered", "nobody", count=7, reason="no data"),
+    )  # fmt: skip
+    monkeypatch.setattr(recipes, "tables", lambda: listed)
+    monkeypatch.setattr(recipes, "causes", lambda: (Cause("mine", "", "", "", ("plain",), "sign", "a sign"),))
+    return tmp_path
+
+
+def test_a_made_up_table(made_up):
+    made = compare.reproduce(recipes.tables(), data=str(made_up), out=made_up / "out")
+    rows = made.rows
+    assert rows["verdict"].tolist() == [AGREES, DIFFERS, AGREES, DIFFERS, ABSENT, DIFFERS, ABSENT,
+                                        AGREES, DIFFERS, ABSENT, ABSENT]  # fmt: skip
+    frame = score_sets.kept("201").frame
+    test = benchmarks.load("201", "cifar10", str(made_up)).table.target("test")
+    assert rows["value"][0] == pytest.approx(spearmanr(frame["snip"], test).statistic)
+    assert rows["n"].tolist()[:4] == [60, 59, 60, 60]
+    assert rows["value"][2] < 0 and rows["away"][2] == pytest.approx(-rows["value"][2] - 0.99)
+    assert (rows["cause_kind"][3], rows["cause"][3]) == ("sign", "a sign")
+    assert rows["cause_kind"][1] == "open"  # none is declared
+    assert "--proxies fisher" in rows["cause"][4] and "constant" in rows["cause"][6]
+    assert rows["n"][5] == 60 and rows["low"][5] < rows["value"][5] < rows["high"][5]
+    assert "macro" in rows["cause"][9] and "get " in rows["cause"][9]
+    overall = compare.shares(rows).iloc[0]
+    assert (overall.published, overall.checked, overall.agrees) == (11, 7, 3)
+    by_table = compare.shares(rows, ["table"]).set_index("table")
+    assert by_table.loc["nobody", "checked"] == 0 and math.isnan(by_table.loc["nobody", "share"])
+    table = benchmarks.load("201", "cifar10", str(made_up)).table
+    assert made.files["201 cifar10"] == {"source": table.source, "sha256": table.checksum, "architectures": 60}
+
+
+def test_what_was_measured_names_what_is_closer(made_up):
+    """Validation accuracy is the test accuracy turned round, so it turns rho round."""
+    judge = correlations.Judge(benchmarks.load("201", "cifar10", str(made_up)), score_sets.kept("201"))
+    figure = Published("snip", "201", "cifar10", "rho", -0.9, population="all")
+    ours = judge.estimate(figure, "test")
+    said = compare._measured(figure, "test", judge, ours)
+    assert f"validation accuracy: {-ours.value:.3f}" in said
+    better = Published("snip", "201", "cifar10", "rho", 0.999, population="all")
+    assert compare._measured(better, "test", judge, ours).startswith("no other population")
+
+
+def test_the_command_writes_a_page_that_says_the_same(made_up, capsys):
+    out = made_up / "out"
+    assert main(["--data", str(made_up), "--out", str(out)]) == 0
+    assert "3 of 7 published values agree (43 %); 2 of 5 correlations among them" in capsys.readouterr().out
+    html, text = ((out / f"reproduction.{end}").read_text("utf-8") for end in ("html", "md"))
+    assert "<script" not in html and "&lt;script&gt;" in html and "<script" not in text
+    assert "differs by" in html and "not comparable" in html and "3 of 7" in html and "3 of 7" in text
+    frame, manifest = pd.read_csv(out / "reproduction.csv"), json.loads((out / "manifest.json").read_text())
+    assert list(frame.columns) == list(compare.COLUMNS) and len(frame) == 11
+    assert manifest["by_table"]["mine"] == [5, 2] and manifest["values"] == {"published": 11, "checked": 7, "agrees": 3}
+    assert manifest["files"].keys() == {"201 cifar10"} and manifest["origins"] == [{"scores": "mine"}]
+    assert (out / "figures" / "reproduction.png").stat().st_size > 10_000
+    assert main(["mine", "--data", str(made_up), "--out", str(out)]) == 0  # an earlier one is written over
+    (out / "manifest.json").write_text("{}")
+    assert main(["--out", str(out)]) == 2
+
+
+def test_without_files_every_row_says_what_to_get(monkeypatch, tmp_path):
+    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
+    chosen = choose(["macro", "201-facts", "zero-cost-pt", "hnas"])
+    made = compare.reproduce(chosen, out=tmp_path / "out")
+    assert set(made.rows["verdict"]) == {ABSENT} and not made.files
+    assert made.rows["cause"].str.contains("no ground truth of benchmark").all()
+    assert page.headline(made.rows).startswith("0 of 0 published values agree (–)")
+    assert "Not comparable" in page.markdown(made, chosen, {})
+
+
+def test_names_of_tables(capsys):
+    assert main(["zero-cost-nass"]) == 2
+    assert "did you mean zero-cost-nas" in capsys.readouterr().err
+    assert main(["--list", "suite-zero"]) == 0
+    assert "suite-zero" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--quick", "--full"])
+
+
+# Parts
+
+
+def test_distinct_networks_of_a_sample_are_those_that_name_their_class():
+    space = space_of("201")
+    network = {"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10}
+    table = tiny_table(50)
+    own = benchmarks.Benchmark(space, table, np.array([space.index(a) for a in table.archs]), network, 8, False)
+    frame = pd.DataFrame({"arch": own.table.archs, "snip": np.arange(50.0)})
+    sample = correlations.Judge(own, score_sets.merged([frame], "digits", "default", [])).sample(
+        "snip", "distinct", "test"
+    )
+    expected = [at for at, index in enumerate(own.indices) if space.class_id[index] == index]
+    assert sample.scores.tolist() == expected and 0 < len(expected) < 50
+
+
+def test_a_proxy_is_of_the_largest_set_that_has_it_and_counts_what_was_scored():
+    large = pd.DataFrame({"arch": ["a", "b", "c"], "snip": [1.0, np.nan, 3.0]})
+    small = pd.DataFrame({"arch": ["d", "b"], "snip": [9.0, 9.0], "zen": [4.0, 5.0]})
+    both = score_sets.merged([small, large], "cifar10", "default", [])
+    assert list(both.frame.index) == ["a", "b", "c", "d"]
+    assert both.frame["snip"].tolist()[0::2] == [1.0, 3.0] and math.isnan(both.frame["snip"]["b"])
+    assert both.scored["snip"].tolist() == [True, True, True, False]
+    assert both.scored["zen"].tolist() == [False, True, False, True]
+
+
+def test_scores_of_its_own_are_a_run_that_continues(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", embed(tmp_path / "embedded"))
+    table = Recipe("mine", "correlation", "me", values=(
+        Published("naswot", "201", "digits", "rho", 0.5, population="all"),
+        Published("vote", "201", "digits", "concordance", 0.5, population="all"),
+        Published("params", "201", "digits", "rho", 0.5, population="all"),
+    ))  # fmt: skip
+    assert score_sets.wanted(table, "201") == ["naswot", "synflow", "jacob_cov", "snip"]
+    other = Recipe(
+        "other", "correlation", "me", values=(Published("plain", "201", "digits", "rho", 0.5, population="all"),)
+    )
+    scoring = score_sets.Scoring("5", 4, ("snip",))
+    made = compare.reproduce([table, other, table], out=tmp_path / "out", scoring=scoring)
+    again = compare.reproduce([table], out=tmp_path / "out", scoring=scoring)  # fewer than are there
+    pd.testing.assert_frame_equal(again.rows, made.rows[:3])
+    assert made.rows["n"].tolist()[0] <= 5 and "no scores of snip" in made.rows["cause"][1]
+    assert made.rows["n"][3] <= 5 and len(list((tmp_path / "out" / "runs").iterdir())) == 1
+    assert (tmp_path / "out" / "runs" / "201-digits-default" / "scores.h5").is_file()
+
+
+def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
+    benchmark = benchmarks.Benchmark(
+        space_of("201"),
+        tiny_table(30),
+        np.array([space_of("201").index(a) for a in tiny_table(30).archs]),
+        {},
+        8,
+        False,
+    )
+    one, other = benchmark.table.archs[:2]
+    runs = pd.DataFrame({"method": ["hnas"] * 2 + ["random"], "seed": [0, 1, 0], "arch": [one, other, one],
+                         "accuracy": [90.0, 92.0, 10.0]})  # fmt: skip
+    runs.to_csv(tmp_path / "runs.csv", index=False)
+    table = Recipe("t", "search", "t", folder="t", command="x")
+    figure = Published("hnas", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "method": "hnas"})
+    found = result_folders.read(table, figure, tmp_path, benchmark)
+    assert (found.value, found.n) == (91.0, 2) and found.sd == pytest.approx(math.sqrt(2))
+    cell = Published("f", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "cell": one, "cell_seed": 1})
+    alike = sum(a == b for a, b in zip(operations(one), operations(other), strict=True))
+    assert f"has {alike} of the 6 published operations" in result_folders.read(table, cell, tmp_path, benchmark).note
+    with pytest.raises(UserError, match="nothing to compare"):
+        result_folders.read(
+            table, Published("x", "201", "cifar10", "accuracy", 1.0, args={"column": "no"}), tmp_path, benchmark
+        )
+    reference = facts.from_table(benchmark, "best-acc@trials")
+    values = [reference.ravel(), -reference.ravel()]
+    rows = [("zc-pt", seed, at, at, value) for seed in (0, 1) for at, value in enumerate(values[seed])]
+    columns = ["score", "seed", "edge", "operation", "value"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
+    table = Recipe("t", "operations", "t", folder="t", command="x")
+    figure = Published("zc-pt", "201", "cifar10", "rho", 0.0, args={"score": "zc-pt", "reference": "best-acc@trials"})
+    found = result_folders.read(table, figure, tmp_path, benchmark)
+    assert found.n == 2 and found.value == pytest.approx(0.0, abs=1e-12) and found.sd == pytest.approx(math.sqrt(2))
+
+
+def test_commands_are_recorded_without_the_paths_of_a_machine():
+    command = result_folders.plain_command(
+        "/home/me/harness/operations/__main__.py --bench 201 --data /home/me/d --out /x --seeds 4"
+    )
+    assert command == "python -m harness.operations --bench 201 --data DIR --out DIR --seeds 4"
+
+
+def operations(arch):
+    return [word.split("~")[0] for word in arch.replace("+", "|").split("|") if word]
+
+
+# The real tables
+
+
+def test_facts_of_the_real_tables_are_exact(real_data):
+    chosen = choose(["201-facts", "macro-facts", "zero-cost-pt-table", "robot-budgets"])
+    rows = compare.reproduce(chosen, data=str(real_data)).rows
+    known = rows[rows["table"].isin(["201-facts", "macro-facts"]) & rows["n"].notna()]
+    if not len(known):
+        pytest.skip(f"no tables in {real_data}")
+    assert set(known["verdict"]) == {AGREES}, known[known["verdict"] != AGREES]
+    away = rows.set_index(["table", "method"])["away"]
+    if ("zero-cost-pt-table", "avg-acc against best-acc, mean over edges") in away.index:
+        assert away[("zero-cost-pt-table", "rank of the cell that avg-acc chooses")] == 1
+    assert away["robot-budgets"].abs().max() < 0.003
+
+
+def test_counts_say_which_architectures_vkdnw_has(real_data):
+    """Its FLOPs and layers are those over one string of each distinct network, not those over all strings."""
+    table = next(table for table in tables() if table.name == "vkdnw")
+    try:
+        judge = correlations.Judge(benchmarks.load("201", "cifar10", str(real_data)), None)
+    except UserError as error:
+        pytest.skip(str(error))
+    counted = [f for f in table.values if f.method in ("flops", "layers") and f.dataset == "cifar10"]
+    assert len(counted) == 4
+    for published in counted:
+        ours = judge.estimate(published, "test")
+        assert ours.whole and ours.n == 9_445 and ours.value == pytest.approx(published.value, abs=6e-4)
