@@ -1,4 +1,4 @@
-"""What is ranked: one adapter per benchmark. `benchmarks.load("201")` gives its space and its ground truth."""
+"""Benchmarks: one adapter each. `benchmarks.load("201")` gives its space and its ground truth."""
 
 from __future__ import annotations
 

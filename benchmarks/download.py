@@ -31,9 +31,9 @@ def all_sources() -> dict[str, Source]:
 
 
 def download(source: Source, folder: Path, on_progress: Progress | None = None) -> str:
-    """Download a file into the folder, unpacked where the source is a folder; return one line that says what came.
+    """Download a file into the folder, unpacked where the source is a folder; return one line for people.
 
-    Raises UserError. What came of an unfinished download stays next to it, for the next call to continue.
+    Raises UserError. What was received of an unfinished download is kept next to it, for the next call to continue.
     """
     target = folder / source.key
     if target.exists():

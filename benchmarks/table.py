@@ -100,11 +100,7 @@ class Table:
         return tuple(seed for seed in self.seeds if seed != MEAN)
 
     def target(
-        self,
-        split: str = "test",
-        epochs: int | None = None,
-        reduction: str = MEAN,
-        seeds: Sequence[str] | None = None,
+        self, split: str = "test", epochs: int | None = None, reduction: str = MEAN, seeds: Sequence[str] | None = None
     ) -> np.ndarray:
         """Return one accuracy per architecture, (archs,), percent, NaN where the table has none.
 

@@ -30,8 +30,8 @@ RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 def fetch(url: str, target: Path, checksum: str | None = None, on_progress: Progress | None = None) -> None:
     """Download `url` to `target`.
 
-    `checksum` is "md5:..." or "sha256:...", hexadecimal. Raises UserError for what cannot be had; what was received is
-    kept, for the next call to continue, unless its checksum is wrong.
+    `checksum` is "md5:..." or "sha256:...", hexadecimal. Raises UserError for what cannot be downloaded; what was
+    received is kept, for the next call to continue, unless its checksum is wrong.
     """
     part, facts = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
     try:

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from benchmarks.nasbench101.cells import Cell
+from benchmarks.nasbench101.cells import EDGES, OPERATIONS, VERTICES, Cell
 
-LAST = 6
-ABSENT = 3
-MOST_EDGES = 9
-CODE = {"conv3x3": 0, "conv1x1": 1, "maxpool3x3": 2}
+LAST = VERTICES - 1
+ABSENT = len(OPERATIONS)
+CODE = {operation: label for label, operation in enumerate(OPERATIONS)}
 
 
 def as_arrays(cells: Sequence[Cell]) -> tuple[np.ndarray, np.ndarray]:
@@ -64,8 +61,8 @@ def fingerprints(matrix: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def vertex_channels(matrix: np.ndarray, inside: int | np.ndarray, outside: int) -> np.ndarray:
     """Return the channels of every vertex, (cells, 7) int; 0 where there is none.
 
-    The official rule: the output's channels are split evenly among the vertices that feed it, the first getting what is
-    left over; any other vertex has as many as the largest it feeds. The input's and output's are given.
+    The official rule: the output's channels are split evenly among the vertices that feed it, the first ones getting
+    the remainder; any other vertex has as many as the largest it feeds. The input has `inside`, the output `outside`.
     """
     channels = np.zeros(matrix.shape[:2], dtype=np.int64)
     direct = matrix[:, 1:LAST, LAST].astype(bool)  # (cells, inner vertices)
@@ -80,7 +77,7 @@ def vertex_channels(matrix: np.ndarray, inside: int | np.ndarray, outside: int) 
 
 
 def oneshot_channels(matrix: np.ndarray, inside: int | np.ndarray, outside: int) -> np.ndarray:
-    """Return the same for the one-shot networks of NAS-Bench-1Shot1: every inner vertex has `outside` channels.
+    """Return the channels of the one-shot networks of NAS-Bench-1Shot1: every inner vertex has `outside`.
 
     The output has those of all vertices that feed it.
     """
@@ -90,21 +87,13 @@ def oneshot_channels(matrix: np.ndarray, inside: int | np.ndarray, outside: int)
 
 
 def sizes(
-    matrix: np.ndarray,
-    labels: np.ndarray,
-    *,
-    oneshot: bool = False,
-    channels: int,
-    stacks: int,
-    modules: int,
-    input_channels: int,
-    classes: int,
-    resolution: int,
-) -> np.ndarray:
+    matrix: np.ndarray, labels: np.ndarray, *, oneshot: bool = False, channels: int, stacks: int, modules: int,
+    input_channels: int, classes: int, resolution: int,
+) -> np.ndarray:  # fmt: skip
     """Return params, FLOPs and number of parameter tensors of the cells' networks, (3, cells) float64.
 
     `oneshot`: of the one-shot networks, see `benchmarks.nasbench1shot1.network`.
-    """  # fmt: skip
+    """
     channels_of = oneshot_channels if oneshot else vertex_channels
     stem = 9 * input_channels * channels
     total = np.zeros((3, len(matrix)))
@@ -131,7 +120,7 @@ def sizes(
 def edited(matrix: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
     """Yield (cells,) fingerprints, uint64, of all cells after the same edit, pruned; 0 where that is no cell of 101.
 
-    The edits are those of `benchmarks.nasbench101.enumerate.edits`: an edge added or removed, an operation changed.
+    The edits are those of the benchmark's own definition of distance: an edge added or removed, an operation changed.
     Vertices stay where they are when others are pruned, which the fingerprint does not see.
     """
     there = labels != ABSENT
@@ -149,7 +138,7 @@ def edited(matrix: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
 def _pruned_prints(matrix: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return (cells,) fingerprints of graphs without the vertices on no path from input to output.
 
-    0 where there is no such path, or more than `MOST_EDGES` edges are left.
+    0 where there is no such path, or more than `EDGES` edges are left.
     """
     from_input = np.zeros(labels.shape, dtype=bool)
     to_output = np.zeros(labels.shape, dtype=bool)
@@ -160,5 +149,5 @@ def _pruned_prints(matrix: np.ndarray, labels: np.ndarray) -> np.ndarray:
         to_output[:, LAST - vertex] = (edges[:, LAST - vertex] & to_output).any(1)
     kept = from_input & to_output
     left = matrix * (kept[:, :, None] & kept[:, None, :])
-    valid = kept[:, 0] & (left.sum((1, 2)) <= MOST_EDGES)
+    valid = kept[:, 0] & (left.sum((1, 2)) <= EDGES)
     return np.where(valid, fingerprints(left, np.where(kept, labels, ABSENT)), np.uint64(0))

@@ -1,12 +1,12 @@
-"""The cells of NAS-Bench-101: printed form, pruning, the official hash, edits, enumeration.
+"""The cells of NAS-Bench-101: printed form, pruning, the official hash.
 
 A cell is a directed acyclic graph from an input to an output vertex; each vertex between them is a 3x3 convolution, a
 1x1 convolution or a 3x3 max pooling. Vertices that lie on no path from input to output are pruned; two cells are the
-same if their graphs, labels included, are isomorphic, which the benchmark (arXiv 1902.09635) tells by an MD5 of the
+same if their graphs, labels included, are isomorphic, which the benchmark (arXiv 1902.09635) decides by an MD5 of the
 graph.
 
 Printed form: the operations of the inner vertices, a bar, the edges: `conv3x3,maxpool3x3|01,02,12,23`. Vertex 0 is the
-input, the last the output, and edges lead from lower to higher numbers. The cell that only passes on is `|01`.
+input, the last the output, and edges lead from lower to higher numbers. The identity cell is `|01`.
 """
 
 from __future__ import annotations

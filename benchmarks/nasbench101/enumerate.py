@@ -1,4 +1,4 @@
-"""MISSING DOC"""
+"""Every different cell of NAS-Bench-101."""
 
 from __future__ import annotations
 
@@ -8,32 +8,13 @@ from itertools import combinations
 import numpy as np
 
 from benchmarks.nasbench101.arrays import as_arrays, fingerprints
-from benchmarks.nasbench101.cells import EDGES, OPERATIONS, Cell, graph_hash, problem_of, pruned
-
-
-def edits(cell: Cell) -> list[Cell]:
-    """Return the different cells one edit away, pruned: one edge added or removed, or one operation changed.
-
-    The edits of the benchmark's own definition of distance. Isomorphic results are given once, the cell itself never.
-    """
-    changed = []
-    for edge in combinations(range(cell.vertices), 2):
-        edges = set(cell.edges) ^ {edge}
-        changed.append(Cell(cell.operations, tuple(sorted(edges))))
-    for at, operation in enumerate(cell.operations):
-        for other in OPERATIONS:
-            if other != operation:
-                changed.append(Cell((*cell.operations[:at], other, *cell.operations[at + 1 :]), cell.edges))
-    found = {graph_hash(kept): kept for each in changed if (kept := pruned(each)) and not problem_of(kept)}
-    found.pop(graph_hash(cell), None)
-    return list(found.values())
+from benchmarks.nasbench101.cells import EDGES, OPERATIONS, Cell
 
 
 def enumerate_cells(vertices: int) -> Iterator[Cell]:
     """Yield every different cell of exactly this many vertices once: 1, 6, 84, 2,441, 62,010, 359,082 for 2 to 7.
 
-    Graphs are told apart unlabelled first, so that each labelling is looked at for one graph of its kind only. All
-    423,624 cells take some ten seconds.
+    Isomorphic graphs are removed before they are labelled. All 423,624 cells take some ten seconds.
     """
     pairs = list(combinations(range(vertices), 2))
     bits = np.arange(2 ** len(pairs), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Readers of NAS-Bench-101's files: the official TFRecord files, and NumPy archives of cells and errors.
+"""Reads the official TFRecord files of NAS-Bench-101.
 
 `nasbench_only108.tfrecord` and `nasbench_full.tfrecord` hold one record for each training: a JSON list of module hash,
 epochs, adjacency matrix as a string of 0 and 1, operations separated by commas, and base64 of a message ModelMetrics:
@@ -12,11 +12,8 @@ from __future__ import annotations
 import base64
 import json
 import math
-import struct
-import zipfile
-import zlib
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +21,9 @@ import numpy as np
 
 from benchmarks.errors import UserError, listed
 from benchmarks.files.write import digest
-from benchmarks.nasbench101.cells import (
-    CELLS,
-    EDGES,
-    OFFICIAL,
-    OPERATIONS,
-    VERTICES,
-    Cell,
-    graph_hash,
-    print_cell,
-    problem_of,
-    pruned,
-)
+from benchmarks.nasbench101.cells import CELLS, OFFICIAL, OPERATIONS, Cell, graph_hash, print_cell, problem_of, pruned
 from benchmarks.nasbench101.space import Space101
+from benchmarks.progress import Progress
 from benchmarks.readers.tfrecord import message_fields, records
 from benchmarks.table import Table
 
@@ -49,20 +36,12 @@ HALFWAY, FINAL = 1, 2
 EVALUATION, PARAMETERS = 1, 2
 SECONDS, ACCURACIES = 2, (3, 4, 5)
 """Field numbers."""
-MOST = 1 << 30
-"""Bytes that the arrays of an archive may have; those of all cells have a fifth of it."""
-BROKEN = (zipfile.BadZipFile, zlib.error, struct.error)
 PIECE = 2 * (1 + len(SPLITS))
 """Numbers kept of each training: seconds and accuracies, halfway and at the end."""
 
-Progress = Callable[[int, int], None]
-
 
 def read_official(
-    path: str | Path,
-    expected: Sequence[str] | None = None,
-    complete: bool = True,
-    on_progress: Progress | None = None,
+    path: str | Path, expected: Sequence[str] | None = None, complete: bool = True, on_progress: Progress | None = None
 ) -> list[Table]:
     """Read an official file, streaming; return the table of final accuracies and that of halfway ones.
 
@@ -89,7 +68,7 @@ def read_official(
 
 
 class _Gathered:
-    """What the records said so far."""
+    """The contents of the records that were read so far."""
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
@@ -129,7 +108,7 @@ class _Gathered:
         self.params.append(params)
 
     def tables(self, path: Path, complete: bool) -> list[Table]:
-        """Return the tables: what was gathered, checked as a whole."""
+        """Return the tables of all records; UserError for wrong parameters or (if `complete`) missing trainings."""
         space = Space101(self.archs)
         built = space.sizes(classes=10, resolution=32, **space.network)[0]
         if wrong := [self.archs[i] for i in np.flatnonzero(built != np.array(self.params))]:
@@ -193,96 +172,3 @@ def _metrics(text: Any) -> tuple[int, list[float]]:
                 raise ValueError(f"the metrics hold {found!r} where a time or an accuracy from 0 to 1 belongs")
             numbers.append(found)
     return params, numbers
-
-
-def read_npz(
-    path: str | Path,
-    expected: Sequence[str] | None = None,
-    complete: bool = True,
-    on_progress: Progress | None = None,
-) -> list[Table]:
-    """Read a NumPy archive of cells and errors; return one table, its cells in the order of the file.
-
-    `matrix` (cells, 7, 7) 0 or 1, zero-padded; `ops` (cells, 7): -1 input, -2 output, 0 to 2 conv3x3, conv1x1,
-    maxpool3x3, zero-padded; `errors` (cells, 2 for valid and test, 4 for 4, 12, 36, 108 epochs, trainings) as
-    fractions, NaN is a gap; `hash` (cells,), optional, the official graph hashes, which are checked. Cells are pruned
-    as they are read.
-    """
-    path = Path(path)
-    found = _arrays(path, {"matrix", "ops", "errors", "hash"})
-    if missing := sorted({"matrix", "ops", "errors"} - set(found)):
-        raise UserError(f"{path}: lacks {', '.join(missing)}; expected matrix, ops and errors of NAS-Bench-101 cells")
-    n = len(found["matrix"]) if found["matrix"].ndim else 0
-    forms = {"matrix": (n, VERTICES, VERTICES), "ops": (n, VERTICES), "errors": (n, 2, len(BUDGETS), None)}
-    for name, form in forms.items():
-        kind, shape = found[name].dtype, found[name].shape
-        fits = len(shape) == len(form) and all(a in (None, b) and b for a, b in zip(form, shape, strict=True))
-        if not fits or kind.kind not in "iufb":
-            raise UserError(f"{path}: {name} is {kind} of shape {shape}; see the form in docs/adding-a-benchmark.md")
-    if "hash" in found and found["hash"].shape != (n,):
-        raise UserError(f"{path}: hash has the shape {found['hash'].shape}; expected ({n},)")
-    cells = _npz_cells(path, found["matrix"], found["ops"])
-    if "hash" in found and (wrong := [i for i, cell in enumerate(cells) if graph_hash(cell) != str(found["hash"][i])]):
-        raise UserError(f"{path}: hash is not that of the cell in {len(wrong)} rows: {listed(wrong)}")
-    if complete and n != CELLS:
-        raise UserError(f"{path}: {n:,} of {CELLS:,} cells are there; accept what there is with --partial")
-    if on_progress is not None:
-        on_progress(path.stat().st_size, path.stat().st_size)
-    return [
-        Table(
-            benchmark=Space101.name, dataset="cifar10", archs=tuple(map(print_cell, cells)), splits=("valid", "test"),
-            epochs=BUDGETS, seeds=tuple(str(i + 1) for i in range(found["errors"].shape[3])),
-            accuracy=100 * (1 - found["errors"].astype(np.float64)), checksum=digest(path),
-            source=f"{n:,} of {CELLS:,} cells, not a random sample of them, from {path.name}",
-        )
-    ]  # fmt: skip
-
-
-def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
-    """Return those of the wanted arrays that an archive holds; UserError for what is none, or unpacks to too much."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            held = {name.removesuffix(".npy") for name in archive.namelist()} & wanted
-            sizes = {name: archive.getinfo(f"{name}.npy").file_size for name in held}
-            for name in held:
-                with archive.open(f"{name}.npy") as file:
-                    shape, _, dtype = _header(file)
-                    if math.prod(shape) * dtype.itemsize > sizes[name]:
-                        raise ValueError(f"{name} claims the shape {shape}")
-        if sum(sizes.values()) > MOST:
-            raise UserError(f"{path}: it unpacks to {sum(sizes.values()):,} bytes; refused, as no cells need so many")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in held}
-    except UserError:
-        raise
-    except (OSError, LookupError, ValueError, TypeError, RuntimeError, MemoryError, EOFError, *BROKEN) as error:
-        raise UserError(f"{path}: truncated or not a NumPy archive of plain arrays ({error})") from None
-
-
-def _header(file: Any) -> tuple:
-    """Return (shape, order, type) of an array in a file."""
-    if np.lib.format.read_magic(file) == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
-
-
-def _npz_cells(path: Path, matrix: np.ndarray, ops: np.ndarray) -> list[Cell]:
-    cells, wrong = [], []
-    for row, (edges, labels) in enumerate(zip(matrix.tolist(), ops.tolist(), strict=True)):
-        size = labels.index(-2) + 1 if -2 in labels else 0
-        inner = labels[1 : size - 1]
-        bits = {bit for line in edges for bit in line}
-        pairs = tuple((a, b) for a, line in enumerate(edges) for b, bit in enumerate(line) if bit)
-        cell = None
-        if bits <= {0, 1} and size > 1 and labels[0] == -1 and all(label in (0, 1, 2) for label in inner):
-            cell = Cell(tuple(OPERATIONS[int(label)] for label in inner), pairs)
-            cell = None if problem_of(cell) else pruned(cell)
-        if cell is None:
-            wrong.append(f"row {row}")
-        else:
-            cells.append(cell)
-    if wrong:
-        raise UserError(
-            f"{path}: {len(wrong)} rows are no cells of at most {VERTICES} vertices and {EDGES} edges: {listed(wrong)}"
-        )
-    return cells

@@ -12,10 +12,12 @@ have different widths. A stack of K costs what K networks cost; K = 1 loses noth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from benchmarks.nasbench101.arrays import LAST, as_arrays, vertex_channels
 from benchmarks.nasbench101.cells import KERNEL, Cell
@@ -23,6 +25,8 @@ from benchmarks.spaces.layers import StackedLinear, StackedNetwork, conv_bn_relu
 
 ChannelsOf = Callable[[np.ndarray, int, int], np.ndarray]
 """(matrix (cells, 7, 7), channels coming in, channels of the stage) -> (cells, 7), the channels of every vertex."""
+Inside = TypeVar("Inside")
+"""Channels that enter a cell: one number, or one for each architecture."""
 
 
 class CellModule(nn.Module):
@@ -65,44 +69,60 @@ class CellModule(nn.Module):
         return nodes[-1]
 
 
-class StackedCells(nn.Module):
-    """The cells of K architectures side by side: (samples, K * inside, ...) -> (samples, K * outside, ...)."""
+class SideBySide(nn.Module):
+    """One module for each architecture of a stack: (samples, K * inputs, ...) -> (samples, K * places, ...).
 
-    def __init__(self, cells: Sequence[Cell], inside: int, outside: int) -> None:
+    Module k takes the first `inside[k]` channels of its input; its output is filled up with zeros to `places` channels.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module], inside: Sequence[int], places: int) -> None:
         super().__init__()
-        self.cells = nn.ModuleList(CellModule(cell, owner, inside, outside) for owner, cell in enumerate(cells))
+        self.cells = nn.ModuleList(modules)
+        self.inside, self.places = tuple(inside), places
 
     def forward(self, x: Tensor) -> Tensor:
-        if len(self.cells) == 1:
-            return self.cells[0](x)
-        parts = x.chunk(len(self.cells), 1)
-        return torch.cat([cell(part) for cell, part in zip(self.cells, parts, strict=True)], 1)
+        parts = zip(self.cells, x.chunk(len(self.cells), 1), self.inside, strict=True)
+        outputs = [self._filled(cell(part[:, :width])) for cell, part, width in parts]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
+
+    def _filled(self, y: Tensor) -> Tensor:
+        missing = self.places - y.shape[1]
+        return functional.pad(y, (0, 0, 0, 0, 0, missing)) if missing else y
+
+
+def skeleton(
+    inside: Inside, channels: int, stacks: int, modules: int, cell: Callable[[Inside, int], tuple[nn.Module, Inside]]
+) -> tuple[list[nn.Module], Inside]:
+    """Return the body of a network, `modules` cells in each stack and max poolings between stacks, and what leaves it.
+
+    `cell(inside, outside)` returns a cell and the channels that leave it, which are the next one's `inside`. `outside`
+    is `channels` in the first stack and doubles with every stack.
+    """
+    body: list[nn.Module] = []
+    for stack in range(stacks):
+        if stack:
+            body.append(nn.MaxPool2d(2, 2))
+        for _ in range(modules):
+            made, inside = cell(inside, channels * 2**stack)
+            body.append(made)
+    return body, inside
 
 
 class Network101(StackedNetwork):
     """K networks as one; their maps before pooling have 4C channels each at a quarter of the resolution."""
 
     def __init__(
-        self,
-        cells: Sequence[Cell],
-        *,
-        channels: int = 128,
-        stacks: int = 3,
-        modules: int = 3,
-        classes: int = 10,
+        self, cells: Sequence[Cell], *, channels: int = 128, stacks: int = 3, modules: int = 3, classes: int = 10,
         input_channels: int = 3,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(len(cells), input_channels)
         everyone = range(self.k)
         self.stem = conv_bn_relu(everyone, input_channels, channels, 3)
-        body: list[nn.Module] = []
-        inside = outside = channels
-        for stack in range(stacks):
-            if stack:
-                body.append(nn.MaxPool2d(2, 2))
-                outside *= 2
-            for _ in range(modules):
-                body.append(StackedCells(cells, inside, outside))
-                inside = outside
+
+        def cell(inside: int, outside: int) -> tuple[nn.Module, int]:
+            built = [CellModule(each, owner, inside, outside) for owner, each in enumerate(cells)]
+            return SideBySide(built, [inside] * self.k, outside), outside
+
+        body, width = skeleton(channels, channels, stacks, modules, cell)
         self.body = nn.Sequential(*body)
-        self.classifier = StackedLinear(everyone, outside, classes)
+        self.classifier = StackedLinear(everyone, width, classes)

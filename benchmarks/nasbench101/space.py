@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from benchmarks.errors import UserError
 from benchmarks.files.sources import GB, MB, Source
 from benchmarks.nasbench101.arrays import as_arrays, edited, fingerprints, sizes
 from benchmarks.nasbench101.cells import CELLS, VERTICES, Cell, parse_cell, print_cell
-from benchmarks.nasbench101.enumerate import edits, enumerate_cells
+from benchmarks.nasbench101.enumerate import enumerate_cells
 from benchmarks.spaces.space import Space
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _first_of_each(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
-    """Return where each different key is first, and for every key which of those it is."""
+    """Return the first position of each different key, and for every key the number of its first position."""
     seen: dict[Hashable, int] = {}
     numbers = [seen.setdefault(key, len(seen)) for key in keys]
     firsts = np.unique(numbers, return_index=True)[1] if keys else np.array([], dtype=int)
@@ -36,13 +36,14 @@ FILES = "https://storage.googleapis.com/nasbench"
 
 
 class CellSpace(Space):
-    """What spaces of such cells have in common, all of it from the cells' graphs."""
+    """What spaces of such cells share; all of it follows from the cells' graphs."""
 
     network = {"channels": 128, "stacks": 3, "modules": 3, "input_channels": 3}
-    """Channels of the stem, stacks of cells, cells in a stack, image channels of the networks the benchmark trained."""
+    """Of the trained networks: channels of the stem, stacks of cells, cells in a stack, image channels."""
     reduced = {"channels": 8, "modules": 1}
     datasets = {"cifar10": (10, 32), "cifar10-halfway": (10, 32)}
     """dataset: (classes, resolution in pixels); halfway is the accuracy after half the epochs of each budget."""
+    network_class = "benchmarks.nasbench101.network:Network101"
     together = 4
     """A larger stack gains nothing, as cells run one after the other."""
 
@@ -52,20 +53,15 @@ class CellSpace(Space):
         raise NotImplementedError
 
     @cached_property
-    def _position(self) -> dict[str, int]:
-        return {arch: position for position, arch in enumerate(self.archs)}
+    def _classes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fingerprints in ascending order, the first cell of each, and for every cell which of them it has."""
+        return np.unique(fingerprints(*self._arrays), return_index=True, return_inverse=True)
 
     @cached_property
     def class_id(self) -> np.ndarray:
         """(archs,) int: the index of the first isomorphic cell."""
-        marks = fingerprints(*self._arrays)
-        _, first, inverse = np.unique(marks, return_index=True, return_inverse=True)
-        return first[inverse]
-
-    @cached_property
-    def connected(self) -> np.ndarray:
-        """(archs,) bool: every valid cell is."""
-        return np.ones(len(self), dtype=bool)
+        _, first, number = self._classes
+        return first[number]
 
     @cached_property
     def conv_count(self) -> np.ndarray:
@@ -73,30 +69,13 @@ class CellSpace(Space):
         labels = self._arrays[1]
         return ((labels == 0) | (labels == 1)).sum(1)
 
-    def canonical(self, index: int) -> str:
-        """Return the string that names the network of a cell: of isomorphic ones, the first."""
-        return self.archs[self.class_id[index]]
-
-    def sizes(
-        self,
-        *,
-        channels: int,
-        stacks: int,
-        modules: int,
-        input_channels: int,
-        classes: int,
-        resolution: int,
-        reachable_only: bool = False,
-    ) -> np.ndarray:
+    def sizes(self, *, reachable_only: bool = False, **network: Any) -> np.ndarray:
         """Return params, FLOPs and number of parameter tensors of every cell's network, (3, archs) float64.
 
         Parameters equal `trainable_parameters` of the official files. FLOPs are multiply-accumulates of convolutions
         and the classifier for one image. Cells are pruned, so `reachable_only` changes nothing.
-        """  # fmt: skip
-        return sizes(
-            *self._arrays, oneshot=bool(self.form), channels=channels, stacks=stacks, modules=modules,
-            input_channels=input_channels, classes=classes, resolution=resolution,
-        )  # fmt: skip
+        """
+        return sizes(*self._arrays, oneshot=bool(self.form), **network)
 
 
 class Space101(CellSpace):
@@ -108,9 +87,8 @@ class Space101(CellSpace):
     name = "101"
     readers = {
         "tfrecord": "benchmarks.nasbench101.files:read_official",
-        "npz": "benchmarks.nasbench101.files:read_npz",
+        "npz": "benchmarks.nasbench101.archive:read_npz",
     }
-    """Kind of file (`benchmarks.readers.recognise.recognise`) -> what reads it."""
     # The addresses are those of the project's page; written without a network, so not tried out.
     sources = tuple(
         Source(name, about, size, "https://github.com/google-research/nasbench", f"{FILES}/{name}")
@@ -140,7 +118,7 @@ class Space101(CellSpace):
 
     @property
     def expected(self) -> None:
-        """Any cells may be in a table; it says what the space is."""
+        """None: a table may hold any cells and defines the space."""
 
     @property
     def archs(self) -> tuple[str, ...]:
@@ -153,8 +131,7 @@ class Space101(CellSpace):
 
     @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        """(matrix, labels) of all cells; each graph and each list of operations is parsed once. UserError where a
-        string is no cell."""
+        """As `CellSpace._arrays`; each graph and each list of operations is parsed once. UserError for no cell."""
         parts = [arch.partition("|") for arch in self.archs]
         graphs, graph = _first_of_each([(listed.count(","), edges) for listed, _, edges in parts])
         lists, operations = _first_of_each([listed for listed, _, _ in parts])
@@ -162,14 +139,17 @@ class Space101(CellSpace):
         _, labels = as_arrays([self.cell(at) for at in lists])
         return matrix[graph], labels[operations]
 
-    @cached_property
-    def _by_fingerprint(self) -> dict[int, int]:
-        marks = fingerprints(*self._arrays).tolist()
-        return {mark: position for position, mark in reversed(list(enumerate(marks)))}
-
     def find(self, cells: Sequence[Cell]) -> np.ndarray:
         """Return the index of the table's first isomorphic cell for each pruned cell, (cells,) int; -1 where none."""
-        return np.array([self._by_fingerprint.get(mark, -1) for mark in fingerprints(*as_arrays(cells)).tolist()])
+        return self._with_fingerprint(fingerprints(*as_arrays(cells)))
+
+    def _with_fingerprint(self, marks: np.ndarray) -> np.ndarray:
+        """Return the first cell of the table with each fingerprint, an array of the same shape; -1 where none."""
+        if not len(self):
+            return np.full(marks.shape, -1)
+        known, first, _ = self._classes
+        at = np.minimum(np.searchsorted(known, marks), len(known) - 1)
+        return np.where(known[at] == marks, first[at], -1)
 
     def index(self, arch: str) -> int:
         """Return the index of a printed cell, or of the first that is isomorphic to it."""
@@ -182,18 +162,14 @@ class Space101(CellSpace):
 
     def neighbours(self, index: int) -> list[int]:
         """Return the cells of the table one edit away: an edge added or removed, an operation changed, then pruned."""
-        return sorted({int(position) for position in self.find(edits(self.cell(index))) if position >= 0})
+        return [near for near in self.neighbour_table(np.array([index]))[0].tolist() if near >= 0]
 
     def neighbour_table(self, indices: np.ndarray) -> np.ndarray:
         """Return the neighbours of several cells, (indices, edits) int32; -1 where an edit leads to none."""
         matrix, labels = (array[indices] for array in self._arrays)
         own = fingerprints(matrix, labels)
-        marks, positions = np.array(sorted(self._by_fingerprint.items()), dtype=np.uint64).T
-        columns = []
-        for found in edited(matrix, labels):
-            at = np.minimum(np.searchsorted(marks, found), len(marks) - 1)
-            columns.append(np.where((marks[at] == found) & (found != own), positions[at].astype(np.int32), -1))
-        table = np.sort(np.stack(columns, axis=1), axis=1)
+        near = [np.where(marks == own, -1, self._with_fingerprint(marks)) for marks in edited(matrix, labels)]
+        table = np.sort(np.stack(near, axis=1).astype(np.int32), axis=1)
         table[:, 1:][table[:, 1:] == table[:, :-1]] = -1
         return table
 
@@ -202,6 +178,4 @@ class Space101(CellSpace):
 
         Nothing is unreachable in a pruned cell. `network` as for `benchmarks.nasbench101.network.Network101`.
         """
-        from benchmarks.nasbench101.network import Network101
-
-        return Network101([self.cell(self.class_id[index]) for index in indices], **network)
+        return self.stack([self.cell(self.class_id[index]) for index in indices], **network)

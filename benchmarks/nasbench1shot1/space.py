@@ -16,7 +16,7 @@ Populations (counts for spaces 1, 2, 3):
 
 With loose ends the papers state 6,240 / 29,160 / 363,648. There are 180 / 360 / 5,400 graphs; 6,240 and 363,648 count
 operations only on the blocks that feed something, 29,160 (360 x 3^4) on all blocks: counted alike space 2 has 16,632.
-`count_with_loose_ends` gives both.
+`benchmarks.nasbench1shot1.graphs.count_with_loose_ends` gives both.
 
 Printed form: a cell of 101 with all blocks, `-` for one that is left out: `conv3x3,-,maxpool3x3,conv1x1|01,03,...`.
 """
@@ -24,7 +24,7 @@ Printed form: a cell of 101 with all blocks, `-` for one that is left out: `conv
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
+from benchmarks.nasbench1shot1.graphs import PARENTS, POPULATIONS, Graph, used, without_loose_ends
 from benchmarks.nasbench101.arrays import as_arrays
 from benchmarks.nasbench101.cells import OPERATIONS, Cell, print_cell, pruned
 from benchmarks.nasbench101.space import CellSpace, Space101
@@ -43,80 +44,21 @@ if TYPE_CHECKING:
 
     from benchmarks.table import Table
 
-PARENTS = {1: (0, 1, 2, 2, 2, 2), 2: (0, 1, 1, 2, 2, 3), 3: (0, 1, 1, 1, 2, 2, 2)}
-"""Space -> how many vertices feed each vertex: input, blocks, output."""
 UNUSED = "-"
 NETWORKS = ("101", "oneshot")
-"""The ways of being a network; the first is the one that was trained."""
+"""Kinds of networks; the first is the one that was trained."""
 ONESHOT = {"channels": 16, "stacks": 3, "modules": 3, "input_channels": 3}
-"""Channels of the stem, stacks of cells, cells in a stack, image channels of the one-shot networks."""
-
-Graph = frozenset[tuple[int, int]]
-"""Edges (source, target)."""
-
-
-def _choices(vertex: int, parents: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    return itertools.combinations(range(vertex), parents[vertex])
-
-
-def used(graph: Graph, blocks: int) -> list[int]:
-    """Return the blocks (1 .. blocks) that feed something."""
-    return sorted({source for source, _ in graph} & set(range(1, blocks + 1)))
-
-
-def released_graphs(space: int) -> list[Graph]:
-    """Return the pruned graphs whose used blocks form one chain from the input to the output: 49 / 65 / 234."""
-    blocks = len(PARENTS[space]) - 2
-
-    def is_chain(graph: Graph) -> bool:
-        return set(itertools.pairwise([0, *used(graph, blocks), blocks + 1])) <= graph
-
-    return [graph for graph in pruned_graphs(space) if is_chain(graph)]
-
-
-def all_graphs(space: int) -> Iterator[Graph]:
-    """Yield every graph in which each vertex is fed as prescribed, loose ends or not: 180 / 360 / 5,400."""
-    parents = PARENTS[space]
-    for chosen in itertools.product(*(_choices(vertex, parents) for vertex in range(1, len(parents)))):
-        yield frozenset((source, vertex) for vertex, sources in enumerate(chosen, start=1) for source in sources)
-
-
-def closed_graphs(space: int) -> list[Graph]:
-    """Return every graph in which all blocks feed something: 38 / 138 / 445."""
-    blocks = len(PARENTS[space]) - 2
-    return [graph for graph in all_graphs(space) if len(used(graph, blocks)) == blocks]
-
-
-def pruned_graphs(space: int) -> list[Graph]:
-    """Return what is left of every graph without blocks that lead nowhere, each once: 66 / 190 / 876."""
-    return list(dict.fromkeys(map(_without_loose_ends, all_graphs(space))))
-
-
-def _without_loose_ends(graph: Graph) -> Graph:
-    last = max(target for _, target in graph)
-    feeding = {source for source, _ in graph} | {last}
-    left = frozenset((source, target) for source, target in graph if target in feeding)
-    return left if left == graph else _without_loose_ends(left)
-
-
-POPULATIONS = {"released": released_graphs, "closed": closed_graphs, "pruned": pruned_graphs}
-"""Name -> the graphs of a space."""
-
-
-def count_with_loose_ends(space: int) -> tuple[int, int]:
-    """Return how many strings there are with loose ends: operations told apart on used blocks only, and on all."""
-    blocks = len(PARENTS[space]) - 2
-    feeding = [len(used(graph, blocks)) for graph in all_graphs(space)]
-    return sum(len(OPERATIONS) ** n for n in feeding), len(feeding) * len(OPERATIONS) ** blocks
+"""Of the one-shot networks: channels of the stem, stacks of cells, cells in a stack, image channels."""
+ONESHOT_CLASS = "benchmarks.nasbench1shot1.network:NetworkOneShot"
 
 
 class Space1Shot1(CellSpace):
     """One population of one of the three spaces; its networks are those of the cells of NAS-Bench-101.
 
-    Those of `with_network("oneshot")` are those of the searches instead (`benchmarks.nasbench1shot1.network`).
+    With `with_network("oneshot")` they are those of the searches instead (`benchmarks.nasbench1shot1.network`).
     """
 
-    readers: dict[str, str] = {}
+    supernet_class = "benchmarks.nasbench1shot1.supernet:Supernet1Shot1"
     view_of = Space101.name
     searched = "oneshot"
 
@@ -141,6 +83,7 @@ class Space1Shot1(CellSpace):
         other = copy(self)
         other.form = None if name == NETWORKS[0] else name
         other.network = ONESHOT if other.form else CellSpace.network
+        other.network_class = ONESHOT_CLASS if other.form else CellSpace.network_class
         return other
 
     @cached_property
@@ -169,15 +112,9 @@ class Space1Shot1(CellSpace):
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
         return as_arrays(self.cells)
 
-    def index(self, arch: str) -> int:
-        """Return the index of a string; UserError where it is not in this population."""
-        if arch not in self._position:
-            raise UserError(f"'{arch}' is not in {self.title}; its strings look like '{self.archs[0]}'")
-        return self._position[arch]
-
     @cached_property
     def choices(self) -> Choices:
-        """Choice blocks of three operations; what feeds them is not part of it."""
+        """Choice blocks of three operations, without their inputs."""
         place = {operation: at for at, operation in enumerate((*OPERATIONS, UNUSED))}
         chosen = np.array([[place[operation] for operation in operations] for operations, _ in self._literal])
         chosen[chosen == len(OPERATIONS)] = -1
@@ -187,14 +124,14 @@ class Space1Shot1(CellSpace):
         """Return the pruned population, with the same networks."""
         return self if self.population == "pruned" else Space1Shot1(self.space, "pruned").with_network(self.form)
 
-    def place(self, operations: Sequence[int], sources: Sequence[Sequence[int]] = ()) -> int:
+    def place(self, operations: Sequence[int], inputs: Sequence[Sequence[int]] = ()) -> int:
         """Return the index of the string with these operations in all blocks, without loose ends.
 
-        `sources` has what feeds block 1, block 2, ..., the output; 0 is the input. UserError where it is not in this
-        population.
+        `inputs` are those of block 1, block 2, ..., the output; 0 is the input of the cell. UserError where the string
+        is not in this population.
         """
-        fed = frozenset((source, vertex) for vertex, feeding in enumerate(sources, start=1) for source in feeding)
-        graph = _without_loose_ends(fed)
+        chosen = frozenset((source, vertex) for vertex, feeding in enumerate(inputs, start=1) for source in feeding)
+        graph = without_loose_ends(chosen)
         feeding = used(graph, self.blocks)
         named = [OPERATIONS[at] if block in feeding else UNUSED for block, at in enumerate(operations, start=1)]
         return self.index(print_cell(Cell(tuple(named), tuple(sorted(graph)))))
@@ -213,19 +150,12 @@ class Space1Shot1(CellSpace):
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
         """Return the networks of these strings as one stack, its weights not initialised."""
         cells = [self.cells[self.class_id[index]] for index in indices]
-        if self.form:
-            from benchmarks.nasbench1shot1.network import NetworkOneShot
-
-            return NetworkOneShot(cells, self.blocks, **network)
-        from benchmarks.nasbench101.network import Network101
-
-        return Network101(cells, **network)
+        blocks = {"choice_blocks": self.blocks} if self.form else {}
+        return self.stack(cells, **blocks, **network)
 
     def supernet(self, **network: int) -> nn.Module:
         """Return the network with every operation in every block, each vertex fed by all before it."""
-        from benchmarks.nasbench1shot1.supernet import Supernet1Shot1
-
-        return Supernet1Shot1(PARENTS[self.space], **network)
+        return super().supernet(parents=self.parents, **network)
 
     def view(self, table: Table) -> Table:
         """Return the ground truth of this population out of a table of NAS-Bench-101, matched by graph.

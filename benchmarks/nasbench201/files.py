@@ -6,8 +6,8 @@ They hold dictionaries all the way down (the state of the packages' ArchResults 
     arch2infos   index -> "less"/"full" (.pth) or "12"/"200" (NATS-Bench) -> dataset_seed, all_results
     all_results  (official dataset, seed) -> one training: epochs, train_acc1es, train_times, eval_acc1es, ...
 
-Neither torch nor the official packages are needed, nothing in the file is run, and of each training only its last
-epoch is kept while reading, so that memory stays small. Official dataset and evaluation set of each split:
+Neither torch nor the official packages are needed, and nothing in the file is run. Of each training only the last epoch
+is kept, so that memory stays small. Official dataset and evaluation set of each split:
 
     cifar10          train, test: "cifar10" runs (50,000 images), train and ori-test;
                      valid: "cifar10-valid" runs (25,000 images), x-valid
@@ -40,31 +40,21 @@ ARCH_FILE = re.compile(r"(\d+)\.pickle\.pbz2")
 
 NETWORK: dict[str, str | int | float] = {"channels": 16, "cells": 5}
 OFFICIAL = {
-    "cifar10": {
-        "train": ("cifar10", "train"),
-        "valid": ("cifar10-valid", "x-valid"),
-        "test": ("cifar10", "ori-test"),
-    },
-    "cifar10-valid": {
-        "train": ("cifar10-valid", "train"),
-        "valid": ("cifar10-valid", "x-valid"),
-        "test": ("cifar10-valid", "ori-test"),
-    },
+    name: {"train": (name, "train"), "valid": ("cifar10-valid", "x-valid"), "test": (name, "ori-test")}
+    for name in ("cifar10", "cifar10-valid")
 } | {
-    official.lower(): {
-        "train": (official, "train"),
-        "valid": (official, "x-valid"),
-        "test": (official, "x-test"),
-        "valtest": (official, "ori-test"),
+    name.lower(): {
+        split: (name, kept)
+        for split, kept in {"train": "train", "valid": "x-valid", "test": "x-test", "valtest": "ori-test"}.items()
     }
-    for official in ("cifar100", "ImageNet16-120")
+    for name in ("cifar100", "ImageNet16-120")
 }
 """dataset -> split -> (official dataset, official evaluation set)."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """The end of one training of one architecture."""
+    """Results of one training of one architecture after its last epoch."""
 
     arch: str
     dataset: str
@@ -76,10 +66,7 @@ class Training:
 
 
 def read_official(
-    path: str | Path,
-    expected: Sequence[str] | None = None,
-    complete: bool = True,
-    on_progress: Progress | None = None,
+    path: str | Path, expected: Sequence[str] | None = None, complete: bool = True, on_progress: Progress | None = None
 ) -> list[Table]:
     """Read an official file or folder; return the tables of cifar10, cifar10-valid, cifar100 and imagenet16-120.
 
@@ -229,15 +216,8 @@ def _table(dataset: str, order: tuple[str, ...], trainings: Sequence[Training], 
     filled = [i for i in range(len(splits)) if np.isfinite(accuracy[:, i]).any()]
     names = [list(splits)[i] for i in filled]
     return Table(
-        benchmark="201",
-        dataset=dataset,
-        archs=order,
-        splits=tuple(names),
-        epochs=epochs,
-        seeds=tuple(str(seed) for seed in seeds),
-        accuracy=accuracy[:, filled],
-        source=source,
-        checksum=checksum,
+        benchmark="201", dataset=dataset, archs=order, splits=tuple(names), epochs=epochs,
+        seeds=tuple(str(seed) for seed in seeds), accuracy=accuracy[:, filled], source=source, checksum=checksum,
         attributes=NETWORK | {f"official_{name}": " ".join(splits[name]) for name in names},
         seconds_per_run=None if np.isnan(seconds).all() else seconds,
-    )
+    )  # fmt: skip

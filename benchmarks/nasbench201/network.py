@@ -20,23 +20,8 @@ from benchmarks.spaces.layers import (
     StackedReLU,
     Take,
     like,
+    relu_conv_bn,
 )
-
-
-def relu_conv_bn(
-    owners: Sequence[int],
-    inside: int,
-    outside: int,
-    kernel: int,
-    stride: int = 1,
-    on_path: Sequence[bool] | None = None,
-) -> nn.Sequential:
-    """ReLU, convolution without bias, BatchNorm: the benchmark's convolution."""
-    return nn.Sequential(
-        StackedReLU(owners, on_path),
-        StackedConv2d(owners, inside, outside, kernel, stride),
-        StackedBatchNorm2d(owners, outside),
-    )
 
 
 class Edge(nn.Module):
@@ -100,14 +85,9 @@ class Network201(StackedNetwork):
     """K networks as one; their maps before pooling have 4C channels each at a quarter of the resolution."""
 
     def __init__(
-        self,
-        cells: Sequence[Cell],
-        *,
-        channels: int = 16,
-        cells_per_stage: int = 5,
-        classes: int = 10,
+        self, cells: Sequence[Cell], *, channels: int = 16, cells_per_stage: int = 5, classes: int = 10,
         input_channels: int = 3,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(len(cells), input_channels)
         everyone = range(self.k)
         connected = [set(reachable(cell)) != {NONE} for cell in cells]

@@ -27,7 +27,7 @@ PAGE, NATS_PAGE = "https://github.com/D-X-Y/NAS-Bench-201", "https://github.com/
 
 
 class Space201(Space):
-    """All 15,625 architectures in official index order, with what can be said of them without a network."""
+    """All 15,625 architectures in official index order, and what follows from them without a network."""
 
     name = "201"
     title = "NAS-Bench-201"
@@ -35,9 +35,9 @@ class Space201(Space):
     """C, N and image channels of the networks the benchmark trained."""
     reduced = {"channels": 8, "cells_per_stage": 1}
     datasets = {"cifar10": (10, 32), "cifar10-valid": (10, 32), "cifar100": (100, 32), "imagenet16-120": (120, 16)}
-    """dataset: (classes, resolution in pixels); the first is the default."""
     readers = {"pickle": "benchmarks.nasbench201.files:read_official"}
-    """Kind of official file (`benchmarks.readers.recognise.recognise`) -> what reads it."""
+    network_class = "benchmarks.nasbench201.network:Network201"
+    supernet_class = "benchmarks.nasbench201.supernet:Supernet201"
     sources = (
         Source("NAS-Bench-201-v1_1-*.pth", "official release v1_1", int(4.7 * GB), PAGE),
         Source("NAS-Bench-201-v1_0-*.pth", "official release v1_0", int(2.2 * GB), PAGE),
@@ -58,7 +58,7 @@ class Space201(Space):
         return tuple(print_cell(cell) for cell in self.cells)
 
     @cached_property
-    def _position(self) -> dict[Cell, int]:
+    def _of_cell(self) -> dict[Cell, int]:
         return {cell: position for position, cell in enumerate(self.cells)}
 
     @cached_property
@@ -67,12 +67,12 @@ class Space201(Space):
 
     def index(self, arch: str) -> int:
         """Return the official index of an architecture string."""
-        return self._position[parse_cell(arch)]
+        return self._of_cell[parse_cell(arch)]
 
     @cached_property
     def class_id(self) -> np.ndarray:
         """(archs,) int: the index of the member whose unreachable edges are all `none`; 9,445 different values."""
-        return np.array([self._position[cell] for cell in self._reachable])
+        return np.array([self._of_cell[cell] for cell in self._reachable])
 
     @cached_property
     def connected(self) -> np.ndarray:
@@ -105,17 +105,11 @@ class Space201(Space):
         chosen = np.array([[place[operation] for operation in cell] for cell in self.cells])
         return Choices(tuple(f"{target}<-{source}" for source, target in EDGES), OPERATIONS, chosen)
 
-    def supernet(self, **network: int) -> nn.Module:
-        """Return the supernet, its weights not initialised; `network` as for `Supernet201`."""
-        from benchmarks.nasbench201.supernet import Supernet201
-
-        return Supernet201(**network)
-
     def neighbours(self, index: int) -> list[int]:
         """Return the 24 architectures that differ in the operation of one edge."""
         cell = self.cells[index]
         return [
-            self._position[cell[:edge] + (operation,) + cell[edge + 1 :]]
+            self._of_cell[cell[:edge] + (operation,) + cell[edge + 1 :]]
             for edge in range(len(EDGES))
             for operation in OPERATIONS
             if operation != cell[edge]
@@ -126,13 +120,11 @@ class Space201(Space):
 
         `network` as for `benchmarks.nasbench201.network.Network201`.
         """
-        from benchmarks.nasbench201.network import Network201
-
         source = self.cells if keep_unreachable else self._reachable
-        return Network201([source[index] for index in indices], **network)
+        return self.stack([source[index] for index in indices], **network)
 
 
 def _size_key(cell: Cell) -> Cell:
-    """Return a stand-in cell with the same counts: only the number of convolutions of each kernel matters."""
+    """Return a cell with the same counts: only the number of convolutions of each kernel matters."""
     convs = sorted(operation for operation in cell if operation in KERNEL)
     return tuple(convs) + (NONE,) * (len(EDGES) - len(convs))

@@ -1,4 +1,4 @@
-"""The supernet of NAS-Bench-201: every operation on every edge, mixed by weights that are given with the images.
+"""The supernet of NAS-Bench-201: every operation on every edge, mixed by weights that are passed with the images.
 
 The output of edge e is the sum over operations o of weights[e, o] * o(x); `none` adds nothing. All else is the network
 of an architecture (`benchmarks.nasbench201.network`): weights of 1 for the operations of a cell and 0 for all others
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.nasbench201.cells import EDGES, KERNEL, OPERATIONS, POOL, SKIP
-from benchmarks.nasbench201.network import Reduction, relu_conv_bn
-from benchmarks.spaces.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU
+from benchmarks.nasbench201.network import Reduction
+from benchmarks.spaces.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, relu_conv_bn
 from benchmarks.spaces.supernet import ONE, MixedNetwork, add_weighted, by_sample, live_rows
 
 NodeWatcher = Callable[[Tensor, Tensor, int], None]
@@ -47,7 +47,7 @@ class MixedCell(nn.Module):
             if needed[OPERATIONS.index(POOL)]:
                 seen[POOL] = self.pool(nodes[source])
             for edge, target in leaving:
-                for name, given in seen.items():
+                for name, features in seen.items():
                     at = OPERATIONS.index(name)
                     convolution = self.operations[edge][name] if name in KERNEL else None  # type: ignore[index]
                     if blocked and convolution is not None:  # it runs anyway, but sees nothing where its weight is 0
@@ -55,7 +55,7 @@ class MixedCell(nn.Module):
                         nodes[target] = nodes[target] + convolution(kept) * by_sample(weights[:, edge, at], x)
                     elif rows := live_rows(live[:, edge, at]):
                         rest = convolution[1:] if convolution is not None else nn.Identity()
-                        nodes[target] = add_weighted(nodes[target], rest, given, weights[:, edge, at], rows)
+                        nodes[target] = add_weighted(nodes[target], rest, features, weights[:, edge, at], rows)
             if self.on_node is not None:
                 convolutions = live[:, [edge for edge, _ in leaving]][:, :, [OPERATIONS.index(name) for name in KERNEL]]
                 self.on_node(nodes[source], convolutions.sum((1, 2)), len(leaving) * len(KERNEL))

@@ -22,10 +22,7 @@ KEYS = {"test_acc", "mean_acc", "std", "params", "flops"}
 
 
 def read_official(
-    path: str | Path,
-    expected: Sequence[str],
-    complete: bool = True,
-    on_progress: Progress | None = None,
+    path: str | Path, expected: Sequence[str], complete: bool = True, on_progress: Progress | None = None
 ) -> list[Table]:
     """Read nas-bench-macro_cifar10.json: {string: {test_acc (three trials), mean_acc, std, params, flops}}, percent.
 

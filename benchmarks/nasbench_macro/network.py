@@ -96,14 +96,9 @@ class NetworkMacro(StackedNetwork):
     """
 
     def __init__(
-        self,
-        archs: Sequence[str],
-        *,
-        channels: int = 32,
-        head_channels: int = 1280,
-        classes: int = 10,
+        self, archs: Sequence[str], *, channels: int = 32, head_channels: int = 1280, classes: int = 10,
         input_channels: int = 3,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__(len(archs), input_channels)
         everyone = range(self.k)
         self.stem = conv_bn_relu(everyone, input_channels, channels, 3)

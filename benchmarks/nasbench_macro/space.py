@@ -38,9 +38,9 @@ class SpaceMacro(Space):
     """Widths of the stem and of the head, and image channels, of the networks the benchmark trained."""
     reduced = {"channels": 4, "head_channels": 64}
     datasets = {"cifar10": (10, 32)}
-    """dataset: (classes, resolution in pixels)."""
     readers = {"json": "benchmarks.nasbench_macro.files:read_official"}
-    """Kind of official file (`benchmarks.readers.recognise.recognise`) -> what reads it."""
+    network_class = "benchmarks.nasbench_macro.network:NetworkMacro"
+    supernet_class = "benchmarks.nasbench_macro.supernet:SupernetMacro"
     # The checksum is that of a copy of the official file; the address was written without a network, so not tried out.
     sources = (
         Source(
@@ -68,33 +68,18 @@ class SpaceMacro(Space):
         return np.array([self.index(canonical(arch)) for arch in self.archs])
 
     @cached_property
-    def connected(self) -> np.ndarray:
-        """(archs,) bool: every chain is."""
-        return np.ones(len(self), dtype=bool)
-
-    @cached_property
     def conv_count(self) -> np.ndarray:
         """(archs,) int: layers that are mobile blocks, 0 to 8; three convolutions each."""
         return np.array([sum(operation in BLOCK for operation in arch) for arch in self.archs])
 
-    def canonical(self, index: int) -> str:
-        """Return the string that names the network of an architecture."""
-        return self.archs[self.class_id[index]]
-
     def sizes(
-        self,
-        *,
-        channels: int,
-        head_channels: int,
-        input_channels: int,
-        classes: int,
-        resolution: int,
+        self, *, channels: int, head_channels: int, input_channels: int, classes: int, resolution: int,
         reachable_only: bool = False,
-    ) -> np.ndarray:
+    ) -> np.ndarray:  # fmt: skip
         """Return params, FLOPs and number of parameter tensors of every architecture, (3, archs) float64.
 
         They equal the official file's. Every layer is on the path, so `reachable_only` changes nothing.
-        """  # fmt: skip
+        """
         last = widths(channels)[-1][1]
         total = np.zeros((3, len(self)))
         digits = np.array([[int(digit) for digit in arch] for arch in self.archs])  # (archs, layers)
@@ -114,12 +99,6 @@ class SpaceMacro(Space):
         chosen = np.array([[OPERATIONS.index(operation) for operation in arch] for arch in self.archs])
         return Choices(tuple(f"layer {at + 1}" for at in range(LAYERS)), ("identity", "mb3_e3", "mb5_e6"), chosen)
 
-    def supernet(self, **network: int) -> nn.Module:
-        """Return the supernet, its weights not initialised; `network` as for `SupernetMacro`."""
-        from benchmarks.nasbench_macro.supernet import SupernetMacro
-
-        return SupernetMacro(**network)
-
     def neighbours(self, index: int) -> list[int]:
         """Return the 16 architectures that differ in one layer."""
         arch = self.archs[index]
@@ -136,6 +115,4 @@ class SpaceMacro(Space):
         Nothing is unreachable in a chain; the literal string and the one that names it are the same network.
         `network` as for `benchmarks.nasbench_macro.network.NetworkMacro`.
         """
-        from benchmarks.nasbench_macro.network import NetworkMacro
-
-        return NetworkMacro([self.canonical(index) for index in indices], **network)
+        return self.stack([self.canonical(index) for index in indices], **network)

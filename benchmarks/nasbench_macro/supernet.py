@@ -1,4 +1,4 @@
-"""The supernet of NAS-Bench-Macro: every operation in every layer, mixed by weights that are given with the images.
+"""The supernet of NAS-Bench-Macro: every operation in every layer, mixed by weights that are passed with the images.
 
 All else is the network of an architecture (`benchmarks.nasbench_macro.network`): weights of 1 for the operations of a
 string and 0 for all others give exactly the function of that string's network. See `benchmarks.spaces.supernet`.
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmarks.nasbench_macro.layers import OPERATIONS, widths
 from benchmarks.nasbench_macro.network import operation_of
 from benchmarks.spaces.layers import StackedConv2d, StackedLinear, conv_bn_relu
-from benchmarks.spaces.supernet import ONE, MixedNetwork, add_weighted, by_sample, live_rows
+from benchmarks.spaces.supernet import ONE, MixedNetwork, add_mixed
 
 
 class SupernetMacro(MixedNetwork):
@@ -48,12 +48,7 @@ class SupernetMacro(MixedNetwork):
         for layer, operations in enumerate(self.body):
             total: Tensor | None = None
             for at, operation in enumerate(operations):  # type: ignore[arg-type, var-annotated]
-                weight, rows = weights[:, layer, at], live_rows(live[:, layer, at])
-                if blocked:
-                    part = operation(x * by_sample(live[:, layer, at].to(x), x)) * by_sample(weight, x)
-                    total = part if total is None else total + part
-                elif rows:
-                    total = add_weighted(total, operation, x, weight, rows)
+                total = add_mixed(total, operation, x, weights[:, layer, at], live[:, layer, at], blocked)
             assert total is not None, "a layer without any operation"
             x = total
         return self.head(x)

@@ -12,7 +12,6 @@ GB needs little memory. Long runs of (key, number) pairs, which make up nearly a
 from __future__ import annotations
 
 import collections
-import functools
 import re
 import struct
 from collections.abc import Callable
@@ -21,46 +20,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.readers.safe_arrays import ALLOWED_ARRAYS, Array, DType
+from benchmarks.readers.pickle_names import ALLOWED, CALLABLE, TORCH_NAMES, nothing
+from benchmarks.readers.pickle_runs import INT1_RUN, INT2_RUN, REF1_RUN, REF4_RUN, X1, X8, X, text_run
+from benchmarks.readers.safe_arrays import Array, DType
 
 BLOCK = 1 << 22
 MARGIN = 1 << 14  # what is kept ahead, so that a run of pairs is not cut
 ABSENT = object()
-
-
-def _bytes(*given: Any) -> bytes:
-    if given and not isinstance(given[0], (list, bytes, bytearray)):
-        raise UserError("malformed bytes")
-    return bytes(*given)
-
-
-def _encode(text: str, encoding: str = "latin1") -> bytes:
-    if encoding != "latin1":
-        raise UserError(f"text encoded as {encoding!r}: only latin1 occurs in data files")
-    return text.encode("latin1")
-
-
-def _default_dict(*_factory: Any) -> dict:
-    return {}
-
-
-def _nothing(*_ignored: Any) -> None:
-    """Stand in for what is not needed: the weights of trained networks."""
-
-
-ALLOWED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("collections", "defaultdict"): _default_dict,
-    ("_codecs", "encode"): _encode,  # how protocol 2 stores bytes
-    **ALLOWED_ARRAYS,
-}
-for _module in ("builtins", "__builtin__"):
-    ALLOWED |= {(_module, kind.__name__): kind for kind in (set, frozenset, complex)}
-    ALLOWED |= {(_module, kind): kind for kind in ("list", "dict", "int", "float")}  # what a defaultdict makes: unused
-    ALLOWED |= {(_module, "bytes"): _bytes, (_module, "bytearray"): lambda *given: bytearray(_bytes(*given))}
-
-CALLABLE = {id(known) for known in ALLOWED.values() if callable(known)} | {id(_nothing)}
-TORCH_NAMES = re.compile(r"torch\.\w+Storage|torch\._utils\._rebuild_(tensor|tensor_v2|parameter)")
 
 
 class Machine:
@@ -224,7 +190,7 @@ class Machine:
         if (module, name) in ALLOWED:
             self._stack.append(ALLOWED[module, name])
         elif self._drop_tensors and TORCH_NAMES.fullmatch(f"{module}.{name}"):
-            self._stack.append(_nothing)
+            self._stack.append(nothing)
         else:
             raise UserError(
                 f"it asks to run '{module}.{name}', which plain data never needs; nothing was run. "
@@ -236,45 +202,22 @@ class Machine:
         self._global(str(module), str(name))
 
     def _reduce(self) -> None:
-        given, function = self._stack.pop(), self._stack.pop()
+        arguments, function = self._stack.pop(), self._stack.pop()
         if id(function) not in CALLABLE:
             raise UserError("a call of something that is no function")
-        self._stack.append(function(*given))
+        self._stack.append(function(*arguments))
 
     def _build(self) -> None:
         state = self._stack.pop()
         if isinstance(self._stack[-1], (Array, DType)):
             self._stack[-1].__setstate__(state)
         elif not (self._drop_tensors and isinstance(self._stack[-1], collections.OrderedDict)):
-            raise UserError(f"a state given to a {type(self._stack[-1]).__name__}, which plain data never needs")
+            raise UserError(f"a state for a {type(self._stack[-1]).__name__}, which plain data never needs")
 
     def _persistent(self) -> None:
         if not self._drop_tensors:
             raise UserError("it refers to data outside itself; it is not a plain pickle")
         self._stack[-1] = None
-
-
-def _pairs(key: bytes, fields: list) -> tuple[re.Pattern, np.dtype]:
-    """Return the pattern and form of 2 to 200 pairs of a key and an 8-byte number."""
-    pattern = re.compile(b"(?:" + key + b"G.{8}){2,200}", re.DOTALL)
-    return pattern, np.dtype([*fields, ("G", "u1"), ("value", ">f8")])
-
-
-@functools.cache
-def text_run(code: int, n: int) -> tuple[re.Pattern, np.dtype]:
-    """Return the run whose keys are texts of `n` bytes, as protocol 2 (code X) or 4 (X1) writes them."""
-    if code == X:
-        key = b"X" + re.escape(bytes([n])) + rb"\0\0\0.{%d}r.{4}" % n
-        return _pairs(key, [("X", "u1"), ("n", "<u4"), ("text", f"V{n}"), ("r", "u1"), ("put", "<u4")])
-    key = rb"\x8c" + re.escape(bytes([n])) + rb".{%d}\x94" % n
-    return _pairs(key, [("X", "u1"), ("n", "u1"), ("text", f"V{n}"), ("memoise", "u1")])
-
-
-X, X1, X8 = b"X\x8c\x8d"
-INT1_RUN = _pairs(b"K.", [("K", "u1"), ("int", "u1")])
-INT2_RUN = _pairs(b"M..", [("M", "u1"), ("int", "<u2")])
-REF1_RUN = _pairs(b"h.", [("h", "u1"), ("ref", "u1")])
-REF4_RUN = _pairs(b"j.{4}", [("j", "u1"), ("ref", "<u4")])
 
 
 def _steps() -> list[Callable[[Machine], None] | None]:

@@ -1,4 +1,4 @@
-"""Checked stand-ins for the NumPy types and functions that pickles of plain arrays name."""
+"""Checked substitutes for the NumPy types and functions that pickles of plain arrays name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAIN_TYPE = re.compile(r"[<>=|]?[biufcSUV]\d{0,8}")
 
 
 class DType:
-    """Stands in for `numpy.dtype` while unpickling; `resolve` gives the real one. Numbers and strings only."""
+    """Replaces `numpy.dtype` while unpickling; `resolve` returns the real one. Numbers and strings only."""
 
     def __init__(self, text: Any, *_flags: Any) -> None:
         if isinstance(text, bytes):

@@ -33,7 +33,7 @@ class StackedConv2d(nn.Conv2d):
         self.owners = tuple(owners)
 
     def reset_parameters(self) -> None:
-        """Nothing: who builds a stack sets its weights, and PyTorch's draw takes its time even on the meta device."""
+        """Nothing: weights are set after a stack is built, and PyTorch's draw is slow even on the meta device."""
 
 
 class StackedBatchNorm2d(nn.BatchNorm2d):
@@ -50,7 +50,7 @@ class StackedBatchNorm2d(nn.BatchNorm2d):
 
 
 class StackedReLU(nn.ReLU):
-    """ReLU that knows whose channels pass through it, and for which of them it lies on a path to the output."""
+    """ReLU that knows the owners of its channels, and for which of them it lies on a path to the output."""
 
     def __init__(self, owners: Sequence[int], on_path: Sequence[bool] | None = None) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class StackedLinear(nn.Linear):
 
 
 class Take(nn.Module):
-    """Picks the channels of some owners out of a stack of `size`, and adds what came of them to where they belong."""
+    """Selects the channels of some owners in a stack of `size`, and adds results at their places."""
 
     positions: Tensor | None
     """Places of the owners in the stack; None where they are all of it, in order."""
@@ -121,8 +121,24 @@ def conv_bn_relu(
     )
 
 
+def relu_conv_bn(
+    owners: Sequence[int],
+    inside: int,
+    outside: int,
+    kernel: int,
+    stride: int = 1,
+    on_path: Sequence[bool] | None = None,
+) -> nn.Sequential:
+    """ReLU, convolution without bias, BatchNorm."""
+    return nn.Sequential(
+        StackedReLU(owners, on_path),
+        StackedConv2d(owners, inside, outside, kernel, stride),
+        StackedBatchNorm2d(owners, outside),
+    )
+
+
 class StackedNetwork(nn.Module):
-    """K networks as one: a stem, a body of cells or layers, what may follow, global average pooling, a classifier.
+    """K networks as one: a stem, a body of cells or layers, an optional tail, global average pooling, a classifier.
 
     Input (samples, K * input_channels, height, width), output (samples, K, classes). Parameters are allocated on the
     meta device: initialise them (`harness.probe.view`) before use.
@@ -137,14 +153,11 @@ class StackedNetwork(nn.Module):
         self.k, self.input_channels = k, input_channels
 
     def blocks(self) -> list[str]:
-        """Names of the modules that give the feature blocks of the field: the stem, then all of the body, in order.
-
-        A mere pooling of the body is none.
-        """
+        """Return the names of the feature blocks: the stem, then the modules of the body in order, except poolings."""
         return ["stem", *(f"body.{i}" for i, each in enumerate(self.body) if not isinstance(each, nn.MaxPool2d))]
 
     def tail(self, x: Tensor) -> Tensor:
-        """What follows the body; nothing here."""
+        """Return the map before pooling from that behind the body; by default the same."""
         return x
 
     def features(self, x: Tensor) -> Tensor:

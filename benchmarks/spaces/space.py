@@ -1,9 +1,10 @@
-"""What every space of architectures has in common: its size, and how a sample of it is drawn."""
+"""What a space of architectures offers, and the defaults that fit many spaces."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -19,29 +20,33 @@ if TYPE_CHECKING:
 
 
 class Space:
-    """A space whose architectures are the strings `archs`, by index; docs/adding-a-benchmark.md says what it offers."""
+    """A space whose architectures are the strings `archs`, by index; docs/adding-a-benchmark.md lists its members."""
 
     name: str
     """Key on the command line."""
     network: dict[str, Any]
     """Settings of the networks that were trained; `build` and `sizes` take them by name."""
     reduced: dict[str, int] = {}
-    """Those of them that make networks small enough to train by `harness.train`; the others as in `network`."""
+    """Those of them that differ in networks small enough to train by `harness.train`."""
     datasets: dict[str, tuple[int, int]]
     """dataset: (classes, resolution in pixels); the first is the default."""
     readers: dict[str, str] = {}
     """Kind of official file (`benchmarks.readers.recognise.recognise`) -> `module:function` that reads it."""
     sources: tuple[Source, ...] = ()
     """The official files, where to get them."""
+    network_class: str
+    """`module:class` of the networks as a stack (`benchmarks.spaces.layers`), imported when `stack` builds one."""
+    supernet_class: str | None = None
+    """`module:class` of the supernet (`benchmarks.spaces.supernet`), imported when `supernet` builds it, if any."""
 
     form: str | None = None
-    """Which networks stand for the architectures, where there are several ways; None is those that were trained."""
+    """Kind of networks of the architectures, where there are several; None is the networks that were trained."""
     searched: str | None = None
-    """`with_network` of this gives the networks that the space's supernet shares, where they are not those trained."""
+    """Kind of networks that the space's supernet shares, where it is not the one that was trained."""
     view_of: str | None = None
-    """Key of the benchmark whose ground truth is also this one's, by `view`, where there is one."""
+    """Key of the benchmark whose ground truth `view` turns into this one's, where there is one."""
     together: int | None = None
-    """Architectures in a stack beyond which nothing is gained, where there is such a number."""
+    """Size of a stack beyond which nothing is gained, where there is such a size."""
 
     @property
     def title(self) -> str:
@@ -53,16 +58,14 @@ class Space:
         """Canonical strings by index."""
         raise NotImplementedError
 
-    @property
+    @cached_property
     def class_id(self) -> np.ndarray:
-        """(archs,) int: equal for architectures that are the same network; the index of one of them.
-
-        Here every one is a network of its own."""
+        """(archs,) int: the index of one architecture with the same network; by default each its own."""
         return np.arange(len(self))
 
-    @property
+    @cached_property
     def connected(self) -> np.ndarray:
-        """(archs,) bool: whether any path leads from the input to the output. Here one always does."""
+        """(archs,) bool: whether any path leads from the input to the output; by default one always does."""
         return np.ones(len(self), dtype=bool)
 
     @property
@@ -72,12 +75,12 @@ class Space:
 
     def index(self, arch: str) -> int:
         """Return the index of an architecture string; UserError where it is none."""
-        if arch not in self._places:
+        if arch not in self._position:
             raise UserError(f"'{arch}' is not an architecture of {self.title}; expected one like '{self.archs[0]}'")
-        return self._places[arch]
+        return self._position[arch]
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def _position(self) -> dict[str, int]:
         """Architecture -> index."""
         return {arch: index for index, arch in enumerate(self.archs)}
 
@@ -89,7 +92,7 @@ class Space:
         """Return params, FLOPs and number of parameter tensors of every architecture, (3, archs) float64.
 
         By name: the settings of the networks, `resolution`, and `reachable_only` (default False), which leaves out
-        what lies on no path.
+        operations on no path.
         """
         raise NotImplementedError
 
@@ -98,22 +101,24 @@ class Space:
         """What operation each architecture has on each edge; UserError where the space is not operations on edges."""
         raise UserError(f"{self.title} is no space of operations on fixed edges: operations cannot be scored")
 
-    def supernet(self, **network: int) -> nn.Module:
+    def supernet(self, **network: Any) -> nn.Module:
         """Return the network with every operation on every edge, its weights not initialised.
 
-        See `benchmarks.spaces.supernet`. UserError where the space has none.
+        `network` are settings of `supernet_class`. UserError where the space has none.
         """
-        raise UserError(f"{self.title} has no supernet here: only scores from its table can be had")
+        if self.supernet_class is None:
+            raise UserError(f"{self.title} has no supernet here: only scores from its table can be had")
+        return resolve_name(self.supernet_class)(**network)
 
-    def place(self, operations: Sequence[int], sources: Sequence[Sequence[int]] = ()) -> int:
+    def place(self, operations: Sequence[int], inputs: Sequence[Sequence[int]] = ()) -> int:
         """Return the index of the architecture with these operations on all edges (`choices`).
 
-        `sources` by vertex, where the space leaves open what feeds it; of `every` space.
+        `inputs` are those of each vertex, where the space leaves them open.
         """
         return int(self.choices.find(operations)[0])
 
     def every(self) -> Space:
-        """Return the space of all architectures that choices can lead to, where this is a part of it: this one."""
+        """Return the space of all architectures that choices can lead to; by default this one."""
         return self
 
     def neighbours(self, index: int) -> list[int]:
@@ -121,7 +126,7 @@ class Space:
         raise NotImplementedError
 
     def neighbour_table(self, indices: np.ndarray) -> np.ndarray:
-        """Return the neighbours of several architectures, (indices, most neighbours) int32, filled up with -1."""
+        """Return the neighbours of several architectures, (indices, most neighbours) int32, padded with -1."""
         rows = [self.neighbours(int(index)) for index in indices]
         table = np.full((len(rows), max(map(len, rows), default=0)), -1, dtype=np.int32)
         for row, near in zip(table, rows, strict=True):
@@ -132,21 +137,25 @@ class Space:
         """Return the networks of these architectures as one stack, its weights not initialised."""
         raise NotImplementedError
 
+    def stack(self, members: Sequence[Any], **network: Any) -> nn.Module:
+        """Return a network of `network_class` made of these members; what `build` ends with."""
+        return resolve_name(self.network_class)(members, **network)
+
     @property
     def expected(self) -> tuple[str, ...] | None:
         """The architectures a table has to hold, in order; None where the table says what the space is."""
         return self.archs
 
     def whole(self) -> Self:
-        """Return the space with every architecture there is, where a table has to say what it holds: this one."""
+        """Return the space of all architectures, where a table defines the space; by default this one."""
         return self
 
     def over(self, archs: Sequence[str]) -> Self:
-        """Return the space of a table with these architectures: this one, where the space is known without a table."""
+        """Return the space of a table with these architectures; by default this one."""
         return self
 
     def with_network(self, name: str | None) -> Space:
-        """Return the space whose architectures are the networks called `name`; None is those that were trained."""
+        """Return the space with the kind of networks called `name`; None is those that were trained."""
         if name is None:
             return self
         raise UserError(f"--network {name}: {self.title} has one kind of network; leave --network out")
@@ -162,5 +171,5 @@ class Space:
         """Return n indices drawn uniformly without replacement; a larger n extends the sample of a smaller one."""
         if not 1 <= n <= len(self):
             has = f"{self.title} has {len(self):,}: give 1 to {len(self)}"
-            raise UserError(f"a sample of {n} architectures was asked for; {has}")
+            raise UserError(f"a sample of {n} architectures is not possible; {has}")
         return np.random.default_rng([seed, len(self)]).permutation(len(self))[:n]

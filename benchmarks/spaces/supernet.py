@@ -1,8 +1,8 @@
-"""What supernets have in common: several weightings ("masks") of all operations at once, over the same parameters.
+"""What supernets share: several weightings ("masks") of all operations at once, over the same parameters.
 
-Masks stand side by side along the axis of samples: maps are (masks * samples, channels, height, width), mask by mask.
-In training mode, where BatchNorm's statistics have to be those of one mask, they run one after the other. A BatchNorm
-that was not trained has weight 1 and bias 0: as if it had neither.
+Masks lie along the axis of samples: maps are (masks * samples, channels, height, width), mask by mask. In training
+mode, where BatchNorm's statistics have to be those of one mask, they run one after the other. An untrained BatchNorm
+has weight 1 and bias 0.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class MixedNetwork(nn.Module):
 
     operations: tuple[str, ...]
     idle: tuple[int, ...] = ()
-    """Positions of those that add nothing, whatever their weight."""
+    """Positions of operations that add nothing, whatever their weight."""
     skip: int | None = None
-    """Position of the one that hands on what it gets, where there is one."""
+    """Position of the identity, where there is one."""
     stem: nn.Module
     classifier: nn.Module
 
@@ -38,8 +38,8 @@ class MixedNetwork(nn.Module):
     def forward(self, images: Tensor, weights: Tensor, blocked: bool = False) -> Tensor:
         """Return logits, (masks, samples, classes).
 
-        Operations of weight 0 are not computed; their weight then gets no gradient. `blocked`: convolutions are, with
-        nothing as input, as in the released code of Zero-Cost-PT, where hooks on their ReLUs see that.
+        Operations of weight 0 are not computed; their weight then gets no gradient. `blocked`: convolutions of weight 0
+        run on zeros, as in the released code of Zero-Cost-PT, whose hooks see their ReLUs.
         """
         if self.training and len(weights) > 1:
             return torch.cat([self(images, each.unsqueeze(0), blocked) for each in weights])
@@ -56,6 +56,20 @@ def live_rows(live: Tensor) -> list[int]:
 def by_sample(weights: Tensor, like: Tensor) -> Tensor:
     """(masks,) -> (masks * samples, 1, 1, 1)."""
     return weights.repeat_interleave(len(like) // len(weights)).view(-1, 1, 1, 1)
+
+
+def add_mixed(
+    total: Tensor | None, operation: nn.Module, x: Tensor, weights: Tensor, live: Tensor, blocked: bool = False
+) -> Tensor | None:
+    """Return total (None: zeros) plus weighted operation of x for the masks of `live`, (masks,) bool on the CPU.
+
+    `blocked`: for all masks, with zeros as the input of those that are not live.
+    """
+    if blocked:
+        part = operation(x * by_sample(live.to(x), x)) * by_sample(weights, x)
+        return part if total is None else total + part
+    rows = live_rows(live)
+    return add_weighted(total, operation, x, weights, rows) if rows else total
 
 
 def add_weighted(total: Tensor | None, operation: nn.Module, x: Tensor, weights: Tensor, rows: list[int]) -> Tensor:

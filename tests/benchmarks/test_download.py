@@ -46,9 +46,7 @@ def fetched(*arguments) -> str:
 def begin(served: Served, target: Path, n: int = 300_000) -> None:
     """Leave a download that was cut off after n bytes."""
     served.cut_after = n
-    with pytest.raises(
-        UserError, match=rf"the connection broke \({n:,} of 700,000 bytes received\)"
-    ):
+    with pytest.raises(UserError, match=rf"the connection broke \({n:,} of 700,000 bytes received\)"):
         fetched(served.url, target)
     served.cut_after = None
     assert target.with_name("x.part").read_bytes() == CONTENT[:n]

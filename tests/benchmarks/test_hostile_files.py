@@ -22,7 +22,8 @@ import benchmarks
 from benchmarks import UserError, benchmark, convert
 from benchmarks import __main__ as overview
 from benchmarks.errors import UserError as Error
-from benchmarks.nasbench101.files import read_npz, read_official
+from benchmarks.nasbench101.archive import read_npz
+from benchmarks.nasbench101.files import read_official
 from benchmarks.nasbench_macro.files import MOST
 from benchmarks.nasbench_macro.files import read_official as read_macro
 from benchmarks.readers import recognise, tfrecord
@@ -175,7 +176,7 @@ def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(tmp_path, monkeypat
     content = parts() | {"matrix.npy": plain(np.zeros((200_000, 7, 7), dtype=np.int8))}
     path = zipped(tmp_path / "x.npz", content)
     assert path.stat().st_size < 30_000
-    monkeypatch.setattr("benchmarks.nasbench101.files.MOST", 1_000_000)
+    monkeypatch.setattr("benchmarks.nasbench101.archive.MOST", 1_000_000)
     monkeypatch.setattr(np, "load", lambda *_, **__: pytest.fail("it was unpacked"))
     assert "it unpacks to 9,80" in refused(read_npz, path, complete=False)
 

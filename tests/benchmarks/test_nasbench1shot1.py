@@ -11,15 +11,15 @@ import torch
 from test_nasbench101 import read_once
 
 from benchmarks import UserError
-from benchmarks.nasbench1shot1.space import (
+from benchmarks.nasbench1shot1.graphs import (
     PARENTS,
-    Space1Shot1,
     all_graphs,
     closed_graphs,
     count_with_loose_ends,
     pruned_graphs,
     released_graphs,
 )
+from benchmarks.nasbench1shot1.space import Space1Shot1
 from benchmarks.nasbench101.cells import graph_hash, problem_of, pruned
 from benchmarks.spaces.layers import allocate
 from benchmarks.table import Table
@@ -128,7 +128,7 @@ def test_strings_and_arguments(spaces):
     assert all(space.index(space.archs[i]) == i for i in (0, 1_000, 2_486))
     assert any("-" in arch for arch in space.archs)
     assert space.canonical(5) == space.archs[space.class_id[5]]
-    with pytest.raises(UserError, match=r"is not in NAS-Bench-1Shot1, space 1 \(released\); its strings look like"):
+    with pytest.raises(UserError, match=r"is not an architecture of NAS-Bench-1Shot1, space 1 \(released\)"):
         space.index("conv3x3|01,12")
     with pytest.raises(UserError, match="has the spaces 1, 2 and 3, not 4"):
         Space1Shot1(4)

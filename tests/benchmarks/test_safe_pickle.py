@@ -197,7 +197,7 @@ def array_pickle(shape: tuple, text: str, raw) -> bytes:
         (b"\x80\x02U\x01xU\x01y\x85R.", "a call of something that is no function"),
         (b"\x80\x02NNNs.", "no dictionary"),
         (b"\x80\x02NNa.", "no list"),
-        (b"\x80\x02N}b.", "a state given to a NoneType"),
+        (b"\x80\x02N}b.", "a state for a NoneType"),
         (b"\x80\x02NQ.", "refers to data outside itself"),
         (b"\x80\x02ee.", "not a readable pickle"),
         (b"", "the data end early"),
