@@ -9,10 +9,11 @@ import torch
 from test_operations_supernet import kernel_by_pairs
 
 from benchmarks import UserError
-from benchmarks.nasbench1shot1.network import NetworkOneShot
 from benchmarks.nasbench1shot1.graphs import PARENTS
+from benchmarks.nasbench1shot1.network import NetworkOneShot
 from benchmarks.nasbench1shot1.space import Space1Shot1
-from benchmarks.nasbench101.cells import OPERATIONS, Cell, pruned
+from benchmarks.nasbench101.cells import OPERATIONS, Cell
+from benchmarks.nasbench101.cells import pruned as without_loose_ends
 from benchmarks.spaces.layers import allocate
 from benchmarks.spaces.supernet import MixedNetwork
 from harness.cli.search import main as search
@@ -24,7 +25,7 @@ from harness.operations.search.candidates import Candidates
 from harness.operations.search.config import FindConfig
 from harness.operations.search.run import find
 from harness.operations.setup import set_up
-from harness.operations.supernets.masks import Masked, decided, draw_alphas, mixture, removed
+from harness.operations.supernets.masks import Masked, discretised, draw_alphas, mixture, pruned
 from harness.operations.vertex_inputs import VertexInputs, all_inputs, best, printed, select_inputs
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
@@ -67,7 +68,7 @@ def mask_of(supernet, operations, sources):
 def stand_alone(supernet, operations, sources):
     """The network of the pruned cell with the supernet's weights; what it leaves out of maps is left out of them."""
     edges = tuple(sorted((s, v) for v, feeding in enumerate(sources, start=1) for s in feeding))
-    cell = pruned(Cell(tuple(OPERATIONS[at] for at in operations), edges))
+    cell = without_loose_ends(Cell(tuple(OPERATIONS[at] for at in operations), edges))
     last = supernet.blocks + 1
     used, grew = {last}, True
     while grew:
@@ -128,7 +129,7 @@ def test_a_decided_supernet_is_the_network_of_the_cell(supernets, images, space,
 def test_many_masks_are_each_mask_alone(supernets, images, space):
     supernet = supernets[space]
     mask = supernet.whole(mixture(draw_alphas(supernet.blocks, 3, seed=3)))
-    masks = torch.cat([removed(mask, 2), removed(mask, len(mask) - 1), mask_of(supernet, *drawn(space, 1))[None]])
+    masks = torch.cat([pruned(mask, 2), pruned(mask, len(mask) - 1), mask_of(supernet, *drawn(space, 1))[None]])
     with torch.no_grad():
         for own, blocked, each in zip(supernet(images, masks), supernet(images, masks, True), masks, strict=True):
             torch.testing.assert_close(own, supernet(images, each[None])[0])
@@ -144,7 +145,7 @@ def test_many_masks_are_each_mask_alone(supernets, images, space):
 def test_without_rows_of_sources_all_feed(supernets, images, space):
     supernet = supernets[space]
     alphas = mixture(draw_alphas(supernet.blocks, 3, seed=3))
-    masks = decided(alphas, 0)
+    masks = discretised(alphas, 0)
     with torch.no_grad():
         plain = supernet(images, masks)
         both = supernet(images, torch.stack([supernet.whole(each) for each in masks]))
@@ -226,7 +227,7 @@ def test_a_cell_is_judged_by_the_table(monkeypatch):
     """A cell of the embedded table by its operations and vertex inputs has the table's accuracy; another has none."""
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     setup = set_up(OperationsConfig(bench="1shot1-1", batch_size=4))
-    candidates, row = Candidates(setup, None), 5
+    candidates, row = Candidates(setup), 5
     operations, graph = setup.benchmark.space._literal[setup.benchmark.indices[row]]
     chosen = tuple(0 if name == "-" else OPERATIONS.index(name) for name in operations)
     inputs = tuple(VertexInputs(v, np.zeros(v), tuple(s for s, t in sorted(graph) if t == v)) for v in range(1, 6))
