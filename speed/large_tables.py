@@ -26,7 +26,8 @@ from rich.console import Console
 
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.summary import summarise
-from harness.report import figures, page, print_summary, tables
+from harness.report import page, run_figures, tables
+from harness.report.text import print_summary
 from harness.store.store import Store
 from harness.store.stored_run import StoredRun, load_run
 from speed.command import CommandLine
@@ -101,7 +102,7 @@ def report(folder: Path, intervals: str) -> None:
         run = with_ensembles(timed("load", lambda: load_run(folder)))
         summary = timed("statistics", lambda: summarise(run, intervals=intervals))
         timed("tables", lambda: tables.write_tables(run, summary, folder))
-        timed("figures", lambda: figures.write_figures(run, summary, folder))
+        timed("figures", lambda: run_figures.write_figures(run, summary, folder))
         timed("page", lambda: page.write_page(run, summary, folder))
         timed("terminal", lambda: print_summary(run, summary, Console(file=io.StringIO(), width=120)))
 

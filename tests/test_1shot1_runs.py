@@ -13,7 +13,6 @@ from tiny import embed
 import benchmarks
 import harness
 import harness.cli.run
-import harness.report
 from benchmarks import UserError
 from benchmarks.nasbench1shot1.space import Space1Shot1
 from benchmarks.nasbench101.cells import graph_hash, print_cell
@@ -137,7 +136,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_of_several_spaces(digits, tmp_path, monkeypatch, capsys):
     """A table and a folder for each; there, the other network is refused."""
-    monkeypatch.setattr(harness.report, "write_report", lambda run, summary: {})  # tested elsewhere, takes long
+    monkeypatch.setattr("harness.cli.show.write_report", lambda run, summary: {})  # tested elsewhere, takes long
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", digits)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     options = ["--sample", "6", "--batch-size", "8", "--proxies", "naswot", "--workers", "1"]

@@ -16,25 +16,18 @@ AZ-NAS's code ranks it last instead; `failed_last` does that.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata
 
 from benchmarks.errors import UserError, suggest
-from harness import stats
 from harness.proxies.ensembles import ENSEMBLES, Ensemble
 
 if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
-
-ROWS = 256
-"""Architectures compared with all others at a time."""
-EXACT = 20_000
-"""Architectures above which votes are judged on pairs drawn at random: there are 9e10 pairs in a table of 423,624."""
-DRAWN = 10_000_000
-"""So many pairs then: a standard error of 0.00016 at most."""
 
 
 def _ranked(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,68 +64,6 @@ RULES = {"rank_sum": rank_sum, "log_rank": log_rank}
 def failed_last(scores: np.ndarray) -> np.ndarray:
     """(proxies, archs) -> the same with minus infinity where a score is NaN, as AZ-NAS's code has it."""
     return np.where(np.isnan(scores), -np.inf, scores)
-
-
-@dataclass(frozen=True)
-class Concordance:
-    """How often votes on pairs agree with the accuracies. Not a rank correlation: chance is 0.5, not 0."""
-
-    fraction: float
-    """Pairs ordered as the accuracies order them, an undecided vote counting half; NaN without a pair."""
-    pairs: int
-    """Pairs of architectures in the cohort whose accuracies differ."""
-    undecided: int
-    """Of those, pairs on which the vote is a draw."""
-
-
-def vote(scores: np.ndarray, one: int, other: int) -> int:
-    """Return 1 where most proxies, (proxies, archs), put `one` above `other`, -1 for the opposite, 0 for a draw.
-
-    Votes on pairs need not be transitive: there may be no ranking that agrees with all of them.
-    """
-    return int(np.sign((scores[:, one] > scores[:, other]).sum() - (scores[:, one] < scores[:, other]).sum()))
-
-
-def concordance(scores: np.ndarray, accuracy: np.ndarray) -> Concordance:
-    """Judge the majority vote of proxies, (proxies, archs), by accuracies (archs,), over all pairs.
-
-    Above `EXACT` architectures over `DRAWN` pairs, drawn uniformly and the same ones each time.
-
-    zero-cost-nas reports this fraction beside Spearman correlations. For one proxy without ties it is (tau + 1) / 2.
-    """
-    scores, accuracy = np.asarray(scores, dtype=np.float64), np.asarray(accuracy, dtype=np.float64)
-    cohort = ~np.isnan(scores).any(0) & np.isfinite(accuracy)
-    scores, accuracy = scores[:, cohort], accuracy[cohort]
-    if len(accuracy) > EXACT:
-        return _drawn_concordance(scores, accuracy)
-    agree, undecided, pairs = 0, 0, 0
-    for start in range(0, len(accuracy), ROWS):
-        rows = slice(start, start + ROWS)
-        votes = np.zeros((len(accuracy[rows]), len(accuracy) - start), dtype=np.int16)
-        for row in scores:  # no differences: infinities compare too
-            votes += (row[rows, None] > row[start:]).astype(np.int16) - (row[rows, None] < row[start:])
-        truth = np.sign(accuracy[rows, None] - accuracy[start:])
-        later = np.arange(votes.shape[1]) > np.arange(len(votes))[:, None]
-        counted = later & (truth != 0)
-        pairs += int(counted.sum())
-        undecided += int((counted & (votes == 0)).sum())
-        agree += int((counted & (np.sign(votes) == truth)).sum())
-    return Concordance((agree + undecided / 2) / pairs if pairs else float("nan"), pairs, undecided)
-
-
-def _drawn_concordance(scores: np.ndarray, accuracy: np.ndarray) -> Concordance:
-    """The same on pairs drawn with replacement, a million at a time."""
-    generator, n = np.random.default_rng(0), len(accuracy)
-    agree, undecided, pairs = 0, 0, 0
-    for _ in range(DRAWN // 1_000_000):
-        one, other = generator.integers(0, n, 1_000_000), generator.integers(0, n - 1, 1_000_000)
-        other += other >= one  # never with itself
-        truth = np.sign(accuracy[one] - accuracy[other])
-        votes = sum((row[one] > row[other]).astype(np.int8) - (row[one] < row[other]) for row in scores)
-        pairs += int((truth != 0).sum())
-        undecided += int(((truth != 0) & (votes == 0)).sum())
-        agree += int(((truth != 0) & (np.sign(votes) == truth)).sum())
-    return Concordance((agree + undecided / 2) / pairs if pairs else float("nan"), pairs, undecided)
 
 
 def combined(scores: Mapping[str, np.ndarray], members: Sequence[str], combine: str = "rank_sum") -> np.ndarray:
@@ -176,8 +107,6 @@ def with_ensembles(run: StoredRun) -> StoredRun:
         if all(member in seconds for member in each.members):
             seconds[name] = sum(seconds[member] for member in each.members) + np.zeros_like(scores)
         failures.append(_failed(name, scores, run.archs))
-    import pandas as pd
-
     return replace(
         run, scores=run.scores | added, seconds=seconds, manifest={**run.manifest, "proxies": facts},
         failures=pd.concat([frame for frame in failures if len(frame)] or failures[:1], ignore_index=True),
@@ -201,42 +130,5 @@ def _facts(ensemble: Ensemble, known: Mapping[str, Any], cohort: int) -> dict[st
 
 
 def _failed(name: str, scores: np.ndarray, archs: Sequence[str]) -> Any:
-    import pandas as pd
-
     rows = [(name, int(seed), archs[at], "a member has no score") for seed, at in np.argwhere(np.isnan(scores))]
     return pd.DataFrame(rows, columns=["proxy", "seed", "arch", "reason"])
-
-
-def judged_votes(scores: Mapping[str, np.ndarray], accuracy: np.ndarray) -> list[dict[str, Any]]:
-    """Judge every published vote whose members were scored, and each of its members alone, on the same pairs.
-
-    `scores` are {proxy: (seeds, archs)}. One row each: ensemble, voter (the ensemble itself, or a member), n
-    (architectures that all members scored), pairs (of different accuracies), concordance (see `Concordance`); means
-    over seeds.
-    """
-    rows = []
-    for name, each in ENSEMBLES.items():
-        if each.combine is not None or not set(each.members) <= scores.keys():
-            continue
-        seeds = max(len(scores[member]) for member in each.members)
-        found: dict[str, list[tuple[float, ...]]] = {voter: [] for voter in (name, *each.members)}
-        for seed in range(seeds):
-            of_seed = np.stack([scores[member][seed % len(scores[member])] for member in each.members])
-            inside = ~np.isnan(of_seed).any(0) & np.isfinite(accuracy)
-            of_seed, known, n = of_seed[:, inside], accuracy[inside], int(inside.sum())
-            whole = concordance(of_seed, known)
-            found[name].append((n, whole.pairs, whole.fraction))
-            for member, score in zip(each.members, of_seed, strict=True):
-                if n > EXACT:
-                    found[member].append((n, whole.pairs, concordance(score[None], known).fraction))
-                    continue
-                surplus = stats.kendall_tau_a(rankdata(score), known) * n * (n - 1) / 2  # concordant minus discordant
-                alone = (1 + surplus / whole.pairs) / 2 if whole.pairs else np.nan
-                found[member].append((n, whole.pairs, alone))
-        for voter, values in found.items():
-            means = (float(mean) for mean in np.mean(values, axis=0))
-            rows.append(dict(zip(VOTE_COLUMNS, (name, voter, *means), strict=True)))
-    return rows
-
-
-VOTE_COLUMNS = ("ensemble", "voter", "n", "pairs", "concordance")

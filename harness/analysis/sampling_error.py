@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import stats
+import harness.stats as stats
 
 if TYPE_CHECKING:
     from harness.analysis.populations import Population

@@ -7,16 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from benchmarks.files.write import write_text
 from harness.report import style
-from harness.report.formats import cell, write_csv
+from harness.report.comparison_figure import write_comparison_figure
+from harness.report.folder import writing
+from harness.report.formats import cell, markdown_table, write_csv
 from harness.report.headlines import target_line
 from harness.report.numbers import DASH, count, interval, number
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
@@ -39,7 +43,8 @@ def comparison(runs: Sequence[StoredRun], summaries: Sequence[Summary], populati
     names: dict[str, None] = {}
     for summary in summaries:
         names |= dict.fromkeys(style.ordered(summary, population))
-    order = sorted(names, key=lambda name: name in style.BASELINES)
+    baselines = {name for summary in summaries for name in summary.baselines}
+    order = sorted(names, key=lambda name: name in baselines)
     frames = {}
     for label, summary in zip(labels(runs), summaries, strict=True):
         table = summary.table[summary.table["population"] == population].set_index("proxy")
@@ -51,23 +56,18 @@ def write_comparison(
     runs: Sequence[StoredRun], summaries: Sequence[Summary], out: Path, population: str = "all"
 ) -> dict[str, Path]:
     """Write comparison.csv (long), comparison.md and figures/comparison.{png,svg} into `out`."""
-    from benchmarks.errors import UserError
-    from harness.report.figures import write_comparison_figure
-
     table, names = comparison(runs, summaries, population), labels(runs)
     long = pd.concat(
         [table[label].rename_axis("proxy").reset_index().assign(run=label, population=population) for label in names],
         ignore_index=True,
     )
     long = long[["run", "population", "proxy", *COLUMNS]]
-    try:
+    with writing(out, "give another folder"):
         return {
             "comparison.csv": write_csv(long, out / "comparison.csv"),
             "comparison.md": write_text(out / "comparison.md", markdown(runs, table, population)),
             **write_comparison_figure(table, names, out),
         }
-    except OSError as error:
-        raise UserError(f"cannot write {error.filename or out}: {error.strerror}; give another folder") from error
 
 
 def markdown(runs: Sequence[StoredRun], table: pd.DataFrame, population: str) -> str:
@@ -75,11 +75,8 @@ def markdown(runs: Sequence[StoredRun], table: pd.DataFrame, population: str) ->
     names = labels(runs)
     lines = [f"# Spearman's rho per run, population {cell(population)}", ""]
     lines += [f"- {cell(label)}: {cell(told(run))}" for label, run in zip(names, runs, strict=True)]
-    lines += ["", "| proxy | " + " | ".join(cell(label) for label in names) + " |", "|---|" + "---:|" * len(names)]
-    lines += [
-        "| " + " | ".join([cell(name), *(value(table, name, label) for label in names)]) + " |" for name in table.index
-    ]
-    return "\n".join(lines) + "\n"
+    rows = [[name, *(value(table, name, label) for label in names)] for name in table.index]
+    return "\n".join([*lines, "", *markdown_table(["proxy", *names], rows)]) + "\n"
 
 
 def told(run: StoredRun) -> str:
@@ -102,11 +99,6 @@ def print_comparison(
 ) -> None:
     """Print rho per proxy and run. Runs of different targets or samples are named as such: their rows differ in more
     than the proxy."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 120)

@@ -1,10 +1,14 @@
-"""MISSING DOC"""
+"""The lines of text around the tables: what was scored against what, and what the numbers mean."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from harness.analysis.facts import facts_of
+from harness.report import style
 from harness.report.numbers import count, number
 
 if TYPE_CHECKING:
@@ -42,8 +46,6 @@ def protocol_line(run: StoredRun) -> str:
 
 def best_line(run: StoredRun) -> str:
     """Return the best accuracy scored beside the best there is, and how many architectures of the space were scored."""
-    import numpy as np
-
     space = run.manifest.get("space_size")
     return (
         f"{count(len(run.archs))} architectures scored"
@@ -55,13 +57,13 @@ def best_line(run: StoredRun) -> str:
 
 def cohort_lines(run: StoredRun, summary: Summary) -> list[str]:
     """Return what the marks on fitted scores and ensembles mean, and over which cohort each ensemble ranks."""
-    table, facts = summary.table, run.manifest.get("proxies") or {}
+    table = summary.table
     lines = []
     if table["fitted"].any():
         lines.append("†: fitted to accuracies, not comparable with the others, so listed after them.")
     ensembles = table.loc[table["cohort"].notna(), ["proxy", "cohort"]].drop_duplicates()
     for name, cohort in ensembles.itertuples(index=False):
-        said = facts[name].get("summary", "") if isinstance(facts.get(name), dict) else ""
+        said = facts_of(run, name).get("summary", "")
         lines.append(
             f"‡ {name}: {said} Ranks are made once, over the {count(cohort)} architectures of the run that all members"
             " scored; among others an architecture's score would differ, and intervals do not cover that."
@@ -113,3 +115,18 @@ def is_embedded(run: StoredRun) -> bool:
     """Return whether the ground truth is the table shipped with the package."""
     table = run.manifest.get("table")
     return bool(run.manifest.get("embedded") or (isinstance(table, dict) and table.get("embedded")))
+
+
+def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
+    """Return the lines under a population's table: its columns, the marks in use, the summary's notes on it."""
+    table = summary.table[summary.table["population"] == population]
+    lines = [
+        "n: architectures with a finite score; failed: the rest, in no statistic and never picked; ties: scores shared"
+        " with another; [ ]: 95 % interval over other samples"
+        + ("" if table["rho_low"].notna().any() else " (none here: the whole space was scored)")
+        + "; regret@k: points of accuracy lost by taking the best of the k top scores; larger score = better, signs as"
+        " they came out. 'beats': paired difference in rho to the best baseline, corrected for the number of proxies."
+    ]
+    lines += cohort_lines(run, summary) + vote_lines(summary, population)
+    others = tuple(f"{name}, " for name in style.populations(summary) if name != population)
+    return lines + [f"note: {note}" for note in summary.notes if not note.startswith(others)]

@@ -1,13 +1,9 @@
-"""MISSING DOC"""
+"""Numbers as text: fixed decimals, thousands separated, a dash for what is undefined."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any
 
 DASH = "–"
 
@@ -26,7 +22,7 @@ def count(value: Any) -> str:
 
 
 def duration(value: Any) -> str:
-    """Print seconds to two significant figures."""
+    """Print seconds to two significant digits."""
     if value is None or not math.isfinite(value):
         return DASH
     return "0" if value == 0 else f"{value:.1e}" if value < 0.001 else f"{value:.2g}" if value < 10 else f"{value:.0f}"

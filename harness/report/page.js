@@ -24,19 +24,6 @@ function sortTable(heading) {
 for (const button of document.querySelectorAll(".sortable thead button"))
   button.addEventListener("click", () => sortTable(button.closest("th")));
 
-for (const chart of document.querySelectorAll(".regret")) {
-  const update = () => {
-    const on = new Set([...chart.querySelectorAll(".linekey[aria-pressed=true], .linekey:hover")].map(key => key.dataset.line));
-    chart.classList.toggle("chosen", on.size > 0);
-    for (const curve of chart.querySelectorAll(".curve")) curve.classList.toggle("on", on.has(curve.dataset.line));
-  };
-  for (const key of chart.querySelectorAll(".linekey")) {
-    key.addEventListener("click", () => { key.setAttribute("aria-pressed", key.getAttribute("aria-pressed") !== "true"); update(); });
-    key.addEventListener("mouseenter", update);
-    key.addEventListener("mouseleave", update);
-  }
-}
-
 const data = JSON.parse(document.getElementById("points").textContent);
 const margin = {left: 34, right: 6, top: 6, bottom: 32};
 const panels = [];

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.populations import membership
+from harness.analysis.populations import rows_of
 from harness.report import style
 from harness.report.axes import Scale, accuracy_scale, rank_scale, score_scale
 from harness.report.numbers import number
@@ -27,10 +27,9 @@ def scatter_data(run: StoredRun, summary: Summary) -> dict[str, Any]:
     first = style.populations(summary)[0]
     names, look = style.ordered(summary, first), style.looks(summary)
     scores = {name: style.mean_scores(run, name) for name in names}
-    members = {name: membership(run, name) for name in style.populations(summary)}
+    members = {name: np.isin(np.arange(len(run.archs)), rows_of(run, name)) for name in style.populations(summary)}
     picks = {
-        name: {population: top(score, members[population] & np.isfinite(run.accuracy)) for population in members}
-        for name, score in scores.items()
+        name: {population: top(score, members[population]) for population in members} for name, score in scores.items()
     }
     kept = drawn(run, [place for each in picks.values() for place in each.values()])
     place_of = {int(arch): place for place, arch in enumerate(kept)}

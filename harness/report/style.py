@@ -1,4 +1,4 @@
-"""What all tables and figures share: the order of the proxies, their colours, how numbers are printed."""
+"""What all tables and figures share: the order of the proxies, their colours and marks."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
+from harness.analysis.facts import facts_of
+
+if TYPE_CHECKING:
     from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
-# Counts and chance: set apart everywhere, in grey.
-BASELINES = ("params", "flops", "layers", "random", "params_reachable", "flops_reachable")
-RANDOM_PICKS = "random picks"
-POPULATIONS = {
-    "all": "every architecture that was scored, disconnected ones and equivalent strings included",
-    "connected": "architectures with a path from input to output",
-    "distinct": "one architecture for each distinct network: strings that differ only in operations on no path "
-    "from input to output count once",
-}
 # Okabe and Ito's colour-blind safe set without yellow (too light on paper) and black (text).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BASELINE_COLOUR = "#555555"
@@ -56,17 +49,17 @@ def ordered(summary: Summary, population: str = "all") -> list[str]:
 def groups(summary: Summary) -> dict[str, int]:
     """Return {proxy: the group it is listed in}: 0 scores that saw no accuracy, 1 fitted to accuracies, 2 baselines."""
     fitted = dict(zip(summary.table["proxy"], summary.table["fitted"], strict=True))
-    return {name: 2 if name in BASELINES else int(fitted[name]) for name in fitted}
+    return {name: 2 if name in summary.baselines else int(fitted[name]) for name in fitted}
 
 
 def looks(summary: Summary) -> dict[str, Look]:
     """Return one look per proxy, the same for every figure: the best six on `all` get solid, distinct colours."""
     names = ordered(summary, populations(summary)[0])
     made = {}
-    for place, name in enumerate(name for name in names if name not in BASELINES):
+    for place, name in enumerate(name for name in names if name not in summary.baselines):
         dashes = DASHES[place // len(COLOURS) % len(DASHES)]
         made[name] = Look(COLOURS[place % len(COLOURS)], dashes, False, f"c{place % len(COLOURS)}")
-    for place, name in enumerate(name for name in names if name in BASELINES):
+    for place, name in enumerate(name for name in names if name in summary.baselines):
         made[name] = Look(BASELINE_COLOUR, DASHES[place % len(DASHES)], True, "cb")
     return made
 
@@ -84,10 +77,8 @@ def rows(summary: Summary, population: str) -> dict[str, dict[str, Any]]:
 
 def marks(run: StoredRun, proxy: str) -> str:
     """Return the signs after a proxy's name: † fitted to accuracies, ‡ depends on the set of architectures scored."""
-    about = (run.manifest.get("proxies") or {}).get(proxy)
-    if not isinstance(about, dict):
-        return ""
-    return ("†" if about.get("fitted") else "") + ("‡" if about.get("ensemble") or about.get("cohort") else "")
+    facts = facts_of(run, proxy)
+    return "†" * bool(facts.get("fitted")) + "‡" * bool(facts.get("ensemble") or facts.get("cohort"))
 
 
 def label(summary: Summary, proxy: str) -> str:
@@ -98,7 +89,5 @@ def label(summary: Summary, proxy: str) -> str:
 
 def mean_scores(run: StoredRun, proxy: str) -> np.ndarray:
     """Return the mean score over seeds, (archs,); NaN where any seed's score is missing or not finite."""
-    import numpy as np
-
     scores = np.asarray(run.scores[proxy], dtype=float)
     return np.where(np.isfinite(scores), scores, np.nan).mean(axis=0)

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from benchmarks.files.write import write_text
-from harness.report import style, text
-from harness.report.formats import cell, write_csv
-from harness.report.headlines import best_line, ceiling_line, protocol_line, target_line
-from harness.report.numbers import count, duration, interval, number
+from harness.analysis.populations import POPULATIONS
+from harness.analysis.tables import RANDOM_PICKS
+from harness.report import style, variants
+from harness.report.columns import counted, measured, statistic_value, with_interval
+from harness.report.formats import cell, markdown_table, write_csv
+from harness.report.headlines import best_line, ceiling_line, legend, protocol_line, target_line
+from harness.report.verdicts import baseline, random_picks, verdict
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
@@ -48,15 +51,13 @@ def agreement_long(summary: Summary) -> pd.DataFrame:
 
 def markdown(run: StoredRun, summary: Summary) -> str:
     """Return the printed tables as markdown, one per population."""
-    from harness.report import variants
-
     lines = [f"# {cell(target_line(run))}", "", cell(best_line(run)) + ".", ""]
     if protocol := protocol_line(run):
         lines += [cell(protocol) + ".", ""]
     for population in style.populations(summary):
-        lines += [f"## Population: {cell(population)}", "", cell(style.POPULATIONS.get(population, "")), ""]
+        lines += [f"## Population: {cell(population)}", "", cell(POPULATIONS.get(population, "")), ""]
         lines += population_table(run, summary, population) + variants.markdown(run, summary, population)
-        for line in (ceiling_line(summary, population), *text.legend(run, summary, population)):
+        for line in (ceiling_line(summary, population), *legend(run, summary, population)):
             lines += ["", cell(line)]
         lines.append("")
     return "\n".join(lines)
@@ -64,32 +65,14 @@ def markdown(run: StoredRun, summary: Summary) -> str:
 
 def population_table(run: StoredRun, summary: Summary, population: str) -> list[str]:
     """Return the lines of one population's markdown table; baselines and random picks at the end."""
-    heads = [
-        "proxy",
-        "tau-b",
-        "rho",
-        "regret@1",
-        "regret@10",
-        "regret@100",
-        "top 10 %",
-        "given params",
-        "equal size",
-        f"beats {cell(text.baseline(summary, population))}?",
-        "n",
-        "failed",
-        "ties",
-        "s/arch",
-    ]
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    for name, row in ((name, style.rows(summary, population)[name]) for name in style.ordered(summary, population)):
-        both = [f"{number(row[s])} {interval(row[f'{s}_low'], row[f'{s}_high'])}".strip() for s in ("tau_b", "rho")]
-        rest = [number(row[f"regret_{k}"], 2) for k in (1, 10, 100)]
-        rest += [number(row[column]) for column in ("rho_top10pct", "rho_partial_params", "rho_strata")]
-        rest += [cell(text.verdict(summary, population, name))]
-        rest += [count(row[column]) for column in ("n", "failed", "ties")]
-        rest += [duration(row["seconds"])]
-        label = cell(name) + style.marks(run, name) + ("", " (fitted)", " (baseline)")[style.groups(summary)[name]]
-        lines.append("| " + " | ".join([label, *both, *rest]) + " |")
-    picks = text.random_picks(summary, population)
-    regrets = [number(picks.get(k), 2) for k in (1, 10, 100)]
-    return [*lines, "| " + " | ".join([f"*{style.RANDOM_PICKS}*", "", "", *regrets, *[""] * 8]) + " |"]
+    before, after = [*measured("main"), *measured("stricter")], counted("main")
+    heads = ["proxy", *(each.heading for each in before), f"beats {baseline(summary, population)}?"]
+    rows, groups, lines = style.rows(summary, population), style.groups(summary), []
+    for name in style.ordered(summary, population):
+        label = name + style.marks(run, name) + ("", " (fitted)", " (baseline)")[groups[name]]
+        numbers = [with_interval(each, rows[name]) for each in before]
+        counts = [statistic_value(each, rows[name]) for each in after]
+        lines.append([label, *numbers, verdict(summary, population, name), *counts])
+    picks = random_picks(summary, population)
+    lines.append([RANDOM_PICKS, *(picks.get(each.name, "") for each in before), "", *[""] * len(after)])
+    return markdown_table([*heads, *(each.heading for each in after)], lines)

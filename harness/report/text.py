@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -12,24 +10,25 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
+from harness.analysis.statistics import shown_in
+from harness.analysis.tables import RANDOM_PICKS
 from harness.report import style
-from harness.report.headlines import best_line, ceiling_line, cohort_lines, protocol_line, target_line, vote_lines
-from harness.report.numbers import DASH, count, duration, interval, number
+from harness.report.columns import statistic_interval, statistic_value
+from harness.report.headlines import best_line, ceiling_line, legend, protocol_line, target_line
+from harness.report.numbers import number
+from harness.report.verdicts import baseline, random_picks, verdict
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
-DROPPED_FIRST = ("tau-b interval", "s/arch", "ties", "sd over seeds", "equal size", "rho interval", "beats", "@100")
-"""What a narrow terminal goes without, in this order; n and failed always stay."""
-STRICTER = {
-    "top 10 %": "rho_top10pct",
-    "given params": "rho_partial_params",
-    "equal size": "rho_strata",
-    "sd over seeds": "rho_seed_sd",
-}
-Cells = dict[str, tuple[str, Callable[[str], str]]]
-"""Column name -> (heading, proxy -> what its cell says)."""
+DROPPED_FIRST = (
+    *("tau-b interval", "seconds", "ties", "rho_seed_sd", "rho_strata", "rho interval", "beats", "regret_100"),
+)
+"""What a narrow terminal goes without, in this order; then the rest from the right, but `KEPT`."""
+KEPT = ("n", "failed")
+Columns = dict[str, tuple[str, dict[str, str]]]
+"""Name -> (heading, {proxy: cell})."""
 
 
 def print_summary(
@@ -49,9 +48,9 @@ def print_summary(
     left_out: list[str] = []
     for population in chosen:
         title = f"population: {population}"
-        left_out += _print_fitting(console, run, summary, population, title, _main_cells(summary, population))
+        left_out += _print_fitting(console, run, summary, population, title, _columns(summary, population, "main"))
     title = f"rho, asked more strictly (where no population is named: {chosen[0]})"
-    left_out += _print_fitting(console, run, summary, chosen[0], title, _strict_cells(summary, chosen[0]))
+    left_out += _print_fitting(console, run, summary, chosen[0], title, _stricter_columns(summary, chosen[0]))
     if left_out:
         console.print(f"left out for want of width: {', '.join(dict.fromkeys(left_out))}", style="dim")
     for line in [ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
@@ -59,121 +58,59 @@ def print_summary(
 
 
 def _print_fitting(
-    console: Console, run: StoredRun, summary: Summary, population: str, title: str, cells: Cells
+    console: Console, run: StoredRun, summary: Summary, population: str, title: str, columns: Columns
 ) -> list[str]:
-    """Print a table with as many of its columns as the console is wide; return those left out."""
-    left_out = [name for name in DROPPED_FIRST if name in cells]
-    for drop in range(len(left_out) + 1):
-        kept = {name: column for name, column in cells.items() if name not in left_out[:drop]}
+    """Print a table with as many of its columns as the console is wide; return the headings of those left out."""
+    order = [name for name in DROPPED_FIRST if name in columns]
+    order += [name for name in reversed(columns) if name not in (*DROPPED_FIRST, *KEPT)]
+    for drop in range(len(order) + 1):
+        kept = {name: column for name, column in columns.items() if name not in order[:drop]}
         table = _table(run, summary, population, title, kept)
         if Measurement.get(console, console.options.update_width(1000), table).minimum <= console.width:
             break
     console.print(table)
-    return left_out[:drop]
+    return [columns[name][0] or name for name in order[:drop]]
 
 
-def _table(run: StoredRun, summary: Summary, population: str, title: str, cells: Cells) -> Table:
+def _table(run: StoredRun, summary: Summary, population: str, title: str, columns: Columns) -> Table:
     """One row per proxy, baselines set apart, random picks at the end where there is a column of regret."""
     names, set_apart = style.ordered(summary, population), style.groups(summary)
     table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("proxy", overflow="fold", min_width=12, max_width=20)
-    columns = {name: [cell(proxy) for proxy in names] for name, (_, cell) in cells.items()}
-    for name, (heading, _) in cells.items():
-        width = max(len(said) for said in (heading, *columns[name]))  # measured by words otherwise
-        left: dict[str, Any] = (
-            {"justify": "left", "style": "dim"} if name.endswith("interval") else {"justify": "right"}
-        )
-        table.add_column(heading, no_wrap=True, min_width=width, **left)
+    for name, (heading, cells) in columns.items():
+        width = max(map(len, (heading, *cells.values())))  # measured by words otherwise
+        is_interval = name.endswith("interval")
+        table.add_column(
+            heading, no_wrap=True, min_width=width, justify="left" if is_interval else "right",
+            style="dim" if is_interval else "",
+        )  # fmt: skip
     for place, name in enumerate(names):
         last = place + 1 == len(names) or set_apart[name] != set_apart[names[place + 1]]
-        said = (escape(column[place]) for column in columns.values())
-        table.add_row(escape(name) + style.marks(run, name), *said, end_section=last)
-    if "regret@1" in cells:
-        picks = random_picks(summary, population)
-        at = {"regret@1": 1, "@10": 10, "@100": 100}
-        regrets = (number(picks.get(at[name]), 2) if name in at else "" for name in cells)
-        table.add_row(style.RANDOM_PICKS, *regrets, style="italic")
+        row = (escape(cells[name]) for _, cells in columns.values())
+        table.add_row(escape(name) + style.marks(run, name), *row, end_section=last)
+    picks = random_picks(summary, population)
+    if picks.keys() & columns.keys():
+        table.add_row(RANDOM_PICKS, *(picks.get(name, "") for name in columns), style="italic")
     return table
 
 
-def _main_cells(summary: Summary, population: str) -> Cells:
-    """tau-b and rho with intervals, regret, n, failed, ties, seconds."""
-    rows = style.rows(summary, population)
-    numbers = partial(_number, rows)
-
-    def around(column: str) -> Callable[[str], str]:
-        return lambda name: interval(rows[name][f"{column}_low"], rows[name][f"{column}_high"])
-
-    def counts(column: str) -> Callable[[str], str]:
-        return lambda name: count(rows[name][column])
-
-    return {
-        "tau-b": ("tau-b", numbers("tau_b")),
-        "tau-b interval": ("", around("tau_b")),
-        "rho": ("rho", numbers("rho")),
-        "rho interval": ("", around("rho")),
-        "regret@1": ("regret@1", numbers("regret_1", 2)),
-        "@10": ("@10", numbers("regret_10", 2)),
-        "@100": ("@100", numbers("regret_100", 2)),
-        "n": ("n", counts("n")),
-        "failed": ("failed", counts("failed")),
-        "ties": ("ties", counts("ties")),
-        "s/arch": ("s/arch", lambda name: duration(rows[name]["seconds"])),
-    }
+def _columns(summary: Summary, population: str, table: str) -> Columns:
+    """Return the columns of the statistics of a table, main or stricter."""
+    rows, columns = style.rows(summary, population), {}
+    for each in shown_in(table):
+        columns[each.name] = each.heading, {name: statistic_value(each, row) for name, row in rows.items()}
+        if each.prints_interval:
+            around = {name: statistic_interval(each, row) for name, row in rows.items()}
+            columns[f"{each.heading} interval"] = "", around
+    return columns
 
 
-def _strict_cells(summary: Summary, population: str) -> Cells:
-    """rho on every population side by side, in the top tenth, given params, among equal sizes, over seeds."""
-    rows = style.rows(summary, population)
-    cells: Cells = {}
+def _stricter_columns(summary: Summary, population: str) -> Columns:
+    """Return rho on every population, then the stricter statistics, then whether the proxy beats the baseline."""
+    names, columns = style.ordered(summary, population), {}
     for other in style.populations(summary):
-        cells[other] = (other, _number(style.rows(summary, other), "rho"))
-    for heading, column in STRICTER.items():
-        cells[heading] = (heading, _number(rows, column))
-    beats = f"beats {baseline(summary, population)}?"
-    return cells | {"beats": (beats, lambda name: verdict(summary, population, name))}
-
-
-def _number(rows: dict[str, dict[str, Any]], column: str, digits: int = 3) -> Callable[[str], str]:
-    """Return proxy -> its number in a column; a dash for a proxy that has no row."""
-    return lambda name: number(rows[name][column] if name in rows else None, digits)
-
-
-def random_picks(summary: Summary, population: str) -> dict[int, float]:
-    """Return k -> the regret expected of k random picks; 0 where k reaches past the last architecture."""
-    curve = summary.regret[
-        (summary.regret["population"] == population) & (summary.regret["proxy"] == style.RANDOM_PICKS)
-    ]
-    known = {int(k): float(regret) for k, regret in zip(curve["k"], curve["regret"], strict=True)}
-    return {k: 0.0 for k in (1, 10, 100) if known and k > max(known)} | known
-
-
-def baseline(summary: Summary, population: str) -> str:
-    """Return the baseline the differences of a population are to, or a dash."""
-    frame = summary.differences
-    found = frame.loc[frame["population"] == population, "baseline"]
-    return str(found.iloc[0]) if len(found) else DASH
-
-
-def verdict(summary: Summary, population: str, proxy: str) -> str:
-    """Return whether a proxy beats the baseline: "yes", "no, worse" or "undecided"; empty for the baseline itself."""
-    frame = summary.differences
-    found = frame.loc[(frame["population"] == population) & (frame["proxy"] == proxy), "better"].tolist()
-    if not found:
-        return ""
-    return "undecided" if found[0] is None or found[0] != found[0] else "yes" if found[0] else "no, worse"
-
-
-def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
-    """Return the lines under a population's table: its columns, the marks in use, the summary's notes on it."""
-    table = summary.table[summary.table["population"] == population]
-    lines = [
-        "n: architectures with a finite score; failed: the rest, in no statistic and never picked; ties: scores shared"
-        " with another; [ ]: 95 % interval over other samples"
-        + ("" if table["rho_low"].notna().any() else " (none here: the whole space was scored)")
-        + "; regret@k: points of accuracy lost by taking the best of the k top scores; larger score = better, signs as"
-        " they came out. 'beats': paired difference in rho to the best baseline, corrected for the number of proxies."
-    ]
-    lines += cohort_lines(run, summary) + vote_lines(summary, population)
-    others = tuple(f"{name}, " for name in style.populations(summary) if name != population)
-    return lines + [f"note: {note}" for note in summary.notes if not note.startswith(others)]
+        rows = style.rows(summary, other)
+        columns[other] = other, {name: number(rows[name]["rho"] if name in rows else None) for name in names}
+    columns |= _columns(summary, population, "stricter")
+    verdicts = {name: verdict(summary, population, name) for name in names}
+    return columns | {"beats": (f"beats {baseline(summary, population)}?", verdicts)}

@@ -1,15 +1,16 @@
-"""Same name, different code: the variants `name@source` of a run side by side, as HTML and markdown.
+"""Same name, different code: the variants `name@source` of a run, compared in one table for each name.
 
-One table for each name of which a run holds two or more: how each ranks, and Spearman's rho between their scores.
+Each table says how the variants rank, and Spearman's rho between their scores.
 """
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
-from harness.report import charts, style
-from harness.report.formats import cell
+from harness.analysis.facts import facts_of
+from harness.report import style
+from harness.report.formats import markdown_table
+from harness.report.html import Cell, Row, Table, shaded
 from harness.report.numbers import count, interval, number
 
 if TYPE_CHECKING:
@@ -25,37 +26,29 @@ def families(summary: Summary, population: str) -> dict[str, list[str]]:
     return {name: found[name] for name in sorted(found) if len(found[name]) > 1}
 
 
-def section(run: StoredRun, summary: Summary, population: str) -> str:
-    """Return the tables of all families as HTML."""
-    tables = []
+def tables(run: StoredRun, summary: Summary, population: str) -> list[Table]:
+    """Return one table for each family, for the page."""
+    made, square = [], summary.agreement[population]
     for variants in families(summary, population).values():
-        heads = "".join(f"<th>{escape(head)}</th>" for head in ("proxy", "ρ", "τ-b", "n", *variants))
-        lines = "".join(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(f"<td>{escape(fact)}</td>" for fact in _ranking(summary, population, name))
-            + "".join(
-                charts.heat_cell(name, other, float(summary.agreement[population].loc[name, other]))
-                for other in variants
-            )
-            + f'<td class="about">{escape(_about(run, name))}</td></tr>'
-            for name in variants
-        )
-        tables.append(
-            f'<div class="scroll"><table class="heat variants"><thead><tr>{heads}<th class="about">what it is'
-            f"</th></tr></thead><tbody>{lines}</tbody></table></div>"
-        )
-    return "".join(tables) or '<p class="faint">This run has no two variants of one name.</p>'
+        heads = [*map(Cell, ("proxy", "ρ", "τ-b", "n", *variants)), Cell("what it is", kind="about")]
+        rows = []
+        for name in variants:
+            ranking = map(Cell, (name, *_ranking(summary, population, name)))
+            alike = [shaded(float(square.loc[name, other]), f"{name} with {other}") for other in variants]
+            rows.append(Row([*ranking, *alike, Cell(str(facts_of(run, name).get("summary", "")), kind="about")]))
+        made.append(Table(heads, rows, "heat variants"))
+    return made
 
 
 def markdown(run: StoredRun, summary: Summary, population: str) -> list[str]:
     """Return the tables of all families as lines of markdown; none where there are no variants."""
     lines: list[str] = []
     for variants in families(summary, population).values():
-        heads = ["same name, different code", "rho", "tau-b", "n", *(f"rho with {cell(name)}" for name in variants)]
-        lines += ["", "| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-        for name in variants:
-            alike = [number(summary.agreement[population].loc[name, other], 2) for other in variants]
-            lines.append("| " + " | ".join([cell(name), *_ranking(summary, population, name), *alike]) + " |")
+        heads = ["same name, different code", "rho", "tau-b", "n", *(f"rho with {name}" for name in variants)]
+        square = summary.agreement[population].loc[variants, variants]
+        rows = [[name, *_ranking(summary, population, name), *(number(value, 2) for value in square.loc[name])]
+                for name in variants]  # fmt: skip
+        lines += ["", *markdown_table(heads, rows)]
     return lines
 
 
@@ -63,8 +56,3 @@ def _ranking(summary: Summary, population: str, name: str) -> list[str]:
     row = style.rows(summary, population)[name]
     both = [f"{number(row[s])} {interval(row[f'{s}_low'], row[f'{s}_high'])}".strip() for s in ("rho", "tau_b")]
     return [*both, count(row["n"])]
-
-
-def _about(run: StoredRun, name: str) -> str:
-    facts = (run.manifest.get("proxies") or {}).get(name)
-    return str(facts.get("summary", "")) if isinstance(facts, dict) else ""

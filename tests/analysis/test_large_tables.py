@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from harness import stats
-from harness.analysis import ensembles, sampling_error
+from harness.analysis import sampling_error, votes
 from harness.analysis.summary import summarise
-from harness.report import figures, page
+from harness.report import page, scatter
+from harness.report.figures import drawing
 from harness.runs import score_table
 from harness.stats.influence import rho_influence
 from harness.stats.kendall import weighted_tau_by_counts
@@ -105,17 +106,17 @@ def test_chances_in_a_huge_tie_block_are_the_same_by_products(monkeypatch):
 
 
 def test_votes_on_drawn_pairs(run, monkeypatch):
-    exact = pd.DataFrame(ensembles.judged_votes(run.scores, run.accuracy))
-    monkeypatch.setattr(ensembles, "EXACT", 100)
-    monkeypatch.setattr(ensembles, "DRAWN", 1_000_000)
-    drawn = pd.DataFrame(ensembles.judged_votes(run.scores, run.accuracy))
+    exact = pd.DataFrame(votes.judged_votes(run.scores, run.accuracy))
+    monkeypatch.setattr(votes, "EXACT", 100)
+    monkeypatch.setattr(votes, "DRAWN", 1_000_000)
+    drawn = pd.DataFrame(votes.judged_votes(run.scores, run.accuracy))
     assert len(drawn) == 4 and (drawn["voter"] == exact["voter"]).all()
     assert ((drawn["concordance"] - exact["concordance"]).abs() < 0.002).all()
     assert (drawn["pairs"] <= 1_000_000).all()
 
 
 def test_drawn_pairs_are_said(run, monkeypatch):
-    monkeypatch.setattr("harness.analysis.summary.EXACT", 100)
+    monkeypatch.setattr("harness.analysis.tables.EXACT", 100)
     notes = summarise(run, intervals="never", populations=("all",)).notes
     assert any("judged on pairs drawn at random, 10,000,000 of" in note for note in notes)
 
@@ -131,10 +132,10 @@ def test_equal_populations_are_the_same_numbers(tmp_path: Path):
 
 
 def test_scatter_draws_a_part_and_says_how_many(run, both, monkeypatch):
-    monkeypatch.setattr(figures, "THINNED_ABOVE", 1000)
-    monkeypatch.setattr(figures, "DRAWN", 300)
-    with figures.drawing(7, 7) as figure:
-        figures.draw_scatter(figure, run, both[0])
+    monkeypatch.setattr(scatter, "THINNED_ABOVE", 1000)
+    monkeypatch.setattr(scatter, "DRAWN", 300)
+    with drawing(7, 7) as figure:
+        scatter.draw_scatter(figure, run, both[0])
         panel = figure.axes[0]
         assert sum(len(marks.get_offsets()) for marks in panel.collections) == 300
         assert "300 of 3,000 architectures are drawn" in figure.get_supxlabel()

@@ -13,9 +13,12 @@ from matplotlib.figure import Figure
 from toy_runs import HOSTILE, toy_run
 
 from harness.analysis.summary import summarise
-from harness.report import figures, style
+from harness.analysis.tables import RANDOM_PICKS
+from harness.report import comparison_figure, run_figures, style
 from harness.report.axes import accuracy_scale, nice_ticks, rank_scale, score_scale
+from harness.report.figures import drawing
 from harness.report.numbers import number
+from harness.report.scatter import draw_scatter
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +39,8 @@ def figure():
 
 
 def test_files_are_pictures_and_the_same_each_time(run, summary, tmp_path):
-    one = figures.write_figures(run, summary, tmp_path / "one")
-    two = figures.write_figures(run, summarise(run, resamples=10), tmp_path / "two")
+    one = run_figures.write_figures(run, summary, tmp_path / "one")
+    two = run_figures.write_figures(run, summarise(run, resamples=10), tmp_path / "two")
     assert sorted(one) == sorted(
         f"figures/{name}.{kind}"
         for name in ("scatter", "correlation", "agreement", "regret")
@@ -56,12 +59,12 @@ def test_files_are_pictures_and_the_same_each_time(run, summary, tmp_path):
 def test_without_any_correlation_there_are_figures(run, summary, tmp_path):
     none = {f"{statistic}{end}": np.nan for statistic in ("rho", "tau_b") for end in ("", "_low", "_high")}
     empty = replace(summary, table=summary.table.assign(**none))  # as from two architectures
-    for path in figures.write_figures(run, empty, tmp_path).values():
+    for path in run_figures.write_figures(run, empty, tmp_path).values():
         assert path.stat().st_size < 10**6, path
 
 
 def test_bars_have_the_summary_s_lengths_and_intervals(figure, summary):
-    figures.draw_correlation(figure, summary)
+    run_figures.draw_correlation(figure, summary)
     names = style.ordered(summary, "all")[::-1]
     rows = style.rows(summary, "all")
     for panel, statistic in zip(figure.axes, ("rho", "tau_b"), strict=True):
@@ -79,9 +82,9 @@ def test_bars_have_the_summary_s_lengths_and_intervals(figure, summary):
 
 
 def test_regret_lines_are_the_curves(figure, summary):
-    figures.draw_regret(figure, summary)
+    run_figures.draw_regret(figure, summary)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
-    for name in ("naswot", style.RANDOM_PICKS):
+    for name in ("naswot", RANDOM_PICKS):
         curve = summary.regret.query("population == 'all' and proxy == @name").sort_values("k")
         np.testing.assert_allclose(lines[name].get_xdata(), curve["k"])
         np.testing.assert_allclose(lines[name].get_ydata(), curve["regret"])
@@ -89,8 +92,8 @@ def test_regret_lines_are_the_curves(figure, summary):
 
 
 def test_heat_map_prints_the_values_in_clustered_order(figure, summary):
-    figures.draw_agreement(figure, summary, "connected")
-    square = figures.clustered(summary.agreement["connected"])
+    run_figures.draw_agreement(figure, summary, "connected")
+    square = run_figures.clustered(summary.agreement["connected"])
     assert sorted(square.columns) == sorted(summary.agreement["connected"].columns)
     said = [text.get_text() for text in figure.axes[0].texts]
     assert said == [number(value, 2).replace("0.", ".", 1) for value in square.to_numpy().ravel()]
@@ -101,13 +104,13 @@ def test_clustering_puts_alike_rows_together():
     square = pd.DataFrame(np.eye(4), index=names, columns=names)
     square.loc["a", "b"] = square.loc["b", "a"] = 0.9
     square.loc["x", "y"] = square.loc["y", "x"] = 0.8
-    order = "".join(figures.clustered(square).columns)
+    order = "".join(run_figures.clustered(square).columns)
     assert "ab" in order or "ba" in order
     assert "xy" in order or "yx" in order
 
 
 def test_scatter_has_a_panel_per_proxy_and_says_what_failed(figure, run, summary):
-    figures.draw_scatter(figure, run, summary)
+    draw_scatter(figure, run, summary)
     titles = [panel.get_title(loc="left") for panel in figure.axes if panel.get_title(loc="left")]
     assert len(titles) == len(run.scores)
     assert any(title.startswith("naswot\n") and title.endswith("1 failed") for title in titles)
@@ -115,15 +118,15 @@ def test_scatter_has_a_panel_per_proxy_and_says_what_failed(figure, run, summary
 
 def test_one_look_per_proxy_everywhere(summary):
     looks = style.looks(summary)
-    own = [look for name, look in looks.items() if name not in style.BASELINES]
+    own = [look for name, look in looks.items() if name not in summary.baselines]
     assert len({(look.colour, look.dashes) for look in own}) == len(own)
     assert looks["params"].colour == style.BASELINE_COLOUR
 
 
 def test_many_lines_leave_the_best_and_the_baselines_in_colour():
     names = [f"p{i:02d}" for i in range(36)] + ["params", "flops"]
-    shown, rest = figures.lines_shown(names)
-    assert {"p00", "params", "flops"} <= set(shown) and len(shown) == figures.LINES_SHOWN
+    shown, rest = run_figures.lines_shown(names, ("params", "flops"))
+    assert {"p00", "params", "flops"} <= set(shown) and len(shown) == run_figures.LINES_SHOWN
     assert sorted(shown + rest) == sorted(names)
 
 
@@ -135,8 +138,9 @@ def test_labels_of_forty_proxies_do_not_overlap(tmp_path):
         run.scores[f"a_long_name_of_a_variant@codebase_{i:02d}"] = base + rng.normal(size=base.shape)
         run.seconds[f"a_long_name_of_a_variant@codebase_{i:02d}"] = np.ones(base.shape)
     summary = summarise(run, resamples=2, populations=("all",))
-    for draw, size in ((figures.draw_correlation, (5.4, 0.9 + 0.19 * 40)), (figures.draw_agreement, (12.7, 12.5))):
-        with figures.drawing(*size) as figure:
+    sizes = {run_figures.draw_correlation: (5.4, 0.9 + 0.19 * 40), run_figures.draw_agreement: (12.7, 12.5)}
+    for draw, size in sizes.items():
+        with drawing(*size) as figure:
             draw(figure, summary)
             figure.canvas.draw()
             boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
@@ -148,7 +152,7 @@ def test_labels_of_forty_proxies_do_not_overlap(tmp_path):
 def test_comparison_figure(tmp_path):
     columns = pd.MultiIndex.from_product([["one", "two"], ["rho", "rho_low", "rho_high"]])
     table = pd.DataFrame([[0.5, 0.4, 0.6, 0.3, 0.2, 0.4], [0.1, 0.0, 0.2, np.nan, np.nan, np.nan]], ["a", "b"], columns)
-    written = figures.write_comparison_figure(table, ["one", "two"], tmp_path)
+    written = comparison_figure.write_comparison_figure(table, ["one", "two"], tmp_path)
     assert all(Path(path).is_file() for path in written.values()) and len(written) == 2
 
 

@@ -1,0 +1,52 @@
+"""What commands that make or read a run end with: statistics, the report, tables in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import UserError, suggest
+from harness.analysis.ensembles import with_ensembles
+from harness.analysis.populations import POPULATIONS
+from harness.analysis.summary import summarise
+from harness.report.compare import print_comparison, write_comparison
+from harness.report.text import print_summary
+from harness.report.write import write_report
+from harness.store.stored_run import StoredRun, load_run
+
+
+def show(run: StoredRun) -> None:
+    """Write the report of a run, print its table and where the page is."""
+    whole = with_ensembles(run)
+    summary = summarise(whole)
+    paths = write_report(whole, summary)
+    print_summary(whole, summary)
+    print(f"report: {paths.get('html', whole.path)}")
+
+
+def show_stored(runs: Sequence[Path], out: Path | None, population: str, **settings: Any) -> None:
+    """Write and print the report of the first stored run, and the comparison where there are others.
+
+    population: the one printed, or "each"; settings: those of `summarise`. Raises UserError for all runs that cannot be
+    read at once.
+    """
+    if population not in (*POPULATIONS, "each"):
+        raise suggest([population], [*POPULATIONS, "each"], "population")
+    shown = tuple(POPULATIONS) if population == "each" else (population,)
+    loaded, problems = [], []
+    for path in runs:
+        try:
+            loaded.append(with_ensembles(load_run(path)))
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("; ".join(problems))
+    summaries = [summarise(run, **settings) for run in loaded]
+    paths = write_report(loaded[0], summaries[0], out)
+    if several := len(loaded) > 1:
+        write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])
+    print_summary(loaded[0], summaries[0], populations=shown)
+    if several:
+        print_comparison(loaded, summaries, population=shown[0])
+    print(f"report: {paths['html']}")
