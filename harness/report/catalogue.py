@@ -1,7 +1,7 @@
-"""The catalogue of proxies for people: what each is, how it looks at a network, and how it did where it was measured.
+"""The catalogue of proxies for people: what each is, how it looks at a network, and what was measured of it.
 
-Everything comes from the proxies' own docstrings and decorators. `python -m harness.proxies --markdown` makes
-docs/proxies.md of it.
+Everything comes from the proxies' docstrings and decorators. `python -m harness.proxies --markdown` writes
+docs/proxies.md from it.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from harness.analysis import ensembles
 from harness.proxies.ensembles import ENSEMBLES
 from harness.proxies.protocols import described
 from harness.proxies.registry import COSTS, registry
-from harness.report.formats import cell
+from harness.report.formats import cell, markdown_table
 from harness.report.numbers import DASH, count, duration, interval, number
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "proxies.md"
 MEASURED = ("201-cifar10-all", "201-cifar10")
-"""Folders of results/tables with measured figures; the first there is."""
+"""Folders of results/tables with measured numbers; the first there is."""
 NEAREST = 2
 INTRODUCTION = """# Proxies
 
 Made by `python -m harness.proxies --markdown` from the docstrings; `python -m harness.proxies NAME` prints one. Larger
-is better, for every one. A usual view is one real minibatch, PyTorch's initialisation, BatchNorm with the statistics of
-the minibatch, float32. A name with @ is the same idea as another code base computes it. Fitted: it or constants in it
-were tuned on accuracies. What an ensemble gives an architecture depends on those it is ranked with.
+is better, for all of them. The usual view is one real minibatch, PyTorch's initialisation, BatchNorm with the
+statistics of the minibatch, float32. A name with @ is the same idea as another code base computes it. Fitted: the proxy
+or constants in it were tuned on accuracies. An ensemble's score depends on the architectures ranked together.
 """
 MEASUREMENT = """## Measured
 
 On NAS-Bench-201 and CIFAR-10, over all architectures of [this run]({folder}): rank correlation with the test accuracy
 and 95 % intervals, seconds for one architecture on a CPU (passes that proxies share counted for each), and the scores
-that rank most like it, with Spearman's rho between them.
+with the most similar ranking, with Spearman's rho between them.
 """
 
 
@@ -88,7 +88,7 @@ def entries() -> list[Entry]:
 def listing(found: Sequence[Entry]) -> str:
     """Return one line for each entry: name, cost, labels, what it is."""
     wide = max(len(entry.name) for entry in found)
-    lines = [f"{'name':{wide}}  cost  labels  what it is, and whose"]
+    lines = [f"{'name':{wide}}  cost  labels  description and source"]
     for entry in found:
         mark = " (fitted to accuracies)" if entry.fitted else ""
         paper = f" [{entry.paper}]" if entry.paper else ""
@@ -96,8 +96,8 @@ def listing(found: Sequence[Entry]) -> str:
         lines.append(f"{entry.name:{wide}}  {cost:4}  {labels:6}  {entry.summary}{mark}{paper}")
     costs = "; ".join(f"{key} {meaning}" for key, meaning in COSTS.items())
     return "\n".join([
-        *lines, "", f"Larger is better, for every one. Cost: {costs}.",
-        "python -m harness.proxies NAME prints the formula, the view, the source and every departure from it.",
+        *lines, "", f"Larger is better, for all of them. Cost: {costs}.",
+        "python -m harness.proxies NAME prints the formula, the view, the source and the departures from it.",
     ])  # fmt: skip
 
 
@@ -126,14 +126,14 @@ def _facts(entry: Entry) -> list[str]:
 
 
 def markdown(found: Sequence[Entry], tables: Path = ROOT / "results" / "tables") -> str:
-    """Return docs/proxies.md; measured figures are read from `tables`."""
-    lines = [INTRODUCTION, *_heads("name", "what it is", "view", "cost", "labels", "fitted", "paper")]
-    for entry in found:
-        row = [
-            f"`{entry.name}`", cell(entry.summary), cell(entry.view), entry.cost, "yes" if entry.labels else "no",
-            "yes" if entry.fitted else "", cell(entry.paper),
-        ]  # fmt: skip
-        lines.append(f"| {' | '.join(row)} |")
+    """Return docs/proxies.md; measured numbers are read from `tables`."""
+    rows = [
+        (entry.name, entry.summary, entry.view, entry.cost, "yes" if entry.labels else "no",
+         "yes" if entry.fitted else "", entry.paper)
+        for entry in found
+    ]  # fmt: skip
+    heads = ("name", "what it is", "view", "cost", "labels", "fitted", "paper")
+    lines = [INTRODUCTION, *markdown_table(heads, rows, ())]
     lines += ["", "Cost: " + "; ".join(f"{key}, {meaning}" for key, meaning in COSTS.items()) + ".", ""]
     lines += _measured(found, tables)
     for home in sorted({entry.home for entry in found}):
@@ -144,8 +144,7 @@ def markdown(found: Sequence[Entry], tables: Path = ROOT / "results" / "tables")
 
 
 def _measured(found: Sequence[Entry], tables: Path) -> list[str]:
-    """Return the section of measured figures; none where there is no folder with any."""
-
+    """Return the section of measured numbers; none where there is no folder with any."""
     folder = next((tables / name for name in MEASURED if (tables / name / "summary.csv").is_file()), None)
     if folder is None:
         return []
@@ -154,27 +153,21 @@ def _measured(found: Sequence[Entry], tables: Path) -> list[str]:
     for pair in _read(folder / "agreement.csv"):
         if pair["population"] == "all" and pair["proxy"] != pair["other"] and pair["rho"]:
             alike.setdefault(pair["proxy"], []).append((float(pair["rho"]), pair["other"]))
-    said = MEASUREMENT.format(folder=f"../results/tables/{folder.name}")
-    lines = [said, *_heads("name", "tau-b", "rho", "n", "failed", "s/arch", "nearest")]
-    for entry in sorted((e for e in found if e.name in rows), key=lambda e: -_number(rows[e.name]["rho"], -2.0)):
-        row = rows[entry.name]
-        both = [
-            f"{number(_number(row[s]))} {interval(_number(row[f'{s}_low']), _number(row[f'{s}_high']))}"
-            for s in ("tau_b", "rho")
-        ]
-        nearest = sorted(alike.get(entry.name, []), reverse=True)[:NEAREST]
-        rest = [
-            count(_number(row["n"])),
-            count(_number(row["failed"])),
-            duration(_number(row["seconds"])),
-        ]
-        near = ", ".join(f"`{name}` {number(rho, 2)}" for rho, name in nearest) or DASH
-        lines.append(f"| {' | '.join([f'`{entry.name}`', *(said.strip() for said in both), *rest, near])} |")
-    return [*lines, ""]
+    names = sorted((e.name for e in found if e.name in rows), key=lambda name: -_number(rows[name]["rho"], -2.0))
+    lines = [_measured_row(rows[name], sorted(alike.get(name, []), reverse=True)[:NEAREST]) for name in names]
+    heads = ("name", "tau-b", "rho", "n", "failed", "s/arch", "nearest")
+    introduction = MEASUREMENT.format(folder=f"../results/tables/{folder.name}")
+    return [introduction, *markdown_table(heads, lines, range(1, 6)), ""]
 
 
-def _heads(*names: str) -> list[str]:
-    return [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
+def _measured_row(row: dict[str, str], nearest: Sequence[tuple[float, str]]) -> list[str]:
+    """Return the cells of one proxy; `nearest` are (rho, name) of the scores most like it."""
+    both = [
+        f"{number(_number(row[s]))} {interval(_number(row[f'{s}_low']), _number(row[f'{s}_high']))}".strip()
+        for s in ("tau_b", "rho")
+    ]
+    rest = [count(_number(row["n"])), count(_number(row["failed"])), duration(_number(row["seconds"]))]
+    return [row["proxy"], *both, *rest, ", ".join(f"{name} {number(rho, 2)}" for rho, name in nearest) or DASH]
 
 
 def _number(text: str, missing: float = float("nan")) -> float:

@@ -1,0 +1,77 @@
+"""Users' own files: read once, identified by path and checksum, refused in a worker where they changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.errors import UserError
+from harness.proxies.choose import choose
+from harness.proxies.own import Reference, load_file, references, resolve
+from harness.proxies.registry import CORE, baselines, registry
+
+TEXT = """
+import harness
+from pathlib import Path
+with Path({mark!r}).open("a") as file:
+    file.write("x")
+
+@harness.proxy(reads="outputs", labels=False)
+def here(probe):
+    return probe.outputs.sum((0, 2))
+
+@harness.proxy(reads="outputs", labels=False)
+def there(probe):
+    return probe.outputs.sum((0, 2))
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with two proxies, which leaves a mark each time it is run."""
+    path = tmp_path / "mine.py"
+    path.write_text(TEXT.format(mark=str(tmp_path / "runs")))
+    return path
+
+
+def test_a_file_is_read_once_for_all_its_proxies(file: Path):
+    before = registry()
+    names = [proxy.name for proxy in choose(f"{file}:here,naswot,{file}:there,{file}:here")]
+    assert names == [*baselines(), "here", "naswot", "there"]
+    assert (file.parent / "runs").read_text() == "x" and registry() == before
+
+
+def test_a_worker_gets_the_same_proxies_and_refuses_a_file_that_changed(file: Path):
+    chosen = choose(f"snip,{file}:here,{file}:there")
+    found = references(chosen)
+    assert found[-1] == Reference("there", str(file), chosen[-1].source) and found[0] == Reference("params")
+    again = resolve(found)
+    assert [proxy.name for proxy in again] == [proxy.name for proxy in chosen]
+    assert again[:-2] == chosen[:-2] and (file.parent / "runs").read_text() == "xx"
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(UserError, match="mine.py' is not what it was when this run began"):
+        resolve(found)
+    file.unlink()
+    with pytest.raises(UserError, match="mine.py' is not what it was when this run began"):
+        resolve(found)
+
+
+def test_files_with_a_name_in_common_are_refused_together(file: Path):
+    other = file.with_name("other.py")
+    other.write_text(file.read_text())
+    with pytest.raises(UserError, match="both have a proxy named 'here'"):
+        choose(f"{file}:here,{other}:here")
+    assert [proxy.path for proxy in choose(f"{file}:here,{other}:there")[-2:]] == [str(file), str(other)]
+
+
+def test_all_that_a_file_registers(file: Path):
+    found = load_file(file)
+    assert list(found) == ["here", "there"] and found["here"].source == found["there"].source
+
+
+def test_baselines_are_marked_where_they_are_made():
+    marked = {name for name, proxy in registry().items() if proxy.baseline}
+    assert marked == {"params", "flops", "layers", "random", "params_reachable", "flops_reachable"}
+    assert baselines() == ("params", "flops", "layers", "random") == tuple(name for name in CORE if name in marked)
+    assert [proxy.name for proxy in choose("")] == list(baselines())
