@@ -118,11 +118,12 @@ def test_other_scores_in_the_same_folder_are_refused(out: Path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "not a CSV of scores"),
+        ("", "an empty file; expected a CSV with a column arch or index"),
         ("arch,mine\n", "no rows"),
         ("arch\n{0}\n", "no column of scores"),
         ("name,mine\n{0},1\n", "no column 'arch' or 'index'"),
-        ("arch,mine\n{0},abc\n{1},1\n{2},1,5\n", "not a CSV of scores"),
+        ("arch,mine\n{0},abc\n{1},1\n{2},1,5\n", "2 columns expected, but row 3 has 3; is the file complete?"),
+        ("arch,mine\n{0},1\n{1}", "2 columns expected, but row 2 has 1; is the file complete?"),
         ("arch,mine\n{0},abc\n{1},1\n", "column 'mine' has cells that are no numbers: 'abc' in row 1"),
         ("arch,mine\n{0},1\n{0},2\n", "1 architectures occur more than once, the first {0}"),
         ("arch,mine,seed\n{0},1,1\n{0},2,1\n", "more than once with the same seed"),

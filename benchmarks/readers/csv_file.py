@@ -14,8 +14,8 @@ from benchmarks.errors import UserError, listed
 def opened(path: str | Path, expected: str) -> Iterator[tuple[list[str], Iterator[list[str]]]]:
     """Give the names of the columns and the rows of a CSV file (UTF-8, comma-separated), without empty lines.
 
-    `expected` says what such a file holds, for messages. Raises UserError for a file that does not exist, is no such
-    text, or has rows of another length than the header, row 1 being the first below it.
+    `expected` says what such a file holds, for messages. Raises UserError for a file that does not exist, is empty or
+    no such text, or has rows of another length than the header, row 1 being the first below it.
     """
     path = Path(path)
     if not path.is_file():
@@ -24,6 +24,8 @@ def opened(path: str | Path, expected: str) -> Iterator[tuple[list[str], Iterato
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = filter(None, csv.reader(file, skipinitialspace=True))
             header = [name.strip() for name in next(lines, [])]
+            if not header:
+                raise UserError(f"{path}: an empty file; expected {expected}")
             yield header, _whole(path, lines, len(header))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a CSV text file ({error}); expected {expected}") from None

@@ -45,11 +45,7 @@ def dataset_key(name: str) -> str:
 
 
 def read_csv(
-    path: str | Path,
-    benchmark: str = "201",
-    expected: Sequence[str] | None = None,
-    complete: bool = True,
-    source: str | None = None,
+    path: str | Path, benchmark: str = "201", expected: Sequence[str] | None = None, complete: bool = True
 ) -> list[Table]:
     """Read a CSV file of the form above; return one Table per dataset, in the order of the columns.
 
@@ -79,8 +75,8 @@ def read_csv(
         order = [place[arch] for arch in expected if arch in place]
         archs = [archs[i] for i in order]
         cells = {at: values[order] for at, values in cells.items()}
-    about = source or f"CSV {path.name}"
-    return _tables(columns, cells, {"benchmark": benchmark, "archs": tuple(archs)}, about, digest(path))
+    shared = {"benchmark": benchmark, "archs": tuple(archs), "source": f"CSV {path.name}", "checksum": digest(path)}
+    return _tables(columns, cells, shared)
 
 
 def _accuracy_columns(path: Path, header: Sequence[str]) -> dict[int, re.Match]:
@@ -128,10 +124,8 @@ def _numbers(cells: Sequence[str], name: str, archs: Sequence[str], problems: li
     return values
 
 
-def _tables(
-    columns: dict[int, re.Match], cells: dict[int, np.ndarray], shared: dict, source: str, checksum: str
-) -> list[Table]:
-    """Return one Table per dataset from its columns' values."""
+def _tables(columns: dict[int, re.Match], cells: dict[int, np.ndarray], shared: dict[str, Any]) -> list[Table]:
+    """Return one Table per dataset from its columns' values; `shared` are the fields that all tables have alike."""
     tables = []
     for dataset in dict.fromkeys(dataset_key(match["dataset"]) for match in columns.values()):
         mine = {at: match for at, match in columns.items() if dataset_key(match["dataset"]) == dataset}
@@ -145,13 +139,10 @@ def _tables(
             split, budget = splits.index(match["split"]), epochs.index(int(match["epochs"]))
             for i, seed in enumerate(labels[at]):
                 if (split, budget, seed) in taken:
-                    raise UserError(f"{source}: column '{match[0]}' gives seed '{seed}' a second time")
+                    raise UserError(f"{shared['source']}: column '{match[0]}' gives seed '{seed}' a second time")
                 taken.add((split, budget, seed))
                 accuracy[:, split, budget, seeds.index(seed)] = cells[at][:, i]
-        labels_of: dict[str, Any] = {"splits": splits, "epochs": epochs, "seeds": seeds}
-        tables.append(
-            Table(dataset=dataset, accuracy=accuracy, source=source, checksum=checksum, **labels_of, **shared)
-        )
+        tables.append(Table(dataset=dataset, splits=splits, epochs=epochs, seeds=seeds, accuracy=accuracy, **shared))
     return tables
 
 

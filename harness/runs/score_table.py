@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError
+from benchmarks.readers.csv_file import opened
 
 Given = dict[str, tuple[np.ndarray, np.ndarray]]
 """proxy -> scores (seeds, archs) float64 and why they are not finite (seeds, archs) str."""
@@ -44,23 +45,10 @@ class Sheet:
 
 def read_csv(path: str | Path) -> Sheet:
     """Return a CSV file; UserError where it is not one."""
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected a CSV with a column arch or index and one for each proxy")
-    read = partial(
-        pd.read_csv, path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig",
-        index_col=False, on_bad_lines="error",
-    )  # fmt: skip
-    try:
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        names = [str(name).strip() for name in header.iloc[0]]
-        with read(chunksize=ROWS) as chunks:
-            return _sheet(frame.set_axis(names[: len(frame.columns)], axis=1) for frame in chunks)
-    except (ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(
-            f"{path}: not a CSV of scores ({reason}); expected columns arch and one for each proxy"
-        ) from None
+    with opened(path, "a CSV with a column arch or index and one for each proxy") as (names, rows):
+        chunks = iter(lambda: list(islice(rows, ROWS)), [])
+        frames = (pd.DataFrame(chunk, columns=names, dtype=str) for chunk in chunks)
+        return _sheet(chain([pd.DataFrame(columns=names, dtype=str)], frames))
 
 
 def _sheet(frames: Iterable[pd.DataFrame]) -> Sheet:

@@ -191,7 +191,7 @@ def test_csv_need_not_be_complete(tmp_path):
         ("arch,x_test_1_per_seed\na,1;2\nb,1;;x\nc,3\n", "row 2 b 'x'"),
         ("arch,x_test_1\na,1\nb,1\nc\n", "2 columns expected, but row 3 has 1; is the file complete?"),
         ("arch,x_test_1\n", "a header and no rows"),
-        ("", "no column 'arch'"),
+        ("", "an empty file"),
         ("name,x_test_1\na,1\n", "no column 'arch'"),
         ("arch,x_test\na,1\n", "no accuracy column"),
         ("arch,x_tset_1\na,1\n", "unknown split in the column names: 'tset' (did you mean test"),
