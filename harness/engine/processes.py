@@ -22,11 +22,12 @@ from benchmarks.errors import UserError
 def work(
     function: Callable, jobs: Iterable, workers: int, prepare: Callable | None = None, *shared: Any, large: Any = None
 ) -> Iterator:
-    """Yield function(job) of every job, in the order they are done; `prepare(large, *shared)` runs once in each process.
+    """Yield function(job) of every job, in the order they are done; `prepare(large, *shared)` runs once a process.
 
     Functions and jobs must be importable and picklable. `large` reaches a worker through a queue: what a process is
     started with must fit into a pipe, as a process that dies before it has read more would block this one for ever.
-    Raises what a job raised, and UserError where a worker died. Closing the iterator, or an exception, ends the workers.
+    Raises what a job raised, and UserError where a worker died. Closing the iterator, or an exception, ends the
+    workers.
     """
     context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.errors import UserError
 from harness.engine.devices import current, kind
 from harness.engine.processes import few_collections, one_thread, work
 from harness.engine.scorer import Chunk, Scorer, Setting
@@ -56,8 +57,8 @@ def execute(chunks: list[Chunk], scorer: Scorer, devices: Sequence[str]) -> Gene
             yield scorer.score(chunk)
 
 
-_scorer: Scorer
-"""Of a worker process."""
+_scorer: Scorer | UserError
+"""Of a worker process, or why it has none."""
 
 
 def _start(setting: Setting, free: Any) -> None:
@@ -66,8 +67,13 @@ def _start(setting: Setting, free: Any) -> None:
     device = free.get()
     if kind(device) == "cuda":
         torch.cuda.set_device(device)
-    _scorer = Scorer(replace(setting, device=device))
+    try:
+        _scorer = Scorer(replace(setting, device=device))
+    except UserError as error:  # raised by the first job: here it would look like the death of the process
+        _scorer = error
 
 
 def _score(chunk: Chunk) -> Part:
+    if isinstance(_scorer, UserError):
+        raise _scorer
     return _scorer.score(chunk)

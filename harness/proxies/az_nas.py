@@ -125,7 +125,7 @@ def linear_regions_az_nas(probe) -> Tensor:
     is what AZ-NAS's repository puts into its `te_nas`: the network itself, on its own minibatch of noise.
     """
     samples = len(probe.inputs)
-    differ = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
+    differ = probe.zeros(samples, samples)
     for owners, kernel, units in probe.relu_kernels:
         differ.index_add_(0, places(owners, differ.device), units - kernel)
     earlier = torch.ones(samples, samples, dtype=torch.bool, device=differ.device).tril(-1)

@@ -9,7 +9,6 @@ weights a ReLU that rounding switches changes the score by 0.1 %.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from harness.probe.layers import places
@@ -22,7 +21,7 @@ VIEW = View(init="normal", inputs="gaussian", batch_size=16, precision="float64"
 @proxy(name="grad_norm@zennas", view=VIEW, reads="weights", labels=False, paper="Lin et al. 2021, arXiv 2102.01063")
 def grad_norm_zennas(probe) -> Tensor:
     """Norm of all gradients together, on noise."""
-    squares = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+    squares = probe.zeros()
     for owners, gradient in probe.all_gradients():
         rows = gradient.reshape(len(owners), -1).double().square().sum(1)
         squares.index_add_(0, places(owners, squares.device), rows)

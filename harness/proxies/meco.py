@@ -34,7 +34,7 @@ SIDE = 64
 
 
 def _sum(probe, correlations: list, of: Callable[[Tensor, int], Tensor | None]) -> Tensor:
-    score = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+    score = probe.zeros()
     counted = torch.zeros(probe.archs, dtype=torch.bool, device=score.device)
     for owners, matrix, positions in correlations:
         values = of(matrix, positions)

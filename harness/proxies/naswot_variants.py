@@ -39,7 +39,7 @@ def _log_determinant(probe, kernel: Tensor, why: str) -> Tensor:
 def _summed(probe) -> Tensor:
     """(archs, samples, samples): agreements over every ReLU."""
     samples = len(probe.inputs)
-    total = torch.zeros(probe.archs, samples, samples, dtype=torch.float64, device=probe.inputs.device)
+    total = probe.zeros(samples, samples)
     for owners, kernel, _ in probe.relu_kernels:
         total.index_add_(0, places(owners, total.device), kernel)
     return total
@@ -63,7 +63,7 @@ def naswot_zero_cost_pt(probe) -> Tensor:
 @proxy(name="naswot@layerwise", reads="relu_kernels", labels=False, cost="F", paper=PAPER)
 def naswot_layerwise(probe) -> Tensor:
     """Log-determinants of each ReLU's agreements, summed."""
-    score = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+    score = probe.zeros()
     seen = torch.zeros(probe.archs, dtype=torch.bool, device=score.device)
     for owners, kernel, _ in probe.relu_kernels:
         at = places(owners, score.device)

@@ -29,7 +29,7 @@ def effective_rank(blocks: Tensor) -> Tensor:
 @proxy(reads="square_blocks", labels=False, cost="F", paper="Husistein et al. 2024, arXiv 2408.08776")
 def near(probe) -> Tensor:
     """Effective ranks of layer outputs."""
-    score = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+    score = probe.zeros()
     for owners, blocks in probe.observed("square_blocks"):
         score.index_add_(0, places(owners, score.device), effective_rank(blocks))
     return score

@@ -47,7 +47,7 @@ def regularised(mu: float, sigma: float) -> Callable[..., Tensor]:
 
     def reg_swap(probe) -> Tensor:
         """swap, weighted by how near a network's size is to a preferred one."""
-        params = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+        params = probe.zeros()
         for module in probe.network.modules():
             owners = owners_of(module)
             for parameter in module.parameters(recurse=False):

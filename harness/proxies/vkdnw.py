@@ -73,7 +73,7 @@ def vkdnw(probe) -> Tensor:
 @proxy(view=VIEW, reads="weights", labels=False, cost="PS", paper=PAPER)
 def vkdnw_single(probe) -> Tensor:
     """Number of parameter tensors plus vkdnw."""
-    tensors = torch.zeros(probe.archs, dtype=torch.float64, device=probe.inputs.device)
+    tensors = probe.zeros()
     for module in probe.network.modules():
         tensors[list(owners_of(module))] += len(list(module.parameters(recurse=False)))
     return tensors + vkdnw(probe)

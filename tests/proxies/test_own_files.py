@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.errors import UserError
+from harness.engine.scorer import Chunk, Scorer, Setting
+from harness.engine.workers import execute
 from harness.proxies.choose import choose
 from harness.proxies.own import Reference, load_file, references, resolve
 from harness.proxies.registry import CORE, baselines, registry
@@ -75,3 +78,18 @@ def test_baselines_are_marked_where_they_are_made():
     assert marked == {"params", "flops", "layers", "random", "params_reachable", "flops_reachable"}
     assert baselines() == ("params", "flops", "layers", "random") == tuple(name for name in CORE if name in marked)
     assert [proxy.name for proxy in choose("")] == list(baselines())
+
+
+def test_a_run_stops_with_one_line_where_its_file_changed(file: Path):
+    setting = Setting(
+        bench="201", proxies=(), network={"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10},
+        resolution=8, inputs="gaussian", dataset="digits", batch_size=8, balanced=False, share=True,
+        keep_unreachable=False, device="cpu",
+    )  # fmt: skip
+    chosen = choose(f"{file}:here")
+    scorer = Scorer(replace(setting, proxies=references(chosen)), chosen)
+    chunks = [Chunk(0, (index,), ("here",)) for index in range(2)]
+    assert len(list(execute(chunks, scorer, ["cpu", "cpu"]))) == 2
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(UserError, match="mine.py' is not what it was when this run began: repeat the command"):
+        list(execute(chunks, scorer, ["cpu", "cpu"]))
