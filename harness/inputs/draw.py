@@ -5,8 +5,6 @@ Everything random depends on the seed alone, not on the global generators; minib
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,13 +117,12 @@ def choose(images: Images, batch_size: int, count: int, seed: int, balanced: boo
     if batch_size > len(images):
         raise UserError(f"batch size {batch_size} is larger than the set: {images.source}; use at most {len(images)}")
     generator = frozen_generator(seed, CHOICE)
-    take = functools.partial(_take, generator=generator)
     if not balanced:
-        deck = _Deck(np.arange(len(images)))
-        return np.stack([take(deck, batch_size) for _ in range(count)])
-    decks = [_Deck(np.flatnonzero(images.labels == label)) for label in np.unique(images.labels)]
+        deck = _Deck(np.arange(len(images)), generator)
+        return np.stack([deck.deal(batch_size) for _ in range(count)])
+    decks = [_Deck(np.flatnonzero(images.labels == label), generator) for label in np.unique(images.labels)]
     _check_balance(images, decks, batch_size)
-    return np.stack([_take_balanced(decks, batch_size, generator, take) for _ in range(count)])
+    return np.stack([_deal_balanced(decks, batch_size, generator) for _ in range(count)])
 
 
 @dataclass
@@ -133,23 +130,22 @@ class _Deck:
     """Image indices (members,) and those of the present shuffle not yet dealt (left,)."""
 
     members: np.ndarray
+    generator: np.random.RandomState
     left: np.ndarray | None = None
 
+    def deal(self, wanted: int) -> np.ndarray:
+        """Return so many indices, shuffled again where fewer are left."""
+        if self.left is None or len(self.left) < wanted:
+            self.left = self.generator.permutation(self.members)
+        taken, self.left = self.left[:wanted], self.left[wanted:]
+        return taken
 
-def _take(deck: _Deck, wanted: int, generator: np.random.RandomState) -> np.ndarray:
-    if deck.left is None or len(deck.left) < wanted:
-        deck.left = generator.permutation(deck.members)
-    taken, deck.left = deck.left[:wanted], deck.left[wanted:]
-    return taken
 
-
-def _take_balanced(
-    decks: list[_Deck], batch_size: int, generator: np.random.RandomState, take: Callable[[_Deck, int], np.ndarray]
-) -> np.ndarray:
+def _deal_balanced(decks: list[_Deck], batch_size: int, generator: np.random.RandomState) -> np.ndarray:
     base, more = divmod(batch_size, len(decks))
     larger = [number for number, deck in enumerate(decks) if len(deck.members) > base]
     gets_more = set(generator.permutation(larger)[:more].tolist()) if more else set()
-    taken = [take(deck, base + (number in gets_more)) for number, deck in enumerate(decks)]
+    taken = [deck.deal(base + (number in gets_more)) for number, deck in enumerate(decks)]
     return generator.permutation(np.concatenate(taken))
 
 

@@ -30,9 +30,7 @@ def by_edge(score: np.ndarray, reference: np.ndarray, statistic: str = "rho") ->
 
 def mean_by_edge(score: np.ndarray, reference: np.ndarray, statistic: str = "rho") -> float:
     """Return the mean of `by_edge` over the edges where it is defined; NaN where it is nowhere."""
-    values = by_edge(score, reference, statistic)
-    values = values[np.isfinite(values)]
-    return float(values.mean()) if len(values) else float("nan")
+    return _mean(by_edge(score, reference, statistic))
 
 
 def agreement(scores: Mapping[str, Sequence[np.ndarray]], statistic: str = "rho") -> pd.DataFrame:
@@ -89,14 +87,18 @@ def judge_choice(benchmark: Benchmark, accuracy: np.ndarray, operations: np.ndar
     rows = np.flatnonzero(np.isin(benchmark.indices, named))
     if not len(rows):
         rows = np.flatnonzero(np.isin(classes, space.class_id[named]))
-    there = accuracy[rows][np.isfinite(accuracy[rows])]
-    value = float(there.mean()) if len(there) else float("nan")
-    known = accuracy[np.isfinite(accuracy)]
-    better = float((known > value + 1e-9).sum()) if len(there) else float("nan")
     arch = space.archs[named[0]] if len(named) == 1 else ""
-    return Chosen(tuple(int(at) for at in operations), tied, arch, value, 1 + better, float(known.max()) - value)
+    return ranked(tuple(int(at) for at in operations), tied, arch, _mean(accuracy[rows]), accuracy)
 
 
-def _mean(values: Sequence[float]) -> float:
-    finite = [value for value in values if np.isfinite(value)]
-    return float(np.mean(finite)) if finite else float("nan")
+def ranked(operations: tuple[int, ...], tied: int, arch: str, value: float, accuracy: np.ndarray) -> Chosen:
+    """Return an architecture of accuracy `value` with its rank and regret among all, `accuracy` (table rows,)."""
+    known = accuracy[np.isfinite(accuracy)]
+    better = float((known > value + 1e-9).sum()) if np.isfinite(value) else float("nan")
+    return Chosen(operations, tied, arch, value, 1 + better, float(known.max()) - value)
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    """Return the mean of the finite values; NaN where there are none."""
+    finite = np.asarray(values)[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")

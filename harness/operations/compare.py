@@ -89,9 +89,10 @@ def _notes(setup: Setup, chosen: Sequence[OperationScore]) -> list[str]:
     benchmark, known = setup.benchmark, int(np.isfinite(setup.accuracy).sum())
     whole = len(benchmark.space)
     notes = [embedded_note(benchmark)] if benchmark.embedded else []
-    about = f"{benchmark.space.title}: {setup.shape[0]} edges of {setup.shape[1]} operations, judged by"
-    about += f" {setup.target.dataset} {setup.target.split} accuracy after {setup.target.epochs} epochs"
-    notes.append(about)
+    notes.append(
+        f"{benchmark.space.title}: {setup.shape[0]} edges of {setup.shape[1]} operations, judged by"
+        f" {setup.target.dataset} {setup.target.split} accuracy after {setup.target.epochs} epochs"
+    )
     if known < whole:
         notes.append(
             f"accuracies of {known:,} of {whole:,} architectures: scores from the table, ranks and regret are over"
@@ -112,9 +113,8 @@ def _computed(
     space, rows = setup.benchmark.space, []
     params = space.sizes(resolution=setup.benchmark.resolution or 32, **setup.network)[0]
     for score in chosen:
-        began = time.perf_counter()
         failures: dict[str, int] = {}
-        values[score.name] = []
+        began, values[score.name] = time.perf_counter(), []
         for seed in seeds[:1] if score.source == "table" else seeds:
             start = time.perf_counter()
             scored: Scored = score.compute(setup, seed)
@@ -136,22 +136,24 @@ def _computed(
 
 
 def _long(setup: Setup, values: dict[str, list[np.ndarray]], first: int) -> pd.DataFrame:
-    rows = [
-        (name, first + place, edge, operation, array[e, o])
-        for name, arrays in values.items()
-        for place, array in enumerate(arrays)
-        for e, edge in enumerate(setup.choices.edges)
-        for o, operation in enumerate(setup.choices.operations)
-    ]
-    return pd.DataFrame(rows, columns=["score", "seed", "edge", "operation", "value"])
+    """Return a row for each score, seed (from `first`), edge and operation."""
+    cells = pd.MultiIndex.from_product([setup.choices.edges, setup.choices.operations], names=["edge", "operation"])
+    return _by_seed(values, first, lambda array, place: pd.Series(array.ravel(), cells, name="value"))
 
 
 def _edges(setup: Setup, values: dict[str, list[np.ndarray]], reference: str, first: int) -> pd.DataFrame:
-    against, rows = values[reference], []
-    for name, arrays in values.items():
-        for place, array in enumerate(arrays):
-            pair = array, against[place % len(against)]
-            found = {statistic: by_edge(*pair, statistic) for statistic in STATISTICS}
-            for e, edge in enumerate(setup.choices.edges):
-                rows.append({"score": name, "seed": first + place, "edge": edge} | {k: v[e] for k, v in found.items()})
-    return pd.DataFrame(rows)
+    """Return a row for each score, seed (from `first`) and edge with the correlations there."""
+    against, edges = values[reference], pd.Index(setup.choices.edges, name="edge")
+
+    def correlated(array: np.ndarray, place: int) -> pd.DataFrame:
+        return pd.DataFrame({name: by_edge(array, against[place % len(against)], name) for name in STATISTICS}, edges)
+
+    return _by_seed(values, first, correlated)
+
+
+def _by_seed(
+    values: dict[str, list[np.ndarray]], first: int, frame: Callable[[np.ndarray, int], pd.Series | pd.DataFrame]
+) -> pd.DataFrame:
+    made = {(name, first + place): frame(array, place)
+            for name, arrays in values.items() for place, array in enumerate(arrays)}  # fmt: skip
+    return pd.concat(made, names=["score", "seed"]).reset_index()

@@ -19,7 +19,7 @@ from harness.operations.figure import write_figures
 from harness.operations.supernets.figure import write_training
 from harness.report.folder import checked, writing
 from harness.report.formats import cell, markdown_table, write_csv
-from harness.report.numbers import DASH, count, duration, number
+from harness.report.numbers import count, duration, number
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
@@ -92,8 +92,8 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
         for name, each in groups
     ]  # fmt: skip
     chosen = [
-        [str(name), _spread(each["accuracy"]), count(_mean(each["rank"])), number(_mean(each["regret"]), 2),
-         count(_mean(each["params"])), number(each["tied"].mean(), 1).removesuffix(".0"),
+        [str(name), _spread(each["accuracy"]), count(each["rank"].mean()), number(each["regret"].mean(), 2),
+         count(each["params"].mean()), number(each["tied"].mean(), 1).removesuffix(".0"),
          short(each["operations"].iloc[0])]
         for name, each in groups
     ]  # fmt: skip
@@ -125,11 +125,8 @@ def _along(along: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
     heads = ["score", "step", "rho", "tau-b", "rho, conditional", "tau-b, conditional"]
     groups = along.groupby(["score", "step"], sort=False)
     lines = [[str(score), str(step), *(_spread(each[name]) for name in names)] for (score, step), each in groups]
-    return (
-        "Along the search in fixed order, against best-acc (conditional: of cells that agree with the decisions)",
-        heads,
-        lines,
-    )
+    title = "Along the search in fixed order, against best-acc (conditional: of cells that agree with the decisions)"
+    return title, heads, lines
 
 
 def _brief(value: float) -> str:
@@ -137,13 +134,8 @@ def _brief(value: float) -> str:
     return "1" if round(value, 2) == 1 else number(value, 2).replace("0.", ".", 1)
 
 
-def _mean(values: pd.Series) -> float:
-    return float(values.mean()) if values.notna().any() else float("nan")
-
-
 def _spread(values: pd.Series) -> str:
-    if not values.notna().any():
-        return DASH
+    """Print mean and standard deviation over seeds."""
     digits = 2 if values.abs().max() > 1 else 3
-    mean = number(_mean(values), digits)
+    mean = number(values.mean(), digits)
     return mean if values.notna().sum() < 2 else f"{mean} ± {number(values.std(), digits)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -36,21 +36,10 @@ IMAGES_KEPT = 32_000
 class Setup:
     """One benchmark and target; networks and minibatches are made on demand."""
 
+    config: OperationsConfig
     benchmark: Benchmark
     target: Target
-    inputs: str
-    batch_size: int
-    augment: bool
-    data: str | None
     device: str
-    sizes: Mapping[str, int]
-    """Settings of the networks that are not those of the table."""
-    training: Training
-    """Of the supernets that are trained."""
-    held_out: int
-    statistics: str
-    checkpoints: str | None
-    """A checkpoint of a trained supernet, or a folder of them; None: supernets are trained here."""
     folder: Path
     """What is written goes here."""
     trained: dict[int, Any] = field(default_factory=dict)
@@ -79,17 +68,26 @@ class Setup:
     @cached_property
     def images(self) -> Images | str:
         """What minibatches are drawn from."""
-        if self.inputs == "gaussian":
-            return self.inputs
-        table = self.benchmark.table
-        source = str(table.attributes.get("images", table.dataset)) if self.inputs == "images" else self.inputs
-        return load_images(source, data_folder(self.data))
+        inputs, table = self.config.inputs, self.benchmark.table
+        if inputs == "gaussian":
+            return inputs
+        source = str(table.attributes.get("images", table.dataset)) if inputs == "images" else inputs
+        return load_images(source, data_folder(self.config.data))
 
     @cached_property
     def network(self) -> dict[str, int]:
         """Settings of the networks."""
         classes = self.images.classes if isinstance(self.images, Images) else None
-        return self.benchmark.network_settings(classes, self.sizes)
+        return self.benchmark.network_settings(classes, settings_from(self.config.network))
+
+    @property
+    def training(self) -> Training:
+        """Of the supernets that are trained here."""
+        c = self.config
+        return Training(
+            c.supernet_epochs, c.supernet_batch, c.supernet_lr, c.bilevel_order, c.supernet_images, c.augment,
+            alpha_rate=c.alpha_lr,
+        )  # fmt: skip
 
     @property
     def histories(self) -> dict[int, pd.DataFrame]:
@@ -113,11 +111,11 @@ class Setup:
 
     def minibatches(self, seed: int, count: int) -> Callable[[int], Minibatch]:
         """Return what gives minibatch i of a seed, 0 <= i < count; where there are fewer images they come again."""
-        kept = max(1, min(count, IMAGES_KEPT // self.batch_size))
+        kept = max(1, min(count, IMAGES_KEPT // self.config.batch_size))
         drawn, _ = minibatches(
-            self.images, dataset=self.benchmark.table.dataset, folder=data_folder(self.data),
-            batch_size=self.batch_size, count=kept, seed=seed, channels=self.network["input_channels"],
-            resolution=self.benchmark.resolution, classes=self.network["classes"], augment=self.augment,
+            self.images, dataset=self.benchmark.table.dataset, folder=data_folder(self.config.data),
+            batch_size=self.config.batch_size, count=kept, seed=seed, channels=self.network["input_channels"],
+            resolution=self.benchmark.resolution, classes=self.network["classes"], augment=self.config.augment,
         )  # fmt: skip
         return lambda i: self.on_device(drawn[i % kept])
 
@@ -130,7 +128,8 @@ class Setup:
         """The supernet and the minibatches in a line."""
         source = self.images.source if isinstance(self.images, Images) else "Gaussian noise"
         sizes = ", ".join(f"{name} {size}" for name, size in self.network.items())
-        return f"supernet: {sizes}; {source}; minibatches of {self.batch_size}{', random flip and crop' * self.augment}"
+        augmented = ", random flip and crop" if self.config.augment else ""
+        return f"supernet: {sizes}; {source}; minibatches of {self.config.batch_size}{augmented}"
 
 
 def set_up(config: OperationsConfig, folder: str | Path = ".") -> Setup:
@@ -140,14 +139,7 @@ def set_up(config: OperationsConfig, folder: str | Path = ".") -> Setup:
     """
     benchmark = load(config.bench, config.dataset, config.data, space_of(config.bench).searched)
     target = target_of(benchmark, config.split, config.epochs, "mean")
-    training = Training(
-        config.supernet_epochs, config.supernet_batch, config.supernet_lr, config.bilevel_order,
-        config.supernet_images, config.augment, alpha_rate=config.alpha_lr,
-    )  # fmt: skip
-    setup = Setup(
-        benchmark, target, config.inputs, config.batch_size, config.augment, config.data, single(config.device),
-        settings_from(config.network), training, config.held_out, config.statistics, config.supernet, Path(folder),
-    )  # fmt: skip
-    changed(benchmark.network, setup.sizes, benchmark.space.title)
+    setup = Setup(config, benchmark, target, single(config.device), Path(folder))
+    changed(benchmark.network, settings_from(config.network), benchmark.space.title)
     _ = setup.choices
     return setup

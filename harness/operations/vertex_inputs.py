@@ -19,7 +19,7 @@ import torch
 from benchmarks.errors import UserError
 from harness.inputs.draw import Minibatch
 from harness.operations.scores.perturbation import Evaluate
-from harness.operations.supernets.masks import one_hot, removed
+from harness.operations.supernets.masks import one_hot, pruned
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def select_inputs(
     weights, found = supernet.all_inputs(), []
     for step, vertex in enumerate([*blocks, output]):
         mask = supernet.whole(one_hot(operations, len(supernet.operations)), weights)
-        scores = -evaluate(removed(mask, supernet.blocks + vertex - 1)[:vertex], minibatch(step))
+        scores = -evaluate(pruned(mask, supernet.blocks + vertex - 1)[:vertex], minibatch(step))
         selected = best(scores, supernet.parents[vertex])
         found.append(VertexInputs(vertex, scores, selected))
         weights[vertex - 1] = 0

@@ -231,7 +231,7 @@ def test_every_edge_scores_all_and_decides_the_same():
 
 def test_validation_sums_over_minibatches_and_scores_equal_proposals_once(embedded):
     setup = set_up(OperationsConfig(bench="201", batch_size=8))
-    candidates = Candidates(setup, None)
+    candidates = Candidates(setup)
     cells = [(3, 3, 3, 3, 3, 3), (1, 0, 0, 1, 0, 2), (3, 3, 3, 3, 3, 3)]
     places = [candidates.place(Proposal(cell, ())) for cell in cells]
     best, sums = validate(candidates, places, ["naswot"], 2, seed=0)

@@ -14,7 +14,7 @@ from benchmarks.nasbench_macro.network import NetworkMacro
 from benchmarks.nasbench_macro.space import SpaceMacro
 from benchmarks.spaces.layers import allocate
 from harness.operations.scores.naswot import naswot_of_masks
-from harness.operations.supernets.masks import Masked, decided, draw_alphas, mixture, one_hot, removed
+from harness.operations.supernets.masks import Masked, discretised, draw_alphas, mixture, one_hot, pruned
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 
@@ -77,7 +77,7 @@ def test_a_decided_supernet_is_the_network_of_the_cell(supernet, images, cell, t
 @pytest.mark.parametrize("blocked", [False, True])
 def test_many_masks_are_each_mask_alone(supernet, images, blocked):
     mask = mixture(draw_alphas(6, 5, seed=3))
-    masks = torch.cat([removed(mask, 2), decided(mask, 4), torch.stack([mask_of(cell) for cell in CELLS])])
+    masks = torch.cat([pruned(mask, 2), discretised(mask, 4), torch.stack([mask_of(cell) for cell in CELLS])])
     with torch.no_grad():
         together = supernet(images, masks, blocked)
         for own, each in zip(together, masks, strict=True):
@@ -104,11 +104,11 @@ def test_a_mixed_edge_is_the_weighted_sum(supernet, images):
 
 def test_masks_by_hand():
     mask = torch.tensor([[0.2, 0.8], [0.5, 0.5]])
-    assert removed(mask, 0).tolist() == [
+    assert pruned(mask, 0).tolist() == [
         [[0, mask[0, 1].item()], [0.5, 0.5]],
         [[mask[0, 0].item(), 0], [0.5, 0.5]],
     ]
-    assert decided(mask, 1).tolist()[0] == [mask[0].tolist(), [1, 0]]
+    assert discretised(mask, 1).tolist()[0] == [mask[0].tolist(), [1, 0]]
     alphas = draw_alphas(6, 5, seed=1)
     assert alphas.std() < 3e-3 and torch.equal(alphas, draw_alphas(6, 5, seed=1))
     assert not torch.equal(alphas, draw_alphas(6, 5, seed=1, number=1))
@@ -137,7 +137,7 @@ def kernel_by_pairs(module, images, *rest):
 @pytest.mark.parametrize("chunk", [None, 1, 3])
 def test_naswot_of_masks_is_the_count_over_pairs(supernet, images, chunk):
     mask = mixture(draw_alphas(6, 5, seed=3))
-    masks = torch.cat([removed(mask, 1), decided(mask, 5)])
+    masks = torch.cat([pruned(mask, 1), discretised(mask, 5)])
     found = naswot_of_masks(supernet, images, masks, chunk)
     for own, each in zip(found, masks, strict=True):
         kernel = kernel_by_pairs(Masked(supernet, each), images)
@@ -163,7 +163,7 @@ def test_a_convolution_of_weight_zero_adds_its_units_to_every_entry(supernet):
 def test_removing_none_changes_no_score(supernet, images):
     for seed in range(3):
         mask = mixture(torch.randn(6, 5, generator=torch.Generator().manual_seed(seed)))
-        masks = torch.stack([mask] + [removed(mask, edge)[0] for edge in range(6)])
+        masks = torch.stack([mask] + [pruned(mask, edge)[0] for edge in range(6)])
         values = naswot_of_masks(supernet, images, masks)
         assert (values == values[0]).all()
 
@@ -178,7 +178,7 @@ def test_the_registry_agrees_in_evaluation_mode(supernet, images):
     entry = registry()["naswot"]
     entry = replace(entry, view=replace(entry.view, batchnorm="eval"))
     batch = ViewInputs([Minibatch(images, torch.zeros(6, dtype=torch.int64))], 10, 0)
-    mask = removed(mixture(draw_alphas(6, 5, seed=3)), 3)[2]
+    mask = pruned(mixture(draw_alphas(6, 5, seed=3)), 3)[2]
     found = score_stack(
         lambda: copy.deepcopy(Masked(supernet, mask)), ["supernet"], [entry], batch, seed=0, own_weights=True
     )
@@ -215,7 +215,7 @@ def test_a_decided_macro_supernet_is_the_network_of_the_string(macro, large, arc
 
 def test_many_macro_masks_are_each_mask_alone(macro, large):
     mask = torch.full((8, 3), 1 / 3)
-    masks = torch.cat([removed(mask, 2), decided(mask, 5)])
+    masks = torch.cat([pruned(mask, 2), discretised(mask, 5)])
     with torch.no_grad():
         for own, blocked, each in zip(macro(large, masks), macro(large, masks, True), masks, strict=True):
             torch.testing.assert_close(own, macro(large, each[None])[0])

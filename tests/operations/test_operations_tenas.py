@@ -8,7 +8,7 @@ from benchmarks.nasbench201.space import Space201
 from benchmarks.spaces.layers import allocate
 from harness.inputs.draw import Minibatch
 from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator, combined, perturb, perturbation_of
-from harness.operations.supernets.masks import draw_alphas, mixture, removed
+from harness.operations.supernets.masks import draw_alphas, mixture, pruned
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 
@@ -33,7 +33,7 @@ def test_tenas_is_minus_the_rank_sum_without_the_operation(supernet):
     batch = Minibatch(torch.randn(4, 1, 8, 8, generator=generator), torch.arange(4))
     mask, proxies = mixture(draw_alphas(6, 5, seed=2)), PERTURBATIONS["tenas"].proxies
     found = perturb("tenas", Evaluator(supernet, proxies, 0), mask, [5], batch)
-    masks = removed(mask, 5)
+    masks = pruned(mask, 5)
     condition, regions = (
         [Evaluator(supernet, (), 0)._by_registry(proxy, each, batch).item() for each in masks] for proxy in proxies
     )

@@ -26,7 +26,7 @@ from harness.operations.setup import set_up
 from harness.operations.supernets import darts as bilevel_module
 from harness.operations.supernets.darts import Bilevel, Training
 from harness.operations.supernets.evaluation import evaluate
-from harness.operations.supernets.masks import decided, draw_alphas, mixture, one_hot, removed
+from harness.operations.supernets.masks import discretised, draw_alphas, mixture, one_hot, pruned
 from harness.operations.supernets.trained import supernet_of
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
@@ -115,7 +115,7 @@ def test_first_order_and_the_rate():
 @pytest.mark.parametrize("statistics", ["batch", "running"])
 def test_evaluation_side_by_side_is_each_mask_by_itself(network, mask, batches, statistics):
     """Masks one after the other in training mode (or evaluation mode), plain means over minibatches."""
-    masks = torch.cat([removed(mask, 2), decided(mask, 4)])
+    masks = torch.cat([pruned(mask, 2), discretised(mask, 4)])
     loss, accuracy = evaluate(network, masks, batches, statistics, chunk=4)
     plain = copy.deepcopy(network).train(statistics == "batch")
     with torch.no_grad():
@@ -363,7 +363,7 @@ def test_tuning_trains_a_copy(trained_once, embedded, tmp_path):
     setup = set_up(config.base, tmp_path)
     own = supernet_of(setup, 0)
     before = {name: value.clone() for name, value in own.network.state_dict().items()}
-    discretise(Candidates(setup, None), config, 0)
+    discretise(Candidates(setup), config, 0)
     assert all(torch.equal(value, before[name]) for name, value in own.network.state_dict().items())
     network, mask = copy.deepcopy(own.network), one_hot([3] * 6, 5)
     fine_tune(setup, own, network, mask, "x")

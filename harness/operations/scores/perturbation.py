@@ -33,7 +33,7 @@ from harness.engine.scoring import score_stack
 from harness.inputs.draw import Minibatch
 from harness.operations.config import usable
 from harness.operations.scores.naswot import naswot_of_masks
-from harness.operations.supernets.masks import Masked, decided, distinct, removed
+from harness.operations.supernets.masks import Masked, discretised, distinct, pruned
 from harness.proxies.registry import Proxy, registry
 
 Change = Callable[[Tensor, int], Tensor]
@@ -47,6 +47,7 @@ class Perturbation:
     """How an edge is changed, and by which proxies the changed supernet is evaluated."""
 
     name: str
+    meaning: str
     change: Change
     sign: float
     """-1 where a low S says that an operation is good."""
@@ -64,11 +65,12 @@ class Perturbation:
 PERTURBATIONS = {
     each.name: each
     for each in (
-        Perturbation("zc-pt", removed, -1.0),
-        Perturbation("disc-zc", decided, 1.0),
-        Perturbation("tenas", removed, -1.0, ("ntk_cond", "linear_regions@te_nas"), any_proxy=False),
+        Perturbation("zc-pt", "sign flipped: the proxy, operation pruned", pruned, -1.0),
+        Perturbation("disc-zc", "the proxy, edge discretised to the operation", discretised, 1.0),
+        Perturbation("tenas", "sign flipped: ranks of ntk_cond and linear_regions@te_nas, operation pruned, added",
+                     pruned, -1.0, ("ntk_cond", "linear_regions@te_nas"), any_proxy=False),
     )
-}
+}  # fmt: skip
 
 
 def perturbation_of(score: str) -> Perturbation | None:
@@ -77,7 +79,9 @@ def perturbation_of(score: str) -> Perturbation | None:
     found = PERTURBATIONS.get(kind)
     if found is None or not proxy:
         return found
-    return replace(found, proxies=(usable(proxy).name,)) if found.any_proxy and proxy in registry() else None
+    if not found.any_proxy or proxy not in registry():
+        return None
+    return replace(found, proxies=(usable(proxy).name,), meaning=found.meaning.replace("the proxy", proxy))
 
 
 @dataclass

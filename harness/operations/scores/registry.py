@@ -12,7 +12,7 @@ from benchmarks.errors import UserError, suggest
 from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator, Perturbation, perturb, perturbation_of
 from harness.operations.scores.saliency import KINDS, OF_WEIGHTS, weight_saliency, zeros, zeros_global, zeros_iterative
 from harness.operations.scores.table import avg_acc, best_acc
-from harness.operations.scores.trained import strength
+from harness.operations.scores.trained import STRENGTHS, strength
 from harness.operations.setup import Setup
 from harness.operations.supernets.masks import draw_alphas, mixture
 from harness.operations.supernets.trained import supernet_of
@@ -42,7 +42,7 @@ class OperationScore:
     """How it is computed again at each step of a search; None where it cannot be followed."""
 
 
-def _from_table(compute: Callable, trials: bool, setup: Setup, seed: int) -> Scored:
+def _from_table(compute: Callable, setup: Setup, seed: int, trials: bool = False) -> Scored:
     return Scored(compute(setup.choices, setup.trials if trials else setup.accuracy), {})
 
 
@@ -62,62 +62,44 @@ def _salient(compute: Callable, kind: str, setup: Setup, seed: int) -> Scored:
 
 def _trained(kind: str, setup: Setup, seed: int) -> Scored:
     own, edges = supernet_of(setup, seed), range(setup.shape[0])
-    return Scored(strength(kind, own.network, own.mask, edges, own.held_out, setup.statistics)[0], {})
-
-
-def _table(name: str, meaning: str, compute: Callable, trials: bool = False) -> OperationScore:
-    return OperationScore(name, meaning, partial(_from_table, compute, trials), "table")
-
-
-def _perturbation(perturbation: Perturbation, meaning: str, name: str = "") -> OperationScore:
-    return OperationScore(name or perturbation.name, meaning, partial(_perturbed, perturbation), along=perturbation)
-
-
-def _saliency(name: str, meaning: str, compute: Callable, kind: str) -> OperationScore:
-    return OperationScore(name, meaning, partial(_salient, compute, kind))
-
-
-def _strength(name: str, meaning: str) -> OperationScore:
-    return OperationScore(name, meaning, partial(_trained, name), "trained")
+    return Scored(strength(kind, own.network, own.mask, edges, own.held_out, setup.config.statistics)[0], {})
 
 
 DEFAULT = ("best-acc", "avg-acc", "best-acc@trials", "avg-acc@trials", "zc-pt", "disc-zc", "zeros-snip", "zeros-grasp",
            "zeros-synflow", "zeros-synflow-iterative", "weights-snip", "weights-synflow")  # fmt: skip
-_SCORES = [
-    _table("best-acc", "best accuracy with the operation, seed means", best_acc),
-    _table("avg-acc", "mean accuracy with the operation, seed means", avg_acc),
-    _table("best-acc@trials", "best accuracy with the operation, single trainings", best_acc, trials=True),
-    _table("avg-acc@trials", "mean accuracy with the operation, single trainings", avg_acc, trials=True),
-    _perturbation(PERTURBATIONS["zc-pt"], "sign flipped: the proxy, operation pruned"),
-    _perturbation(PERTURBATIONS["disc-zc"], "the proxy, edge discretised to the operation"),
-    _perturbation(PERTURBATIONS["tenas"], "sign flipped: ranks of ntk_cond and linear_regions@te_nas, operation pruned,"
-                  " added"),
-]  # fmt: skip
-for _kind in KINDS:
-    _SCORES += [
-        _saliency(f"zeros-{_kind}", f"{_kind} saliency of the architecture parameter", zeros, _kind),
-        _saliency(
-            f"zeros-{_kind}-iterative", "the same, one operation an edge pruned at a time", zeros_iterative, _kind
-        ),
-        _saliency(f"zeros-{_kind}-global", "the same, the lowest of all edges pruned in rounds", zeros_global, _kind),
-    ]
-for _kind in OF_WEIGHTS:
-    _SCORES += [
-        _saliency(f"weights-{_kind}", f"control: {_kind} saliency of the operation's weights, summed", weight_saliency,
-                  _kind),
-        _saliency(f"weights-{_kind}-mean", "control: the same, mean over the weights",
-                  partial(weight_saliency, mean=True), _kind),
-    ]  # fmt: skip
-_SCORES += [
-    _strength("darts", "softmax of the trained architecture parameters"),
-    _strength("darts-pt", "sign flipped: accuracy of the trained supernet, operation pruned"),
-    _strength("disc-acc", "accuracy of the trained supernet, edge discretised to the operation"),
-    _strength("ostr", "sign flipped: rise of the trained supernet's loss, edge discretised to the operation"),
-    _strength("ostr:taylor1", "the same to first order"),
-    _strength("ostr:taylor1_abs", "sign flipped: absolute value of the same, minibatch by minibatch"),
-    _strength("removal", "contrast: rise of the trained supernet's loss, operation pruned"),
-]
-SCORES = {each.name: each for each in _SCORES}
+
+
+def _of_perturbation(perturbation: Perturbation, name: str = "") -> OperationScore:
+    compute = partial(_perturbed, perturbation)
+    return OperationScore(name or perturbation.name, perturbation.meaning, compute, along=perturbation)
+
+
+SCORES = {
+    each.name: each
+    for each in (
+        OperationScore("best-acc", "best accuracy with the operation, seed means", partial(_from_table, best_acc),
+                       "table"),
+        OperationScore("avg-acc", "mean accuracy with the operation, seed means", partial(_from_table, avg_acc),
+                       "table"),
+        OperationScore("best-acc@trials", "best accuracy with the operation, single trainings",
+                       partial(_from_table, best_acc, trials=True), "table"),
+        OperationScore("avg-acc@trials", "mean accuracy with the operation, single trainings",
+                       partial(_from_table, avg_acc, trials=True), "table"),
+        *map(_of_perturbation, PERTURBATIONS.values()),
+        *(OperationScore(name, meaning, partial(_salient, compute, kind))
+          for kind in KINDS for name, meaning, compute in (
+            (f"zeros-{kind}", f"{kind} saliency of the architecture parameter", zeros),
+            (f"zeros-{kind}-iterative", "the same, one operation an edge pruned at a time", zeros_iterative),
+            (f"zeros-{kind}-global", "the same, the lowest of all edges pruned in rounds", zeros_global),
+        )),
+        *(OperationScore(name, meaning, partial(_salient, compute, kind))
+          for kind in OF_WEIGHTS for name, meaning, compute in (
+            (f"weights-{kind}", f"control: {kind} saliency of the operation's weights, summed", weight_saliency),
+            (f"weights-{kind}-mean", "control: the same, mean over the weights", partial(weight_saliency, mean=True)),
+        )),
+        *(OperationScore(name, each.meaning, partial(_trained, name), "trained") for name, each in STRENGTHS.items()),
+    )
+}  # fmt: skip
 """Besides, `zc-pt:PROXY` and `disc-zc:PROXY` with any proxy of `harness.proxies`."""
 GROUPS = {
     "default": DEFAULT,
@@ -132,10 +114,8 @@ def named(name: str) -> OperationScore | None:
     """Return a score by its name; None where there is none, UserError for a proxy that cannot score operations."""
     if name in SCORES:
         return SCORES[name]
-    if perturbation := perturbation_of(name):
-        (proxy,), meaning = perturbation.proxies, SCORES[perturbation.name].meaning
-        return _perturbation(perturbation, meaning.replace("the proxy", proxy), name)
-    return None
+    perturbation = perturbation_of(name)
+    return _of_perturbation(perturbation, name) if perturbation else None
 
 
 def choose(text: str) -> list[OperationScore]:

@@ -7,13 +7,13 @@ the statistics of its minibatch. With g = dL/dalpha:
     zeros-grasp     |alpha * (H g)|, H the Hessian of L in alpha
     zeros-synflow   |alpha * dR/dalpha|, R the sum of the logits of one image of ones, every weight and alpha replaced
                     by its absolute value, float64 (in float32 the released run ended in NaN)
-    zeros-fisher    sum over samples n of (alpha * dL_n/dalpha)^2, L_n the cross-entropy of sample n (ours)
+    zeros-fisher    sum over samples n of (alpha * dL_n/dalpha)^2, L_n the cross-entropy of sample n (our definition)
     zeros-ntk       sum over samples and classes of (alpha * dlogit/dalpha)^2: the share of o on e in the trace of the
-                    tangent kernel of log alpha; no labels (ours)
+                    tangent kernel of log alpha; no labels (our definition)
     zeros-*-iterative   on each edge the operation that scores lowest is pruned, and all are scored again until one is
                     left; an operation's score is the round it went in
     zeros-*-global      as many rounds, but over all edges: after round t of T about n (edges / n)^(t / T) of all n
-                    operations are left, those that score highest, and always one on each edge (ours)
+                    operations are left, those that score highest, and always one on each edge (our definition)
     weights-snip, weights-synflow   the control: sum over the operation's own weights w of |w * dL/dw| (or dR/dw), in
                     all cells; `-mean` divides by their number. Operations without weights have 0.
 

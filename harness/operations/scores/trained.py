@@ -20,6 +20,7 @@ code is not public: the sign of its first order and what is taken the absolute o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -30,10 +31,7 @@ from torch.nn import functional
 
 from harness.inputs.draw import Minibatch
 from harness.operations.supernets.evaluation import evaluate, evaluating
-from harness.operations.supernets.masks import decided, removed
-
-Strength = Callable[[Any, Tensor, Sequence[int], Sequence[Minibatch], str], tuple[Tensor, int]]
-"""(network, mask, edges, minibatches, BatchNorm statistics) -> scores (edges, operations), how many masks were run."""
+from harness.operations.supernets.masks import discretised, pruned
 
 
 def magnitude(network: Any, mask: Tensor, edges: Sequence[int], *_: Any) -> tuple[Tensor, int]:
@@ -59,16 +57,29 @@ def measured(
     return value(loss, accuracy)[1:].view(len(edges), -1), len(masks)
 
 
-STRENGTHS: dict[str, Strength] = {
-    "darts": magnitude,
-    "darts-pt": partial(measured, change=removed, value=lambda loss, accuracy: -accuracy),
-    "disc-acc": partial(measured, change=decided, value=lambda loss, accuracy: accuracy),
-    "ostr": partial(measured, change=decided, value=lambda loss, accuracy: loss[0] - loss),
-    "ostr:taylor1": to_first_order,
-    "ostr:taylor1_abs": partial(to_first_order, absolute=True),
-    "removal": partial(measured, change=removed, value=lambda loss, accuracy: loss - loss[0]),
-}
-"""Score -> what computes it."""
+@dataclass(frozen=True)
+class Strength:
+    """A score of a trained supernet."""
+
+    meaning: str
+    compute: Callable[[Any, Tensor, Sequence[int], Sequence[Minibatch], str], tuple[Tensor, int]]
+    """(network, mask, edges, minibatches, BatchNorm statistics) -> scores (edges, operations), masks that were run."""
+
+
+STRENGTHS = {
+    "darts": Strength("softmax of the trained architecture parameters", magnitude),
+    "darts-pt": Strength("sign flipped: accuracy of the trained supernet, operation pruned",
+                         partial(measured, change=pruned, value=lambda loss, accuracy: -accuracy)),
+    "disc-acc": Strength("accuracy of the trained supernet, edge discretised to the operation",
+                         partial(measured, change=discretised, value=lambda loss, accuracy: accuracy)),
+    "ostr": Strength("sign flipped: rise of the trained supernet's loss, edge discretised to the operation",
+                     partial(measured, change=discretised, value=lambda loss, accuracy: loss[0] - loss)),
+    "ostr:taylor1": Strength("the same to first order", to_first_order),
+    "ostr:taylor1_abs": Strength("sign flipped: absolute value of the same, minibatch by minibatch",
+                                 partial(to_first_order, absolute=True)),
+    "removal": Strength("contrast: rise of the trained supernet's loss, operation pruned",
+                        partial(measured, change=pruned, value=lambda loss, accuracy: loss - loss[0])),
+}  # fmt: skip
 
 
 def strength(
@@ -81,7 +92,7 @@ def strength(
     `mask` (edges, operations): softmax(alpha) on edges that are not discretised.
     """
     found, edges = np.full(tuple(mask.shape), np.nan), list(edges)
-    values, evaluations = STRENGTHS[kind](network, mask, edges, minibatches, statistics)
+    values, evaluations = STRENGTHS[kind].compute(network, mask, edges, minibatches, statistics)
     found[edges] = values.double().cpu().numpy()
     return found, evaluations
 

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-import benchmarks
-from benchmarks.benchmark import Benchmark
+from benchmarks.benchmark import Benchmark, load
 from benchmarks.errors import UserError
 from benchmarks.spaces.layers import allocate
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import score_stack
-from harness.operations.agreement import Chosen, judge_choice
+from harness.operations.agreement import Chosen, judge_choice, ranked
 from harness.operations.decide import Proposal
 from harness.operations.scores.perturbation import combined, evaluation_view
 from harness.operations.setup import Setup
@@ -32,8 +31,6 @@ class Candidates:
     """What proposals are, in the space of all architectures that decisions can lead to."""
 
     setup: Setup
-    data: str | None
-    """Folder of ground truth."""
 
     @cached_property
     def space(self) -> Any:
@@ -67,10 +64,7 @@ class Candidates:
         own = self.space.class_id[[self.space.index(arch) for arch in benchmark.table.archs]]
         found = accuracy[own == self.space.class_id[place]]
         value = float(found[0]) if len(found) else self._elsewhere(place, benchmark)
-        known = accuracy[np.isfinite(accuracy)]
-        better = float((known > value + 1e-9).sum()) if np.isfinite(value) else float("nan")
-        arch = self.space.archs[place]
-        return Chosen(proposal.operations, 0, arch, value, 1 + better, float(known.max()) - value)
+        return ranked(proposal.operations, 0, self.space.archs[place], value, accuracy)
 
     def _elsewhere(self, place: int, benchmark: Benchmark) -> float:
         """Return the accuracy of a cell in the whole benchmark; NaN where it is not there."""
@@ -87,7 +81,7 @@ class Candidates:
     def _whole(self, dataset: str) -> Benchmark | None:
         """Return the benchmark that this one is a view of, on a dataset; None where it is not there."""
         try:
-            return benchmarks.load(self.space.view_of, dataset, self.data)
+            return load(self.space.view_of, dataset, self.setup.config.data)
         except UserError:
             return None
 

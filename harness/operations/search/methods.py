@@ -20,7 +20,7 @@ class Method:
     function: str
     """`module:name` of what carries it out: (candidates, config, seed) -> `outcome.Outcome`."""
     scores: tuple[str, ...]
-    """By what it may decide, the first by default."""
+    """The scores that it may decide by; the first is the default."""
     any_proxy: bool = False
     """Whether it may decide by any proxy that can be read from a supernet."""
     order: str = "random"
@@ -45,7 +45,7 @@ _SALIENCIES = tuple(
 METHODS = {
     each.name: each
     for each in (
-        Method("zero-cost-pt", "edges decided one by one by zc-pt, N proposals, the best by a proxy of its own network",
+        Method("zero-cost-pt", "edges discretised one by one by zc-pt, N proposals, the best by a proxy of its network",
                _XIANG, f"{HERE}.perturbed:zero_cost_pt", ("naswot",), any_proxy=True, proposals=True),
         Method("disc-zc", "the same by disc-zc", "", f"{HERE}.perturbed:disc_zc", ("naswot",), any_proxy=True,
                proposals=True),
@@ -53,14 +53,15 @@ METHODS = {
                "after Chen et al. 2021, arXiv 2102.11535", f"{HERE}.perturbed:tenas", ("tenas",), proposals=True),
         Method("freedarts", "all edges at once by the saliency of architecture parameters", "FreeDARTS / ZEROS",
                f"{HERE}.salient:freedarts", _SALIENCIES, order=""),
-        Method("darts", "the largest architecture parameter of each edge of a trained supernet",
-               "Liu et al., arXiv 1806.09055", f"{HERE}.trained:discretise", ("darts",), order="fixed", trained=True),
-        Method("darts-pt", "edges of a trained supernet decided one by one for the operation whose removal costs the"
+        Method("darts", "edges of a trained supernet discretised to the largest architecture parameter",
+               "Liu et al. 2019, arXiv 1806.09055", f"{HERE}.trained:discretise", ("darts",), order="fixed",
+               trained=True),
+        Method("darts-pt", "edges of a trained supernet discretised one by one to the operation whose removal costs the"
                " most accuracy", "Wang et al. 2021, arXiv 2108.04392", f"{HERE}.trained:discretise", ("darts-pt",),
                trained=True),
-        Method("disc-acc", "edges of a trained supernet decided one by one for the operation that alone leaves the most"
-               " accuracy", "", f"{HERE}.trained:discretise", ("disc-acc",), trained=True),
-        Method("ostr-darts", "edges of a trained supernet decided one by one for the operation that alone leaves the"
+        Method("disc-acc", "edges of a trained supernet discretised one by one to the operation that alone leaves the"
+               " most accuracy", _XIANG, f"{HERE}.trained:discretise", ("disc-acc",), trained=True),
+        Method("ostr-darts", "edges of a trained supernet discretised one by one to the operation that alone leaves the"
                " lowest loss", "OStr-DARTS, arXiv 2409.14433", f"{HERE}.trained:discretise",
                ("ostr", "ostr:taylor1", "ostr:taylor1_abs", "removal"), order="fixed", trained=True),
     )

@@ -49,10 +49,10 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, fol
     Supernets that are trained are kept in `folder`/supernets.
     """
     setup = set_up(config.base, folder)
-    elsewhere = _other_datasets(setup, config.base.data)
+    elsewhere = _other_datasets(setup)
     for note in (notes := _notes(setup, config)):
         say(note)
-    candidates, search = Candidates(setup, config.base.data), resolve_name(config.how.function)
+    candidates, search = Candidates(setup), resolve_name(config.how.function)
     rows, decisions = [], []
     for seed in range(config.base.first_seed, config.base.first_seed + config.base.seeds):
         training = {}
@@ -81,14 +81,14 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, fol
     return Found(manifest, pd.DataFrame(rows), pd.DataFrame(decisions), setup.histories)
 
 
-def _other_datasets(setup: Setup, data: str | None) -> dict[str, tuple[Benchmark, np.ndarray]]:
+def _other_datasets(setup: Setup) -> dict[str, tuple[Benchmark, np.ndarray]]:
     """Return the other datasets of the space that have an accuracy of the same split, at its largest budget."""
     found = {}
     for name in setup.benchmark.space.datasets:
         if name == setup.target.dataset or setup.benchmark.embedded:
             continue
         try:
-            other = load(setup.benchmark.space.name, name, data)
+            other = load(setup.benchmark.space.name, name, setup.config.data)
             found[name] = other, other.table.target(setup.target.split)
         except UserError:  # not there, or without this split
             continue

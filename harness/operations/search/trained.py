@@ -41,7 +41,7 @@ def discretise(candidates: Candidates, config: FindConfig, seed: int) -> Outcome
 
     def score(mask: Tensor, edges: list[int], step: int) -> np.ndarray:
         nonlocal evaluations
-        scores, masks = strength(config.by, network, mask, edges, own.held_out, setup.statistics)
+        scores, masks = strength(config.by, network, mask, edges, own.held_out, setup.config.statistics)
         evaluations += masks
         return scores
 
@@ -54,7 +54,7 @@ def discretise(candidates: Candidates, config: FindConfig, seed: int) -> Outcome
     def minus_loss(masks: Tensor, minibatch: Minibatch) -> np.ndarray:
         nonlocal evaluations
         evaluations += len(masks)
-        return -evaluate(network, masks, own.held_out, setup.statistics)[0].numpy()
+        return -evaluate(network, masks, own.held_out, setup.config.statistics)[0].numpy()
 
     hopeless = f"{config.by}: no operation on edge {{}} has a score"
     proposal = decide(score, own.mask, config.order, generator, hopeless=hopeless, between=tune)

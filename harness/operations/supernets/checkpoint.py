@@ -52,7 +52,7 @@ def read(path: Path, setup: Setup, seed: int) -> dict[str, Any]:
         found = {"state": content["state"]} | {name: json.loads(content[name]) for name in ("settings", "history")}
         own = found["settings"]
         wanted = {name: value for name, value in settings_of(setup, seed).items()
-                  if not (name == "training" and setup.checkpoints)}  # fmt: skip
+                  if not (name == "training" and setup.config.supernet)}  # fmt: skip
         different = [name for name in wanted if own.get(name) != wanted[name]]
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
             pickle.UnpicklingError) as error:  # fmt: skip

@@ -30,14 +30,14 @@ def mixture(alphas: Tensor) -> Tensor:
     return alphas.softmax(-1)
 
 
-def removed(mask: Tensor, edge: int) -> Tensor:
+def pruned(mask: Tensor, edge: int) -> Tensor:
     """Return the mask with each operation of an edge pruned, (operations, edges, operations); other weights stay."""
     masks = mask.repeat(mask.shape[1], 1, 1)
     masks[:, edge] *= 1 - torch.eye(mask.shape[1], dtype=mask.dtype, device=mask.device)
     return masks
 
 
-def decided(mask: Tensor, edge: int) -> Tensor:
+def discretised(mask: Tensor, edge: int) -> Tensor:
     """Return the mask with an edge discretised to each of its operations, (operations, edges, operations)."""
     masks = mask.repeat(mask.shape[1], 1, 1)
     masks[:, edge] = torch.eye(mask.shape[1], dtype=mask.dtype, device=mask.device)

@@ -98,7 +98,7 @@ def halves(setup: Setup, training: Training, seed: int) -> tuple[Images, Images]
         raise UserError(f"a supernet is trained on labelled images, not on --inputs {images}")
     order = torch.randperm(len(images), generator=stream(seed, "supernet", "halves")).numpy()
     order = order[: training.images or len(order)]
-    largest = max(training.batch_size, setup.batch_size)
+    largest = max(training.batch_size, setup.config.batch_size)
     if len(order) // 2 < largest:
         raise UserError(
             f"{len(order)} images are two halves of {len(order) // 2}, and a minibatch is {largest}: give a smaller"
@@ -112,15 +112,16 @@ def halves(setup: Setup, training: Training, seed: int) -> tuple[Images, Images]
 
 
 def _supernet(setup: Setup, seed: int) -> Trained:
-    place = Path(setup.checkpoints or setup.folder / "supernets")
+    place = Path(setup.config.supernet or setup.folder / "supernets")
     path = place if place.is_file() else place / f"seed{seed}.pt"
     kept = read(path, setup, seed) if path.exists() else None
-    if setup.checkpoints and kept is None:
+    if setup.config.supernet and kept is None:
         raise UserError(f"--supernet {place}: there is no {path.name} in it; give a seed it has, or another folder")
-    training = Training(**kept["settings"]["training"]) if setup.checkpoints and kept else setup.training
+    training = Training(**kept["settings"]["training"]) if setup.config.supernet and kept else setup.training
     parts = halves(setup, training, seed)
+    size = setup.config.batch_size
     held_out = [setup.on_device(each) for each in draw_minibatches(
-        parts[1], batch_size=setup.batch_size, count=min(setup.held_out, len(parts[1]) // setup.batch_size), seed=seed,
+        parts[1], batch_size=size, count=min(setup.config.held_out, len(parts[1]) // size), seed=seed,
         resolution=setup.benchmark.resolution,
     )]  # fmt: skip
     bilevel = Bilevel(setup.supernet(seed), draw_alphas(*setup.shape, seed).to(setup.device), training)
@@ -129,7 +130,7 @@ def _supernet(setup: Setup, seed: int) -> Trained:
         history = kept["history"]
         bilevel.load(kept["state"])
         print(f"supernet of seed {seed}: epoch {len(history)} of {training.epochs} from {path}", file=sys.stderr)
-    if not setup.checkpoints:
+    if not setup.config.supernet:
         _train(setup, seed, bilevel, parts, held_out, history, path)
     network = bilevel.network.eval().requires_grad_(False)
     return Trained(network, bilevel.alphas.detach().cpu(), pd.DataFrame(history), held_out, parts[0], training, seed)
@@ -171,7 +172,7 @@ def _train(
 def _measured(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dict[str, Any]:
     """Return what the history records of a supernet besides its training."""
     mask = bilevel.alphas.detach().softmax(-1)
-    loss, accuracy = evaluate(bilevel.network, mask[None], held_out, setup.statistics)
+    loss, accuracy = evaluate(bilevel.network, mask[None], held_out, setup.config.statistics)
     mask, skip = mask.cpu(), bilevel.network.skip
     operations = mask.argmax(1).numpy()
     judged = judge_choice(setup.benchmark, setup.accuracy, operations)
@@ -187,8 +188,8 @@ def _measured(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dict
 
 def notes_of(setup: Setup) -> list[str]:
     """Return what a reader has to know of trained supernets, a line each."""
-    if setup.checkpoints:
-        how = f"from {setup.checkpoints}"
+    if setup.config.supernet:
+        how = f"from {setup.config.supernet}"
     else:
         training = setup.training
         how = (
@@ -197,8 +198,8 @@ def notes_of(setup: Setup) -> list[str]:
         )
         how += f", {training.images:,} images" if training.images else ""
         how += ", random flip and crop" if training.augment else ""
-    statistics = "the minibatch's statistics" if setup.statistics == "batch" else "running statistics"
-    return [f"trained supernets: {how}; evaluated on at most {setup.held_out} minibatches of the second half,"
+    statistics = "the minibatch's statistics" if setup.config.statistics == "batch" else "running statistics"
+    return [f"trained supernets: {how}; evaluated on at most {setup.config.held_out} minibatches of the second half,"
             f" BatchNorm with {statistics}"]  # fmt: skip
 
 
