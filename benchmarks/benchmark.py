@@ -68,27 +68,33 @@ def load(
     space = space_of(bench, network=network)
     folder = data_folder(data)
     wanted = None if dataset is None else dataset_key(dataset)
-    ours = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5"
-    at_once = wanted == EMBEDDED_DATASET and ours.is_file()
+    shipped = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5"
+    at_once = wanted == EMBEDDED_DATASET and shipped.is_file()
     path, holder = (None, space) if at_once else _find(space, bench, folder)
     embedded = path is None and wanted in (None, EMBEDDED_DATASET)
     if embedded:
-        path, wanted = ours, EMBEDDED_DATASET
+        path, wanted = shipped, EMBEDDED_DATASET
     if path is None or not path.is_file():
         raise _missing(space, None if embedded else dataset, what_to_get(space.view_of or bench, folder))
     table = _open(path, wanted, holder)
     if holder is not space:
         table = space.view(table)
     space = space.over(table.archs)
+    indices = np.array([space.index(arch) for arch in table.archs])
+    sizes = _sizes(space, table, path)
+    resolution = sizes.pop("resolution")
+    return Benchmark(space, table, indices, sizes, resolution, embedded)
+
+
+def _sizes(space: Space, table: Table, path: Path) -> dict[str, Any]:
+    """Return the settings of the networks and the resolution: those of the space, or what the table states instead."""
     of_images = ("input_channels", "classes", "resolution")
     taken = of_images if space.form else (*space.network, *of_images)  # widths are those of the networks trained
     facts = {name: value for name, value in table.attributes.items() if name in taken}
     if wrong := [f"{name} {value!r}" for name, value in facts.items() if type(value) is not int or value < 1]:
         raise UserError(f"{path}: sizes of its networks that are no whole numbers above 0: {', '.join(wrong)}")
     classes, resolution = space.datasets.get(table.dataset, (None, None))
-    sizes: dict[str, Any] = {**space.network, "classes": classes, **facts}
-    resolution = sizes.pop("resolution", resolution)
-    return Benchmark(space, table, np.array([space.index(arch) for arch in table.archs]), sizes, resolution, embedded)
+    return {**space.network, "classes": classes, "resolution": resolution, **facts}
 
 
 def tables(bench: str, data: str | Path | None = None) -> dict[str, Table]:

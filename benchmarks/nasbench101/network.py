@@ -70,24 +70,27 @@ class CellModule(nn.Module):
 
 
 class SideBySide(nn.Module):
-    """One module for each architecture of a stack: (samples, K * inputs, ...) -> (samples, K * places, ...).
+    """One module for each architecture of a stack: (samples, K * inputs, ...) -> (samples, K * outputs, ...).
 
-    Module k takes the first `inside[k]` channels of its input; its output is filled up with zeros to `places` channels.
+    Where widths differ among the architectures, module k takes the first `inside[k]` channels of its input, and its
+    output is padded with zeros to `places` channels.
     """
 
-    def __init__(self, modules: Sequence[nn.Module], inside: Sequence[int], places: int) -> None:
+    def __init__(
+        self, modules: Sequence[nn.Module], inside: Sequence[int] | None = None, places: int | None = None
+    ) -> None:
         super().__init__()
         self.cells = nn.ModuleList(modules)
-        self.inside, self.places = tuple(inside), places
+        self.inside, self.places = inside, places
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = zip(self.cells, x.chunk(len(self.cells), 1), self.inside, strict=True)
-        outputs = [self._filled(cell(part[:, :width])) for cell, part, width in parts]
+        parts = x.chunk(len(self.cells), 1)
+        if self.inside is not None:
+            parts = tuple(part[:, :width] for part, width in zip(parts, self.inside, strict=True))
+        outputs = [cell(part) for cell, part in zip(self.cells, parts, strict=True)]
+        if self.places is not None:
+            outputs = [functional.pad(y, (0, 0, 0, 0, 0, self.places - y.shape[1])) for y in outputs]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, 1)
-
-    def _filled(self, y: Tensor) -> Tensor:
-        missing = self.places - y.shape[1]
-        return functional.pad(y, (0, 0, 0, 0, 0, missing)) if missing else y
 
 
 def skeleton(
@@ -121,7 +124,7 @@ class Network101(StackedNetwork):
 
         def cell(inside: int, outside: int) -> tuple[nn.Module, int]:
             built = [CellModule(each, owner, inside, outside) for owner, each in enumerate(cells)]
-            return SideBySide(built, [inside] * self.k, outside), outside
+            return SideBySide(built), outside
 
         body, width = skeleton(channels, channels, stacks, modules, cell)
         self.body = nn.Sequential(*body)
