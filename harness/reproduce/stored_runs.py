@@ -132,7 +132,7 @@ def by_proxy(table: pd.DataFrame, compared: pd.DataFrame, population: str = "all
     rows = []
     for r in table[table.population == population].sort_values("rho", ascending=False).itertuples():
         published = compared[(compared.proxy == r.proxy) & (compared.population == population)]
-        mark = " (fitted)" if r.fitted is True else "" if math.isnan(r.cohort) else " (ensemble)"
+        mark = " (fitted)" if r.fitted is True else "" if math.isnan(r.reference_set) else " (ensemble)"
         rows.append((
             f"{r.proxy}{mark}", count(r.n), count(r.failed), _with_interval(r.tau_b, r.tau_b_low, r.tau_b_high),
             _with_interval(r.rho, r.rho_low, r.rho_high), number(r.regret_1, 2), number(r.regret_10, 2),

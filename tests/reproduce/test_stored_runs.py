@@ -17,7 +17,7 @@ from harness.reproduce.stored_runs import as_markdown, by_proxy, compare, joined
 def row(proxy, rho, low, high):
     return {"population": "all", "proxy": proxy, "n": 100, "failed": 0, "rho": rho, "rho_low": low, "rho_high": high,
             "tau_b": rho, "tau_b_low": low, "tau_b_high": high, "regret_1": 1.0, "regret_10": 0.5, "seconds": 0.25,
-            "fitted": False, "cohort": np.nan}  # fmt: skip
+            "fitted": False, "reference_set": np.nan}  # fmt: skip
 
 
 @pytest.fixture
