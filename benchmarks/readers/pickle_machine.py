@@ -85,9 +85,6 @@ class Machine:
         self._at += n
         return raw
 
-    def _skip(self, n: int) -> None:
-        self._take(n)
-
     def _number(self, form: struct.Struct) -> Any:
         return form.unpack(self._take(form.size))[0]
 
@@ -220,7 +217,7 @@ class Machine:
         self._stack[-1] = None
 
 
-def _steps() -> list[Callable[[Machine], None] | None]:
+def _steps() -> list[Callable[[Machine], Any] | None]:
     """Return what each of the 256 codes does; None is refused."""
     u1, u2, u4, u8 = (struct.Struct(form) for form in ("<B", "<H", "<I", "<Q"))
     i4, f8 = struct.Struct("<i"), struct.Struct(">d")
@@ -238,9 +235,9 @@ def _steps() -> list[Callable[[Machine], None] | None]:
         m._marks.append(m._stack)
         m._stack = []
 
-    table: dict[bytes, Callable[[Machine], None]] = {
-        b"\x80": lambda m: m._skip(1),
-        b"\x95": lambda m: m._skip(8),  # version, frame
+    table: dict[bytes, Callable[[Machine], Any]] = {
+        b"\x80": lambda m: m._take(1),
+        b"\x95": lambda m: m._take(8),  # version, frame
         b"K": in_runs(INT1_RUN, push(lambda m: m._number(u1))),
         b"M": in_runs(INT2_RUN, push(lambda m: m._number(u2))),
         b"J": push(lambda m: m._number(i4)),

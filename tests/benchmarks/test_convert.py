@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as overview
-from benchmarks import benchmark, convert
+from benchmarks import benchmark, convert, download
 from benchmarks.errors import UserError
 from benchmarks.files import sources
 from benchmarks.registry import space_of
@@ -83,6 +83,15 @@ def test_bad_files_exit_2_with_one_line_and_leave_nothing(tmp_path, capsys, name
     assert said in printed.err
     assert printed.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("command", [convert, download, overview])
+def test_a_wrong_option_is_one_line(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        command.main([*["x.csv"] * (command is convert), "--qiet"])
+    printed = capsys.readouterr().err
+    assert end.value.code == 2 and printed.count("\n") == 1 and printed.startswith("python -m benchmarks")
+    assert ("did you mean --quiet?" in printed) == (command is not overview)
 
 
 def test_bad_arguments(tmp_path, capsys):

@@ -1,12 +1,14 @@
 """Table: checks, reductions, HDF5 form; and the CSV import."""
 
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
-from benchmarks.files.write import atomic_path
+from benchmarks.files.write import atomic_path, write_text
 from benchmarks.readers.csv_table import dataset_key, read_csv
 from benchmarks.registry import space_of
 from benchmarks.table import Table
@@ -142,6 +144,21 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    path, seen, sync = tmp_path / "t.txt", [], os.fsync
+
+    def watch(handle):
+        seen.append((stat.S_ISDIR(os.fstat(handle).st_mode), path.exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    assert write_text(path, "new").read_text() == "new"
+    assert seen == [(False, False), (True, True)]  # the file, then the folder
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
 
 
 # --- CSV ---------------------------------------------------------------------------------------------------------
