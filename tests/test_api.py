@@ -282,7 +282,7 @@ def test_a_decorated_function():
 
 
 def test_a_function_of_a_module():
-    """Research code gets a module of its own class, in training mode, that it may spoil, and the minibatch."""
+    """A model-level proxy gets a module of its own class, in training mode, that it may spoil, and the minibatch."""
 
     @harness.module_proxy(labels=False)
     def spoils(model, inputs, targets):

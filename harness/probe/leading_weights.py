@@ -8,16 +8,13 @@ channel of the layer's input and one of its output's gradient, so no gradient of
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from harness.probe.layer_rules import refuse_coupled, rule_of
 from harness.probe.layers import owners_of
-
-if TYPE_CHECKING:
-    from harness.probe.probe import Probe
+from harness.probe.probe import Probe
 
 
 class LeadingWeights:

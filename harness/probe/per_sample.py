@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +22,7 @@ from torch.nn import functional
 from harness.probe.layer_rules import refuse_coupled, rule_of
 from harness.probe.layers import owners_of, places
 from harness.probe.precision import widened
-
-if TYPE_CHECKING:
-    from harness.probe.probe import Probe
+from harness.probe.probe import Probe
 
 Sink = Callable[[tuple[int, ...], Tensor], None]
 """Takes the owners and their gradients (owners, cotangents, weights of an owner)."""
@@ -62,7 +59,7 @@ def coupled_norms(probe: Probe, *, of: str, at_once: int = 8) -> Tensor:
     return total
 
 
-class _Meet(torch.autograd.Function):
+class _ToSink(torch.autograd.Function):
     """Hands a gradient to a sink together with its batch of cotangents, which only vmap's rule gets to see."""
 
     @staticmethod
@@ -94,7 +91,9 @@ def _coupled(probe: Probe, of: str, every_weight: bool, at_once: int, sink: Sink
         }
     fixed = [weight for weight in weights if not weight.requires_grad]
     with probe.own_pass("per-sample gradients"):
-        handles = [w.requires_grad_(True).register_hook(partial(_meet, owners, sink)) for w, owners in weights.items()]
+        handles = [
+            w.requires_grad_(True).register_hook(partial(_pass_on, owners, sink)) for w, owners in weights.items()
+        ]
         handles += [  # vmap knows no backward of BatchNorm whose input is bfloat16
             module.register_forward_pre_hook(lambda _, given: (widened(given[0]), *given[1:]))
             for module in probe.network.modules() if rule_of(module).batch_statistics
@@ -110,11 +109,11 @@ def _coupled(probe: Probe, of: str, every_weight: bool, at_once: int, sink: Sink
                 weight.requires_grad_(False)
 
 
-def _meet(owners: tuple[int, ...], sink: Sink, gradient: Tensor) -> Tensor:
+def _pass_on(owners: tuple[int, ...], sink: Sink, gradient: Tensor) -> Tensor:
     def reduce(rows: Tensor) -> None:
         sink(owners, rows.reshape(len(rows), len(owners), -1).transpose(0, 1))
 
-    _Meet.apply(gradient, reduce)
+    _ToSink.apply(gradient, reduce)
     return gradient.new_zeros(()).expand(gradient.shape)  # so that the gradients of one layer can go
 
 

@@ -127,7 +127,7 @@ def test_formulas_inside_hooks_stay_exact(channels: int):
 
 
 @pytest.mark.usefixtures("own_proxies")
-def test_research_code_stays_in_float32():
+def test_model_level_proxies_stay_in_float32():
     @harness.module_proxy(labels=False)
     def total(model, inputs, targets):
         return model(inputs).sum()
