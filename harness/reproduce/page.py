@@ -27,7 +27,7 @@ from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, WHOLE
 
 TITLE = "Published tables compared with ours"
 RULES = (
-    "A published value agrees where it lies inside our 95 % interval, which is over other samples of architectures. Over"
+    "A published value agrees where it lies inside our 95 % interval, over other samples of architectures. Over"
     f" the whole space it agrees where the two are at most {WHOLE} apart; a fact, where ours rounds to the printed"
     " digits; a mean over seeds, where the two are within one standard deviation of either. 'Measured' is our value"
     " under other choices, the closest first."

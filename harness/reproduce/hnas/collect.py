@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from benchmarks.benchmark import tables as tables_of
 from benchmarks.errors import UserError
 from benchmarks.readers.csv_table import dataset_key
 from harness.reproduce.hnas.config import HnasConfig
-from harness.reproduce.hnas.tables import METRICS, Sample, against_error, between_metrics, transfer
+from harness.reproduce.hnas.tables import TITLES, Sample, against_error, between_metrics, transfer
 from harness.runs.manifest import embedded_note, provenance
-from harness.runs.target import target_of
+from harness.runs.target import Target, target_of
 from harness.search.guides import read_scores
 from harness.search.hnas import KAPPA, condition_numbers
 from harness.search.task_from_table import accuracy_elsewhere
@@ -34,6 +34,7 @@ class Source:
     """Whether these were not the dataset's images."""
     rows: np.ndarray
     """(archs,) of the table."""
+    sample: Sample
     metrics: dict[str, np.ndarray]
     """metric -> M (archs,), at least 0, NaN where it failed; of the four metrics those that were scored."""
     kappa: np.ndarray | None
@@ -50,56 +51,66 @@ class Tables:
     transfer: pd.DataFrame
     missing: dict[str, str]
     """dataset without scores -> the command that makes them."""
-    points: dict[str, tuple[np.ndarray, np.ndarray | None]]
-    """metric -> M (archs,); with kappa, for the figure."""
-    error: np.ndarray = field(default_factory=lambda: np.empty(0))
-    """(archs,) percent, of the same architectures."""
+    main: Source
+    """The source that all tables but the last are of."""
+    error: np.ndarray
+    """(archs,) percent, of its architectures."""
 
 
 def collect(config: HnasConfig) -> Tables:
     """Return all tables; UserError, in one line, for what cannot be used."""
     if config.resamples < 2:
         raise UserError(f"--resamples {config.resamples}: expected at least 2, 1000 is usual")
-    dataset = config.dataset or _dataset_of(config.scores[0])
-    benchmark = benchmarks.load(config.bench, dataset, config.data)
+    benchmark = benchmarks.load(config.bench, config.dataset or _dataset_of(config.scores[0]), config.data)
     target = target_of(benchmark, config.split, config.epochs, config.reduction)
-    sources = [read_source(path, benchmark) for path in config.scores]
-    names = [source.dataset for source in sources]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(
-            f"several --scores are of {', '.join(twice)}: give one for each dataset (a CSV is of --dataset)"
-        )
-    if target.dataset not in names:
-        raise UserError(f"none of --scores is of {target.dataset}, but of {', '.join(names)}: give --dataset")
-    accuracy = benchmark.table.target(target.split, target.epochs, target.reduction)
-    errors = {target.dataset: 100 - accuracy}
-    elsewhere = {} if benchmark.embedded else accuracy_elsewhere(tables_of(config.bench, config.data), target)
-    for name, known in elsewhere.items():
-        errors[name] = 100 - np.array([known.get(arch, np.nan) for arch in benchmark.table.archs])
-    main = sources[names.index(target.dataset)]
-    samples = [_sample(benchmark, source, config.resamples) for source in sources]
-    sample = samples[names.index(target.dataset)]
+    sources = _sources(config, benchmark)
+    main = sources.get(target.dataset)
+    if main is None:
+        raise UserError(f"none of --scores is of {target.dataset}, but of {', '.join(sources)}: give --dataset")
+    errors = _errors(config, benchmark, target)
     moved = [
-        transfer(each, source.dataset, source.metrics, {name: error[source.rows] for name, error in errors.items()})
-        for source, each in zip(sources, samples, strict=True)
+        transfer(each.sample, name, each.metrics, {other: error[each.rows] for other, error in errors.items()})
+        for name, each in sources.items()
     ]
     missing = {
-        name: f"python -m harness.run --bench {config.bench} --dataset {name} --proxies {','.join(METRICS)}"
+        name: f"python -m harness.run --bench {config.bench} --dataset {name} --proxies {','.join(TITLES)}"
         for name in errors
-        if name not in names
+        if name not in sources
     }
     error = errors[target.dataset][main.rows]
     manifest = provenance(benchmark, target, []) | {
         "kind": "hnas", "scores": list(config.scores), "archs": len(main.rows), "resamples": config.resamples,
-        "images": {source.dataset: source.images for source in sources},
-        "substitutes": [source.dataset for source in sources if source.substitute],
+        "images": {name: each.images for name, each in sources.items()},
+        "substitutes": [name for name, each in sources.items() if each.substitute],
         "notes": _notes(benchmark, sources, main, missing),
     }  # fmt: skip
     return Tables(
-        manifest, between_metrics(sample, main.metrics), against_error(sample, main.metrics, main.kappa, error),
-        pd.concat(moved, ignore_index=True), missing,
-        {name: (metric, main.kappa) for name, metric in main.metrics.items()}, error,
+        manifest, between_metrics(main.sample, main.metrics),
+        against_error(main.sample, main.metrics, main.kappa, error), pd.concat(moved, ignore_index=True), missing, main,
+        error,
     )  # fmt: skip
+
+
+def _sources(config: HnasConfig, benchmark: Benchmark) -> dict[str, Source]:
+    found: dict[str, Source] = {}
+    for path in config.scores:
+        source = read_source(path, benchmark, config.resamples)
+        if source.dataset in found:
+            raise UserError(
+                f"several --scores are of {source.dataset}: give one for each dataset (a CSV is of --dataset)"
+            )
+        found[source.dataset] = source
+    return found
+
+
+def _errors(config: HnasConfig, benchmark: Benchmark, target: Target) -> dict[str, np.ndarray]:
+    """Return {dataset: test errors in percent (table rows,)}, the target's first."""
+    table = benchmark.table
+    errors = {target.dataset: 100 - table.target(target.split, target.epochs, target.reduction)}
+    if not benchmark.embedded:
+        for name, known in accuracy_elsewhere(tables_of(config.bench, config.data), target).items():
+            errors[name] = 100 - np.array([known.get(arch, np.nan) for arch in table.archs])
+    return errors
 
 
 def _dataset_of(path: str) -> str | None:
@@ -107,12 +118,12 @@ def _dataset_of(path: str) -> str | None:
     return None if Path(path).is_file() else str(load_run(path).manifest["dataset"])
 
 
-def read_source(path: str, benchmark: Benchmark) -> Source:
+def read_source(path: str, benchmark: Benchmark, resamples: int) -> Source:
     """Return the metrics of a run, or of a CSV of the benchmark's own dataset; UserError where there is none."""
     scores = read_scores(path, benchmark)
-    metrics = {name: np.abs(scores.values[name]) for name in METRICS if name in scores.values}
+    metrics = {name: np.abs(scores.values[name]) for name in TITLES if name in scores.values}
     if not metrics:
-        raise UserError(f"{path} has none of {', '.join(METRICS)}: score them (python -m harness.run --proxies NAMES)")
+        raise UserError(f"{path} has none of {', '.join(TITLES)}: score them (python -m harness.run --proxies NAMES)")
     kappa = condition_numbers(scores.values[KAPPA]) if KAPPA in scores.values else None
     dataset, images, substitute = benchmark.table.dataset, "", False
     if not Path(path).is_file():
@@ -121,23 +132,21 @@ def read_source(path: str, benchmark: Benchmark) -> Source:
         inputs = manifest["settings"].get("inputs", "images")
         substitute = "STAND-IN" in images or inputs != "images"
         images = images if inputs == "images" else f"{inputs}, {images}"
-    return Source(dataset, images, substitute, scores.rows, metrics, kappa)
+    whole = len(scores.rows) == len(benchmark.space)
+    classes = benchmark.space.class_id[benchmark.indices[scores.rows]]
+    sample = Sample.of(classes, 0 if whole else resamples)
+    return Source(dataset, images, substitute, scores.rows, sample, metrics, kappa)
 
 
-def _sample(benchmark: Benchmark, source: Source, resamples: int) -> Sample:
-    whole = len(source.rows) == len(benchmark.space)
-    return Sample.of(benchmark.space.class_id[benchmark.indices[source.rows]], 0 if whole else resamples)
-
-
-def _notes(benchmark: Benchmark, sources: list[Source], main: Source, missing: dict[str, str]) -> list[str]:
+def _notes(benchmark: Benchmark, sources: dict[str, Source], main: Source, missing: dict[str, str]) -> list[str]:
     lines = [embedded_note(benchmark)] if benchmark.embedded else []
     lines += [
-        f"scored on {each.dataset}: {len(each.rows):,} of {len(benchmark.space):,} architectures"
+        f"scored on {name}: {len(each.rows):,} of {len(benchmark.space):,} architectures"
         + f", {each.images}" * bool(each.images)
         + ("; NOT the dataset's images" if each.substitute else "")
-        for each in sources
+        for name, each in sources.items()
     ]
-    if absent := [name for name in METRICS if name not in main.metrics]:
+    if absent := [name for name in TITLES if name not in main.metrics]:
         lines.append(f"not scored: {', '.join(absent)}")
     if main.kappa is None:
         lines.append(f"{KAPPA} was not scored: no guarantee of the non-realizable case")

@@ -16,7 +16,7 @@ from harness.report.formats import cell, markdown_table, write_csv
 from harness.report.numbers import DASH, count, interval, number
 from harness.report.style import COLOURS
 from harness.reproduce.hnas.collect import Tables
-from harness.reproduce.hnas.tables import FITTED, METRICS
+from harness.reproduce.hnas.tables import FITTED, TITLES
 from harness.search.hnas import criterion
 
 LEGEND = (
@@ -34,7 +34,7 @@ def write_tables(found: Tables, folder: Path) -> Path:
         for name, frame in frames.items():
             write_csv(frame, folder / f"{name}.csv")
         write_text(folder / "hnas.md", markdown(found))
-        with drawing(0.4 + 1.75 * len(found.points), 3.9) as figure:
+        with drawing(0.4 + 1.75 * len(found.main.metrics), 3.9) as figure:
             draw(figure, found)
             save(figure, folder, "hnas")
         write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
@@ -53,14 +53,14 @@ def markdown(found: Tables) -> str:
     lines += [*(f"- {cell(note)}" for note in facts["notes"]), "", "## Metrics with each other", ""]
     heads = ["", "", "n", "Pearson", "of logs", "ρ", "τ"]
     rows = [
-        [METRICS[row["metric"]], METRICS[row["other"]], count(row["n"]), number(row["pearson"]),
+        [TITLES[row["metric"]], TITLES[row["other"]], count(row["n"]), number(row["pearson"]),
          number(row["pearson_log"]), _with_interval(row, "rho"), _with_interval(row, "tau_b")]
         for row in found.between.to_dict("records")
     ]  # fmt: skip
     lines += [*markdown_table(heads, rows, range(2, len(heads))), "", "## With test error", ""]
     heads = ["", "", "t", "c", "n", "ρ", "τ"]
     rows = [
-        [METRICS[row["metric"]], row["quantity"] + "†" * (row["quantity"] == FITTED), number(row["t"], 1),
+        [TITLES[row["metric"]], row["quantity"] + "†" * (row["quantity"] == FITTED), number(row["t"], 1),
          number(row["c"], 2), count(row["n"]), _with_interval(row, "rho"), _with_interval(row, "tau_b")]
         for row in found.errors.to_dict("records")
     ]  # fmt: skip
@@ -78,7 +78,7 @@ def _transfer_table(found: Tables) -> list[str]:
             for row in group.to_dict("records")
         }
         mark = " (NOT its images)" if source in found.manifest["substitutes"] else ""
-        rows.append([f"{source}{mark}", METRICS[metric], *(cells[target] for target in targets)])
+        rows.append([f"{source}{mark}", TITLES[metric], *(cells[target] for target in targets)])
     rows += [[name, "not scored", *[DASH] * len(targets)] for name in found.missing]
     heads = ["scored on", "", *(f"error on {name}" for name in targets)]
     return markdown_table(heads, rows, range(2, len(heads)))
@@ -90,10 +90,11 @@ def _with_interval(row: dict[Any, Any], name: str) -> str:
 
 def draw(figure: Figure, found: Tables) -> None:
     """One column for each metric: test error against M, and below it against the fitted guarantee."""
-    panels = figure.subplots(2, len(found.points), squeeze=False, sharey=True)
+    panels = figure.subplots(2, len(found.main.metrics), squeeze=False, sharey=True)
     chosen = found.errors.set_index(["metric", "quantity"])
-    for column, (name, (metric, kappa)) in enumerate(found.points.items()):
-        _scatter(panels[0, column], metric, found.error, METRICS[name], chosen.loc[(name, "M"), "rho"])
+    kappa = found.main.kappa
+    for column, (name, metric) in enumerate(found.main.metrics.items()):
+        _scatter(panels[0, column], metric, found.error, TITLES[name], chosen.loc[(name, "M"), "rho"])
         if kappa is None:
             panels[1, column].set_axis_off()
             continue

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.search.hnas import criterion
+from harness.search.hnas import METRICS, criterion
 from harness.stats import (
     bootstrap_spearman,
     both_finite,
@@ -37,7 +37,8 @@ from harness.stats import (
     tau_b_interval,
 )
 
-METRICS = {"grad_norm": "M_Grad", "snip": "M_SNIP", "grasp": "M_GraSP", "ntk_trace@hnas": "M_Trace"}
+TITLES = dict(zip(METRICS, ("M_Grad", "M_SNIP", "M_GraSP", "M_Trace"), strict=True))
+"""Metric -> its name in the paper."""
 REALIZABLE, FITTED, HELD_OUT = "1/M", "kappa/M + mu |M^2 - nu|, fitted", "the same, held out"
 EXPONENTS = np.arange(-4, 0.01, 0.25)
 QUANTILES = np.linspace(0, 1, 20)
