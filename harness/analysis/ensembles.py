@@ -1,15 +1,15 @@
-"""Several proxies as one score: sums of ranks over a cohort, and majority votes on pairs.
+"""Several proxies as one score: sums of ranks over a reference set, and majority votes on pairs.
 
-An ensemble's score of an architecture depends on which others are ranked with it. So it is not a proxy: it is computed
-from stored scores, over the cohort at hand, and whoever shows it names the cohort (`Ensemble.label`). Larger is better;
-no function here sees an accuracy except `concordance`, which judges.
+An ensemble's score of an architecture depends on the reference set, the architectures that are ranked together. So it
+is not a proxy: it is computed from stored scores, and reports state the size of the set. Larger is better. No function
+here sees an accuracy; votes are judged in `harness.analysis.votes`.
 
     rank_sum    sum over proxies of rank / n                  Chen et al., TE-NAS (ICLR 2021, arXiv 2102.11535)
     log_rank    sum over proxies of log(rank / n)             Lee and Ham, AZ-NAS (CVPR 2024, arXiv 2403.19232)
     vote        on each pair, the sign that most proxies give Abdelfattah et al. (ICLR 2021, arXiv 2101.08134)
 
 Ranks run from 1 (worst) to n over the architectures that every member scored; equal scores share their mean rank;
-infinite scores rank as they are. An architecture that a member failed on (NaN) is outside the cohort and gets NaN.
+infinite scores rank as they are. An architecture that a member failed on (NaN) is outside the set and gets NaN.
 AZ-NAS's code ranks it last instead; `failed_last` does that.
 """
 
@@ -31,30 +31,30 @@ if TYPE_CHECKING:
 
 
 def _ranked(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(proxies, archs) -> rank / n over the cohort (proxies, cohort), and who is in it (archs,) bool."""
+    """(proxies, archs) -> rank / n (proxies, reference set), and which archs are in that set, bool (archs,)."""
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 2:
         raise UserError(f"ensembles take scores of shape (proxies, archs), got {scores.shape}")
-    cohort = ~np.isnan(scores).any(0)
-    return rankdata(scores[:, cohort], axis=1) / max(cohort.sum(), 1), cohort
+    inside = ~np.isnan(scores).any(0)
+    return rankdata(scores[:, inside], axis=1) / max(inside.sum(), 1), inside
 
 
-def _spread(values: np.ndarray, cohort: np.ndarray) -> np.ndarray:
-    whole = np.full(len(cohort), np.nan)
-    whole[cohort] = values
+def _spread(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    whole = np.full(len(inside), np.nan)
+    whole[inside] = values
     return whole
 
 
 def rank_sum(scores: np.ndarray) -> np.ndarray:
     """(proxies, archs) -> (archs,): sum of relative ranks, NaN where a member failed."""
-    ranks, cohort = _ranked(scores)
-    return _spread(ranks.sum(0), cohort)
+    ranks, inside = _ranked(scores)
+    return _spread(ranks.sum(0), inside)
 
 
 def log_rank(scores: np.ndarray) -> np.ndarray:
     """(proxies, archs) -> (archs,): sum of logarithms of relative ranks, at most 0; NaN where a member failed."""
-    ranks, cohort = _ranked(scores)
-    return _spread(np.log(ranks).sum(0), cohort)
+    ranks, inside = _ranked(scores)
+    return _spread(np.log(ranks).sum(0), inside)
 
 
 RULES = {"rank_sum": rank_sum, "log_rank": log_rank}
@@ -67,7 +67,7 @@ def failed_last(scores: np.ndarray) -> np.ndarray:
 
 
 def combined(scores: Mapping[str, np.ndarray], members: Sequence[str], combine: str = "rank_sum") -> np.ndarray:
-    """Combine stored scores {proxy: (seeds, archs)} seed by seed: (seeds, archs). All archs given are the cohort.
+    """Combine stored scores {proxy: (seeds, archs)} seed by seed: (seeds, archs). All archs are the reference set.
 
     Raises UserError for members that were not scored, all at once.
     """
@@ -91,11 +91,11 @@ def available(scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def with_ensembles(run: StoredRun) -> StoredRun:
-    """Return a run with the scores of the published ensembles beside those of its proxies, where all members are there.
+    """Return a run with the scores of the published ensembles added to those of its proxies, where all members exist.
 
-    The cohort is every architecture of the run that all members scored. Ranks are made once, over that cohort, and stay
-    the same in every population and bootstrap resample. The manifest's facts on the ensemble name members and cohort;
-    the seconds are the members' together. A name that the run has already is left alone.
+    The reference set is every architecture of the run that all members scored. Ranks are computed once, over that set,
+    and stay the same in every population and bootstrap resample. The manifest's facts on the ensemble name its members
+    and the size of the set; the seconds are the sum of the members'. A name that the run already has is not replaced.
     """
     added = {name: scores for name, scores in available(run.scores).items() if name not in run.scores}
     if not added:
@@ -113,7 +113,7 @@ def with_ensembles(run: StoredRun) -> StoredRun:
     )  # fmt: skip
 
 
-def _facts(ensemble: Ensemble, known: Mapping[str, Any], cohort: int) -> dict[str, Any]:
+def _facts(ensemble: Ensemble, known: Mapping[str, Any], reference_set: int) -> dict[str, Any]:
     """Return what a manifest says of an ensemble, as of a proxy."""
     of_members = [known[name] for name in ensemble.members if isinstance(known.get(name), dict)]
     return {
@@ -125,7 +125,7 @@ def _facts(ensemble: Ensemble, known: Mapping[str, Any], cohort: int) -> dict[st
         "static": False,
         "direction": "larger is better",
         "ensemble": list(ensemble.members),
-        "cohort": cohort,
+        "reference_set": reference_set,
     }
 
 

@@ -1,4 +1,4 @@
-"""MISSING DOC"""
+"""What `harness.correlate` and `harness.judge` return."""
 
 from __future__ import annotations
 

@@ -102,9 +102,9 @@ class Analytic:
         return stats.percentile_interval(stats.seed_mean(self._regrets[proxy]))
 
     def difference(self, proxy: str, baseline: str) -> tuple[float, float, float, float]:
-        ours, theirs = self.part.scores[proxy], self.part.scores[baseline]
-        gap = stats.rho_difference(ours, theirs, self.part.accuracy)
-        return gap, *stats.rho_difference_interval(ours, theirs, self.part.accuracy, self.part.class_id)
+        one, other = self.part.scores[proxy], self.part.scores[baseline]
+        gap = stats.rho_difference(one, other, self.part.accuracy)
+        return gap, *stats.rho_difference_interval(one, other, self.part.accuracy, self.part.class_id)
 
 
 @dataclass(frozen=True)

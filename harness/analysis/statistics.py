@@ -36,11 +36,11 @@ class Statistic:
     direction: str = "larger"
     """Which values are better: larger or smaller; empty where neither is."""
     shown: str = "page"
-    """Table it is printed in: main, stricter (rho under stricter conditions), or the page alone."""
+    """Table it is printed in: main, stricter (correlations under stricter conditions), or the page alone."""
     interval: bool = False
     """Whether it has one: the columns NAME_low and NAME_high, made by the method NAME of `SamplingError`."""
     fewest: int = 3
-    """Architectures with a finite score below which it is undefined."""
+    """Architectures, all with a finite score, below which it is undefined."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -84,8 +84,8 @@ def _in_top_tenth(measure: Callable[[Array, Array, int], float]) -> Callable[[Ar
     return lambda score, part: measure(score, part.accuracy, stats.share(len(part.accuracy), 10))
 
 
+TIES = "over all orders of tied scores"
 COUNT: dict[str, Any] = {"form": "count", "direction": "", "fewest": 0}
-REGRET: dict[str, Any] = {"form": 2, "direction": "smaller", "fewest": 1}
 
 STATISTICS = (
     Statistic(
@@ -93,7 +93,7 @@ STATISTICS = (
         of_proxy=_finite, shown="main", **COUNT,
     ),
     Statistic(
-        "failed", "failed", "failed", "architectures without one: in no statistic, never picked",
+        "failed", "failed", "failed", "architectures without a finite score: in no statistic, never picked",
         of_proxy=lambda proxy, part: len(part.accuracy) - _finite(proxy, part), shown="main", **COUNT,
     ),
     Statistic(
@@ -101,93 +101,108 @@ STATISTICS = (
         of_score=lambda score, part: stats.tied(score), shown="main", **COUNT,
     ),
     Statistic(
-        "tau_b", "tau-b", "τ-b", "Kendall's tau-b between score and accuracy",
+        "tau_b", "tau-b", "τ-b",
+        "Kendall's tau-b: (concordant - discordant pairs) / sqrt((pairs - ties in score)(pairs - ties in accuracy))",
         of_score=lambda score, part: stats.kendall_tau_b(score, part.accuracy), shown="main", interval=True,
     ),
     Statistic(
-        "tau_a", "tau-a", "τ-a", "Kendall's tau-a",
+        "tau_a", "tau-a", "τ-a",
+        "Kendall's tau-a: (concordant - discordant pairs) / pairs; (tau_a + 1) / 2 is the share of pairs in the right "
+        "order, a tie counting half",
         of_score=lambda score, part: stats.kendall_tau_a(score, part.accuracy),
     ),
     Statistic(
-        "tau_weighted", "weighted tau", "τ weighted", "SciPy's weighted tau",
+        "tau_weighted", "weighted tau", "weighted τ",
+        "Vigna's weighted tau as SciPy's default computes it; the top counts most",
         of_score=lambda score, part: stats.weighted_tau(score, part.accuracy),
     ),
     Statistic(
-        "rho", "rho", "ρ", "Spearman's rho between score and accuracy (Pearson of midranks)",
+        "rho", "rho", "ρ", "Spearman's rho: Pearson's correlation of mid-ranks",
         of_score=lambda score, part: stats.spearman(score, part.accuracy), shown="main", interval=True,
     ),
     Statistic(
-        "pearson", "Pearson", "Pearson", "Pearson's r between score and accuracy",
+        "pearson", "Pearson", "Pearson", "Pearson's linear correlation; depends on the scale of the score",
         of_score=lambda score, part: stats.pearson(score, part.accuracy),
     ),
     Statistic(
-        "rho_partial_params", "given params", "ρ given params", "partial rho given the number of parameters",
+        "rho_partial_params", "partial rho (params)", "partial ρ (params)",
+        "rho with the rank of the parameter count partialled out",
         of_score=lambda score, part: stats.partial_spearman(score, part.accuracy, part.params), shown="stricter",
     ),
     Statistic(
-        "rho_top10pct", "top 10 %", "ρ top 10 %", "rho among the truly best tenth",
-        of_score=lambda score, part: stats.top_spearman(score, part.accuracy, 10), shown="stricter",
+        "rho_top10pct", "top 10 %", "ρ, top 10 %", "rho within the top 10 % by accuracy, with all that tie at the cut",
+        of_score=lambda score, part: stats.top_spearman(score, part.accuracy, 10), shown="stricter", fewest=21,
     ),
     Statistic(
-        "rho_strata", "equal size", "ρ equal size", "mean rho within groups of equal size",
+        "rho_strata", "within-size rho", "within-size ρ",
+        "mean rho among architectures of equal size, weighted by their number",
         of_score=_strata, shown="stricter", fewest=10,
     ),
     Statistic(
-        "rho_worst", "rho worst", "ρ worst", "rho if all failures were ranked against the truth",
+        "rho_worst", "rho, worst case", "ρ, worst case",
+        "the lower rho of two: all failed scores ranked last, or all ranked first",
         of_score=lambda score, part: stats.worst_case_spearman(score, part.accuracy)[0],
     ),
     Statistic(
-        "rho_best", "rho best", "ρ best", "rho if all failures were ranked with the truth",
+        "rho_best", "rho, best case", "ρ, best case",
+        "the higher rho of two: all failed scores ranked last, or all ranked first",
         of_score=lambda score, part: stats.worst_case_spearman(score, part.accuracy)[1],
     ),
     Statistic(
-        "regret_1", "regret@1", "regret@1", "points of accuracy lost by taking the top score (mean over ties)",
-        of_score=_regret(1), shown="main", **REGRET,
+        "regret_1", "regret@1", "regret@1",
+        f"best accuracy minus the expected accuracy of the top score, in points, {TIES}",
+        of_score=_regret(1), form=2, direction="smaller", shown="main", fewest=1,
     ),
     Statistic(
-        "regret_10", "@10", "regret@10", "points lost by taking the best of the ten top scores",
-        of_score=_regret(10), shown="main", interval=True, **REGRET,
+        "regret_10", "@10", "regret@10",
+        f"best accuracy minus the expected best among the 10 top scores, in points, {TIES}",
+        of_score=_regret(10), form=2, direction="smaller", shown="main", interval=True, fewest=1,
     ),
     Statistic(
-        "regret_100", "@100", "regret@100", "points lost by taking the best of the hundred top scores",
-        of_score=_regret(100), shown="main", **REGRET,
+        "regret_100", "@100", "regret@100",
+        f"best accuracy minus the expected best among the 100 top scores, in points, {TIES}",
+        of_score=_regret(100), form=2, direction="smaller", shown="main", fewest=1,
     ),
     Statistic(
-        "regret_1pct", "regret@1 %", "regret@1 %", "points lost by taking the best of the top 1 %",
-        of_score=lambda score, part: _regret(stats.share(len(part.accuracy), 1))(score, part), **REGRET,
+        "regret_1pct", "regret@1 %", "regret@1 %",
+        f"best accuracy minus the expected best among the top 1 % of the scores, in points, {TIES}",
+        of_score=lambda score, part: _regret(stats.share(len(part.accuracy), 1))(score, part),
+        form=2, direction="smaller", fewest=1,
     ),
     Statistic(
         "precision_10pct", "P@10 %", "P@10 %",
-        "share of the top tenth by score that is in the true top tenth; 0.1 by chance",
-        of_score=_in_top_tenth(stats.precision_at_k), fewest=0,
+        "share of the top 10 % by score that is in the top 10 % by accuracy; 0.1 by chance",
+        of_score=_in_top_tenth(stats.precision_at_k), fewest=1,
     ),
     Statistic(
-        "best_rank_10", "best rank@10", "best rank@10", "true rank of the best among the ten top scores; 1 is best",
+        "best_rank_10", "best rank@10", "best rank@10",
+        "expected rank by accuracy of the best of the 10 top scores; 1 is the best architecture",
         of_score=lambda score, part: stats.best_rank_at_k(score, part.accuracy, 10),
         form=1, direction="smaller", fewest=1,
     ),
     Statistic(
-        "ndcg_10pct", "nDCG@10 %", "nDCG@10 %", "normalised discounted cumulative gain of the top tenth",
+        "ndcg_10pct", "nDCG@10 %", "nDCG@10 %",
+        "discounted gain of the top 10 % by score over that of the order by accuracy; gain 2^accuracy - 1",
         of_score=_in_top_tenth(stats.ndcg_at_k), fewest=1,
     ),
     Statistic(
-        "seconds", "s/arch", "s/arch", "seconds per scored network",
+        "seconds", "s/arch", "s/arch", "mean seconds for each scored network",
         of_proxy=lambda proxy, part: part.seconds[proxy], shown="main", form="seconds", direction="smaller", fewest=0,
     ),
     Statistic(
-        "rho_seed_sd", "sd over seeds", "sd over seeds", "spread of rho over the proxy's seeds",
+        "rho_seed_sd", "seed sd", "ρ, seed sd", "standard deviation of rho over the seeds of the scores",
         of_proxy=_seed_spread, shown="stricter", direction="smaller",
     ),
     Statistic(
-        "rho_mean_score", "rho of mean", "ρ mean score", "rho of the mean score over seeds",
+        "rho_mean_score", "rho of mean", "ρ of mean score", "rho of the score averaged over seeds",
         of_proxy=_of_mean_score,
     ),
 )  # fmt: skip
 """In the order of the columns of summary.csv."""
 
-COLUMNS = ("population", "proxy", *(name for each in STATISTICS for name in each.columns), "fitted", "cohort")
-"""The columns of summary.csv: `STATISTICS`, then fitted: whether the score was tuned on accuracies; cohort: how many
-architectures an ensemble ranks together, NaN for a proxy."""
+COLUMNS = ("population", "proxy", *(name for each in STATISTICS for name in each.columns), "fitted", "reference_set")
+"""The columns of summary.csv: `STATISTICS`, then fitted: whether the score was tuned on accuracies; reference_set: how
+many architectures an ensemble ranks together, NaN for a proxy."""
 
 
 def shown_in(*tables: str) -> list[Statistic]:

@@ -32,7 +32,7 @@ def statistics_table(run: StoredRun, part: Population, errors: SamplingError) ->
         for each in STATISTICS:
             if each.interval:
                 row[f"{each.name}_low"], row[f"{each.name}_high"] = getattr(errors, each.name)(proxy)
-        row |= {"fitted": bool(facts.get("fitted")), "cohort": float(facts.get("cohort") or np.nan)}
+        row |= {"fitted": bool(facts.get("fitted")), "reference_set": float(facts.get("reference_set") or np.nan)}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 

@@ -1,4 +1,4 @@
-"""Axes that stay readable whatever the range: positions in 0..1 with labelled ticks, for figures and the page alike.
+"""Axes that stay readable whatever the range: positions in 0..1 with labelled ticks, for figures and the page.
 
 Scores span 1e-3 to 1e60 and carry outliers, accuracies crowd at the top; a scale is chosen from the values and its
 `note` says which one it is.
@@ -36,12 +36,12 @@ def rank_scale(values: ArrayLike) -> Scale:
     `positions` takes the same array that the scale was made from.
     """
 
-    def positions(given: ArrayLike) -> np.ndarray:
-        given = np.asarray(given, dtype=float)
-        finite = np.isfinite(given)
-        placed = np.full(given.shape, np.nan)
+    def positions(x: ArrayLike) -> np.ndarray:
+        x = np.asarray(x, dtype=float)
+        finite = np.isfinite(x)
+        placed = np.full(x.shape, np.nan)
         if finite.any():
-            placed[finite] = (rankdata(given[finite]) - 0.5) / finite.sum()
+            placed[finite] = (rankdata(x[finite]) - 0.5) / finite.sum()
         return placed
 
     ticks = tuple((percent / 100, str(percent)) for percent in (0, 25, 50, 75, 100))
@@ -54,11 +54,9 @@ def score_scale(values: ArrayLike) -> Scale:
     finite = values[np.isfinite(values)]
     if finite.size == 0 or finite.min() == finite.max():
         label = f"{finite[0]:.3g}" if finite.size else ""
-        return Scale(
-            "constant", "", ((0.5, label),) if label else (), lambda given: np.where(np.isfinite(given), 0.5, np.nan)
-        )
+        return Scale("constant", "", ((0.5, label),) if label else (), lambda x: np.where(np.isfinite(x), 0.5, np.nan))
     if _seen(finite):
-        return _mapped("linear", "", finite, lambda given: given, nice_ticks(finite.min(), finite.max()))
+        return _mapped("linear", "", finite, lambda x: x, nice_ticks(finite.min(), finite.max()))
     if finite.min() > 0 and _seen(np.log10(finite)):
         return _mapped("log", "log", finite, np.log10, _decades(finite.min(), finite.max(), 0.0))
     candidates = [float(f"{size:.0e}") for size in np.percentile(np.abs(finite[finite != 0]), [0, 1, 10, 50])]
@@ -69,7 +67,7 @@ def score_scale(values: ArrayLike) -> Scale:
             "symlog",
             note,
             finite,
-            lambda given: _symlog(given, threshold),
+            lambda x: _symlog(x, threshold),
             _decades(finite.min(), finite.max(), threshold),
         )
     return rank_scale(values)
@@ -83,14 +81,14 @@ def accuracy_scale(values: ArrayLike) -> Scale:
         return score_scale(values)
     low, middle, high = finite.min(), float(np.median(finite)), finite.max()
     if (middle - low) < 0.75 * (high - low):
-        return _mapped("linear", "", finite, lambda given: given, nice_ticks(low, high))
+        return _mapped("linear", "", finite, lambda x: x, nice_ticks(low, high))
     end = high + 0.5 * max(high - middle, 0.01 * (high - low))
     wanted = [*nice_ticks(low, high), *nice_ticks(middle, high, 4)]
     return _mapped(
         "stretched",
         "axis stretched towards the best",
         finite,
-        lambda given: -np.log10(np.maximum(end - given, 1e-12)),
+        lambda x: -np.log10(np.maximum(end - x, 1e-12)),
         wanted,
     )
 
@@ -120,10 +118,10 @@ def _spread(placed: np.ndarray) -> float:
     return float((high - low) / (placed.max() - placed.min()))
 
 
-def _symlog(given: np.ndarray, threshold: float) -> np.ndarray:
+def _symlog(x: np.ndarray, threshold: float) -> np.ndarray:
     """Linear within ±threshold, logarithmic beyond."""
-    size = np.abs(given) / threshold
-    return np.sign(given) * np.where(size <= 1, size, 1 + np.log10(np.maximum(size, 1)))
+    size = np.abs(x) / threshold
+    return np.sign(x) * np.where(size <= 1, size, 1 + np.log10(np.maximum(size, 1)))
 
 
 def _decades(low: float, high: float, threshold: float) -> list[float]:
@@ -148,11 +146,11 @@ def _mapped(
     low, high = float(forward(finite.min())), float(forward(finite.max()))
     margin = 0.03 * (high - low)
 
-    def positions(given: ArrayLike) -> np.ndarray:
-        given = np.asarray(given, dtype=float)
-        finite_only = np.where(np.isfinite(given), given, finite.min())
+    def positions(x: ArrayLike) -> np.ndarray:
+        x = np.asarray(x, dtype=float)
+        finite_only = np.where(np.isfinite(x), x, finite.min())
         placed = (forward(finite_only) - low + margin) / (high - low + 2 * margin)
-        return np.where(np.isfinite(given), placed, np.nan)
+        return np.where(np.isfinite(x), placed, np.nan)
 
     ticks: list[tuple[float, str]] = []
     inside = [value for value in wanted if finite.min() <= value <= finite.max()]
@@ -161,7 +159,7 @@ def _mapped(
     for value in sorted(set(inside), reverse=True):
         place = float(positions(value))
         label = _label(value)
-        if all(abs(place - other) >= 0.04 + 0.018 * (len(label) + len(beside)) for other, beside in ticks):
+        if all(abs(place - other) >= 0.04 + 0.018 * (len(label) + len(drawn)) for other, drawn in ticks):
             ticks.append((round(place, 4), label))
     return Scale(kind, note, tuple(reversed(ticks)), positions)
 

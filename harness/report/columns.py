@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.analysis.statistics import Statistic, shown_in
-from harness.report.numbers import count, duration, interval, number
+from harness.analysis.statistics import STATISTICS, Statistic, shown_in
+from harness.report.formats import markdown_table
+from harness.report.numbers import DASH, count, duration, interval, number
 
 
 def statistic_value(statistic: Statistic, row: Mapping[str, Any]) -> str:
@@ -36,3 +37,9 @@ def measured(table: str) -> list[Statistic]:
 def counted(table: str) -> list[Statistic]:
     """Return the counts and times of a table."""
     return [each for each in shown_in(table) if not each.is_number]
+
+
+def definitions() -> list[str]:
+    """Return the markdown table of all statistics that stands in docs/concepts.md."""
+    rows = [[each.name, each.meaning, each.direction or DASH, each.fewest or DASH] for each in STATISTICS]
+    return markdown_table(["column", "definition", "better", "needs n"], rows, [3])

@@ -1,4 +1,4 @@
-"""Several runs beside each other: rho per proxy and run, as a table in the terminal, CSV, markdown and a figure."""
+"""Several runs compared: rho per proxy and run, as a table in the terminal, CSV, markdown and a figure."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def labels(runs: Sequence[StoredRun]) -> list[str]:
     """Return one label per run: its folder's name, with the parent's where names repeat, numbered if need be."""
     paths = [Path(run.path).resolve() for run in runs]
     names = [path.name for path in paths]
-    said = [path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}" for path in paths]
+    named = [path.name if names.count(path.name) == 1 else f"{path.parent.name}/{path.name}" for path in paths]
     return [
-        label if said.count(label) == 1 else f"{label} ({said[:place].count(label) + 1})"
-        for place, label in enumerate(said)
+        label if named.count(label) == 1 else f"{label} ({named[:place].count(label) + 1})"
+        for place, label in enumerate(named)
     ]
 
 
@@ -71,20 +71,20 @@ def write_comparison(
 
 
 def markdown(runs: Sequence[StoredRun], table: pd.DataFrame, population: str) -> str:
-    """Return the comparison as a markdown table, with what each run was scored against."""
+    """Return the comparison as a markdown table, with the setting of each run."""
     names = labels(runs)
     lines = [f"# Spearman's rho per run, population {cell(population)}", ""]
-    lines += [f"- {cell(label)}: {cell(told(run))}" for label, run in zip(names, runs, strict=True)]
+    lines += [f"- {cell(label)}: {cell(setting(run))}" for label, run in zip(names, runs, strict=True)]
     rows = [[name, *(value(table, name, label) for label in names)] for name in table.index]
     return "\n".join([*lines, "", *markdown_table(["proxy", *names], rows)]) + "\n"
 
 
-def told(run: StoredRun) -> str:
-    """Return what a run was scored against, and under which protocol and in which precision if not the usual ones."""
+def setting(run: StoredRun) -> str:
+    """Return what the scores of a run are compared with, and its protocol and precision if not the default ones."""
     settings = run.manifest.get("settings") or {}
     usual = {"protocol": "default", "precision": "float32"}
-    said = [f" · {name} {settings[name]}" for name in usual if settings.get(name, usual[name]) != usual[name]]
-    return target_line(run) + "".join(said)
+    unusual = [f" · {name} {settings[name]}" for name in usual if settings.get(name, usual[name]) != usual[name]]
+    return target_line(run) + "".join(unusual)
 
 
 def value(table: pd.DataFrame, proxy: str, label: str) -> str:
@@ -97,14 +97,13 @@ def value(table: pd.DataFrame, proxy: str, label: str) -> str:
 def print_comparison(
     runs: Sequence[StoredRun], summaries: Sequence[Summary], console: Console | None = None, population: str = "all"
 ) -> None:
-    """Print rho per proxy and run. Runs of different targets or samples are named as such: their rows differ in more
-    than the proxy."""
+    """Print rho per proxy and run. Runs that differ in ground truth, protocol or architectures are named as such."""
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 120)
     table, names = comparison(runs, summaries, population), labels(runs)
     for label, run in zip(names, runs, strict=True):
-        console.print(escape(f"{label}: {told(run)}"))
+        console.print(escape(f"{label}: {setting(run)}"))
     shown = Table(box=SIMPLE_HEAD, title=f"rho, population: {population}", title_justify="left", pad_edge=False)
     shown.add_column("proxy", overflow="fold")
     for label in names:
@@ -112,7 +111,8 @@ def print_comparison(
     for proxy in table.index:
         shown.add_row(escape(proxy), *(escape(value(table, proxy, label)) for label in names))
     console.print(shown)
-    if len({told(run) for run in runs}) > 1 or len({run.archs for run in runs}) > 1:
+    if len({setting(run) for run in runs}) > 1 or len({run.archs for run in runs}) > 1:
         console.print(
-            "the runs differ in ground truth, protocol or architectures, so part of a difference is theirs", style="dim"
+            "the runs differ in ground truth, protocol or architectures, which is part of any difference in rho",
+            style="dim",
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.analysis.facts import facts_of
+from harness.analysis.statistics import STATISTICS
 from harness.report import style
 from harness.report.numbers import count, number
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def target_line(run: StoredRun) -> str:
-    """Return the one line on which ground truth is meant, and whether it is the one shipped with the package."""
+    """Return which ground truth the scores are compared with, and whether it is the table shipped with the package."""
     manifest = run.manifest
     known = [manifest.get("target"), manifest, manifest.get("settings")]
 
     def fact(name: str) -> str:
-        said = (place[name] for place in known if isinstance(place, dict) and place.get(name) is not None)
-        return str(next(said, "?"))
+        found = (place[name] for place in known if isinstance(place, dict) and place.get(name) is not None)
+        return str(next(found, "?"))
 
     reduction = fact("reduction")
     parts = [
@@ -38,14 +39,14 @@ def target_line(run: StoredRun) -> str:
 
 
 def protocol_line(run: StoredRun) -> str:
-    """Return under whose conventions the run was scored, empty where that is not known."""
-    said = run.manifest.get("protocol")
+    """Return the protocol and precision of the run, empty where they are not known."""
+    protocol = run.manifest.get("protocol")
     precision = (run.manifest.get("settings") or {}).get("precision")
-    return (f"protocol: {said}" + (f"; passes in {precision}" if precision else "")) if said else ""
+    return (f"protocol: {protocol}" + (f"; passes in {precision}" if precision else "")) if protocol else ""
 
 
 def best_line(run: StoredRun) -> str:
-    """Return the best accuracy scored beside the best there is, and how many architectures of the space were scored."""
+    """Return how many architectures were scored, the best accuracy among them and the best in the table."""
     space = run.manifest.get("space_size")
     return (
         f"{count(len(run.archs))} architectures scored"
@@ -55,24 +56,24 @@ def best_line(run: StoredRun) -> str:
     )
 
 
-def cohort_lines(run: StoredRun, summary: Summary) -> list[str]:
-    """Return what the marks on fitted scores and ensembles mean, and over which cohort each ensemble ranks."""
+def mark_lines(run: StoredRun, summary: Summary) -> list[str]:
+    """Return what the marks † and ‡ mean, and the reference set of each ensemble."""
     table = summary.table
     lines = []
     if table["fitted"].any():
         lines.append("†: fitted to accuracies, not comparable with the others, so listed after them.")
-    ensembles = table.loc[table["cohort"].notna(), ["proxy", "cohort"]].drop_duplicates()
-    for name, cohort in ensembles.itertuples(index=False):
-        said = facts_of(run, name).get("summary", "")
+    ensembles = table.loc[table["reference_set"].notna(), ["proxy", "reference_set"]].drop_duplicates()
+    for name, members in ensembles.itertuples(index=False):
+        about = facts_of(run, name).get("summary", "")
         lines.append(
-            f"‡ {name}: {said} Ranks are made once, over the {count(cohort)} architectures of the run that all members"
-            " scored; among others an architecture's score would differ, and intervals do not cover that."
+            f"‡ {name}: {about} Ranks are computed once over the reference set, the {count(members)} architectures of"
+            " the run that all members scored. Another reference set gives other scores; intervals do not cover that."
         )
     return lines
 
 
 def vote_lines(summary: Summary, population: str) -> list[str]:
-    """Return how votes on pairs came out, one sentence each; not rank correlations, so no row of any table."""
+    """Return the results of votes on pairs, one sentence each; they are not rank correlations, so in no table."""
     if summary.votes.empty:
         return []
     lines, here = [], summary.votes[summary.votes["population"] == population]
@@ -82,7 +83,7 @@ def vote_lines(summary: Summary, population: str) -> list[str]:
         lines.append(
             f"{name} (on each pair of architectures the order that most members give):"
             f" {number(100 * share[name], 1)} % of {count(rows['pairs'].iloc[0])} pairs in the order of their"
-            f" accuracies, where chance is 50; its members alone: {alone}. Pairs among {count(rows['n'].iloc[0])}"
+            f" accuracies, where chance is 50; each member alone: {alone}. Pairs among {count(rows['n'].iloc[0])}"
             " architectures; no rank correlation."
         )
     return lines
@@ -120,13 +121,13 @@ def is_embedded(run: StoredRun) -> bool:
 def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
     """Return the lines under a population's table: its columns, the marks in use, the summary's notes on it."""
     table = summary.table[summary.table["population"] == population]
+    counts = "; ".join(f"{each.heading}: {each.meaning}" for each in STATISTICS if each.form == "count")
+    whole = "" if table["rho_low"].notna().any() else " (none here: the whole space was scored)"
     lines = [
-        "n: architectures with a finite score; failed: the rest, in no statistic and never picked; ties: scores shared"
-        " with another; [ ]: 95 % interval over other samples"
-        + ("" if table["rho_low"].notna().any() else " (none here: the whole space was scored)")
-        + "; regret@k: points of accuracy lost by taking the best of the k top scores; larger score = better, signs as"
-        " they came out. 'beats': paired difference in rho to the best baseline, corrected for the number of proxies."
+        f"{counts}; [ ]: 95 % interval over other samples{whole}; regret@k: points of accuracy lost by taking the best"
+        " of the k top scores. A larger score is better, signs as computed. 'beats': paired difference in rho to the"
+        " best baseline, corrected for the number of proxies."
     ]
-    lines += cohort_lines(run, summary) + vote_lines(summary, population)
+    lines += mark_lines(run, summary) + vote_lines(summary, population)
     others = tuple(f"{name}, " for name in style.populations(summary) if name != population)
     return lines + [f"note: {note}" for note in summary.notes if not note.startswith(others)]

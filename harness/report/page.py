@@ -1,4 +1,4 @@
-"""report.html: one file, no network; the tables and drawings of a run, a scatter to point at, where it all came from.
+"""report.html: one file, no network; the tables and drawings of a run, a scatter to point at, provenance.
 
 Everything that came from outside (names, architectures, reasons, settings) is escaped by the template; the page's own
 script is the only one that its content security policy lets run.

@@ -112,7 +112,7 @@ def clustered(square: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_regret(figure: Figure, summary: Summary, population: str | None = None) -> None:
-    """Regret in points of accuracy against the number of picks, beside random picks; lower is better."""
+    """Regret in points of accuracy against the number of picks, with random picks; lower is better."""
     population = population or style.populations(summary)[0]
     curves = summary.regret[summary.regret["population"] == population]
     look, panel = style.looks(summary), figure.subplots()

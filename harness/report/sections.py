@@ -1,4 +1,4 @@
-"""The tables of the page: statistics, agreement, equal sizes, failures, proxies, where it all came from."""
+"""The tables of the page: statistics, agreement, within-size rho, failures, proxies, provenance."""
 
 from __future__ import annotations
 

@@ -78,13 +78,13 @@ def rows(summary: Summary, population: str) -> dict[str, dict[str, Any]]:
 def marks(run: StoredRun, proxy: str) -> str:
     """Return the signs after a proxy's name: † fitted to accuracies, ‡ depends on the set of architectures scored."""
     facts = facts_of(run, proxy)
-    return "†" * bool(facts.get("fitted")) + "‡" * bool(facts.get("ensemble") or facts.get("cohort"))
+    return "†" * bool(facts.get("fitted")) + "‡" * bool(facts.get("ensemble"))
 
 
 def label(summary: Summary, proxy: str) -> str:
     """Return a proxy's name with the same signs, for figures."""
-    fitted, cohort = summary.table.loc[summary.table["proxy"] == proxy, ["fitted", "cohort"]].iloc[0]
-    return proxy + "†" * bool(fitted) + "‡" * bool(cohort == cohort)
+    row = summary.table[summary.table["proxy"] == proxy].iloc[0]
+    return proxy + "†" * bool(row["fitted"]) + "‡" * bool(np.isfinite(row["reference_set"]))
 
 
 def mean_scores(run: StoredRun, proxy: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The summary in the terminal: the main table, rho asked more strictly, and the lines that say what the numbers are."""
+"""The summary in the terminal: the main table, stricter correlations, and the lines that explain the numbers."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def print_summary(
     for population in chosen:
         title = f"population: {population}"
         left_out += _print_fitting(console, run, summary, population, title, _columns(summary, population, "main"))
-    title = f"rho, asked more strictly (where no population is named: {chosen[0]})"
+    title = f"stricter correlations (where no population is named: {chosen[0]})"
     left_out += _print_fitting(console, run, summary, chosen[0], title, _stricter_columns(summary, chosen[0]))
     if left_out:
-        console.print(f"left out for want of width: {', '.join(dict.fromkeys(left_out))}", style="dim")
+        console.print(f"columns that do not fit: {', '.join(dict.fromkeys(left_out))}", style="dim")
     for line in [ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
         console.print(escape(line), style="dim")
 

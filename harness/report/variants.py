@@ -1,4 +1,4 @@
-"""Same name, different code: the variants `name@source` of a run, compared in one table for each name.
+"""The variants `name@source` of a run, compared in one table for each name.
 
 Each table says how the variants rank, and Spearman's rho between their scores.
 """
@@ -44,7 +44,7 @@ def markdown(run: StoredRun, summary: Summary, population: str) -> list[str]:
     """Return the tables of all families as lines of markdown; none where there are no variants."""
     lines: list[str] = []
     for variants in families(summary, population).values():
-        heads = ["same name, different code", "rho", "tau-b", "n", *(f"rho with {name}" for name in variants)]
+        heads = ["variants of one name", "rho", "tau-b", "n", *(f"rho with {name}" for name in variants)]
         square = summary.agreement[population].loc[variants, variants]
         rows = [[name, *_ranking(summary, population, name), *(number(value, 2) for value in square.loc[name])]
                 for name in variants]  # fmt: skip

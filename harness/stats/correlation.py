@@ -17,7 +17,7 @@ from scipy import stats
 
 Array = NDArray[np.float64]
 FEWEST = 3
-"""With fewer architectures than this no correlation is given."""
+"""With fewer architectures no correlation is defined."""
 
 
 def both_finite(*columns: Array) -> NDArray[np.bool_]:

@@ -63,18 +63,18 @@ def _mean_above_minus_below(values: Array, order: NDArray, weights: Array) -> Ar
 
 
 def rho_difference_interval(
-    ours: Array, theirs: Array, accuracy: Array, class_id: NDArray, level: float = LEVEL
+    one: Array, other: Array, accuracy: Array, class_id: NDArray, level: float = LEVEL
 ) -> tuple[float, float, float]:
-    """(low, high, p) of rho of `ours` minus rho of `theirs`, (seeds, archs) both, means over seeds.
+    """(low, high, p) of rho of `one` minus rho of `other`, (seeds, archs) both, means over seeds.
 
     On the architectures both scored in that seed; p: two-sided, of "no difference", by normal tails.
     """
     differences, terms = [], []
-    for one, other in pairs_of_seeds(ours, theirs):
-        gap = spearman(one, accuracy) - spearman(other, accuracy)
+    for x, y in pairs_of_seeds(one, other):
+        gap = spearman(x, accuracy) - spearman(y, accuracy)
         if np.isfinite(gap):
             differences.append(gap)
-            terms.append(rho_influence(one, accuracy) - rho_influence(other, accuracy))
+            terms.append(rho_influence(x, accuracy) - rho_influence(y, accuracy))
     if not differences:
         return float("nan"), float("nan"), float("nan")
     difference = float(seed_mean(differences))

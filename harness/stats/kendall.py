@@ -31,10 +31,10 @@ def tau_b_interval(scores: Array, accuracy: Array, class_id: NDArray, level: flo
     on the scale of atanh(tau) with Student's t.
 
     Chosen by simulation (2,000 samples each of 30, 100 and 300 strings, classes of 1 to 4 members, accuracies of one
-    decimal, tau 0.29 and 0.74; tests/stats/test_stats_coverage.py keeps a small one): this interval holds the true value in
-    94.5 to 96.3 %. The same with normal quantiles and without atanh: 89 to 96 %; a jackknife that leaves out 20 groups
-    of classes: 94 to 97 %, up to a quarter wider and 20 times the work; all of them without classes: 73 to 81 % where
-    whole classes are sampled.
+    decimal, tau 0.29 and 0.74; a small one is in tests/stats/test_stats_coverage.py): this interval holds the true
+    value in 94.5 to 96.3 %. The same with normal quantiles and without atanh: 89 to 96 %; a jackknife that leaves out
+    20 groups of classes: 94 to 97 %, up to a quarter wider and 20 times the work; all of them without classes: 73 to
+    81 % where whole classes are sampled.
     """
     return interval_of(kendall_tau_b, tau_b_influence, scores, accuracy, class_id, level)
 

@@ -1,4 +1,4 @@
-"""How far accuracies agree with themselves: no honest score is expected to rank better than another training run.
+"""How far accuracies agree with themselves: no score is expected to rank better than another training run.
 
 Each network was trained with several seeds; the agreement of one seed with another, in the place of a score, is the
 noise ceiling.

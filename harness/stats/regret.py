@@ -1,7 +1,7 @@
 """What picking by a score costs: regret, precision, rank and gain of the top k, exact over all orders of tied scores.
 
 The picks are the k architectures with the largest scores. Where a block of tied scores straddles the cut, they are a
-random subset of it, and each figure is the expectation over those subsets (not the luck of the index order). A score
+random subset of it, and each value is the expectation over those subsets (not the luck of the index order). A score
 that is not finite is never picked; with fewer than k finite scores the picks are all of those (`picked` says how
 many). Architectures without an accuracy are not there at all. Accuracies in percent, so regret is in percentage
 points, at least 0, smaller is better.

@@ -20,10 +20,10 @@ class Paired(NamedTuple):
     Fewer seeds on one side (one row for what no seed changes) are repeated.
     """
 
-    ours: Array
-    theirs: Array
-    ours_bootstrap: Array
-    theirs_bootstrap: Array
+    one: Array
+    other: Array
+    one_bootstrap: Array
+    other_bootstrap: Array
 
 
 def different_seeds(scores: Array) -> Array:
@@ -54,28 +54,28 @@ def seed_spread(values: ArrayLike, seeds: int) -> float:
 
 
 def paired_difference(pair: Paired, accuracy: Array, weights: NDArray) -> tuple[float, Array]:
-    """(rho of ours minus rho of theirs, its bootstrap samples (resamples,)); means over seeds.
+    """(rho of `one` minus rho of `other`, its bootstrap samples (resamples,)); means over seeds.
 
     On the architectures both scored in that seed; weights (resamples, archs) as in `bootstrap_spearman`.
     """
     samples = []
-    for seed, common in enumerate(pairs_of_seeds(pair.ours, pair.theirs)):
-        i, j = seed % len(pair.ours), seed % len(pair.theirs)
-        if np.array_equal(np.isfinite(pair.ours[i]), np.isfinite(pair.theirs[j])):
-            samples.append(pair.ours_bootstrap[i] - pair.theirs_bootstrap[j])
+    for seed, common in enumerate(pairs_of_seeds(pair.one, pair.other)):
+        i, j = seed % len(pair.one), seed % len(pair.other)
+        if np.array_equal(np.isfinite(pair.one[i]), np.isfinite(pair.other[j])):
+            samples.append(pair.one_bootstrap[i] - pair.other_bootstrap[j])
         else:
             first, second = bootstrap_spearman(common, accuracy, weights)
             samples.append(first - second)
-    return rho_difference(pair.ours, pair.theirs, accuracy), seed_mean(samples)
+    return rho_difference(pair.one, pair.other, accuracy), seed_mean(samples)
 
 
-def rho_difference(ours: Array, theirs: Array, accuracy: Array) -> float:
-    """rho of ours minus rho of theirs, (seeds, archs) both, on the architectures both scored; mean over seeds."""
-    return float(seed_mean([spearman(x, accuracy) - spearman(y, accuracy) for x, y in pairs_of_seeds(ours, theirs)]))
+def rho_difference(one: Array, other: Array, accuracy: Array) -> float:
+    """rho of `one` minus rho of `other`, (seeds, archs) both, on the architectures both scored; mean over seeds."""
+    return float(seed_mean([spearman(x, accuracy) - spearman(y, accuracy) for x, y in pairs_of_seeds(one, other)]))
 
 
-def pairs_of_seeds(ours: Array, theirs: Array) -> Iterator[Array]:
+def pairs_of_seeds(one: Array, other: Array) -> Iterator[Array]:
     """For each seed both scores, (2, archs), NaN where either failed; fewer seeds on one side are repeated."""
-    for seed in range(max(len(ours), len(theirs))):
-        scores = np.stack([ours[seed % len(ours)], theirs[seed % len(theirs)]])
+    for seed in range(max(len(one), len(other))):
+        scores = np.stack([one[seed % len(one)], other[seed % len(other)]])
         yield np.where(np.isfinite(scores).all(axis=0), scores, np.nan)

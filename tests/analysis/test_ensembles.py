@@ -1,4 +1,4 @@
-"""Ensembles: worked by hand, against a loop over pairs, and what depends on the cohort."""
+"""Ensembles: worked by hand, against a loop over pairs, and what depends on the reference set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
 from harness.proxies.registry import registry
 from harness.report import html, style, tables, variants
-from harness.report.headlines import cohort_lines, legend, vote_lines
+from harness.report.headlines import legend, mark_lines, vote_lines
 from harness.store.stored_run import StoredRun
 
 
@@ -31,7 +31,7 @@ def test_ranks_by_hand():
     assert log_rank(scores) == pytest.approx(expected)
 
 
-def test_failed_architectures_are_outside_the_cohort():
+def test_failed_architectures_are_outside_the_reference_set():
     scores = np.array([[1.0, np.nan, 3.0, 2.0], [1.0, 9.0, -np.inf, np.inf]])
     inside = scores[:, [0, 2, 3]]
     for combine in (rank_sum, log_rank):
@@ -42,7 +42,7 @@ def test_failed_architectures_are_outside_the_cohort():
     assert rank_sum(failed_last(scores))[1] == pytest.approx(1 / 4 + 3 / 4)
 
 
-def test_ranks_do_not_change_with_the_scale_but_with_the_cohort():
+def test_ranks_do_not_change_with_the_scale_but_with_the_reference_set():
     rng = np.random.default_rng(0)
     scores = rng.normal(size=(3, 40))
     assert log_rank(np.exp(scores)) == pytest.approx(log_rank(scores))
@@ -123,7 +123,7 @@ def test_a_run_gets_the_ensembles_of_its_proxies(tmp_path: Path):
     run = with_ensembles(toy(tmp_path, **TE))
     assert run.scores["te_nas"] == pytest.approx(np.array([[1.0, 1.0, np.nan, 2.0]]), nan_ok=True)
     facts = run.manifest["proxies"]["te_nas"]
-    assert facts["cohort"] == 3 and facts["ensemble"] == list(TE) and not facts["fitted"]
+    assert facts["reference_set"] == 3 and facts["ensemble"] == list(TE) and not facts["fitted"]
     assert run.seconds["te_nas"][0].tolist() == [0.5] * 4
     assert run.failures.to_numpy().tolist() == [["te_nas", 0, "c", "a member has no score"]]
     own = toy(tmp_path, **TE, te_nas=np.zeros((1, 4)))
@@ -132,15 +132,15 @@ def test_a_run_gets_the_ensembles_of_its_proxies(tmp_path: Path):
     assert with_ensembles(few) is few
 
 
-def test_the_table_names_the_cohort_and_sets_fitted_scores_apart(tmp_path: Path):
+def test_the_table_names_the_reference_set_and_sets_fitted_scores_apart(tmp_path: Path):
     run = with_ensembles(toy(tmp_path, **TE, mine=np.array([[1.0, 2.0, 3.0, 4.0]])))
     summary = summarise(run, resamples=10)
     table = summary.table[summary.table.population == "all"].set_index("proxy")
-    assert table.cohort["te_nas"] == 3 and np.isnan(table.cohort["mine"])
+    assert table.reference_set["te_nas"] == 3 and np.isnan(table.reference_set["mine"])
     assert table.fitted.to_dict() == {**dict.fromkeys(TE, False), "te_nas": False, "mine": True}
     assert table.rho["mine"] == 1 and style.ordered(summary)[-1] == "mine"
-    fitted, cohort = cohort_lines(run, summary)
-    assert "†" in fitted and "‡ te_nas" in cohort and "over the 3 architectures" in cohort
+    fitted, ensemble = mark_lines(run, summary)
+    assert "†" in fitted and "‡ te_nas" in ensemble and "the 3 architectures" in ensemble
     assert style.marks(run, "te_nas") == "‡" and "te\\_nas‡" in tables.markdown(run, summary)
     assert "mine† (fitted)" in tables.markdown(run, summary)
     assert style.label(summary, "te_nas") == "te_nas‡" and style.label(summary, "mine") == "mine†"

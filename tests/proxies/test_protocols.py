@@ -191,7 +191,7 @@ def test_a_run_says_its_protocol_and_keeps_to_it(embedded: Path, tmp_path: Path)
     summary = summarise(stored, resamples=10)
     for said in (tables.markdown(stored, summary), page.page(stored, summary)):
         assert "protocol: az-nas (Lee and Ham 2024, arXiv 2403.19232): Kaiming" in said
-    assert compare.told(stored).endswith(" · protocol az-nas")
+    assert compare.setting(stored).endswith(" · protocol az-nas")
     with pytest.raises(UserError, match="protocol 'az-nas' -> 'default'"):
         run(RunConfig(**settings, out=out), say=lambda line: None)
     usual = harness.correlate(**settings, out=str(tmp_path / "usual"), protocol="default").run
