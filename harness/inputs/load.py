@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
+from benchmarks.table import Table
 from harness.inputs.cifar_files import batches_of, load_batches
 from harness.inputs.images import Images, make_images
 from harness.inputs.official import DATASETS, key_of, load
 from harness.inputs.own import load_folder, load_npz
-
-if TYPE_CHECKING:
-    from benchmarks.table import Table
 
 DIGITS_SHAPE = (1, 8, 8)
 NAMES = (*DATASETS, "digits")

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.spaces.choices import short
 from harness.operations.compare import Comparison
-from harness.report.figures import drawing, save
+from harness.report.figures import Figure, Panel, drawing, save
 from harness.report.numbers import number
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 COLUMNS = 4
 """Panels in a row."""
@@ -121,7 +116,7 @@ def write_strip(decisions: pd.DataFrame, manifest: dict, out: Path) -> dict[str,
         return save(figure, out, "decisions")
 
 
-def _numbers(panel: Axes, square: np.ndarray, dark, digits: int) -> None:
+def _numbers(panel: Panel, square: np.ndarray, dark, digits: int) -> None:
     for (row, column), value in np.ndenumerate(square):
         text = number(value, digits).replace("0.", ".", 1) if digits == 2 else number(value, digits)
         colour = "white" if np.isfinite(value) and dark(value) else "black"

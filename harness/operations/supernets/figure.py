@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.spaces.choices import short
 from harness.report import style
-from harness.report.figures import GRID, drawing, save
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from harness.report.figures import GRID, Figure, drawing, save
 
 
 def write_training(histories: Mapping[int, pd.DataFrame], manifest: dict, out: Path) -> dict[str, Path]:
