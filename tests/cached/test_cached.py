@@ -61,7 +61,7 @@ def test_a_set_is_chosen_by_name_and_strings_of_digits_stay_strings(sets: Path) 
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("arguments", "said"),
     [
         (("201", "cifar100"), "no kept scores of ('201', 'cifar100'); expected .* ('201', 'cifar10'), ('macro', 'cif"),
         (("201", "cifar10", "201-cifar10-zenn"), "'201-cifar10-zenn' (did you mean 201-cifar10-zen"),
@@ -69,10 +69,10 @@ def test_a_set_is_chosen_by_name_and_strings_of_digits_stay_strings(sets: Path) 
     ],
 )
 def test_a_set_that_is_missing_is_an_error_that_lists_the_existing_ones(
-    sets: Path, asked: tuple[str, ...], said: str
+    sets: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(UserError) as raised:
-        harness.scores(*asked)
+        harness.scores(*arguments)
     assert all(part in str(raised.value) for part in said.split(".*")) and "\n" not in str(raised.value)
 
 

@@ -131,8 +131,8 @@ def stored(folder, dataset, images):
 
 def test_tables_of_a_csv(folder, capsys):
     out = folder / "tables"
-    asked = ["--bench", "201", "--dataset", "cifar10", "--data", str(folder / "data"), "--resamples", "50"]
-    assert main(["--scores", str(folder / "scores.csv"), *asked, "--out", str(out)]) == 0
+    words = ["--bench", "201", "--dataset", "cifar10", "--data", str(folder / "data"), "--resamples", "50"]
+    assert main(["--scores", str(folder / "scores.csv"), *words, "--out", str(out)]) == 0
     errors = pd.read_csv(out / "errors.csv").set_index(["metric", "quantity"])
     assert errors["rho"]["snip", "M"] == pytest.approx(-1) and errors["rho"]["snip", "1/M"] == pytest.approx(1)
     moved = pd.read_csv(out / "transfer.csv").set_index(["metric", "target"])
@@ -148,7 +148,7 @@ def test_tables_of_a_csv(folder, capsys):
     assert folder_for(str(out), "201") == out  # earlier tables give way
     (folder / "full").mkdir()
     (folder / "full" / "mine.txt").write_text("")
-    assert main(["--scores", str(folder / "scores.csv"), *asked, "--out", str(folder / "full")]) == 2
+    assert main(["--scores", str(folder / "scores.csv"), *words, "--out", str(folder / "full")]) == 2
     assert "holds something else than an earlier set of tables" in capsys.readouterr().err
 
 

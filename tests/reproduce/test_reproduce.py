@@ -103,8 +103,8 @@ def test_the_first_cause_that_fits_is_taken(monkeypatch):
     listed = (Cause("t", "", "", "", ("snip",), "draw", "one"), Cause("t", "201", "", "", (), "open", "two"))
     monkeypatch.setattr(recipes, "causes", lambda: listed)
     table = Recipe("t", "correlation", "somebody")
-    figure = Published("snip", "201", "cifar10", "rho", 0.5)
-    assert recipes.cause_of(table, figure).text == "one"
+    published = Published("snip", "201", "cifar10", "rho", 0.5)
+    assert recipes.cause_of(table, published).text == "one"
     assert recipes.cause_of(table, Published("fisher", "201", "cifar10", "rho", 0.5)).text == "two"
     assert recipes.cause_of(table, Published("fisher", "101", "cifar10", "rho", 0.5)) is None
 
@@ -153,13 +153,14 @@ def made_up(tmp_path, monkeypatch):
     for module in (score_sets, session):
         monkeypatch.setattr(module, "kept", lambda bench: scores_of if bench == "201" else None)
 
-    def figure(method, value, **more):
+    def published(method, value, **more):
         return Published(method, "201", "cifar10", more.pop("measure", "rho"), value, population="all", **more)
 
     listed = (
         Recipe("mine", "correlation", HOSTILE, values=(
-            figure("snip", 0.99), figure("naswot", 0.2, note=HOSTILE), figure("plain", 0.99, absolute=True),
-            figure("plain", 0.99), figure("fisher", 0.5), figure("params", 0.5, n=15_625), figure("zen", 0.1),
+            published("snip", 0.99), published("naswot", 0.2, note=HOSTILE), published("plain", 0.99, absolute=True),
+            published("plain", 0.99), published("fisher", 0.5), published("params", 0.5, n=15_625),
+            published("zen", 0.1),
         )),
         Recipe("other", "fact", "facts", values=(
             Published("best", "201", "cifar10", "best", 79.5, digits=1),
@@ -199,9 +200,9 @@ def test_a_made_up_table(made_up):
 def test_what_was_measured_names_what_is_closer(made_up):
     """Validation accuracy is the test accuracy turned round, so it turns rho round."""
     judge = correlations.Judge(benchmarks.load("201", "cifar10", str(made_up)), score_sets.kept("201"))
-    figure = Published("snip", "201", "cifar10", "rho", -0.9, population="all")
-    ours = judge.estimate(figure, "test")
-    said = compare._measured(figure, "test", judge, ours)
+    published = Published("snip", "201", "cifar10", "rho", -0.9, population="all")
+    ours = judge.estimate(published, "test")
+    said = compare._measured(published, "test", judge, ours)
     assert f"validation accuracy: {-ours.value:.3f}" in said
     better = Published("snip", "201", "cifar10", "rho", 0.999, population="all")
     assert compare._measured(better, "test", judge, ours).startswith("no other population")
@@ -303,8 +304,8 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
                          "accuracy": [90.0, 92.0, 10.0]})  # fmt: skip
     runs.to_csv(tmp_path / "runs.csv", index=False)
     table = Recipe("t", "search", "t", folder="t", command="x")
-    figure = Published("hnas", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "method": "hnas"})
-    found = result_folders.read(table, figure, tmp_path, benchmark)
+    published = Published("hnas", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "method": "hnas"})
+    found = result_folders.read(table, published, tmp_path, benchmark)
     assert (found.value, found.n) == (91.0, 2) and found.sd == pytest.approx(math.sqrt(2))
     cell = Published("f", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "cell": one, "cell_seed": 1})
     alike = sum(a == b for a, b in zip(operations(one), operations(other), strict=True))
@@ -319,9 +320,44 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     columns = ["score", "seed", "edge", "operation", "value"]
     pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "scores.csv", index=False)
     table = Recipe("t", "operations", "t", folder="t", command="x")
-    figure = Published("zc-pt", "201", "cifar10", "rho", 0.0, args={"score": "zc-pt", "reference": "best-acc@trials"})
-    found = result_folders.read(table, figure, tmp_path, benchmark)
+    published = Published(
+        "zc-pt", "201", "cifar10", "rho", 0.0, args={"score": "zc-pt", "reference": "best-acc@trials"}
+    )
+    found = result_folders.read(table, published, tmp_path, benchmark)
     assert found.n == 2 and found.value == pytest.approx(0.0, abs=1e-12) and found.sd == pytest.approx(math.sqrt(2))
+
+
+def test_a_folder_is_made_by_the_command_that_was_handed_in(tmp_path):
+    table = Recipe("t", "search", "t", folder="f", command="python -m harness.search --bench 201 --scores SCORES")
+    seen = []
+
+    def search(words):
+        seen.extend(words)
+        (tmp_path / "f").mkdir()
+        (tmp_path / "f" / "manifest.json").write_text('{"command": "of this process", "kind": "search"}')
+        return 0
+
+    def made(command):
+        commands = {"harness.search": command} if command else {}
+        return result_folders.carry_out(table, tmp_path, "DATA", tmp_path / "s.csv", commands, str)
+
+    folder = made(search)
+    assert seen == [
+        "--bench",
+        "201",
+        "--scores",
+        str(tmp_path / "s.csv"),
+        "--out",
+        str(tmp_path / "f"),
+        "--data",
+        "DATA",
+    ]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["kind"] == "search" and manifest["command"].startswith("python -m harness.search --bench 201")
+    with pytest.raises(UserError, match="ended with 2"):
+        made(lambda words: 2)
+    with pytest.raises(UserError, match="needs the folder f"):
+        made(None)
 
 
 def test_commands_are_recorded_without_the_paths_of_a_machine():

@@ -77,7 +77,7 @@ def test_seconds_that_are_not_known_stay_so(judged):
     assert set(outcomes.curves(unknown, trace)["cost"]) == {"queries"}
 
 
-# What is asked and what it costs
+# What is queried and what it costs
 
 
 def test_queries_answer_with_short_validation_by_default():
@@ -114,7 +114,7 @@ def test_seconds_of_trainings_and_proxies_add_up(embedded, tmp_path):
     assert from_csv.runs["seconds"].isna().all()  # nobody said how long the scores took
 
 
-def test_seconds_that_are_told_fill_the_gaps(embedded):
+def test_seconds_by_option_fill_the_gaps(embedded):
     seconds = np.full((30, 2, 3), np.nan)
     seconds[:10] = 7.0
     embed(embedded, tiny_table(seconds_per_run=seconds))
@@ -179,12 +179,12 @@ def test_all_methods_on_the_embedded_table(embedded, tmp_path, capsys, monkeypat
     monkeypatch.setenv("COLUMNS", "200")
     out = tmp_path / "search"
     assert main([*QUICK, "--out", str(out)]) == 0
-    told = capsys.readouterr()
-    assert "4 searches in" in told.err and "the embedded table" in told.err
+    printed = capsys.readouterr()
+    assert "4 searches in" in printed.err and "the embedded table" in printed.err
     table = pd.read_csv(out / "summary.csv")
     assert list(dict.fromkeys(table["method"])) == [name for name in METHODS if name != "hnas"]
     assert len(table) == 3 + 3 * 3 + 2 and (table["runs"] == 4).all() and (table["queries"] == 6).all()
-    assert all(name in told.out for name in METHODS if name != "hnas") and "± " in told.out
+    assert all(name in printed.out for name in METHODS if name != "hnas") and "± " in printed.out
     runs, curves = pd.read_csv(out / "runs.csv"), pd.read_csv(out / "curves.csv")
     assert len(runs) == 4 * len(table) and runs["regret"].min() >= 0
     mean = runs.groupby(["method", "guide"], dropna=False, sort=False)["regret"].mean()
@@ -205,8 +205,8 @@ def test_all_methods_on_the_embedded_table(embedded, tmp_path, capsys, monkeypat
 def test_a_narrow_terminal_has_fewer_columns_and_says_so(embedded, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "62")
     assert main([*QUICK[:6], "--method", "random,guided-evolution", "--out", str(tmp_path / "search")]) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert "In summary.csv: distinct, scored" in told and "guided-evolution" in told
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "In summary.csv: distinct, scored" in printed and "guided-evolution" in printed
 
 
 @pytest.mark.parametrize(
@@ -234,9 +234,9 @@ def test_what_cannot_be_used_is_one_line(options, said, embedded, tmp_path, caps
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.txt").write_text("not a search")
     assert main([*QUICK[:6], "--out", "out", *options]) == 2
-    told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert told.startswith("harness.search: ")
-    assert re.search(said, told), told
+    printed = capsys.readouterr().err.strip().splitlines()[-1]
+    assert printed.startswith("harness.search: ")
+    assert re.search(said, printed), printed
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""HNAS: the inner problem by hand, the outer one against plain computations, and what it is told to do on the table."""
+"""HNAS: the inner problem by hand, the outer one against plain computations, and its searches on a table."""
 
 import re
 
@@ -62,18 +62,18 @@ def test_each_choice_is_the_least_of_the_pool_so_far(task, monkeypatch):
     trace = hnas.hnas(task, Draws(5, [2]), queries=5, scale=100.0, fresh=9)
     generator = np.random.default_rng([5, 2, 0])
     generator.integers(2**31)
-    pool, asked = [], []
+    pool, queried = [], []
     metric, kappa = task.scores[0], -task.scores[1]
     for share, exponent in [(0.0, -2.0), (0.3, -1.0), (0.01, -3.0), (0.9, 0.0), (0.2, -4.0)]:
         pool += generator.integers(81, size=9).tolist()
         cost = {
             row: 10**exponent * abs(metric[row] ** 2 - (100 * share) ** 2) + kappa[row] / (metric[row] + 1e-6)
             for row in pool
-            if row not in asked
+            if row not in queried
         }
-        asked.append(min(cost, key=cost.__getitem__))
-        assert trace.spent[0, len(asked) - 1] == pytest.approx(len(set(pool)) * 2.5)
-    assert trace.queried[0].tolist() == asked and trace.scored[0] == len(set(pool))
+        queried.append(min(cost, key=cost.__getitem__))
+        assert trace.spent[0, len(queried) - 1] == pytest.approx(len(set(pool)) * 2.5)
+    assert trace.queried[0].tolist() == queried and trace.scored[0] == len(set(pool))
 
 
 def test_equal_values_go_to_the_one_drawn_first():
@@ -196,8 +196,8 @@ def test_every_method_tells_the_accuracy_on_other_datasets(three, tmp_path, caps
     assert runs.groupby("method").size().to_dict() == {"hnas": 4, "random": 2}
     assert runs["accuracy_cifar100"].to_numpy() == pytest.approx(runs["accuracy"].to_numpy() - 20)
     assert "accuracy_imagenet16-120" not in runs  # no test accuracies there
-    told = (out / "summary.md").read_text()
-    assert "cifar100, %" in told and re.search(r"\| hnas \| grad\\_norm \|.*±.*±", told)
+    printed = (out / "summary.md").read_text()
+    assert "cifar100, %" in printed and re.search(r"\| hnas \| grad\\_norm \|.*±.*±", printed)
     table = pd.read_csv(out / "summary.csv")
     assert table["accuracy_cifar100_sd"].notna().all()
 
@@ -221,10 +221,10 @@ def test_what_cannot_be_used_is_one_line(options, changes, said, tmp_path, monke
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", embed(tmp_path / "embedded"))
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     scores = scored(tmp_path / "s.csv", **changes)
-    asked = ["--bench", "201", "--scores", scores, "--queries", "4", "--runs", "1", "--method", "hnas"]
-    assert main([*asked, *options, "--out", str(tmp_path / "out")]) == 2
-    told = capsys.readouterr().err.strip().splitlines()[-1]
-    assert told.startswith("harness.search: ") and re.search(said, told), told
+    words = ["--bench", "201", "--scores", scores, "--queries", "4", "--runs", "1", "--method", "hnas"]
+    assert main([*words, *options, "--out", str(tmp_path / "out")]) == 2
+    printed = capsys.readouterr().err.strip().splitlines()[-1]
+    assert printed.startswith("harness.search: ") and re.search(said, printed), printed
 
 
 def test_all_leaves_out_what_is_slow(tmp_path, monkeypatch):

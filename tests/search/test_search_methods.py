@@ -136,12 +136,12 @@ def test_the_oldest_dies_however_good():
     value = np.random.default_rng(0).permutation(81) * 1.0
     task = search_tasks.make(value=value)
     trace = evolution.evolution(task, Draws(0, range(40)), queries=30, population=2, tournament=30)
-    for asked in trace.queried:
+    for queried in trace.queried:
         for now in range(2, 30):
-            parent = max(asked[now - 2 : now], key=lambda row: value[row])
-            assert asked[now] in neighbours(task, parent)
-    before = [value[asked[:3]].max() for asked in trace.queried]
-    assert any(value[asked[3:5]].max() < best for asked, best in zip(trace.queried, before, strict=True))
+            parent = max(queried[now - 2 : now], key=lambda row: value[row])
+            assert queried[now] in neighbours(task, parent)
+    before = [value[queried[:3]].max() for queried in trace.queried]
+    assert any(value[queried[3:5]].max() < best for queried, best in zip(trace.queried, before, strict=True))
 
 
 def test_a_population_larger_than_the_queries_is_random_search(task):
@@ -185,19 +185,19 @@ def test_guided_evolution_takes_the_best_of_its_proposals(task):
 
 
 def climb(task, run, queries):
-    """Hill climbing over all neighbours, begun anew at random."""
-    draws, known, asked = Draws(2, [run]), set(), []
+    """Hill climbing over all neighbours, restarted at random."""
+    draws, known, queried = Draws(2, [run]), set(), []
     starts = iter(draws.choose(len(task), queries)[0].tolist())
 
     def ask(row):
-        if row not in known and len(asked) < queries:
+        if row not in known and len(queried) < queries:
             known.add(row)
-            asked.append(row)
+            queried.append(row)
 
-    while len(asked) < queries:
+    while len(queried) < queries:
         place = next(row for row in starts if row not in known)
         ask(place)
-        while len(asked) < queries:
+        while len(queried) < queries:
             row = task.near.table[place]
             near = row[draws.uniform(len(row))[0].argsort()]
             near = [int(each) for each in near if each >= 0]
@@ -207,7 +207,7 @@ def climb(task, run, queries):
             if task.value[best] <= task.value[place]:
                 break
             place = best
-    return asked
+    return queried
 
 
 @pytest.mark.parametrize("queries", [1, 7, 30, 81])
@@ -215,7 +215,7 @@ def test_local_search_is_the_loop(task, queries):
     trace = local.local(task, Draws(2, range(RUNS)), queries=queries)
     for run in range(RUNS):
         assert trace.queried[run].tolist() == climb(task, run, queries)
-        assert len(set(trace.queried[run])) == queries  # nothing is asked for twice
+        assert len(set(trace.queried[run])) == queries  # nothing is queried twice
 
 
 def test_local_search_on_a_set_with_lonely_architectures():
@@ -231,7 +231,7 @@ def test_local_search_ends_in_a_local_optimum():
     task = search_tasks.make(value=digits.sum(1))
     trace = local.local(task, Draws(0, range(60)), queries=41)
     assert (outcomes.incumbents(task, trace.queried)[:, -1] == 80).all()
-    assert all(set(neighbours(task, 80)) <= set(asked) for asked in trace.queried.tolist())
+    assert all(set(neighbours(task, 80)) <= set(queried) for queried in trace.queried.tolist())
 
 
 # Pools of candidates
@@ -247,7 +247,7 @@ def test_guided_random_asks_for_the_best_scores_of_its_pool(task):
         random_pool.guided_random(task.guided_by(["one"]), Draws(2, [0]), queries=4, pool=3)
 
 
-def test_ties_are_asked_for_in_random_order_and_failures_last():
+def test_ties_are_queried_in_random_order_and_failures_last():
     task = search_tasks.make(scores={"flat": np.where(np.arange(81) < 5, np.nan, 1.0)})
     trace = random_pool.guided_random(task, Draws(0, range(50)), queries=81, pool=500)
     assert (np.sort(trace.queried[:, -5:], axis=1) == np.arange(5)).all()
