@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
-from benchmarks.nasbench101.cells import OPERATIONS
-
 PARENTS = {1: (0, 1, 2, 2, 2, 2), 2: (0, 1, 1, 2, 2, 3), 3: (0, 1, 1, 1, 2, 2, 2)}
 """Space -> how many vertices feed each vertex: input, blocks, output."""
 
@@ -60,10 +58,3 @@ def without_loose_ends(graph: Graph) -> Graph:
 
 POPULATIONS = {"released": released_graphs, "closed": closed_graphs, "pruned": pruned_graphs}
 """Name -> the graphs of a space."""
-
-
-def count_with_loose_ends(space: int) -> tuple[int, int]:
-    """Return how many strings there are with loose ends: operations distinguished on used blocks only, and on all."""
-    blocks = len(PARENTS[space]) - 2
-    feeding = [len(used(graph, blocks)) for graph in all_graphs(space)]
-    return sum(len(OPERATIONS) ** n for n in feeding), len(feeding) * len(OPERATIONS) ** blocks

@@ -16,7 +16,6 @@ Populations (counts for spaces 1, 2, 3):
 
 With loose ends the papers state 6,240 / 29,160 / 363,648. There are 180 / 360 / 5,400 graphs; 6,240 and 363,648 count
 operations only on the blocks that feed something, 29,160 (360 x 3^4) on all blocks: counted alike space 2 has 16,632.
-`benchmarks.nasbench1shot1.graphs.count_with_loose_ends` gives both.
 
 Printed form: a cell of 101 with all blocks, `-` for one that is left out: `conv3x3,-,maxpool3x3,conv1x1|01,03,...`.
 """

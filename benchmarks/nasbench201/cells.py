@@ -49,28 +49,6 @@ def reachable(cell: Cell) -> Cell:
     )
 
 
-def benchmark_string(cell: Cell, *, consider_zero: bool) -> str:
-    """Return the nested string by which the benchmark's own code (`to_unique_str`) distinguishes cells.
-
-    Both rules collapse skip connections; `consider_zero` also lets zeros swallow what they feed, except in sums.
-    They give 12,751 (False) and 6,466 (True) different strings; the paper's "6,466 unique" is the second.
-    """
-    nodes = ["0"]
-    for node in (1, 2, 3):
-        terms = []
-        for (source, target), operation in zip(EDGES, cell, strict=True):
-            if target != node:
-                continue
-            if consider_zero and (operation == NONE or nodes[source] == "#"):
-                terms.append("#")
-            elif operation == SKIP:
-                terms.append(nodes[source])
-            else:
-                terms.append(f"({nodes[source]})@{operation}")
-        nodes.append("+".join(sorted(terms)))
-    return nodes[3]
-
-
 def count(
     cell: Cell, *, channels: int, cells_per_stage: int, classes: int, resolution: int, input_channels: int
 ) -> tuple[int, int, int]:

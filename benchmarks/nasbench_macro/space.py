@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.errors import UserError
 from benchmarks.files.sources import Source
 from benchmarks.nasbench_macro.layers import BLOCK, LAYERS, OPERATIONS, canonical, layer_size, widths
 from benchmarks.spaces.choices import Choices
@@ -54,13 +53,6 @@ class SpaceMacro(Space):
     def archs(self) -> tuple[str, ...]:
         """Strings by index."""
         return tuple(map("".join, itertools.product(OPERATIONS, repeat=LAYERS)))
-
-    def index(self, arch: str) -> int:
-        """Return the index of a string; UserError where it is none."""
-        if len(arch) != LAYERS or set(arch) - set(OPERATIONS):
-            form = f"{LAYERS} digits 0, 1 or 2, like 22212220"
-            raise UserError(f"'{arch}' is not a NAS-Bench-Macro architecture; expected {form}")
-        return int(arch, len(OPERATIONS))
 
     @cached_property
     def class_id(self) -> np.ndarray:

@@ -15,12 +15,12 @@ from benchmarks.nasbench1shot1.graphs import (
     PARENTS,
     all_graphs,
     closed_graphs,
-    count_with_loose_ends,
     pruned_graphs,
     released_graphs,
+    used,
 )
 from benchmarks.nasbench1shot1.space import Space1Shot1
-from benchmarks.nasbench101.cells import graph_hash, problem_of, pruned
+from benchmarks.nasbench101.cells import OPERATIONS, graph_hash, problem_of, pruned
 from benchmarks.spaces.layers import allocate
 from benchmarks.table import Table
 from harness.probe.initialise import initialise
@@ -90,6 +90,13 @@ def test_counts_of_what_pruning_leaves(spaces):
 def test_distinct_cells_by_the_official_hash():
     space = Space1Shot1(1, "closed")
     assert len({graph_hash(cell) for cell in space.cells}) == 2_484
+
+
+def count_with_loose_ends(space: int) -> tuple[int, int]:
+    """Return how many strings there are with loose ends: operations distinguished on used blocks only, and on all."""
+    blocks = len(PARENTS[space]) - 2
+    feeding = [len(used(graph, blocks)) for graph in all_graphs(space)]
+    return sum(len(OPERATIONS) ** n for n in feeding), len(feeding) * len(OPERATIONS) ** blocks
 
 
 def test_counts_with_loose_ends():

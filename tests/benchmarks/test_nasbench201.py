@@ -12,7 +12,7 @@ import torch
 from networks import EDGES, Reference201, copy_from_stack, minibatch, operations
 
 from benchmarks import UserError
-from benchmarks.nasbench201.cells import benchmark_string, count, parse_cell, print_cell, reachable
+from benchmarks.nasbench201.cells import NONE, SKIP, Cell, count, parse_cell, print_cell, reachable
 from benchmarks.nasbench201.space import OPERATIONS, Space201
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
@@ -22,6 +22,28 @@ from harness.probe.view import stream
 OFFICIAL = {"channels": 16, "cells_per_stage": 5, "input_channels": 3}
 TINY = {"channels": 4, "cells_per_stage": 1, "input_channels": 3, "classes": 5}
 LITERAL_TINY = {"channels": 4, "cells": 1, "input_channels": 3, "classes": 5}
+
+
+def benchmark_string(cell: Cell, *, consider_zero: bool) -> str:
+    """Return the nested string by which the benchmark's own code (`to_unique_str`) distinguishes cells.
+
+    Both rules collapse skip connections; `consider_zero` also lets zeros swallow what they feed, except in sums.
+    They give 12,751 (False) and 6,466 (True) different strings; the paper's "6,466 unique" is the second.
+    """
+    nodes = ["0"]
+    for node in (1, 2, 3):
+        terms = []
+        for (source, target), operation in zip(EDGES, cell, strict=True):
+            if target != node:
+                continue
+            if consider_zero and (operation == NONE or nodes[source] == "#"):
+                terms.append("#")
+            elif operation == SKIP:
+                terms.append(nodes[source])
+            else:
+                terms.append(f"({nodes[source]})@{operation}")
+        nodes.append("+".join(sorted(terms)))
+    return nodes[3]
 
 
 @pytest.fixture(scope="module")

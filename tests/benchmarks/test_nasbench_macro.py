@@ -95,7 +95,7 @@ def test_neighbours_and_sample(space):
 
 @pytest.mark.parametrize("arch", ["2221222", "222122203", "2221222x", "３2212220", ""])
 def test_what_is_no_architecture(space, arch):
-    with pytest.raises(UserError, match="expected 8 digits 0, 1 or 2"):
+    with pytest.raises(UserError, match="is not an architecture of NAS-Bench-Macro; expected one like '00000000'"):
         space.index(arch)
 
 
