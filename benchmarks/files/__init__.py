@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""Where files come from, downloading, and crash-safe writing."""

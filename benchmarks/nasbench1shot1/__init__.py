@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""NAS-Bench-1Shot1."""

@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""NAS-Bench-Macro."""

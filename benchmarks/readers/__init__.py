@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""Readers of foreign file formats; nothing in a file is executed."""

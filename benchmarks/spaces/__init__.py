@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""What the spaces of all benchmarks share."""
