@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup, escape
 
-import harness.report
 from harness.report.formats import cell, markdown_table
+from harness.report.html import environment
 from harness.report.numbers import DASH
 from harness.reproduce.cells import HEADS, cells
 from harness.reproduce.compare import Reproduction, shares
@@ -159,14 +158,10 @@ def markdown(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str,
 
 def html(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any], figure: Path | None) -> str:
     """Return the page as HTML; `figure` is an SVG file that goes into it."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["marked"] = _marked
-    sheet = (Path(harness.report.__file__).parent / "page.css").read_text("utf-8")
-    return environment.get_template("page.html").render(
+    template = environment().from_string(Path(__file__).with_name("page.html").read_text("utf-8"))
+    return template.render(
         title=TITLE, headline=headline(made.rows), sections=sections(made, declared, manifest), wide=HEADS,
-        sheet=Markup(sheet), figure=figure and base64.b64encode(figure.read_bytes()).decode(),
+        figure=figure and base64.b64encode(figure.read_bytes()).decode(), marked=_marked,
         looks={AGREES[:1]: AGREES, DIFFERS[:1]: DIFFERS, ABSENT[:1]: "absent"},
     )  # fmt: skip
 
