@@ -9,9 +9,9 @@ from benchmarks import UserError
 from harness.operations.config import ORDERS, OperationsConfig
 from harness.operations.decide import Proposal, Step
 from harness.operations.scores.registry import GROUPS, SCORES, OperationScore, choose, named
+from harness.operations.search.candidates import Outcome
 from harness.operations.search.config import FindConfig
 from harness.operations.search.methods import METHODS, Method, asked
-from harness.operations.search.outcome import Outcome
 from harness.operations.search.run import find
 from harness.proxies.registry import registry
 

@@ -26,6 +26,17 @@ VALIDATION = 10_000
 """Added to the seed of a search for the minibatches of its validation."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a search returns for a seed: its proposals and the one that was chosen."""
+
+    proposals: Sequence[Proposal]
+    evaluations: int
+    """Masks of the supernet that were evaluated."""
+    best: int = 0
+    """Place of the chosen proposal."""
+
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """What proposals are, in the space of all architectures that decisions can lead to."""

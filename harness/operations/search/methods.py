@@ -18,7 +18,7 @@ class Method:
     paper: str
     """Authors, year, arXiv; empty where there is none."""
     function: str
-    """`module:name` of what carries it out: (candidates, config, seed) -> `outcome.Outcome`."""
+    """`module:name` of what carries it out: (candidates, config, seed) -> `candidates.Outcome`."""
     scores: tuple[str, ...]
     """The scores that it may decide by; the first is the default."""
     any_proxy: bool = False

@@ -17,9 +17,8 @@ import numpy as np
 from harness.inputs.draw import Minibatch
 from harness.operations.decide import Proposal, propose
 from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator
-from harness.operations.search.candidates import Candidates, validate
+from harness.operations.search.candidates import Candidates, Outcome, validate
 from harness.operations.search.config import FindConfig
-from harness.operations.search.outcome import Outcome
 from harness.operations.supernets.masks import draw_alphas, mixture
 from harness.operations.vertex_inputs import select_inputs
 

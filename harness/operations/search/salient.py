@@ -12,9 +12,8 @@ from harness.operations.agreement import argmax
 from harness.operations.decide import Proposal, Step
 from harness.operations.scores.registry import SCORES
 from harness.operations.scores.saliency import zeros
-from harness.operations.search.candidates import Candidates
+from harness.operations.search.candidates import Candidates, Outcome
 from harness.operations.search.config import FindConfig
-from harness.operations.search.outcome import Outcome
 from harness.operations.setup import Setup
 from harness.operations.vertex_inputs import VertexInputs, best, mask_of_all_inputs, open_vertices
 

@@ -22,9 +22,8 @@ from torch import Tensor
 from harness.inputs.draw import Minibatch
 from harness.operations.decide import decide
 from harness.operations.scores.trained import strength
-from harness.operations.search.candidates import Candidates
+from harness.operations.search.candidates import Candidates, Outcome
 from harness.operations.search.config import FindConfig
-from harness.operations.search.outcome import Outcome
 from harness.operations.setup import Setup
 from harness.operations.supernets.darts import Bilevel
 from harness.operations.supernets.evaluation import evaluate
