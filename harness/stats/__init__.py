@@ -8,11 +8,8 @@ from harness.stats.correlation import (
     partial_spearman,
     pearson,
     share,
-    size_strata,
     spearman,
     spearman_matrix,
-    strata_mean,
-    stratum_spearman,
     tied,
     top_spearman,
     worst_case_spearman,
@@ -32,6 +29,7 @@ from harness.stats.regret import (
     weighted_regret,
 )
 from harness.stats.seeds import Paired, different_seeds, paired_difference, rho_difference, seed_mean, seed_spread
+from harness.stats.strata import size_strata, strata_mean, stratum_spearman
 from harness.stats.top_k import best_rank_at_k, ndcg_at_k, precision_at_k
 
 __all__ = [

@@ -223,6 +223,14 @@ def test_the_better_of_two_baselines_is_taken(run):
         assert summarise(replace(run, scores=scores), resamples=5).settings["baseline"]["all"] == strong
 
 
+def test_the_manifest_marks_the_baselines_and_old_ones_go_by_name(run):
+    assert summarise(run, resamples=2).baselines == ("params", "flops", "layers")
+    marked = {name: {"baseline": name in ("bad", "flops")} for name in run.scores}
+    found = summarise(replace(run, manifest={"proxies": marked}), resamples=2)
+    assert found.baselines == ("bad", "flops")
+    assert set(found.differences.baseline) == {"flops"}  # `bad` is listed as a baseline, not compared with
+
+
 def test_baseline_can_be_named(run):
     gaps = summarise(run, resamples=50, baseline="same").differences
     assert set(gaps.baseline) == {"same"}
