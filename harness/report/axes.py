@@ -64,11 +64,7 @@ def score_scale(values: ArrayLike) -> Scale:
     if _seen(_symlog(finite, threshold)):
         note = f"symlog, linear within ±{_label(threshold)}"
         return _mapped(
-            "symlog",
-            note,
-            finite,
-            lambda x: _symlog(x, threshold),
-            _decades(finite.min(), finite.max(), threshold),
+            "symlog", note, finite, lambda x: _symlog(x, threshold), _decades(finite.min(), finite.max(), threshold)
         )
     return rank_scale(values)
 
@@ -85,11 +81,7 @@ def accuracy_scale(values: ArrayLike) -> Scale:
     end = high + 0.5 * max(high - middle, 0.01 * (high - low))
     wanted = [*nice_ticks(low, high), *nice_ticks(middle, high, 4)]
     return _mapped(
-        "stretched",
-        "axis stretched towards the best",
-        finite,
-        lambda x: -np.log10(np.maximum(end - x, 1e-12)),
-        wanted,
+        "stretched", "axis stretched towards the best", finite, lambda x: -np.log10(np.maximum(end - x, 1e-12)), wanted
     )
 
 

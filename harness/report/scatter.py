@@ -60,13 +60,7 @@ def draw_scatter(figure: Figure, run: StoredRun, summary: Summary) -> None:
 
 
 def _scatter_panel(
-    panel: Axes,
-    scale: Scale,
-    across: np.ndarray,
-    up: np.ndarray,
-    connected: np.ndarray,
-    look: style.Look,
-    raster: bool,
+    panel: Axes, scale: Scale, across: np.ndarray, up: np.ndarray, connected: np.ndarray, look: style.Look, raster: bool
 ) -> None:
     size = float(np.clip(2500 / max(len(across), 1), 0.6, 5))
     panel.scatter(
