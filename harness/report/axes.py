@@ -162,7 +162,8 @@ def _label(value: float) -> str:
         return "0"
     if 1e-3 <= abs(value) < 1e4:
         return f"{value:g}"
-    mantissa, power = f"{value:.0e}".split("e")
+    mantissa, power = f"{value:.5e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".")
     shown = "10" + str(int(power)).translate(SUPERSCRIPT)
     sign = "-" if mantissa.startswith("-") else ""
     return sign + shown if mantissa.lstrip("-") == "1" else f"{mantissa}·{shown}"

@@ -208,3 +208,10 @@ def test_ticks_are_round_and_inside(low, high):
     ticks = nice_ticks(low, high)
     assert 1 <= len(ticks) <= 7 and all(low - 1e-12 <= tick <= high * (1 + 1e-9) + 1e-12 for tick in ticks)
     assert "-0" not in [f"{tick:g}" for tick in ticks]
+
+
+@pytest.mark.parametrize("values", [np.linspace(-270_000, -90_000, 50), np.linspace(1.02e6, 1.09e6, 50)])
+def test_no_two_ticks_have_one_label(values):
+    """Defect: -250,000 and -150,000 were both -2·10⁵."""
+    labels = [label for _, label in score_scale(values).ticks]
+    assert len(set(labels)) == len(labels) >= 2
