@@ -127,7 +127,7 @@ def test_what_is_installed_is_pinned_to_versions_that_are_allowed(settings: conf
 
 
 def test_every_foreign_import_is_a_requirement(settings: configparser.ConfigParser) -> None:
-    names = {"pillow": "PIL", "scikit-learn": "sklearn"}
+    names = {"Jinja2": "jinja2", "pillow": "PIL", "scikit-learn": "sklearn"}
     wanted = {names.get(need.name, need.name) for need in requirements(settings, "cluster")}
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import base64
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup, escape
 
 from harness.report.formats import cell, markdown_table
 from harness.report.html import environment
@@ -161,11 +159,6 @@ def html(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any
     template = environment().from_string(Path(__file__).with_name("page.html").read_text("utf-8"))
     return template.render(
         title=TITLE, headline=headline(made.rows), sections=sections(made, declared, manifest), wide=HEADS,
-        figure=figure and base64.b64encode(figure.read_bytes()).decode(), marked=_marked,
+        figure=figure and base64.b64encode(figure.read_bytes()).decode(),
         looks={AGREES[:1]: AGREES, DIFFERS[:1]: DIFFERS, ABSENT[:1]: "absent"},
     )  # fmt: skip
-
-
-def _marked(text: str) -> Markup:
-    """Return escaped text, `words` between backticks as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
