@@ -1,20 +1,12 @@
-"""The two functions of Python users: `score` any module, `correlate` a benchmark."""
+"""What Python users call: `score` any module, `correlate` a benchmark, `judge` scores computed elsewhere."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from harness.runs.evaluate_scores import store_scores
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from harness.analysis.result import Correlation
-
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, overload
 
+import pandas as pd
 from torch import Tensor, nn
 
 from benchmarks.registry import GROUPS
@@ -25,7 +17,9 @@ from harness.engine.module_score import score_module
 from harness.proxies.choose import choose
 from harness.proxies.protocols import in_precision
 from harness.runs.config import each_space
+from harness.runs.evaluate_scores import store_scores
 from harness.runs.runner import run
+from harness.store.stored_run import StoredRun
 
 
 def score(
@@ -63,10 +57,7 @@ def correlate(bench: str = "201", *, space: str | None = None, **settings: Any) 
 
     For a benchmark of several spaces return {key: result}; `space` "1,3" chooses among them.
     """
-    found = {}
-    for config in each_space(space, bench=bench, **settings):
-        stored = with_ensembles(run(config))
-        found[config.bench] = Correlation(stored, summarise(stored))
+    found = {config.bench: _with_statistics(run(config)) for config in each_space(space, bench=bench, **settings)}
     return found if bench in GROUPS else found[bench]
 
 
@@ -86,15 +77,15 @@ def judge(
 
     Columns: `arch` or `index`, and one for each proxy, or `proxy` and `score`; `seed` tells several scores of one
     architecture apart. Larger is better; empty, nan or inf is a failure and is counted.
-    `out` is the run folder that is written (default: a name of its own under results/); one that holds other scores is
+    `out` is the run folder that is written (default: a separate one under results/); one that holds other scores is
     refused unless `existing="replace"`. Raises UserError, in one line, for whatever cannot be used.
     """  # fmt: skip
-    from harness.analysis.ensembles import with_ensembles
-    from harness.analysis.result import Correlation
-    from harness.analysis.summary import summarise
-
-    stored = with_ensembles(store_scores(
+    return _with_statistics(store_scores(
         scores, bench, dataset=dataset, split=split, epochs=epochs, reduction=reduction, data=data, out=out,
         existing=existing,
     ))  # fmt: skip
-    return Correlation(stored, summarise(stored))
+
+
+def _with_statistics(run: StoredRun) -> Correlation:
+    whole = with_ensembles(run)
+    return Correlation(whole, summarise(whole))

@@ -224,5 +224,5 @@ def test_facts_of_a_proxy(entry):
 
 
 def test_every_proxy_is_named_in_a_test():
-    told = "".join(path.read_text() for path in (ROOT / "tests").glob("*.py"))
+    told = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     assert not [entry.name for entry in builtin() if entry.name not in told]

@@ -1,1 +1,1 @@
-"""MISSING DOC"""
+"""The command lines: a parser and what it starts, one file a command. No library is imported before it is needed."""

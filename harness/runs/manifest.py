@@ -1,4 +1,4 @@
-"""MISSING DOC"""
+"""What a manifest says of any result: ground truth, versions, machine, proxies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from harness.runs.target import Target
 from harness.store.version import VERSION
 
 
-def provenance(benchmark: Benchmark, target: Target, proxies: Sequence[Proxy]) -> dict[str, Any]:
+def provenance(benchmark: Benchmark, target: Target, proxies: Iterable[Proxy]) -> dict[str, Any]:
     """Return what a manifest says of any run: ground truth, versions, machine, proxies."""
     import h5py
     import scipy
@@ -48,8 +48,8 @@ def provenance(benchmark: Benchmark, target: Target, proxies: Sequence[Proxy]) -
         "proxies": {
             proxy.name: {
                 "summary": proxy.summary, "labels": proxy.labels, "cost": proxy.cost, "fitted": proxy.fitted,
-                "paper": proxy.paper, "static": proxy.static, "direction": "larger is better",
-                "view": "" if proxy.static else described(proxy.view),
+                "paper": proxy.paper, "static": proxy.static, "baseline": proxy.baseline,
+                "direction": "larger is better", "view": "" if proxy.static else described(proxy.view),
             }
             for proxy in proxies
         },

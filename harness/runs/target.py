@@ -1,4 +1,4 @@
-"""MISSING DOC"""
+"""Which accuracy of a benchmark is to be predicted."""
 
 from __future__ import annotations
 

@@ -199,8 +199,8 @@ def stopping(folder: Path, at: int, how: str = "raise KeyboardInterrupt") -> Pat
         f"calls = Path({str(folder / 'calls')!r})\n"
         "@harness.proxy(reads='outputs', labels=False)\n"
         "def stopping(probe):\n"
-        "    n = len(calls.read_text()) + 1 if calls.exists() else 1\n"
-        "    calls.write_text('x' * n)\n"
+        "    with calls.open('a') as file:\n"  # appending gives each process a place of its own
+        "        file.write('x')\n        file.flush()\n        n = file.tell()\n"
         f"    if n == {at}:\n        {how}\n"
         "    return probe.outputs.sum((0, 2))\n"
     )
