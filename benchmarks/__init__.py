@@ -1,7 +1,5 @@
 """Benchmarks: one adapter each. `benchmarks.load("201")` gives its space and its ground truth."""
 
-from __future__ import annotations
-
 from benchmarks.benchmark import Benchmark, load
 from benchmarks.errors import UserError
 from benchmarks.registry import BENCHMARKS, GROUPS, expand, known, space_of

@@ -1,7 +1,5 @@
 """`python -m benchmarks`: which ground truth and images are there, which are missing, and where they come from."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Opening a benchmark: its space, and the ground truth found in the data folder or embedded."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What all command lines share: one line for what is wrong, and exit codes."""
 
-from __future__ import annotations
-
 import argparse
 import difflib
 import signal

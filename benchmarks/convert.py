@@ -1,7 +1,5 @@
 """`python -m benchmarks.convert FILE`: an official file, or a CSV, becomes a table file of this project."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import fnmatch

@@ -1,7 +1,5 @@
 """`python -m benchmarks.download NAME ...`: official files with a stable public address, into the data folder."""
 
-from __future__ import annotations
-
 import contextlib
 import gzip
 import os

@@ -1,7 +1,5 @@
 """Errors of users' input: one line, no traceback."""
 
-from __future__ import annotations
-
 import collections
 import difflib
 import re

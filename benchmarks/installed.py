@@ -3,8 +3,6 @@
 Finding them reads what packages declare and imports none of them; a package's code runs when its key is used.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points

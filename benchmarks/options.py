@@ -1,7 +1,5 @@
 """Settings that are options of a command line: declared once, as fields of a dataclass."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import MISSING, field, fields

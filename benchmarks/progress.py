@@ -1,7 +1,5 @@
 """How far a long reading or download is."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 

@@ -1,7 +1,5 @@
 """Which benchmarks there are: the space of every key, built in or of another installed package."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pkgutil import resolve_name
 

@@ -4,8 +4,6 @@ Accuracies are percent, 0 to 100; larger is better. A gap (a run that was never 
 NaN. The seed axis may hold the label "mean" for means over seeds as published; all other labels are single trials.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

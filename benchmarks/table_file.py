@@ -5,8 +5,6 @@ One file holds several datasets of one benchmark: `datasets/<name>` each with `a
 labels, source and checksum as attributes. The root carries `schema` and `schema_version`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from collections.abc import Iterator, Sequence

@@ -7,8 +7,6 @@ harness.scores("201", "cifar10")                          scores computed earlie
 @harness.proxy, @harness.module_proxy                     add one's own
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from harness.store.version import VERSION

@@ -1,7 +1,5 @@
 """What Python users call: `score` any module, `correlate` a benchmark, `judge` scores computed elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, overload

@@ -1,6 +1,4 @@
-"""`python -m harness.evaluate`: statistics of scores that were computed elsewhere, as `python -m harness.run` has them for its own."""
-
-from __future__ import annotations
+"""`python -m harness.evaluate`: statistics of scores that were computed elsewhere."""
 
 import sys
 

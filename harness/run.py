@@ -1,7 +1,5 @@
 """`python -m harness.run`: score architectures with zero-cost proxies and compare the scores with the ground truth."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.run import main

@@ -1,7 +1,5 @@
 """`python -m harness.train`: ground truth for one's own data, many architectures trained at once."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.train import main

@@ -1,7 +1,5 @@
 """`python -m speed`: list the benchmarks, a line each."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 Each is the best of several tries, on PyTorch's current threads and in float32: a ceiling, not an average.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """What the commands share: the command line and its checks, the JSON file of the numbers, progress on stderr."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import sys

@@ -7,8 +7,6 @@ gradients of single entries, pullbacks through blocks) count with their measured
 are Gaussian noise.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import time

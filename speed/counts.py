@@ -17,8 +17,6 @@ Sums at the nodes of a cell, concatenations, the gathering of a stack's channels
 loss count nothing, nor do parameters of BatchNorm: what is counted is a lower bound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Where a benchmark runs: a description of the machine, and true float32 on a fixed number of threads."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Iterator, Mapping

@@ -7,8 +7,6 @@ Inputs are Gaussian noise: no data is needed. Times are CPU time of the process 
 otherwise wall time.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from functools import partial

@@ -1,7 +1,5 @@
 """The tables and the figure of `speed.floor`, from the numbers that it wrote."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

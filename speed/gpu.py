@@ -10,8 +10,6 @@ does what is missing; if killed, it loses nothing. Inputs are Gaussian noise, ex
 `--device cpu --small` does all of it on tiny networks in less than a minute.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import signal

@@ -1,7 +1,5 @@
 """All of NAS-Bench-201 with the classic ten, for `speed.gpu`: a run with accuracies, or scores without."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What the stages of `speed.gpu` have in common: their names and times, the settings, the results so far."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import dataclass

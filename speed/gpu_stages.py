@@ -4,8 +4,6 @@ All have the same parameters: the job, what an earlier call left in `result`, `k
 `time.monotonic()` at which the stage is cut off.
 """
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Callable, Sequence

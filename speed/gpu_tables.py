@@ -1,7 +1,5 @@
 """The summary of `speed.gpu` as Markdown, from the files of its stages."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

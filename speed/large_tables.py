@@ -6,8 +6,6 @@ does is done and timed. Prints wall and processor seconds and the peak memory so
 every file. With `--classes` there are equivalent and disconnected strings too, so that the three populations differ.
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import os

@@ -6,8 +6,6 @@ on disk until the workers end. It must not grow by 5 % from the first to the las
 process instead, one network at a time. Takes minutes. Needs Linux.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The networks that are measured: sampled architectures, the sizes of their networks, and drawn weights."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -6,8 +6,6 @@ Every function takes (network, inputs (samples, channels, height, width), target
 (score, scale), `scale` the size of what was summed, so that signed sums that cancel can be compared.
 """
 
-from __future__ import annotations
-
 import types
 from collections.abc import Callable
 from typing import Any

@@ -6,8 +6,6 @@ a forward for each of the 30 removals with every convolution run, the kernel cou
 the codes of every ReLU. Both must decide alike. One thread unless OMP_NUM_THREADS sets another number.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from typing import Any

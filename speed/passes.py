@@ -1,7 +1,5 @@
 """What `speed.speed` times: the shared side, the proxies one at a time, and the bare passes, taking turns."""
 
-from __future__ import annotations
-
 import copy
 import math
 import statistics

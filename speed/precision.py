@@ -8,8 +8,6 @@ Spearman's rho and Kendall's tau-b between the mode's scores and float32's; tau-
 On a CPU seconds are CPU time of the process, which has one thread: other load disturbs it least.
 """
 
-from __future__ import annotations
-
 import argparse
 import math
 import sys

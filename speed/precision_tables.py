@@ -1,7 +1,5 @@
 """The tables and the figure of `speed.precision`: a row for each proxy and mode."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from pathlib import Path

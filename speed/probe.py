@@ -1,7 +1,5 @@
 """How long the passes take through the probe that proxies read, and which of PyTorch's operations they spend it in."""
 
-from __future__ import annotations
-
 import os
 import statistics
 from collections.abc import Callable, Sequence

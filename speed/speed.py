@@ -11,8 +11,6 @@ The ratio allowed is what perfect sharing would give if formulas were free: the 
 time over the distinct passes. Networks have C = 16, N = 5; inputs are Gaussian noise, so no data is needed.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import sys

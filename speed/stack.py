@@ -7,8 +7,6 @@ compared with such a run. The default options are the networks of the embedded t
 time on a GPU.
 """
 
-from __future__ import annotations
-
 import argparse
 import statistics
 import sys

@@ -4,8 +4,6 @@ Made-up scores (`speed.large_tables`) of 15,625 strings in about 9,000 classes o
 Prints wall and processor seconds, the load before, and peak memory.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -4,8 +4,6 @@ What was received lies next to the target as NAME.part, and in NAME.part.json wh
 continued (Range with If-Range, RFC 9110) only where a strong ETag or a date says that the file is still the same.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json

@@ -4,8 +4,6 @@ Everything lies in one data folder: `--data DIR`, or the environment variable NA
 our own table there (`nasbench201.h5`) or from a CSV (`nasbench201.csv`); official files are converted once.
 """
 
-from __future__ import annotations
-
 import fnmatch
 import os
 from collections.abc import Iterator

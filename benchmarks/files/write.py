@@ -1,7 +1,5 @@
 """Crash-safe writing, so that a reader never sees half a file, and checksums."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

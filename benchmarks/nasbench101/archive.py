@@ -1,7 +1,5 @@
 """Reads NumPy archives of NAS-Bench-101 cells and errors, a form for parts of the benchmark."""
 
-from __future__ import annotations
-
 import math
 import struct
 import zipfile

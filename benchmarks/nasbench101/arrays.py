@@ -4,8 +4,6 @@ Everywhere: `matrix` (cells, 7, 7) uint8, edges from row to column; `labels` (ce
 the operation, ABSENT. The input is vertex 0 and the output vertex 6 whatever the number of vertices between them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 

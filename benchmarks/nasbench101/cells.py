@@ -9,8 +9,6 @@ Printed form: the operations of the inner vertices, a bar, the edges: `conv3x3,m
 input, the last the output, and edges lead from lower to higher numbers. The identity cell is `|01`.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Every different cell of NAS-Bench-101."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import combinations
 

@@ -7,8 +7,6 @@ test_accuracy = 5), trainable_parameters = 2. Its evaluations are at the start, 
 fractions there, percent here. The three trainings of a cell are the seeds "1" to "3" in the order of the file.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import math

@@ -9,8 +9,6 @@ Stem and classifier of a stack run as one; the cells of its architectures run on
 have different widths. A stack of K costs what K networks cost; K = 1 loses nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """Graphs of NAS-Bench-1Shot1: which vertices feed each choice block and the output, in three populations."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 

@@ -16,8 +16,6 @@ Blocks differ in nothing but their edges and operation: renumbering them renumbe
 cells are one network here too.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import Tensor, nn

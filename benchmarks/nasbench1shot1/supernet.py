@@ -12,8 +12,6 @@ all BatchNorms are affine. The projected input is added only to those places of 
 output.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """Cells of NAS-Bench-201: their strings, which edges lie on a path, and counts."""
 
-from __future__ import annotations
-
 import re
 
 from benchmarks.errors import UserError, suggest

@@ -18,8 +18,6 @@ So test accuracy of `cifar10` and of `cifar10-valid` are of differently trained 
 Sources: Dong and Yang 2020 (arXiv 2001.00326), Dong, Liu, Musial and Gabrys 2021 (arXiv 2009.00437).
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence

@@ -4,8 +4,6 @@ Stem 3x3 convolution and BatchNorm; three stages of N cells at widths C, 2C, 4C;
 halves the resolution; a last BatchNorm-ReLU, global average pooling and a linear classifier.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

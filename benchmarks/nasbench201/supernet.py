@@ -5,8 +5,6 @@ of an architecture (`benchmarks.nasbench201.network`): weights of 1 for the oper
 give exactly the function of that cell's network. See `benchmarks.spaces.supernet` for how many masks run at once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """Reads the official JSON file of NAS-Bench-Macro."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Layers of NAS-Bench-Macro: the digits of a string, widths, equal strings, and counts."""
 
-from __future__ import annotations
-
 import itertools
 
 OPERATIONS = "012"

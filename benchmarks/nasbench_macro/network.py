@@ -14,8 +14,6 @@ other proxies that keep BatchNorm, rank alike with either. Where a proxy takes B
 the gradient of whatever exceeds 6.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -4,8 +4,6 @@ All else is the network of an architecture (`benchmarks.nasbench_macro.network`)
 string and 0 for all others give exactly the function of that string's network. See `benchmarks.spaces.supernet`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """CSV files: opened, the header's names, and rows that are as long as the header."""
 
-from __future__ import annotations
-
 import contextlib
 import csv
 from collections.abc import Iterator

@@ -17,8 +17,6 @@ Rows may come in any order. A complete minimal file:
     |none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|,31.5,32.0
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -9,8 +9,6 @@ It reads as a stream: `on_dict` is called with every dictionary as it is filled 
 GB needs little memory. Long runs of (key, number) pairs, which make up nearly all of such files, are read at once.
 """
 
-from __future__ import annotations
-
 import collections
 import re
 import struct

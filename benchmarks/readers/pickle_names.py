@@ -1,7 +1,5 @@
 """The names a pickle may use, and what stands for each: checked substitutes, never the functions themselves."""
 
-from __future__ import annotations
-
 import collections
 import re
 from typing import Any

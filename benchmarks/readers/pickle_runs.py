@@ -1,7 +1,5 @@
 """Runs of (key, number) pairs in pickles, which make up nearly all of large files: read at once as NumPy arrays."""
 
-from __future__ import annotations
-
 import functools
 import re
 

@@ -1,7 +1,5 @@
 """What an official file is, by its content, and its tables by the reader of that kind."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from pkgutil import resolve_name

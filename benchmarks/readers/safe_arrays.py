@@ -1,7 +1,5 @@
 """Checked substitutes for the NumPy types and functions that pickles of plain arrays name."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -3,8 +3,6 @@
 `load_pickle` gives the plain data or raises a UserError; `pickle_machine` says what is allowed and why.
 """
 
-from __future__ import annotations
-
 import bz2
 import contextlib
 import gzip

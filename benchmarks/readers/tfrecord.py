@@ -4,8 +4,6 @@ A record is: length (8 bytes, little-endian), masked CRC32C of those 8 bytes (4)
 (4). masked(crc) = rotate right by 15, plus 0xa282ead8. Nothing in a file is executed.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from pathlib import Path

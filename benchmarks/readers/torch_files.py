@@ -1,7 +1,5 @@
 """Reads the plain data in files of torch.save, without torch and without running anything; weights become None."""
 
-from __future__ import annotations
-
 import contextlib
 import zipfile
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ the architectures in `owners` (positions in the stack) and its tensors hold thei
 axis, so that `tensor.view(len(owners), -1)` has one row an owner. With one owner every layer is the ordinary one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Settings of networks, such as channels and cells, by name."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -5,8 +5,6 @@ mode, where BatchNorm's statistics have to be those of one mask, they run one af
 has weight 1 and bias 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch

@@ -1,7 +1,5 @@
 """What `harness.correlate` and `harness.judge` return."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import pandas as pd

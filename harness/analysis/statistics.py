@@ -3,8 +3,6 @@
 A new statistic is a new `Statistic` in `STATISTICS`. Formulas and tie rules: harness/stats.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

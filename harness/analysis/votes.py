@@ -4,8 +4,6 @@ Abdelfattah et al. (ICLR 2021, arXiv 2101.08134). Votes on pairs need not be tra
 rank correlation; chance is 0.5.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any

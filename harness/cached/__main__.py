@@ -1,7 +1,5 @@
 """`python -m harness.cached`."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.cached import main

@@ -1,7 +1,5 @@
 """Making the sets of kept scores from results/tables of a checkout."""
 
-from __future__ import annotations
-
 import json
 import lzma
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`python -m harness.cached`: list the scores kept with the program; with a name, print these as CSV."""
 
-from __future__ import annotations
-
 from benchmarks.command import Parser, carry_out
 from harness.cached import kept
 

@@ -6,8 +6,6 @@ A column `seed`, if there is one, tells several scores of one architecture apart
 empty, nan or inf is a failure and is counted. params, flops, layers and random are added to compare with.
 """
 
-from __future__ import annotations
-
 import sys
 
 from benchmarks.command import Parser, carry_out

@@ -4,8 +4,6 @@ Between metrics: Pearson, Spearman, Kendall. With test error: the metrics, and t
 From one dataset to another: scored on one, judged by the errors of each.
 """
 
-from __future__ import annotations
-
 import sys
 
 from benchmarks.command import Parser, carry_out

@@ -5,8 +5,6 @@ zc-pt:PROXY; tenas), saliencies (zeros-*, weights-*), and of a trained supernet 
 removal); docs/operations.md says what they are.
 """
 
-from __future__ import annotations
-
 import sys
 
 from benchmarks.command import Parser, carry_out

@@ -1,7 +1,5 @@
 """The options of a command line, made from the fields of a settings dataclass."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields

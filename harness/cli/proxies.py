@@ -1,7 +1,5 @@
 """`python -m harness.proxies`: list the proxies; with names, describe these in full."""
 
-from __future__ import annotations
-
 from benchmarks.command import Parser, carry_out
 
 

@@ -1,7 +1,5 @@
 """`python -m harness.report RUN [OTHER ...]`: remake tables, figures and page from stored runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from benchmarks.command import Parser, carry_out

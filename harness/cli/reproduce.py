@@ -5,8 +5,6 @@ scores a small sample on a CPU, --full the whole space, on a GPU; both can be st
 scores of stored runs instead.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

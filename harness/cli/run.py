@@ -1,7 +1,5 @@
 """`python -m harness.run`: score architectures with zero-cost proxies and compare the scores with the ground truth."""
 
-from __future__ import annotations
-
 import sys
 
 from benchmarks.command import Parser, carry_out

@@ -4,8 +4,6 @@ Scores come from a run, a CSV file, or are counts (params, flops, layers) by def
 untrained (zero-cost-pt, ...) or trained (ostr-darts, ...), are those of `harness.operations.search`.
 """
 
-from __future__ import annotations
-
 import sys
 
 from benchmarks.command import Parser, carry_out

@@ -1,7 +1,5 @@
 """What commands that make or read a run end with: statistics, the report, tables in the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The command line of searches over a supernet: `python -m harness.search --method zero-cost-pt` comes here."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import fields

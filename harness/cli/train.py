@@ -6,8 +6,6 @@ a one-cycle learning rate (Smith and Topin, 2018, arXiv 1708.07120).
 Finished stacks are committed one by one: repeating the command continues, more seeds or architectures extend the work.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from benchmarks.command import Parser, carry_out

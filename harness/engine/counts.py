@@ -1,7 +1,5 @@
 """The counts of architectures, for proxies that need no network."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """Which devices compute: the words of `--devices` -> devices of this machine -> one for each worker process."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Where a network keeps its feature blocks and the map before pooling."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

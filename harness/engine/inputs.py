@@ -1,7 +1,5 @@
 """The minibatches that each view of a network sees."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """How many architectures memory has room for, from the peak that a smaller stack of them had."""
 
-from __future__ import annotations
-
 import ctypes
 import gc
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The scores of any module for one minibatch: the body of `harness.score`."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 

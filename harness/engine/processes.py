@@ -1,7 +1,5 @@
 """Jobs -> results in worker processes of one thread each; an interrupt stops them, none outlives its parent."""
 
-from __future__ import annotations
-
 import gc
 import multiprocessing
 import os

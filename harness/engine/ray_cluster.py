@@ -6,8 +6,6 @@ lost worker had. Workers need the same versions of this project, PyTorch and Pyt
 path.
 """
 
-from __future__ import annotations
-
 import gc
 import logging
 import os

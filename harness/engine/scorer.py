@@ -1,7 +1,5 @@
 """What one process scores with: the setting of a run as plain data, and a `Scorer` made of it once."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

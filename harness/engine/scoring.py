@@ -4,8 +4,6 @@ The engine knows no accuracies. What one proxy raises is caught at one place and
 out of memory halves the stack; anything else that goes wrong is the engine's own error and stops the run.
 """
 
-from __future__ import annotations
-
 import copy
 import time
 from collections.abc import Callable, Iterable, Sequence

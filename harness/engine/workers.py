@@ -3,8 +3,6 @@
 Each worker runs one thread, so that a score has the same bits whatever the number of workers.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 from collections.abc import Generator, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Random flip and crop as the NAS-Bench-201 training loader does them, seeded."""
 
-from __future__ import annotations
-
 import numpy as np
 
 

@@ -4,8 +4,6 @@ Each has `data`, uint8 (images, 3 * side * side), red before green before blue, 
 folder has `data_batch_*`, `train_data_batch_*` or `train`. No pickle is executed (`benchmarks.readers.safe_pickle`).
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -3,8 +3,6 @@
 Everything random depends on the seed alone, not on the global generators; minibatch i is the same for every count.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

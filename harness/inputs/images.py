@@ -1,7 +1,5 @@
 """A set of labelled images in memory, with the constants that normalise it."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

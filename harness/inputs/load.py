@@ -1,7 +1,5 @@
 """Images by name: the benchmarks' datasets, the embedded digits, or a user's folder or .npz file."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -5,8 +5,6 @@ Loshchilov and Hutter 2017 (arXiv 1707.08819), the first 120 classes as Dong and
 them; the normalising constants are those of their loaders.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from pathlib import Path

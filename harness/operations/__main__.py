@@ -1,7 +1,5 @@
 """`python -m harness.operations`."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.operations import main

@@ -5,8 +5,6 @@ better ones otherwise, everywhere. With five operations on an edge a rank correl
 p-value: what is reported is its mean over edges, and how many edges it is defined for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 

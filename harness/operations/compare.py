@@ -1,7 +1,5 @@
 """Operation scores of every seed, compared with each other, and the accuracy of the cell that each selects."""
 
-from __future__ import annotations
-
 import platform
 import time
 from collections.abc import Callable, Sequence

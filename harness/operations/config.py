@@ -1,7 +1,5 @@
 """The settings of a comparison of operation scores."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -11,8 +11,6 @@ Operations are assigned by the position of their edge, whatever the order of dec
 al. (AAAI 2023, arXiv 2106.06799).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

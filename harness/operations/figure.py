@@ -1,7 +1,5 @@
 """The figures of operation scores: a heat map of edges and operations for each score, and their agreement."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A comparison of operation scores as tables in the terminal, CSV, markdown and figures, in one folder."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

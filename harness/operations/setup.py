@@ -1,7 +1,5 @@
 """What operation scores are computed from: a benchmark's table, its supernet, minibatches."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -5,8 +5,6 @@ the table, best-acc and avg-acc, each in two kinds: unconditional, over all arch
 (AAAI 2023, arXiv 2106.06799) report, and conditional, over those that agree with the edges discretised so far.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

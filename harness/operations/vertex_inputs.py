@@ -7,8 +7,6 @@ as a cell with a single input is no architecture. Source: Xiang et al. (AAAI 202
 script takes k by the place in a shuffled list of vertices; here it is the vertex's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -18,8 +18,6 @@ halves, as exact as in the default layout.
 Weight and bias are constants here: the probe differentiates with respect to convolution and linear weights alone.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad

@@ -1,7 +1,5 @@
 """What hooks, observers and proxies may see of the passes over one stack, and how often and how long each pass ran."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -12,8 +12,6 @@ The last, and the weight's part of a first backward, are skipped where `skip()` 
 does not tell a custom function which of its gradients were requested.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

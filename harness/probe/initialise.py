@@ -1,7 +1,5 @@
 """How the weights of a stack are drawn: one scheme a key of `INITIALISATIONS`, one generator an architecture."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

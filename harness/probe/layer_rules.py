@@ -3,8 +3,6 @@
 A module without a rule is passed through: it has no weight that proxies score. To add a type, write its record here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial

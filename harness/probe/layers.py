@@ -1,7 +1,5 @@
 """Layers of a stack: which module, which tensor of it, and the architectures that own its channels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

@@ -5,8 +5,6 @@ samples' gradients. A convolution's first entry (output and input channel 0, row
 channel of the layer's input and one of its output's gradient, so no gradient of a whole weight is formed.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import torch

@@ -1,7 +1,5 @@
 """Observers of feature maps: correlations of channels, ranks, conditioning, maps of feature blocks."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

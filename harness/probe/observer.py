@@ -4,8 +4,6 @@ A proxy names one in its `reads` and gets it from `probe.observed(name)`. An obs
 module returns it; what a network later does to it in place does not matter.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

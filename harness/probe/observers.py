@@ -1,7 +1,5 @@
 """All observers by the name that a proxy declares in `reads`; `probe.observed(name)` gives what one collected."""
 
-from __future__ import annotations
-
 from harness.probe.map_observers import BlockMaps, ChannelCorrelations, Conditioning, SquareBlocks
 from harness.probe.observer import Observer
 from harness.probe.relu_observers import (

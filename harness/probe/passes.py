@@ -5,8 +5,6 @@ Sums over a whole layer are formed inside the hooks, so activations are not kept
 `harness.probe.probe.Probe`, which builds on this.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 

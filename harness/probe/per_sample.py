@@ -10,8 +10,6 @@ Two meanings, by what BatchNorm does:
   backward; a layer's gradients follow from its inputs and the gradients of its outputs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

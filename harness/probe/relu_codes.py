@@ -3,8 +3,6 @@
 A unit is on where its input is above zero. One matrix product for each ReLU, or bits counted.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from typing import Any
 from weakref import ref

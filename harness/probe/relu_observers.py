@@ -1,7 +1,5 @@
 """Observers of ReLUs: Gram matrices, sign patterns, correlations of and distances between samples, hashes of codes."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

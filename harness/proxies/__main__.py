@@ -1,7 +1,5 @@
 """`python -m harness.proxies`."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.proxies import main

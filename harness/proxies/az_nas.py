@@ -21,8 +21,6 @@ the same for all architectures; a map that is constant gives NaN where they writ
 trainability where no path leads through a block (by the formula it is near -1e6).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 from torch.nn import functional

@@ -1,7 +1,5 @@
 """A list of proxies as a user types it -> the proxies."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from benchmarks.errors import UserError, suggest

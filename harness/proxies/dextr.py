@@ -19,8 +19,6 @@ with activation modules that are not piecewise linear give NaN; what a network d
 linear too.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """The published ensembles as data: members, how their ranks are combined, source."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -10,8 +10,6 @@ draw, repeats are left to seeds. A constant map has no variance: minus infinity.
 entropy.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.probe.view import View

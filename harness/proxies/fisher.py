@@ -7,8 +7,6 @@ Sources: Turner et al. (BlockSwap, ICLR 2020, arXiv 1906.04113); zero-cost-nas (
 channel's value to all of its weights before summing, hence size(c).
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.proxies.registry import proxy

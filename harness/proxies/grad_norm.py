@@ -7,8 +7,6 @@ norm of all gradients, which ZenNAS computes under the same name. HNAS's M_Grad 
 grad_norm@aw_nas: sum over the same weights of |g|, as in the repository aw_nas. Same pass.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.proxies.registry import proxy

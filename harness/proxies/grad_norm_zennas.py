@@ -7,8 +7,6 @@ BatchNorm, one draw. Larger is better; no data, no labels. Cost: one forward and
 weights a ReLU that rounding switches changes the score by 0.1 %.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.probe.layers import places

@@ -11,8 +11,6 @@ Cost: one forward and one backward for all samples, and the gradients of each sa
 statistics of their own: the score is NaN, as PyTorch's error says.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

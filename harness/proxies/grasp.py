@@ -6,8 +6,6 @@ w^T H g exactly without forming H g; see harness.probe.probe. HNAS's code (Shu e
 2022, arXiv 2201.09785) computes this as M_GraSP; its paper has the absolute value.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.proxies.registry import proxy

@@ -15,8 +15,6 @@ outputs. Departures: float64; a singular Theta gives minus infinity and no gradi
 100,000 for NaN. Its search divides kappa by a metric and adds a penalty: that is a search's criterion, not a proxy.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

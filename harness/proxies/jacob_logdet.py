@@ -6,8 +6,6 @@ jacob_cor_logdet, after Mellor et al. (2020, arXiv 2006.04647v1). In float64. A 
 correlation: NaN; linearly dependent rows: minus infinity.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

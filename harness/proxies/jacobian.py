@@ -17,8 +17,6 @@ ImageNet16-120 are (minibatches of 32).
 A constant or zero row of J (a network without a path) has no correlation: NaN, with that reason.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

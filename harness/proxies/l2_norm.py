@@ -4,8 +4,6 @@ Larger is better. Source: zero-cost-nas (Abdelfattah et al., ICLR 2021, arXiv 21
 to a sum of square roots of layer sizes.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.proxies.registry import proxy

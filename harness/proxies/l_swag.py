@@ -13,8 +13,6 @@ initialisation for both factors; patterns are of the first 32 samples. Weights w
 layers of which nothing is left; NaN where no layer is left or there is no ReLU on a map.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -10,8 +10,6 @@ the network's own depth and stem, where theirs is a shallow one without stem, bu
 are left to seeds; equal codes are found by a 63-bit hash. `linear_regions@az_nas` is another count.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -16,8 +16,6 @@ not rounding; meco_opt draws its channels once for each width, and leaves out la
 released code stops.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

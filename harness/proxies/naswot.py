@@ -7,8 +7,6 @@ Departure: the determinant is taken in float64. Two samples with the same code i
 is -inf, kept as computed and counted as failed.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

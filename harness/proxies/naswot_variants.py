@@ -12,8 +12,6 @@ al., "Zero-Cost-PT" (AAAI 2023, arXiv 2106.06799); Yang et al., "WRCor" (2024, r
 as computed; layer by layer that is common in small networks, as samples then share a code in one ReLU or another.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

@@ -9,8 +9,6 @@ as roots of the eigenvalues of the Gram matrix (moves the score by less than 1e-
 for each size, the same for every architecture; the authors' optional repeats are left to seeds.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

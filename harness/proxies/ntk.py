@@ -18,8 +18,6 @@ singular in the precision of the gradients gives minus infinity, no gradient at 
 100,000; knas is the paper's formula, not the released code's sample of tensors, entries and minibatches.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

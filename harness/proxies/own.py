@@ -1,7 +1,5 @@
 """Users' own proxies: a Python file, read once in each process, that registers what it decorates."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from collections.abc import Iterable

@@ -5,8 +5,6 @@ correlates
 negatively with accuracy on NAS-Bench-201 (about -0.37): the sign is kept as defined, never taken from the data.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.proxies.registry import proxy

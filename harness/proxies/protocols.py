@@ -9,8 +9,6 @@ recorded, never applied: here such a score stays as it is, with its reason.
 Read from the repositories named in `source`; the published figures of one name differ by up to 0.4 in rho between them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """random: a draw from N(0, 1), what a proxy is worth that knows nothing. Larger is better by decree."""
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.proxies.registry import proxy

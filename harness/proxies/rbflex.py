@@ -11,8 +11,6 @@ line, make a kernel singular: minus infinity. ReLU outputs and the last layer ar
 order.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

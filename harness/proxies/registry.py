@@ -1,7 +1,5 @@
 """What a proxy is, and which there are: a function with the decorator `proxy` in a module of this package is one."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator

@@ -6,8 +6,6 @@ VKDNW, Tybl and Neumann, CVPR 2025). On an ordinary module all of a kind agree. 
 convolutions and linear layers for one image.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.proxies.registry import proxy

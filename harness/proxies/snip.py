@@ -5,8 +5,6 @@ Sources: Lee, Ajanthan and Torr (ICLR 2019, arXiv 1810.02340) for pruning; zero-
 HNAS's code (Shu et al., NeurIPS 2022, arXiv 2201.09785) computes this as M_SNIP; its paper has |w^T g| of all weights.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.proxies.registry import proxy

@@ -17,8 +17,6 @@ many, so here it is the product of the two sums. A singular determinant makes it
 `naswot@layerwise`.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -14,8 +14,6 @@ to 1: chosen by sizes alone, yet marked as fitted, because the form of the proxy
 `view=VIEW`, `reads="relu_words"`, and say where mu and sigma come from.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import torch

@@ -5,8 +5,6 @@ float64: scores span e^5 to e^115 on NAS-Bench-201. Larger is better; no data, n
 (NeurIPS 2020, arXiv 2006.05467); zero-cost-nas (arXiv 2101.08134) as a proxy.
 """
 
-from __future__ import annotations
-
 from torch import Tensor
 
 from harness.probe.view import View

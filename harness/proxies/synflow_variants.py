@@ -20,8 +20,6 @@ good, the opposite of synflow: the sign is the source's, not taken from any accu
 Larger is better for all; no data, no labels. Cost: one forward and backward of one image, shared where views are.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

@@ -21,8 +21,6 @@ linearly. Where nine tenths of the singular values are zero there are no quantil
 and entropy is taken from the paper by memory of readers, its code does not have it.
 """
 
-from __future__ import annotations
-
 from functools import partial
 
 import torch

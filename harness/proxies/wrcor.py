@@ -19,8 +19,6 @@ that reach the loss for G; logarithms of eigenvalues in float64. Smallest over l
 singular: minus infinity. `naswot@layerwise` is a third variant of that repository.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

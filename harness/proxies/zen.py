@@ -7,8 +7,6 @@ Source: Lin et al., "Zen-NAS" (ICCV 2021, arXiv 2102.01063). Departure: residual
 outside the authors' own space. `zen@naslib` is one repeat, as NASLib and NAS-Bench-Suite-Zero run it.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from torch import Tensor, nn

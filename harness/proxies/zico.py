@@ -15,8 +15,6 @@ would bring a stack within 1e-9, but took 2.2, 2.3 and 3.7 times the processor t
 would not share the first minibatch's passes with the other proxies; so it stays float32.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

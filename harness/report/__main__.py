@@ -1,7 +1,5 @@
 """`python -m harness.report`."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.report import main

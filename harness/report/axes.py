@@ -4,8 +4,6 @@ Scores span 1e-3 to 1e60 and carry outliers, accuracies crowd at the top; a scal
 `note` says which one it is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ Everything comes from the proxies' docstrings and decorators. `python -m harness
 docs/proxies.md from it.
 """
 
-from __future__ import annotations
-
 import csv
 import inspect
 import sys

@@ -1,7 +1,5 @@
 """The columns of the printed tables, made from the records of `harness.analysis.statistics`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

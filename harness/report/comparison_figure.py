@@ -1,7 +1,5 @@
 """The figure of several runs: rho per proxy, one mark per run."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -3,8 +3,6 @@
 Same drawing, same SVG bytes: ids come from a fixed salt and no date is written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """Folders of results: which ones may be written to, and what a failed write says."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager

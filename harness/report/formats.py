@@ -1,7 +1,5 @@
 """CSV files and markdown tables: the one way in which results are written as text."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any

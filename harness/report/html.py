@@ -1,7 +1,5 @@
 """HTML pages from templates: every value is escaped, and all tables are drawn by the one macro of tables.html."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field

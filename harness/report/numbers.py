@@ -1,7 +1,5 @@
 """Numbers as text: fixed decimals, thousands separated, a dash for what is undefined."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

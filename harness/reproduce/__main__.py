@@ -1,7 +1,5 @@
 """`python -m harness.reproduce`."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.reproduce import main

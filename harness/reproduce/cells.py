@@ -1,7 +1,5 @@
 """The cells of a row of a reproduction, the same in markdown and HTML."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From declared tables to one row for each published value: ours, the verdict, and why they may differ."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

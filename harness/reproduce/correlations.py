@@ -10,8 +10,6 @@ In a uniform sample of strings those are a uniform sample of the distinct networ
 drawn, as in `harness.analysis.populations`, would be a large class more often.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import cached_property

@@ -3,8 +3,6 @@
 A published value names its measure, and in `args` the keyword arguments of the function. Accuracies in percent.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

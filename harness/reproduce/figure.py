@@ -1,7 +1,5 @@
 """The figure of a reproduction: published value against ours, a panel for each table of correlations."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -3,8 +3,6 @@
 The HTML is one file, made from page.html, that needs no network and holds no script; Jinja2 escapes what it fills in.
 """
 
-from __future__ import annotations
-
 import base64
 import math
 from collections.abc import Sequence

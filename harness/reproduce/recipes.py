@@ -11,8 +11,6 @@ made:
     unanswered    cannot be made here                         count of values, reason
 """
 
-from __future__ import annotations
-
 import csv
 import json
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ A folder is searched for by name where the reproduction is written, and in the f
 several seeds our value is the mean, with the sample standard deviation.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

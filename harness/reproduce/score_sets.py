@@ -4,8 +4,6 @@ Kept scores were computed once, under the protocol `default`, with images of CIF
 scored under the protocol of the table's authors; it is an ordinary run folder, so it can be stopped and continued.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path

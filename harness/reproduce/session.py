@@ -1,7 +1,5 @@
 """What the tables of a reproduction share while they are made: benchmarks, scores, folders and their origins."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

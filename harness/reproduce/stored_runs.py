@@ -7,8 +7,6 @@ named in a note, not removed. Several runs of one target, such as costly proxies
 proxy is taken from the first run that has it, and its row says how many architectures that are.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -7,8 +7,6 @@ seeds     means over seeds: they are at most one standard deviation apart, the l
 absent    one of the two is unknown: not comparable
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A reproduction as files in one folder: reproduction.md, .html and .csv, the figure, manifest.json."""
 
-from __future__ import annotations
-
 import json
 import sys
 import time

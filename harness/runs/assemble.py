@@ -4,8 +4,6 @@ them.
 What `harness.run` scored itself and what `harness.evaluate` was given go through here alike.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

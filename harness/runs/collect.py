@@ -1,7 +1,5 @@
 """What a run's store holds -> the scores of every string of its sample, earlier calls' proxies and counts included."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

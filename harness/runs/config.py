@@ -1,7 +1,5 @@
 """The settings of a run as a user gives them; `harness.runs.plan` settles the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Scores that need no network: counts of the architectures, and noise."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Scores computed elsewhere -> a stored run, as if they had been scored here."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """What a manifest says of any result: ground truth, versions, machine, proxies."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

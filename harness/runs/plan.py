@@ -3,8 +3,6 @@
 `plan_run` makes a `Plan` of a `RunConfig`. Runner, workers, store and report read from it; nothing is parsed again.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One run from its settings to the stored scores: plan -> chunks of architectures -> store."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator

@@ -1,7 +1,5 @@
 """Scores computed elsewhere: a CSV or a DataFrame -> arrays in the order of the rows, with a reason for each gap."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice

@@ -1,7 +1,5 @@
 """The settings that make the scores of a run what they are, and the folder that such a set of settings has."""
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import json

@@ -1,7 +1,5 @@
 """Which accuracy of a benchmark is to be predicted."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """`python -m harness.search`."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.search import main

@@ -1,7 +1,5 @@
 """The settings of simulated searches."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from benchmarks.options import option

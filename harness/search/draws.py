@@ -1,7 +1,5 @@
 """Random numbers for many simulated runs at once: each run has its own streams, whatever other runs there are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

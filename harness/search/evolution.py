@@ -12,8 +12,6 @@ of a random pool; in `guided-evolution` the child is the best by score of severa
 accuracies and equal scores go to the one drawn first.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated
 

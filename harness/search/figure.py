@@ -1,7 +1,5 @@
 """The figure of simulated searches: regret against cost, a line for each method, with bands."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Scores that guide a search: from a stored run, from a CSV file, or counts that need neither."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

@@ -25,8 +25,6 @@ acquisitions are maximised over 10,000 random candidates in the square, without 
 of the criterion (strings of one network) go to the one drawn first.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import Annotated
 

@@ -5,8 +5,6 @@ neighbours of the current architecture, move to the best of them if it is better
 is queried twice. An architecture without neighbours in the set is left at once.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from harness.search.draws import Draws

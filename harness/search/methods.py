@@ -4,8 +4,6 @@ A method's settings are its keyword arguments with defaults, their meanings the 
 is an option of the command line.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ the best target accuracy among the architectures of the task minus that of the a
 of architectures with a better one. A query costs the seconds of its training, every time.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -10,8 +10,6 @@
 Scores that are not finite come last. Ties keep the pool's order, which is random. `pool` is at most all architectures.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Simulated searches as a table in the terminal, CSV, markdown and a figure, in one folder."""
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

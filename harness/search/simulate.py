@@ -1,7 +1,5 @@
 """Settings -> simulated searches: opens benchmark and scores, runs the methods, collects the outcomes."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass

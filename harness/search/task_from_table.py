@@ -1,7 +1,5 @@
 """Settings -> the task of a search on a benchmark's table, and the facts of it for manifest and terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any

@@ -6,8 +6,6 @@ undefined (fewer than 3 architectures, or a constant side), never 0. SciPy compu
 the referee of the rest.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import NamedTuple
 

@@ -7,8 +7,6 @@ the difference of their terms. Above some thousand architectures this and the bo
 intervals up to the error of the resampling (tests/analysis/test_large_tables.py). Larger rho is better.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats

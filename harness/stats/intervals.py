@@ -8,8 +8,6 @@ intervals know nothing of seed noise, and for a large share of a finite space th
 correction). Directions as in the statistics themselves. SciPy is used for quantiles only.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 

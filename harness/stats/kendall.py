@@ -6,8 +6,6 @@ architecture with its own copies; this does not. Larger tau is better. Source: d
 (Hoeffding 1948; Noether 1967).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import lru_cache
 

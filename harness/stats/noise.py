@@ -4,8 +4,6 @@ Each network was trained with several seeds; the agreement of one seed with anot
 noise ceiling.
 """
 
-from __future__ import annotations
-
 from itertools import permutations
 
 import numpy as np

@@ -7,8 +7,6 @@ many). Architectures without an accuracy are not there at all. Accuracies in per
 points, at least 0, smaller is better.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import islice
 

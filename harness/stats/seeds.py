@@ -1,7 +1,5 @@
 """Several seeds of one score: means over seeds, their spread, and differences between two scores seed by seed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

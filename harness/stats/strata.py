@@ -1,7 +1,5 @@
 """Rank correlation among architectures of equal size: what a score knows apart from the size of the network."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

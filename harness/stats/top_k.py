@@ -4,8 +4,6 @@ Picks, ties and missing values as in `harness.stats.regret`: each value is the e
 scores.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

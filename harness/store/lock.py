@@ -1,7 +1,5 @@
 """One process at a time writes into a run folder; the lock ends with the process that holds it."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import platform

@@ -1,7 +1,5 @@
 """One committed piece of a run: the scores of some architectures under one seed."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 import zlib

@@ -1,7 +1,5 @@
 """A finished run as statistics and reports read it, and its HDF5 file."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

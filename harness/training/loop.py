@@ -1,7 +1,5 @@
 """Ground truth trained stack by stack, in worker processes, into a folder that can be continued."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from functools import lru_cache

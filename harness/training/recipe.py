@@ -1,7 +1,5 @@
 """The recipe of a training: what fixes it but the architecture and the seed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

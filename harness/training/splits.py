@@ -1,7 +1,5 @@
 """The images of a training: train, valid and test, and the random warps that keep small images from being easy."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """K architectures trained at once as one stack, each as it would be alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from types import MethodType
 

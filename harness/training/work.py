@@ -1,7 +1,5 @@
 """The folder of a training: its recipe, the stacks that are finished, the table made of them."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import platform

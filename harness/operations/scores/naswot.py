@@ -9,8 +9,6 @@ K is one matrix product for each node: with codes s of 1 (on) and -1 (off), K = 
 al. 2021 (arXiv 2006.04647); Xiang et al. 2023 (arXiv 2106.06799). The sign of the determinant is dropped; float64.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

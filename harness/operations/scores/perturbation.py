@@ -16,8 +16,6 @@ edge's own. Source: Chen, Gong and Wang, "TE-NAS" (ICLR 2021, arXiv 2102.11535),
 proxies are the registry's, with the departures stated there.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace

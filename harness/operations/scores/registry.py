@@ -1,7 +1,5 @@
 """The operation scores, a record each: (edges, operations), larger is better. A new one is a function and a line."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial

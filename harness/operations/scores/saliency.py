@@ -23,8 +23,6 @@ code scores once, the text speaks of iterations, whose form here is ours). Its c
 signed behind an optimiser step; here the absolute value is taken and no step. It has neither Fisher nor NTK.
 """
 
-from __future__ import annotations
-
 import copy
 from typing import Any
 

@@ -13,8 +13,6 @@ single trainings for best-acc and do not condition. An architecture with more tr
 best-acc@trials: NAS-Bench-201 has three trials of 7,961 architectures, two of 5,439 and one of 2,225.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from benchmarks.spaces.choices import Choices

@@ -17,8 +17,6 @@ Pruning leaves the other weights as they were. Sources: darts Liu et al. 2019 (a
 code is not public: the sign of its first order and what is taken the absolute of are ours.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -1,7 +1,5 @@
 """The architectures that searches over a supernet propose: their networks, sizes and accuracies."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial

@@ -1,7 +1,5 @@
 """The settings of a search over a supernet."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from benchmarks.errors import UserError, suggest

@@ -1,7 +1,5 @@
 """The searches over a supernet, a record each. A new one is a file that carries it out and a record here."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass

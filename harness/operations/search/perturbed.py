@@ -6,8 +6,6 @@ largest.
 Source: Xiang et al. (AAAI 2023, arXiv 2106.06799).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

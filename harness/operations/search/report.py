@@ -1,7 +1,5 @@
 """What searches over a supernet found, as CSV, markdown and figures in one folder."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

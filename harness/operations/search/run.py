@@ -3,8 +3,6 @@
 `python -m harness.search --bench 201 --method zero-cost-pt` comes here.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass

@@ -3,8 +3,6 @@
 Where a space leaves the inputs of vertices open (1Shot1), those with the largest saliency are selected (our rule).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from benchmarks.errors import UserError

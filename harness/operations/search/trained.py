@@ -10,8 +10,6 @@ tenth of the learning rate on the first half of the images, the mixture of remai
 leaves the inputs of vertices open (1Shot1), those are selected whose removal raises the loss most.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """The file of a trained supernet: its settings, history and state, written whole or not at all."""
 
-from __future__ import annotations
-
 import json
 import pickle
 from dataclasses import asdict

@@ -15,8 +15,6 @@ last, smaller minibatch of an epoch is left out, and BatchNorm's running statist
 alone.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager

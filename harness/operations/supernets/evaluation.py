@@ -3,8 +3,6 @@
 BatchNorm uses, for each mask separately, the statistics of the minibatch, or its running statistics of the training.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial

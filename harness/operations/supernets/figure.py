@@ -1,7 +1,5 @@
 """The figure of a supernet's training: does it degenerate? Architecture parameters of every edge over the epochs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

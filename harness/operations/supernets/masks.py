@@ -3,8 +3,6 @@
 A mask is (edges, operations); sets of masks have an axis in front.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -11,8 +11,6 @@ which the first minibatches of a shuffle (`held_out`) are what a trained superne
 Going on from a checkpoint gives, on a CPU, bit for bit what an uninterrupted training does.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

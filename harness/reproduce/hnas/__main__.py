@@ -1,7 +1,5 @@
 """`python -m harness.reproduce.hnas`."""
 
-from __future__ import annotations
-
 import sys
 
 from harness.cli.hnas import main

@@ -1,7 +1,5 @@
 """Scores of runs or of a CSV, and the ground truth of a benchmark -> all tables of HNAS's metrics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

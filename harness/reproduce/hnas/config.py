@@ -1,7 +1,5 @@
 """The settings of the tables of HNAS's metrics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from benchmarks.options import option

@@ -1,7 +1,5 @@
 """HNAS's tables as markdown, CSV and a figure, in one folder."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
