@@ -15,11 +15,11 @@ from harness.store.stored_run import StoredRun, load_run
 
 
 def show(run: StoredRun) -> None:
-    """Write the report of a run, print its table and where the page is."""
+    """Print the table of a run, write its report and print where the page is."""
     whole = with_ensembles(run)
     summary = summarise(whole)
-    paths = write_report(whole, summary)
     print_summary(whole, summary)
+    paths = write_report(whole, summary)
     print(f"report: {paths.get('html', whole.path)}")
 
 
@@ -41,10 +41,9 @@ def show_stored(runs: Sequence[Path], out: Path | None, population: str, **setti
     if problems:
         raise UserError("; ".join(problems))
     summaries = [summarise(run, **settings) for run in loaded]
-    paths = write_report(loaded[0], summaries[0], out)
-    if several := len(loaded) > 1:
-        write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])
     print_summary(loaded[0], summaries[0], populations=shown)
-    if several:
+    paths = write_report(loaded[0], summaries[0], out)
+    if len(loaded) > 1:
         print_comparison(loaded, summaries, population=shown[0])
+        write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])
     print(f"report: {paths['html']}")
