@@ -1,22 +1,17 @@
 """Settings that are options of a command line: declared once, as fields of a dataclass."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import MISSING, field, fields
 from typing import Any
 
-from benchmarks.errors import suggest
+from benchmarks.errors import UserError, suggest
 
 
 def option(
-    default: Any = MISSING,
-    *,
-    help: str,
-    choices: Sequence[Any] = (),
-    also: Sequence[str] = (),
-    least: float | None = None,
-    above: float | None = None,
-) -> Any:
+    default: Any = MISSING, *, help: str, choices: Sequence[Any] = (), also: Sequence[str] = (),
+    least: float | None = None, above: float | None = None,
+) -> Any:  # fmt: skip
     """Return a dataclass field that `harness.cli.options.add_options` makes an option `--name` of.
 
     `help` is what `--help` says; `choices` are the only values it may have; `also` are further spellings; a number is
@@ -38,4 +33,17 @@ def problems(settings: Any) -> list[str]:
             found.append(f"{name} {value}: expected {least} or more")
         if above is not None and value is not None and not above < value < math.inf:
             found.append(f"{name} {value}: expected a number above {above}")
+    return found
+
+
+def listed(names: str, valid: Collection[str], what: str) -> list[str]:
+    """Return the names of a comma-separated list, each once; UserError for unknown ones, and where there is none.
+
+    `what` names the kind in the singular.
+    """
+    found = list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    if unknown := [name for name in found if name not in valid]:
+        raise suggest(unknown, valid, what)
+    if not found:
+        raise UserError(f"no {what} in '{names}'; valid: {', '.join(valid)}")
     return found

@@ -1,6 +1,6 @@
 """A comparison of operation scores as tables in the terminal, CSV, markdown and figures, in one folder."""
 
-import json
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -9,15 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.files.write import write_text
 from benchmarks.spaces.choices import short
 from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
 from harness.operations.figure import write_figures
 from harness.operations.supernets.figure import write_training
-from harness.report.folder import checked, writing
-from harness.report.formats import cell, markdown_table, write_csv
+from harness.report.formats import cell, markdown_table
 from harness.report.numbers import count, duration, number
+from harness.report.result import result_folder, write_result
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
@@ -31,23 +30,15 @@ TEXT = ("", "score", "edge", "cell")
 
 def folder_for(config: OperationsConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier comparison."""
-    name = "-".join(filter(None, ("operations", config.bench, config.dataset)))
-    return checked(Path(out) if out else Path("results") / name, "operations", "comparison of operations")
+    return result_folder(out, ["operations", config.bench, config.dataset], "operations", "comparison of operations")
 
 
 def write_comparison(found: Comparison, folder: Path) -> Path:
     """Write the CSV files, summary.md, the figures and, last, manifest.json; return the folder."""
     frames = {"scores": found.scores, "edges": found.edges, "chosen": found.chosen, "along": found.along}
-    with writing(folder):
-        for name, frame in frames.items():
-            if not frame.empty:
-                write_csv(frame, folder / f"{name}.csv")
-        write_csv(found.agreement, folder / "agreement.csv", index=True)
-        write_text(folder / "summary.md", markdown(found))
-        write_figures(found, folder)
-        write_training(found.training, found.manifest, folder)
-        write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
-    return folder
+    frames["agreement"] = found.agreement.rename_axis("").reset_index()
+    figures = partial(write_figures, found), partial(write_training, found.training, found.manifest)
+    return write_result(folder, frames, ("summary.md", markdown(found)), found.manifest, *figures)
 
 
 def by_edge(found: Comparison) -> pd.DataFrame:

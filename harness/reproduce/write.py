@@ -1,6 +1,5 @@
 """A reproduction as files in one folder: reproduction.md, .html and .csv, the figure, manifest.json."""
 
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import scipy
 from benchmarks.files.write import write_text
 from harness.report.folder import writing
 from harness.report.formats import write_csv
+from harness.report.result import write_manifest
 from harness.reproduce.compare import Reproduction, shares
 from harness.reproduce.figure import write_figure
 from harness.reproduce.page import html, markdown
@@ -47,5 +47,5 @@ def write(made: Reproduction, tables: Sequence[Recipe], mode: str, out: Path) ->
         figure = write_figure(made.rows, out)
         write_text(out / "reproduction.md", markdown(made, tables, manifest))
         page = write_text(out / "reproduction.html", html(made, tables, manifest, figure))
-        write_text(out / "manifest.json", json.dumps(manifest, indent=1, default=str) + "\n")
+        write_manifest(out, manifest)
     return page

@@ -11,29 +11,17 @@ class SearchConfig:
 
     bench: str = "201"
     method: str = option("all", help="all (default) or names separated by commas")
-    dataset: str | None = option(
-        None, help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)"
-    )
+    dataset: str | None = option(None, help="of the ground truth (default: the first there is, or the embedded digits)")
     split: str = option("test", help="accuracy by which results are judged: test (default), valid, train")
     epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
     reduction: str = option("mean", help="over the accuracy's seeds: mean (default), max, or a seed label")
     query_dataset: str | None = option(None, help="dataset that answers queries (default: the same)")
-    query_split: str | None = option(
-        None, help="accuracy that answers queries (default: valid where there is any, otherwise test)"
-    )
-    query_epochs: int | None = option(
-        None, help="its training budget (default: 12 where there is one, otherwise the largest)"
-    )
+    query_split: str | None = option(None, help="accuracy that answers queries (default: valid, or test without any)")
+    query_epochs: int | None = option(None, help="its training budget (default: 12, or the largest without that)")
     query_reduction: str = option("mean", help="over its seeds: mean (default), max, or a seed label")
-    query_seconds: float | None = option(
-        None, help="seconds of a training where the table does not know (default: none)"
-    )
-    scores: str | None = option(
-        None, help="folder of a run, or a CSV of scores: searches are among the architectures scored there"
-    )
-    proxies: str | None = option(
-        None, help="guides (default: synflow,jacob_cov,snip where scored, otherwise params,flops,layers)"
-    )
+    query_seconds: float | None = option(None, help="of a training whose time the table does not know (default: none)")
+    scores: str | None = option(None, help="folder of a run, or a CSV: searches are among the architectures it scores")
+    proxies: str | None = option(None, help="guides (default: synflow,jacob_cov,snip, or params,flops,layers)")
     metric: str | None = option(None, help="metrics that hnas searches with, by commas")
     queries: int = option(100, help="trainings that a search may query")
     runs: int = option(500, help="simulated searches of each method")

@@ -35,14 +35,9 @@ def evolution(
 
 
 def warmup_evolution(
-    task: Task,
-    draws: Draws,
-    *,
-    queries: int,
-    population: Population = 50,
-    tournament: Tournament = 10,
+    task: Task, draws: Draws, *, queries: int, population: Population = 50, tournament: Tournament = 10,
     pool: Pool = 1000,
-) -> Trace:
+) -> Trace:  # fmt: skip
     """Evolve from the best of a random pool by one proxy."""
     drawn = draw_pool(task, draws, pool, min(population, queries))
     first = best_first(task.scores[0], drawn)[:, : min(population, queries)]
@@ -51,14 +46,9 @@ def warmup_evolution(
 
 
 def guided_evolution(
-    task: Task,
-    draws: Draws,
-    *,
-    queries: int,
-    population: Population = 50,
-    tournament: Tournament = 10,
+    task: Task, draws: Draws, *, queries: int, population: Population = 50, tournament: Tournament = 10,
     proposals: Proposals = 10,
-) -> Trace:
+) -> Trace:  # fmt: skip
     """Evolve from a random population; the child is the best by one proxy of `proposals` mutations, which may repeat.
 
     An architecture is scored once in a run.
@@ -87,13 +77,9 @@ def _mutation(task: Task, draws: Draws) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _evolve(
-    task: Task,
-    draws: Draws,
-    first: np.ndarray,
-    queries: int,
-    tournament: int,
+    task: Task, draws: Draws, first: np.ndarray, queries: int, tournament: int,
     child_of: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Return (runs, queries): the first population (runs, population), then a child in each cycle."""
     runs, population = first.shape
     every = np.arange(runs)

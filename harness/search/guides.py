@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.benchmark import Benchmark
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import UserError
+from benchmarks.options import listed
 from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
 from harness.runs.counts import counts_of
@@ -38,13 +40,8 @@ class Scores:
         if names is None:
             published = ENSEMBLES["vote"].members
             return published if set(published) <= self.values.keys() else COUNTS
-        wanted = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
-        if missing := [name for name in wanted if name not in self.values]:
-            where = self.source or "the counts, all there is without --scores"
-            raise suggest(missing, self.values, f"proxy in {where}")
-        if not wanted:
-            raise UserError(f"no proxy in --proxies '{names}'; scored: {', '.join(self.values)}")
-        return wanted
+        where = self.source or "the counts, all there is without --scores"
+        return tuple(listed(names, self.values, f"proxy in {where}"))
 
 
 def read_scores(path: str | Path, benchmark: Benchmark) -> Scores:
@@ -52,8 +49,7 @@ def read_scores(path: str | Path, benchmark: Benchmark) -> Scores:
 
     Raises UserError where there are none, or where they are of another benchmark.
     """
-    path = Path(path)
-    return _of_csv(path, benchmark) if path.is_file() else _of_run(path, benchmark)
+    return (_of_csv if Path(path).is_file() else _of_run)(Path(path), benchmark)
 
 
 def counts(benchmark: Benchmark, rows: np.ndarray | None = None) -> Scores:
@@ -67,14 +63,12 @@ def _of_run(folder: Path, benchmark: Benchmark) -> Scores:
     run = load_run(folder)
     bench = run.manifest["settings"]["bench"]
     if bench != benchmark.space.name:
-        raise UserError(
-            f"{folder} holds scores of benchmark {bench}, not {benchmark.space.name}: give another --scores"
-        )
-    place = {arch: row for row, arch in enumerate(benchmark.table.archs)}
-    there = np.array([arch in place for arch in run.archs], dtype=bool)
-    rows = np.array([place[arch] for arch in run.archs if arch in place], dtype=np.int64)
-    if not len(rows):
+        raise UserError(f"{folder} holds scores of benchmark {bench}, not {benchmark.space.name}")
+    rows = pd.Index(benchmark.table.archs).get_indexer(list(run.archs))
+    there = rows >= 0
+    if not there.any():
         raise UserError(f"{folder}: none of its architectures is in {benchmark.table.source}")
+    rows = rows[there]
     static = counts(benchmark, rows)
     values = {name: _mean(scores)[there] for name, scores in run.scores.items()}
     seconds = {name: _seconds(run.seconds[name]) for name in values}
@@ -96,6 +90,5 @@ def _mean(scores: np.ndarray) -> np.ndarray:
 
 def _seconds(seconds: np.ndarray) -> float:
     """Return the mean seconds over networks, summed over seeds, of (seeds, archs); NaN where a seed has none known."""
-    if not np.isfinite(seconds).any(1).all():
-        return float("nan")
-    return float(np.nanmean(seconds, axis=1).sum())
+    known = np.isfinite(seconds).any(1).all()
+    return float(np.nanmean(seconds, axis=1).sum()) if known else float("nan")

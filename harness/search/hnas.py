@@ -29,6 +29,7 @@ import warnings
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 
 from benchmarks.errors import UserError, suggest
 from harness.search.draws import Draws
@@ -50,22 +51,39 @@ Acquisition = Annotated[str, "what hnas maximises to choose its next hyper-param
 
 
 def hnas(
-    task: Task,
-    draws: Draws,
-    *,
-    queries: int,
-    scale: Scale = 5000.0,
-    fresh: Fresh = 2000,
+    task: Task, draws: Draws, *, queries: int, scale: Scale = 5000.0, fresh: Fresh = 2000,
     acquisition: Acquisition = "ei",
-) -> Trace:
+) -> Trace:  # fmt: skip
     """Search with a metric and the condition number, the task's two guides, run after run."""
     if acquisition not in ACQUISITIONS:
         raise suggest([acquisition], ACQUISITIONS, "value of --acquisition")
     if not (np.isfinite(scale) and scale > 0):
         raise UserError(f"--scale {scale:g}: expected a number above 0, of the size of the metric (published: 5000)")
     metric, kappa = metric_and_kappa(task, queries)
-    traces = [_run(task.value, metric, kappa, each, queries, scale, fresh, acquisition) for each in draws.generators]
-    queried, known = (np.array(each) for each in zip(*traces, strict=True))
+
+    def run(generator: np.random.Generator) -> list[tuple[int, int]]:
+        """Return each query of one run, with the number of architectures it has scored by then."""
+        restarts = np.random.RandomState(int(generator.integers(2**31)))  # what scikit-learn takes
+        points = list(first_points(queries))
+        pool, seen, open_ = np.empty(0, dtype=np.int64), np.zeros(len(task), dtype=bool), np.isfinite(metric)
+        made: list[tuple[int, int]] = []
+        for now in range(queries):
+            if now == len(points):
+                answers = task.value[[choice for choice, _ in made]]
+                points.append(propose(np.array(points), answers, acquisition, generator, restarts))
+            left = pool[:0]
+            while not len(left):  # a small `fresh` may bring nothing new
+                drawn = pd.unique(generator.integers(len(task), size=fresh))  # each once, in the order drawn
+                pool = np.concatenate([pool, drawn[~seen[drawn]]])
+                seen[drawn] = True
+                left = pool[open_[pool]]
+            share, exponent = points[now]
+            choice = left[criterion(metric[left], kappa[left], share * scale, 10.0**exponent).argmin()]
+            open_[choice] = False
+            made.append((int(choice), len(pool)))
+        return made
+
+    queried, known = np.moveaxis(np.array([run(generator) for generator in draws.generators]), -1, 0)
     return Trace(queried, known * task.score_seconds.sum(), known[:, -1])
 
 
@@ -77,10 +95,8 @@ def metric_and_kappa(task: Task, queries: int = 1) -> tuple[np.ndarray, np.ndarr
     metric, kappa = np.abs(task.scores[0]), condition_numbers(task.scores[1])
     usable = np.isfinite(metric) & np.isfinite(kappa)
     if usable.sum() < queries:
-        raise UserError(
-            f"only {usable.sum():,} architectures have finite {' and '.join(task.guides)}, too few for {queries:,}"
-            " queries of hnas: give fewer --queries, or score more architectures"
-        )
+        few = f"only {usable.sum():,} architectures have finite {' and '.join(task.guides)}, too few for {queries:,}"
+        raise UserError(f"{few} queries of hnas: give fewer --queries, or score more architectures")
     return np.where(usable, metric, np.nan), np.where(usable, kappa, np.nan)
 
 
@@ -102,55 +118,17 @@ def first_points(queries: int) -> np.ndarray:
     return np.column_stack([np.linspace(LOW[0], HIGH[0], count), np.full(count, FIRST_C)])
 
 
-def _run(
-    value: np.ndarray,
-    metric: np.ndarray,
-    kappa: np.ndarray,
-    generator: np.random.Generator,
-    queries: int,
-    scale: float,
-    fresh: int,
-    acquisition: str,
-) -> tuple[list[int], list[int]]:
-    """Return the queries of one run, and the number of architectures it has scored by each query."""
-    restarts = np.random.RandomState(int(generator.integers(2**31)))  # what scikit-learn takes
-    points = list(first_points(queries))
-    pool, seen, open_ = np.empty(0, dtype=np.int64), np.zeros(len(value), dtype=bool), np.isfinite(metric)
-    queried: list[int] = []
-    scored: list[int] = []
-    for now in range(queries):
-        if now == len(points):
-            points.append(propose(np.array(points), value[queried], acquisition, generator, restarts))
-        left = pool[:0]
-        while not len(left):  # a small `fresh` may bring nothing new
-            drawn = generator.integers(len(value), size=fresh)
-            drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # each once, in the order drawn
-            pool = np.concatenate([pool, drawn[~seen[drawn]]])
-            seen[drawn] = True
-            left = pool[open_[pool]]
-        share, exponent = points[now]
-        choice = left[criterion(metric[left], kappa[left], share * scale, 10.0**exponent).argmin()]
-        open_[choice] = False
-        queried.append(int(choice))
-        scored.append(len(pool))
-    return queried, scored
-
-
 def propose(
-    points: np.ndarray,
-    answers: np.ndarray,
-    acquisition: str,
-    generator: np.random.Generator,
+    points: np.ndarray, answers: np.ndarray, acquisition: str, generator: np.random.Generator,
     restarts: np.random.RandomState,
-) -> np.ndarray:
+) -> np.ndarray:  # fmt: skip
     """Return the (t', c) to try after `points` (tried, 2) were answered with `answers` (tried,) percent."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import Matern
 
-    model = GaussianProcessRegressor(
-        Matern(nu=2.5), alpha=1e-6, normalize_y=True, n_restarts_optimizer=5, random_state=restarts
-    )
+    facts = {"alpha": 1e-6, "normalize_y": True, "n_restarts_optimizer": 5, "random_state": restarts}
+    model = GaussianProcessRegressor(Matern(nu=2.5), **facts)
     candidates = LOW + (HIGH - LOW) * generator.random((CANDIDATES, 2))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the length scale at its bound: a flat or a rough answer

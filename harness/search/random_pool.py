@@ -14,6 +14,7 @@ import math
 from typing import Annotated
 
 import numpy as np
+from scipy.stats import rankdata
 
 from benchmarks.errors import UserError
 from harness.search.draws import Draws
@@ -75,18 +76,15 @@ def vote(task: Task, draws: Draws, *, queries: int, pool: Pool = 1000) -> Trace:
     The votes are among the pool of each run; an architecture that one proxy failed on is in none.
     """
     drawn = draw_pool(task, draws, pool, queries)
-    levels = np.stack([_levels(score) for score in task.scores])
+    levels = _levels(task.scores)
     wins = np.stack([net_votes(levels[:, row]) for row in drawn])
     seconds = drawn.shape[1] * float(task.score_seconds.sum())
     return guided(_sorted(wins, drawn)[:, :queries], drawn.shape[1], seconds)
 
 
-def _levels(score: np.ndarray) -> np.ndarray:
-    """Return scores as whole numbers that compare alike and faster, (archs,) int32; 0 where there is none."""
-    known = ~np.isnan(score)
-    levels = np.zeros(len(score), dtype=np.int32)
-    levels[known] = np.unique(score[known], return_inverse=True)[1] + 1
-    return levels
+def _levels(scores: np.ndarray) -> np.ndarray:
+    """Return scores as whole numbers that compare alike and faster, of their shape, int32; 0 where there is none."""
+    return np.nan_to_num(rankdata(scores, "dense", axis=-1, nan_policy="omit")).astype(np.int32)
 
 
 def net_votes(levels: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Simulated searches as a table in the terminal, CSV, markdown and a figure, in one folder."""
 
-import json
 import math
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,10 +11,9 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from benchmarks.files.write import write_text
-from harness.report.folder import checked, writing
-from harness.report.formats import cell, markdown_table, write_csv
+from harness.report.formats import cell, markdown_table
 from harness.report.numbers import count, duration, number
+from harness.report.result import result_folder, write_result
 from harness.search.config import SearchConfig
 from harness.search.figure import write_figure
 from harness.search.outcomes import ELSEWHERE
@@ -36,19 +35,14 @@ LEGEND = (
 
 def folder_for(config: SearchConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier search."""
-    chosen = [config.bench, config.dataset or "", config.method.replace(",", "+")]
-    return checked(Path(out) if out else Path("results") / "-".join(["search", *filter(None, chosen)]), "search")
+    return result_folder(out, ["search", config.bench, config.dataset, config.method.replace(",", "+")], "search")
 
 
 def write_searches(searches: Searches, folder: Path) -> Path:
     """Write summary.csv, runs.csv, curves.csv, summary.md, the figure and, last, manifest.json; return the folder."""
-    with writing(folder):
-        for name, frame in (("summary", searches.table), ("runs", searches.runs), ("curves", searches.curves)):
-            write_csv(frame, folder / f"{name}.csv")
-        write_text(folder / "summary.md", markdown(searches))
-        write_figure(searches.curves, folder)
-        write_text(folder / "manifest.json", json.dumps(searches.manifest, indent=1, default=str) + "\n")
-    return folder
+    frames = {"summary": searches.table, "runs": searches.runs, "curves": searches.curves}
+    page = "summary.md", markdown(searches)
+    return write_result(folder, frames, page, searches.manifest, partial(write_figure, searches.curves))
 
 
 def print_searches(searches: Searches, console: Console | None = None) -> None:

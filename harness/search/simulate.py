@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import UserError
+from benchmarks.options import listed
 from harness.search.config import SearchConfig
 from harness.search.draws import Draws
 from harness.search.methods import FAST, METHODS, Method
@@ -44,27 +45,26 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
     notes = facts["notes"] + (lonely(task) if any(method.walks for method in methods) else [])
     for note in notes:
         say(note)
-    used: dict[str, dict[str, int | float | str]] = {}
-    runs: list[pd.DataFrame] = []
-    lines: list[pd.DataFrame] = []
+    used = {
+        method.name: {name: config.settings.get(name, default) for name, default in method.defaults.items()}
+        for method in methods
+    }
     plans = [(method, guides_of(method, facts["guides"], metrics, task)) for method in methods]
+    traces: dict[tuple[str, str], Trace] = {}
     for method, sets in plans:
-        own = {name: config.settings.get(name, default) for name, default in method.defaults.items()}
-        used[method.name] = own
         for shown, guides in sets.items():
-            began = time.perf_counter()
-            trace = simulate(task.guided_by(guides), method, config.queries, config.runs, config.seed, own)
-            say(
-                f"{' '.join(filter(None, (method.name, shown)))}: {config.runs:,} searches in"
-                f" {time.perf_counter() - began:.2f} s"
-            )
-            for found, frame in ((runs, outcomes(task, trace)), (lines, curves(task, trace))):
-                frame.insert(0, "method", method.name)
-                frame.insert(1, "guide", shown)
-                found.append(frame)
-    every = pd.concat(runs, ignore_index=True)
+            began, own = time.perf_counter(), task.guided_by(guides)
+            trace = simulate(own, method, config.queries, config.runs, config.seed, used[method.name])
+            traces[method.name, shown] = trace
+            said = f"{config.runs:,} searches in {time.perf_counter() - began:.2f} s"
+            say(f"{' '.join(filter(None, (method.name, shown)))}: {said}")
+    runs, lines = (
+        pd.concat({key: make(task, trace) for key, trace in traces.items()}, names=["method", "guide"])
+        .reset_index(["method", "guide"]).reset_index(drop=True)
+        for make in (outcomes, curves)
+    )  # fmt: skip
     manifest = facts | {"kind": "search", "settings": asdict(config), "methods": used, "notes": notes}
-    return Searches(manifest, summary(every), every, pd.concat(lines, ignore_index=True))
+    return Searches(manifest, summary(runs), runs, lines)
 
 
 def chosen_methods(names: str, settings: dict[str, int | float | str]) -> list[Method]:
@@ -72,11 +72,8 @@ def chosen_methods(names: str, settings: dict[str, int | float | str]) -> list[M
 
     UserError for unknown methods, and for settings that none of them takes or of less than 1.
     """
-    wanted = FAST if names.strip() == "all" else _listed(names)
-    if unknown := [name for name in wanted if name not in METHODS]:
-        raise suggest(unknown, [*METHODS, "all"], "search method")
-    if not wanted:
-        raise UserError(f"no search method in '{names}'; valid: {', '.join(METHODS)}, all")
+    words = listed(names, [*METHODS, "all"], "search method")
+    wanted = list(dict.fromkeys(name for word in words for name in (FAST if word == "all" else [word])))
     problems = []
     for setting, value in settings.items():
         takers = [name for name, method in METHODS.items() if setting in method.settings]
@@ -97,16 +94,7 @@ def chosen_metrics(names: str | None, methods: Sequence[Method]) -> tuple[str, .
         return valid[:1]
     if not any(method.metrics for method in methods):
         raise UserError(f"--metric is for {', '.join(takers)}, not for {', '.join(method.name for method in methods)}")
-    wanted = tuple(_listed(names))
-    if unknown := [name for name in wanted if name not in valid]:
-        raise suggest(unknown, valid, f"metric of {', '.join(takers)}")
-    if not wanted:
-        raise UserError(f"no metric in --metric '{names}'; expected some of {', '.join(valid)}")
-    return wanted
-
-
-def _listed(names: str) -> list[str]:
-    return list(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    return tuple(listed(names, valid, f"metric of {', '.join(takers)}"))
 
 
 def guides_of(method: Method, guides: Sequence[str], metrics: Sequence[str], task: Task) -> dict[str, tuple[str, ...]]:
@@ -114,10 +102,8 @@ def guides_of(method: Method, guides: Sequence[str], metrics: Sequence[str], tas
     if method.guides == "metric":
         needed = (*metrics, *method.companions)
         if missing := [name for name in needed if name not in task.guides]:
-            raise UserError(
-                f"{method.name} needs scores of {', '.join(missing)}: score them (python -m harness.run --proxies"
-                f" {','.join(needed)}) and name the run in --scores"
-            )
+            how = f"score them (python -m harness.run --proxies {','.join(needed)}) and name the run in --scores"
+            raise UserError(f"{method.name} needs scores of {', '.join(missing)}: {how}")
         return {name: (name, *method.companions) for name in metrics}
     if method.guides == "one":
         return {name: (name,) for name in guides}

@@ -1,10 +1,12 @@
 """Settings -> the task of a search on a benchmark's table, and the facts of it for manifest and terminal."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import benchmarks
 from benchmarks.benchmark import Benchmark
@@ -45,9 +47,7 @@ def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
     elif not np.isfinite(task.seconds).all():
         notes.append("the table does not know how long trainings took: cost is in queries")
     if config.queries > len(task):
-        raise UserError(
-            f"--queries {config.queries:,}: there are only {len(task):,} architectures to search among; give fewer"
-        )
+        raise UserError(f"--queries {config.queries:,}: there are only {len(task):,} architectures; give fewer")
     return task, provenance(benchmark, target, []) | {
         "query": asdict(query), "query_source": queried.source, "query_checksum": queried.checksum,
         "guides": list(guides), "scores_source": scores.source, "archs": len(task),
@@ -61,29 +61,22 @@ def query_of(table: Table, split: str | None, epochs: int | None, reduction: str
     The default is validation accuracy where there is any, otherwise test; after 12 epochs where there is such a budget,
     otherwise after the largest.
     """
-    known = {
-        (each, budget)
-        for each in table.splits
-        for budget in table.epochs
-        if np.isfinite(table.target(each, budget)).any()
-    }
-    splits = {each for each, _ in known}
-    split = split or ("valid" if "valid" in splits else "test")
-    budgets = sorted(budget for each, budget in known if each == split)
+    pairs = sorted(itertools.product(table.splits, table.epochs))
+    known = [(each, budget) for each, budget in pairs if np.isfinite(table.target(each, budget)).any()]
+    split = split or ("valid" if "valid" in dict(known) else "test")
+    budgets = [budget for each, budget in known if each == split]
     if epochs is None and budgets:
         epochs = SHORT_BUDGET if SHORT_BUDGET in budgets else budgets[-1]
     table.target(split, epochs, reduction)
     if epochs not in budgets:
-        there = ", ".join(f"{each} {budget}" for each, budget in sorted(known))
-        raise UserError(
-            f"no {split} accuracies of '{table.dataset}' to answer queries with; the table has (split, epochs):"
-            f" {there}; give --query-split and --query-epochs"
-        )
+        there = ", ".join(f"{each} {budget}" for each, budget in known)
+        wanted = f"no {split} accuracies of '{table.dataset}' to answer queries with; the table has (split, epochs)"
+        raise UserError(f"{wanted}: {there}; give --query-split and --query-epochs")
     return Target(table.dataset, split, int(epochs), reduction)
 
 
-def accuracy_elsewhere(tables: Mapping[str, Table], target: Target) -> dict[str, dict[str, float]]:
-    """Return {dataset: {arch: percent}} of the tables of other datasets that have the target's accuracy."""
+def accuracy_elsewhere(tables: Mapping[str, Table], target: Target) -> dict[str, pd.Series]:
+    """Return {dataset: percent by arch} of the tables of other datasets that have the target's accuracy."""
     found = {}
     for name, table in tables.items():
         if name == target.dataset or target.split not in table.splits or target.epochs not in table.epochs:
@@ -92,23 +85,17 @@ def accuracy_elsewhere(tables: Mapping[str, Table], target: Target) -> dict[str,
             continue
         accuracy = table.target(target.split, target.epochs, target.reduction)
         if np.isfinite(accuracy).any():
-            found[name] = dict(zip(table.archs, accuracy.tolist(), strict=True))
+            found[name] = pd.Series(accuracy, list(table.archs))
     return found
 
 
 def make_task(
-    benchmark: Benchmark,
-    target: Target,
-    queried: Table,
-    query: Target,
-    scores: Scores,
-    others: Mapping[str, Mapping[str, float]],
+    benchmark: Benchmark, target: Target, queried: Table, query: Target, scores: Scores, others: Mapping[str, pd.Series]
 ) -> Task:
     """Return the task over the architectures with a target accuracy, a query value in the table `queried`, and a row of
     scores, finite or not; UserError where there are none. `others` is what `accuracy_elsewhere` returns."""
     table = benchmark.table
-    place = {arch: row for row, arch in enumerate(queried.archs)}
-    answers = np.array([place.get(table.archs[row], -1) for row in scores.rows])
+    answers = pd.Index(queried.archs).get_indexer([table.archs[row] for row in scores.rows])
     value = np.where(answers >= 0, queried.target(query.split, query.epochs, query.reduction)[answers], np.nan)
     accuracy = table.target(target.split, target.epochs, target.reduction)[scores.rows]
     kept = np.flatnonzero(np.isfinite(value) & np.isfinite(accuracy))
@@ -116,7 +103,7 @@ def make_task(
         raise UserError("no architecture has scores, an accuracy to answer queries and a target accuracy: no search")
     rows = scores.rows[kept]
     archs = tuple(table.archs[row] for row in rows)
-    elsewhere = {name: np.array([known.get(arch, np.nan) for arch in archs]) for name, known in others.items()}
+    elsewhere = {name: known.reindex(archs).to_numpy() for name, known in others.items()}
     return Task(
         benchmark=benchmark, archs=archs, others=elsewhere, value=value[kept], accuracy=accuracy[kept],
         seconds=seconds_per_training(queried, query.epochs)[answers[kept]],
@@ -167,7 +154,5 @@ def lonely(task: Task) -> list[str]:
     """Return the line on architectures without neighbours, if there are any."""
     if not (alone := int((task.near.degree == 0).sum())):
         return []
-    return [
-        f"{alone:,} of {len(task):,} architectures have no neighbour among the others: mutation leads from them to"
-        " a random one, local search restarts"
-    ]
+    said = "have no neighbour among the others: mutation leads from them to a random one, local search restarts"
+    return [f"{alone:,} of {len(task):,} architectures {said}"]

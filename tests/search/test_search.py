@@ -217,7 +217,7 @@ def test_a_narrow_terminal_has_fewer_columns_and_says_so(embedded, tmp_path, cap
         (["--queries", "31"], "--queries 31: there are only 30 architectures"),
         (["--runs", "0"], "--runs 0, --queries 6: expected 1 or more"),
         (["--proxies", "synflow"], "unknown proxy in the counts, all there is without --scores: 'synflow'"),
-        (["--proxies", ","], "no proxy in --proxies ','"),
+        (["--proxies", ","], "no proxy in the counts, all there is without --scores in ','"),
         (
             ["--method", "random", "--keep", "0.3", "--pool", "9"],
             "--pool is for .*, vote, not for random; --keep is for successive, not for random",

@@ -206,7 +206,7 @@ def test_every_method_tells_the_accuracy_on_other_datasets(three, tmp_path, caps
     "options, changes, said",
     [
         (["--metric", "gradnorm"], {}, r"unknown metric of hnas: 'gradnorm' \(did you mean grad_norm"),
-        (["--metric", ","], {}, "no metric in --metric ','"),
+        (["--metric", ","], {}, "no metric of hnas in ','"),
         (["--metric", "grasp"], {}, "hnas needs scores of grasp: score them .*--proxies grasp,kappa@hnas"),
         (["--acquisition", "eI"], {}, r"unknown value of --acquisition: 'eI' \(did you mean ei"),
         (["--scale", "0"], {}, "--scale 0: expected a number above 0"),

@@ -1,17 +1,16 @@
 """What searches over a supernet found, as CSV, markdown and figures in one folder."""
 
-import json
+from functools import partial
 from pathlib import Path
 
-from benchmarks.files.write import write_text
 from benchmarks.spaces.choices import short
 from harness.operations.figure import write_strip
 from harness.operations.search.config import FindConfig
 from harness.operations.search.run import Found
 from harness.operations.supernets.figure import write_training
-from harness.report.folder import checked, writing
-from harness.report.formats import cell, markdown_table, write_csv
+from harness.report.formats import cell, markdown_table
 from harness.report.numbers import count, duration, number
+from harness.report.result import result_folder, write_result
 
 TEXT = ("operations", "vertex_inputs")
 """Columns of words."""
@@ -19,8 +18,7 @@ TEXT = ("operations", "vertex_inputs")
 
 def folder_for(config: FindConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier search over a supernet."""
-    name = "-".join(filter(None, ("search", config.base.bench, config.base.dataset, config.method)))
-    return checked(Path(out) if out else Path("results") / name, "supernet search")
+    return result_folder(out, ["search", config.base.bench, config.base.dataset, config.method], "supernet search")
 
 
 def markdown(found: Found) -> str:
@@ -53,11 +51,6 @@ def mean_line(found: Found) -> str:
 
 def write_found(found: Found, folder: Path) -> Path:
     """Write runs.csv, decisions.csv, summary.md, the strip of decisions and, last, manifest.json; return the folder."""
-    with writing(folder):
-        write_csv(found.runs, folder / "runs.csv")
-        write_csv(found.decisions, folder / "decisions.csv")
-        write_text(folder / "summary.md", markdown(found))
-        write_strip(found.decisions, found.manifest, folder)
-        write_training(found.training, found.manifest, folder)
-        write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
-    return folder
+    frames, about = {"runs": found.runs, "decisions": found.decisions}, found.manifest
+    figures = partial(write_strip, found.decisions, about), partial(write_training, found.training, about)
+    return write_result(folder, frames, ("summary.md", markdown(found)), about, *figures)

@@ -1,17 +1,16 @@
 """HNAS's tables as markdown, CSV and a figure, in one folder."""
 
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.files.write import write_text
 from harness.report.axes import score_scale
 from harness.report.figures import GRID, Figure, Panel, drawing, save
-from harness.report.folder import checked, writing
-from harness.report.formats import cell, markdown_table, write_csv
+from harness.report.formats import cell, markdown_table
 from harness.report.numbers import DASH, count, interval, number
+from harness.report.result import result_folder, write_result
 from harness.report.style import COLOURS
 from harness.reproduce.hnas.collect import Tables
 from harness.reproduce.hnas.tables import FITTED, TITLES
@@ -28,20 +27,12 @@ LEGEND = (
 def write_tables(found: Tables, folder: Path) -> Path:
     """Write metrics.csv, errors.csv, transfer.csv, hnas.md, the figure and, last, manifest.json; return the folder."""
     frames = {"metrics": found.between, "errors": found.errors, "transfer": found.transfer}
-    with writing(folder):
-        for name, frame in frames.items():
-            write_csv(frame, folder / f"{name}.csv")
-        write_text(folder / "hnas.md", markdown(found))
-        with drawing(0.4 + 1.75 * len(found.main.metrics), 3.9) as figure:
-            draw(figure, found)
-            save(figure, folder, "hnas")
-        write_text(folder / "manifest.json", json.dumps(found.manifest, indent=1, default=str) + "\n")
-    return folder
+    return write_result(folder, frames, ("hnas.md", markdown(found)), found.manifest, partial(write_figure, found))
 
 
 def folder_for(out: str | None, bench: str) -> Path:
     """Return the folder to write to; UserError where it holds anything but earlier tables."""
-    return checked(Path(out) if out else Path("results") / f"hnas-{bench}", "hnas", "set of tables")
+    return result_folder(out, ["hnas", bench], "hnas", "set of tables")
 
 
 def markdown(found: Tables) -> str:
@@ -84,6 +75,13 @@ def _transfer_table(found: Tables) -> list[str]:
 
 def _with_interval(row: dict[Any, Any], name: str) -> str:
     return f"{number(row[name])} {interval(row[f'{name}_low'], row[f'{name}_high'])}".strip()
+
+
+def write_figure(found: Tables, out: Path) -> dict[str, Path]:
+    """Write figures/hnas.{png,svg}."""
+    with drawing(0.4 + 1.75 * len(found.main.metrics), 3.9) as figure:
+        draw(figure, found)
+        return save(figure, out, "hnas")
 
 
 def draw(figure: Figure, found: Tables) -> None:
