@@ -32,7 +32,7 @@ CLOSER = 0.8
 
 @dataclass(frozen=True)
 class Reproduction:
-    """Tables as they came out."""
+    """Published tables and what was computed for them."""
 
     rows: pd.DataFrame
     """`COLUMNS`, one row for each published value; one row in all for an unanswered table."""
@@ -43,14 +43,10 @@ class Reproduction:
 
 
 def reproduce(
-    tables: Sequence[Recipe],
-    *,
-    data: str | None = None,
-    out: Path = Path("results/reproduction"),
-    scoring: Scoring | None = None,
-    commands: Mapping[str, Command] | None = None,
+    tables: Sequence[Recipe], *, data: str | None = None, out: Path = Path("results/reproduction"),
+    scoring: Scoring | None = None, commands: Mapping[str, Command] | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Reproduction:
+) -> Reproduction:  # fmt: skip
     """Make our value for every published one; what cannot be made is a row that says why, never an error.
 
     Without `scoring` correlations are of the kept scores; with it, of runs under `out` that are made or continued.
@@ -60,29 +56,21 @@ def reproduce(
     rows: list[dict[str, Any]] = []
     for table in tables:
         say(f"{table.name}: {len(table.values) or 'no'} values")
-        rows += _rows(table, session) if table.values else [_unanswered(table)]
+        rows += [_row(table, published, session) for published in table.values]
+        if not table.values:
+            rows.append({
+                "table": table.name, "kind": table.kind, "method": f"{table.count} values" if table.count else "",
+                "verdict": ABSENT, "cause": table.reason, "source": table.title,
+            })  # fmt: skip
     return Reproduction(pd.DataFrame(rows, columns=list(COLUMNS)), session.files, session.origins)
 
 
-def _unanswered(table: Recipe) -> dict[str, Any]:
-    said = f"{table.count} values" if table.count else ""
-    return {"table": table.name, "kind": table.kind, "method": said, "verdict": ABSENT, "cause": table.reason,
-            "source": table.title}  # fmt: skip
-
-
-def _rows(table: Recipe, session: Session) -> list[dict[str, Any]]:
-    rows = []
-    for published in table.values:
-        try:
-            judged, ours = MAKERS[table.kind](table, published, session)
-        except UserError as error:
-            judged, ours = Verdict(ABSENT), {"cause_kind": "", "cause": str(error)}
-        rows.append(_row(table, published, judged) | ours)
-    return rows
-
-
-def _row(table: Recipe, published: Published, judged: Verdict) -> dict[str, Any]:
-    """Return the columns that do not depend on how our value was made; one that differs gets its declared cause."""
+def _row(table: Recipe, published: Published, session: Session) -> dict[str, Any]:
+    """Return a value's row; one that differs gets its declared cause, one that cannot be made the reason."""
+    try:
+        judged, ours = MAKERS[table.kind](table, published, session)
+    except UserError as error:
+        judged, ours = Verdict(ABSENT), {"cause_kind": "", "cause": str(error)}
     row = {
         "table": table.name, "kind": table.kind, "bench": published.bench, "dataset": published.dataset,
         "method": published.method, "population": published.population, "measure": published.measure,
@@ -93,16 +81,14 @@ def _row(table: Recipe, published: Published, judged: Verdict) -> dict[str, Any]
     if judged.name == DIFFERS:
         cause = cause_of(table, published)
         row |= {"cause_kind": cause.kind if cause else "open", "cause": cause.text if cause else "not known"}
-    return row
+    return row | ours
 
 
 def _correlation(table: Recipe, published: Published, session: Session) -> tuple[Verdict, dict[str, Any]]:
     judge = session.judge(table, published.bench, published.dataset)
     if missing := judge.lacks(published.method):
-        names = ",".join(missing)
-        raise UserError(
-            f"no scores of {names}: python -m harness.run --bench {published.bench} --proxies {names}, or --full"
-        )
+        names, how = ",".join(missing), f"python -m harness.run --bench {published.bench} --proxies"
+        raise UserError(f"no scores of {names}: {how} {names}, or --full")
     ours = judge.estimate(published, table.split)
     judged = verdict.correlation(published.value, ours, absolute=published.absolute)
     scores = None if published.method in judge.counts else judge.set

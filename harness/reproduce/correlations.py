@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
+import harness.stats as stats
 from benchmarks.benchmark import Benchmark
 from harness.analysis.ensembles import combined
 from harness.analysis.populations import POPULATIONS
@@ -25,15 +27,6 @@ from harness.reproduce.recipes import Published
 from harness.reproduce.score_sets import COMBINED, ScoreSet
 from harness.reproduce.verdict import Estimate
 from harness.runs.counts import counts_of
-from harness.stats import (
-    bootstrap_spearman,
-    kendall_tau_a,
-    kendall_tau_b,
-    percentile_interval,
-    resample_weights,
-    spearman,
-    tau_b_interval,
-)
 
 RESAMPLES = 1000
 PARTS = 200
@@ -54,7 +47,7 @@ class Sample:
         """Return rho, tau_b, tau_a or concordance."""
         if measure == "concordance":
             return concordance(self.scores, self.accuracy).fraction
-        of = {"rho": spearman, "tau_b": kendall_tau_b, "tau_a": kendall_tau_a}
+        of = {"rho": stats.spearman, "tau_b": stats.kendall_tau_b, "tau_a": stats.kendall_tau_a}
         return float(of[measure](self.scores, self.accuracy))
 
     def parts(self, measure: str, size: int, seed: int = 0) -> tuple[float, float]:
@@ -63,7 +56,7 @@ class Sample:
         for _ in range(PARTS):
             part = generator.choice(len(self.accuracy), size, replace=False)
             values.append(Sample(self.scores[..., part], self.accuracy[part], part).statistic(measure))
-        return percentile_interval(np.array(values))
+        return stats.percentile_interval(np.array(values))
 
 
 class Judge:
@@ -71,9 +64,8 @@ class Judge:
 
     def __init__(self, benchmark: Benchmark, scores: ScoreSet | None, seed: int = 0) -> None:
         self.benchmark, self.set, self.seed = benchmark, scores, seed
-        place = {arch: row for row, arch in enumerate(benchmark.table.archs)}
         archs = [] if scores is None else scores.frame.index
-        self.rows = np.array([place.get(arch, -1) for arch in archs], dtype=np.intp)
+        self.rows = pd.Index(benchmark.table.archs).get_indexer(archs)
         """Table row of each architecture of the set; -1 where it has no accuracy."""
         self._weights: dict[bytes, np.ndarray] = {}
         self._estimates: dict[tuple, Estimate] = {}
@@ -94,33 +86,34 @@ class Judge:
         """Return our value for a published one. UserError where the table has no such accuracy."""
         key = published.method, published.population, published.measure, published.n, split
         if key not in self._estimates:
-            self._estimates[key] = self._estimate(published, split)
+            self._estimates[key] = self._estimate(*key)
         return self._estimates[key]
 
-    def _estimate(self, published: Published, split: str) -> Estimate:
-        method, measure = published.method, published.measure
-        sample = self.sample(method, published.population, split)
+    def _estimate(self, method: str, population: str, measure: str, size: int | None, split: str) -> Estimate:
+        sample = self.sample(method, population, split)
         if method in self.counts:
             n = len(sample.accuracy)
-            if published.n is None or published.n == n:
+            if size is None or size == n:
                 return Estimate(sample.statistic(measure), n=n, whole=True)
-            if published.n < n:
-                return Estimate(sample.statistic(measure), *sample.parts(measure, published.n, self.seed), n)
-            sample = self.sample(method, published.population, split, of_set=True)
+            if size < n:
+                return Estimate(sample.statistic(measure), *sample.parts(measure, size, self.seed), n)
+            sample = self.sample(method, population, split, of_set=True)
         n = int(np.isfinite(np.atleast_2d(sample.scores)).all(0).sum())
         return Estimate(sample.statistic(measure), *self._interval(measure, sample), n)
 
     def _interval(self, measure: str, sample: Sample) -> tuple[float, float]:
         if measure == "tau_b":
-            return tau_b_interval(sample.scores[None], sample.accuracy, sample.class_id)
+            return stats.tau_b_interval(sample.scores[None], sample.accuracy, sample.class_id)
         if measure == "rho":
             weights = self._resampled(sample.class_id)
-            return percentile_interval(bootstrap_spearman(sample.scores, sample.accuracy, weights)[0])
+            return stats.percentile_interval(stats.bootstrap_spearman(sample.scores, sample.accuracy, weights)[0])
         shares = []
-        for weights in resample_weights(sample.class_id, PAIR_RESAMPLES, self.seed):  # pairs of equal accuracy left out
+        for weights in stats.resample_weights(
+            sample.class_id, PAIR_RESAMPLES, self.seed
+        ):  # pairs of equal accuracy left out
             drawn = np.repeat(np.arange(len(weights)), weights)
             shares.append(concordance(sample.scores[:, drawn], sample.accuracy[drawn]).fraction)
-        return percentile_interval(np.array(shares))
+        return stats.percentile_interval(np.array(shares))
 
     def sample(self, method: str, population: str, split: str, *, of_set: bool = False) -> Sample:
         """Return scores and accuracies of the architectures of a population that the method was run on.
@@ -162,7 +155,7 @@ class Judge:
     def _resampled(self, class_id: np.ndarray) -> np.ndarray:
         key = class_id.tobytes()
         if key not in self._weights:
-            self._weights[key] = resample_weights(class_id, RESAMPLES, self.seed)
+            self._weights[key] = stats.resample_weights(class_id, RESAMPLES, self.seed)
         return self._weights[key]
 
     def alternatives(self, published: Published, split: str) -> dict[str, float]:

@@ -13,9 +13,8 @@ from benchmarks.benchmark import Benchmark, find_table
 from benchmarks.errors import UserError
 from benchmarks.files.sources import data_folder
 from benchmarks.table import Table
-from harness.operations.agreement import argmax, judge_choice, mean_by_edge
+from harness.operations.agreement import STATISTICS, Chosen, argmax, judge_choice, mean_by_edge
 from harness.operations.scores.table import avg_acc, best_acc
-from harness.stats import kendall_tau_b, spearman
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,6 @@ class Ground:
     @property
     def table(self) -> Table:
         return self.benchmark.table
-
-
-STATISTICS = {"rho": spearman, "tau_b": kendall_tau_b}
 
 
 def budgets(ground: Ground, *, statistic: str, first_dataset: str = "") -> float:
@@ -101,12 +97,12 @@ def operations(ground: Ground, *, score: str, other: str) -> float:
 
 def operations_accuracy(ground: Ground, *, score: str) -> float:
     """Test accuracy of the cell that an operation score of the table chooses edge by edge."""
-    return _chosen(ground.benchmark, score)[0]
+    return _chosen(ground.benchmark, score).accuracy
 
 
 def operations_rank(ground: Ground, *, score: str) -> float:
     """Its rank: 1 + the number of better architectures."""
-    return _chosen(ground.benchmark, score)[1]
+    return _chosen(ground.benchmark, score).rank
 
 
 def from_table(benchmark: Benchmark, score: str) -> np.ndarray:
@@ -117,10 +113,8 @@ def from_table(benchmark: Benchmark, score: str) -> np.ndarray:
     return {"best-acc": best_acc, "avg-acc": avg_acc}[kind](choices, accuracy)
 
 
-def _chosen(benchmark: Benchmark, score: str) -> tuple[float, float]:
-    accuracy = benchmark.table.target("test")
-    found = judge_choice(benchmark, accuracy, *argmax(from_table(benchmark, score)))
-    return found.accuracy, found.rank
+def _chosen(benchmark: Benchmark, score: str) -> Chosen:
+    return judge_choice(benchmark, benchmark.table.target("test"), *argmax(from_table(benchmark, score)))
 
 
 MEASURES: dict[str, Callable[..., float]] = {

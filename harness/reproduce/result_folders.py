@@ -17,8 +17,8 @@ import pandas as pd
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError
-from benchmarks.files.write import write_text
 from harness.operations.agreement import mean_by_edge
+from harness.report.result import write_manifest
 from harness.reproduce.facts import from_table
 from harness.reproduce.recipes import Published, Recipe
 
@@ -40,13 +40,9 @@ def locate(table: Recipe, out: Path) -> Path | None:
 
 
 def carry_out(
-    table: Recipe,
-    out: Path,
-    data: str | None,
-    scores: Path | None,
-    commands: Mapping[str, Callable[[list[str]], int]],
-    say: Callable[[str], None],
-) -> Path:
+    table: Recipe, out: Path, data: str | None, scores: Path | None,
+    commands: Mapping[str, Callable[[list[str]], int]], say: Callable[[str], None],
+) -> Path:  # fmt: skip
     """Write the folder of a table with its command, one of `commands`; return it. UserError where the command fails."""
     _, _, module, *words = shlex.split(table.command)
     words = [str(scores) if word == "SCORES" else word for word in words]
@@ -58,7 +54,7 @@ def carry_out(
         raise UserError(f"`{table.command}` ended with {code}")
     path = out / table.folder / "manifest.json"  # says the command of this process
     command = plain_command(f"python -m {module} {shlex.join(words)}")
-    write_text(path, json.dumps(json.loads(path.read_text("utf-8")) | {"command": command}, indent=1) + "\n")
+    write_manifest(path.parent, json.loads(path.read_text("utf-8")) | {"command": command})
     return path.parent
 
 
@@ -90,13 +86,10 @@ def _operations(published: Published, folder: Path, benchmark: Benchmark) -> Fou
         chosen = pd.read_csv(folder / "chosen.csv")
         return _mean(chosen.loc[chosen["score"] == score, "accuracy"].to_numpy(float))
     table = pd.read_csv(folder / "scores.csv")
-    table = table[table["score"] == score]
     reference = from_table(benchmark, published.args["reference"])
-    values = [
-        mean_by_edge(of_seed["value"].to_numpy(float).reshape(reference.shape), reference)
-        for _, of_seed in table.groupby("seed")
-    ]  # fmt: skip
-    return _mean(np.array(values))
+    by_seed = table[table["score"] == score].groupby("seed")["value"]
+    values = by_seed.agg(lambda of_seed: mean_by_edge(of_seed.to_numpy(float).reshape(reference.shape), reference))
+    return _mean(values.to_numpy())
 
 
 def _search(published: Published, folder: Path, benchmark: Benchmark) -> Found:
@@ -109,7 +102,7 @@ def _search(published: Published, folder: Path, benchmark: Benchmark) -> Found:
     if "cell" not in published.args:
         return found
     seed = published.args["cell_seed"]
-    mine = runs.loc[runs["seed"] == seed, "arch"].iloc[0]
+    mine = runs.set_index("seed").at[seed, "arch"]
     at = [benchmark.space.index(arch) for arch in (mine, published.args["cell"])]
     one, other = benchmark.space.choices.of(np.array(at)).chosen
     alike = f"our cell of seed {seed} has {int((one == other).sum())} of the {len(one)} published operations"

@@ -82,8 +82,11 @@ def merged(frames: Iterable[pd.DataFrame], dataset: str, protocol: str, origins:
 
 def kept(bench: str) -> ScoreSet | None:
     """Return the kept scores of a benchmark, all sets together; None where there are none."""
-    facts = {name: about for name, about in cached.facts().items() if about["bench"] == bench}
-    facts = {name: about for name, about in facts.items() if about["dataset"] != EMBEDDED_DATASET}
+    facts = {
+        name: about
+        for name, about in cached.facts().items()
+        if about["bench"] == bench and about["dataset"] != EMBEDDED_DATASET
+    }
     if not facts:
         return None
     dataset = max(facts.values(), key=lambda about: about["scores"])["dataset"]
@@ -96,11 +99,8 @@ def kept(bench: str) -> ScoreSet | None:
 def wanted(table: Recipe, bench: str) -> list[str]:
     """Return the proxies to score on a benchmark for a table: members of ensembles too, no counts."""
     known = registry()
-    names: list[str] = []
-    for published in table.values:
-        if published.bench == bench:
-            method = published.method
-            names += COMBINED[method].members if method in COMBINED else [method]
+    methods = [published.method for published in table.values if published.bench == bench]
+    names = [name for method in methods for name in (COMBINED[method].members if method in COMBINED else [method])]
     return [name for name in dict.fromkeys(names) if not known[name].static]
 
 

@@ -62,8 +62,7 @@ class Session:
 
     def _open(self, bench: str, dataset: str) -> Benchmark:
         opened = benchmarks.load(bench, dataset, self.data)
-        table = opened.table
-        about = {"source": table.source, "sha256": table.checksum, "architectures": len(table)}
+        about = {"source": opened.table.source, "sha256": opened.table.checksum, "architectures": len(opened.table)}
         self.files[f"{bench} {dataset}"] = about
         return opened
 

@@ -59,13 +59,17 @@ def hnas(
         raise suggest([acquisition], ACQUISITIONS, "value of --acquisition")
     if not (np.isfinite(scale) and scale > 0):
         raise UserError(f"--scale {scale:g}: expected a number above 0, of the size of the metric (published: 5000)")
-    metric, kappa = metric_and_kappa(task, queries)
+    metric, kappa = np.abs(task.scores[0]), condition_numbers(task.scores[1])
+    usable = np.isfinite(metric) & np.isfinite(kappa)
+    if usable.sum() < queries:
+        few = f"only {usable.sum():,} architectures have finite {' and '.join(task.guides)}, too few for {queries:,}"
+        raise UserError(f"{few} queries of hnas: give fewer --queries, or score more architectures")
 
     def run(generator: np.random.Generator) -> list[tuple[int, int]]:
         """Return each query of one run, with the number of architectures it has scored by then."""
         restarts = np.random.RandomState(int(generator.integers(2**31)))  # what scikit-learn takes
         points = list(first_points(queries))
-        pool, seen, open_ = np.empty(0, dtype=np.int64), np.zeros(len(task), dtype=bool), np.isfinite(metric)
+        pool, seen, open_ = np.empty(0, dtype=np.int64), np.zeros(len(task), dtype=bool), usable.copy()
         made: list[tuple[int, int]] = []
         for now in range(queries):
             if now == len(points):
@@ -85,19 +89,6 @@ def hnas(
 
     queried, known = np.moveaxis(np.array([run(generator) for generator in draws.generators]), -1, 0)
     return Trace(queried, known * task.score_seconds.sum(), known[:, -1])
-
-
-def metric_and_kappa(task: Task, queries: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Return M >= 0 and kappa of a task whose guides are the two, (archs,) each; both NaN where one failed.
-
-    UserError where fewer than `queries` architectures have both.
-    """
-    metric, kappa = np.abs(task.scores[0]), condition_numbers(task.scores[1])
-    usable = np.isfinite(metric) & np.isfinite(kappa)
-    if usable.sum() < queries:
-        few = f"only {usable.sum():,} architectures have finite {' and '.join(task.guides)}, too few for {queries:,}"
-        raise UserError(f"{few} queries of hnas: give fewer --queries, or score more architectures")
-    return np.where(usable, metric, np.nan), np.where(usable, kappa, np.nan)
 
 
 def condition_numbers(scores: np.ndarray) -> np.ndarray:

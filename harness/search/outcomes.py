@@ -7,6 +7,7 @@ of architectures with a better one. A query costs the seconds of its training, e
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from harness.search.task import Task, Trace
 
@@ -37,11 +38,6 @@ def regrets(task: Task, rows: np.ndarray) -> np.ndarray:
     return task.accuracy.max() - task.accuracy[rows]
 
 
-def ranks(task: Task, rows: np.ndarray) -> np.ndarray:
-    """Return 1 + the number of architectures of the task with a better target accuracy."""
-    return 1 + len(task) - np.searchsorted(np.sort(task.accuracy), task.accuracy[rows], side="right")
-
-
 def outcomes(task: Task, trace: Trace) -> pd.DataFrame:
     """Return one row for each run.
 
@@ -49,11 +45,12 @@ def outcomes(task: Task, trace: Trace) -> pd.DataFrame:
     seconds, and accuracy_<dataset> for other datasets of the benchmark.
     """
     answer = incumbents(task, trace.queried)[:, -1]
+    ranks = rankdata(-task.accuracy, "min").astype(int)
     rows = np.sort(trace.queried, axis=1)
     first = np.column_stack([np.ones(len(rows), dtype=bool), rows[:, 1:] != rows[:, :-1]])
     return pd.DataFrame({
         "run": np.arange(len(answer)), "arch": [task.archs[row] for row in answer],
-        "accuracy": task.accuracy[answer], "regret": regrets(task, answer), "rank": ranks(task, answer),
+        "accuracy": task.accuracy[answer], "regret": regrets(task, answer), "rank": ranks[answer],
         "queries": (rows >= 0).sum(1), "distinct": (first & (rows >= 0)).sum(1), "scored": trace.scored,
         "proxy_seconds": trace.spent[:, -1], "seconds": costs(task, trace)[:, -1],
         **{f"{ELSEWHERE}{name}": accuracy[answer] for name, accuracy in task.others.items()},

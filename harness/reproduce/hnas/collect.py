@@ -94,9 +94,7 @@ def _sources(config: HnasConfig, benchmark: Benchmark) -> dict[str, Source]:
     for path in config.scores:
         source = read_source(path, benchmark, config.resamples)
         if source.dataset in found:
-            raise UserError(
-                f"several --scores are of {source.dataset}: give one for each dataset (a CSV is of --dataset)"
-            )
+            raise UserError(f"several --scores are of {source.dataset}: give one a dataset (a CSV is of --dataset)")
         found[source.dataset] = source
     return found
 
@@ -107,7 +105,7 @@ def _errors(config: HnasConfig, benchmark: Benchmark, target: Target) -> dict[st
     errors = {target.dataset: 100 - table.target(target.split, target.epochs, target.reduction)}
     if not benchmark.embedded:
         for name, known in accuracy_elsewhere(tables_of(config.bench, config.data), target).items():
-            errors[name] = 100 - np.array([known.get(arch, np.nan) for arch in table.archs])
+            errors[name] = 100 - known.reindex(list(table.archs)).to_numpy()
     return errors
 
 
@@ -128,7 +126,7 @@ def read_source(path: str, benchmark: Benchmark, resamples: int) -> Source:
         manifest = load_run(path).manifest
         dataset, images = dataset_key(str(manifest["dataset"])), str(manifest.get("minibatch") or "")
         inputs = manifest["settings"].get("inputs", "images")
-        substitute = "STAND-IN" in images or inputs != "images"
+        substitute = "SUBSTITUTE" in images or "STAND-IN" in images or inputs != "images"
         images = images if inputs == "images" else f"{inputs}, {images}"
     whole = len(scores.rows) == len(benchmark.space)
     classes = benchmark.space.class_id[benchmark.indices[scores.rows]]

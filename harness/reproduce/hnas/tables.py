@@ -25,17 +25,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import harness.stats as stats
 from harness.search.hnas import METRICS, criterion
-from harness.stats import (
-    bootstrap_spearman,
-    both_finite,
-    kendall_tau_b,
-    pearson,
-    percentile_interval,
-    resample_weights,
-    spearman,
-    tau_b_interval,
-)
 
 TITLES = dict(zip(METRICS, ("M_Grad", "M_SNIP", "M_GraSP", "M_Trace"), strict=True))
 """Metric -> its name in the paper."""
@@ -56,19 +47,19 @@ class Sample:
     @classmethod
     def of(cls, class_id: np.ndarray, resamples: int, seed: int = 0) -> Sample:
         """Draw the bootstrap samples."""
-        return cls(class_id, resample_weights(class_id, resamples, seed))
+        return cls(class_id, stats.resample_weights(class_id, resamples, seed))
 
     def correlate(self, one: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """Return n, rho, tau_b and the ends of their intervals (rho_low, ...) over those finite in both, (archs,)."""
         nothing = (float("nan"), float("nan"))
         rho, tau = nothing, nothing
         if len(self.weights):
-            rho = percentile_interval(bootstrap_spearman(one, other, self.weights)[0])
-            tau = tau_b_interval(one, other, self.class_id)
+            rho = stats.percentile_interval(stats.bootstrap_spearman(one, other, self.weights)[0])
+            tau = stats.tau_b_interval(one, other, self.class_id)
         return {
-            "n": int(both_finite(one, other).sum()),
-            "rho": spearman(one, other), "rho_low": rho[0], "rho_high": rho[1],
-            "tau_b": kendall_tau_b(one, other), "tau_b_low": tau[0], "tau_b_high": tau[1],
+            "n": int(stats.both_finite(one, other).sum()),
+            "rho": stats.spearman(one, other), "rho_low": rho[0], "rho_high": rho[1],
+            "tau_b": stats.kendall_tau_b(one, other), "tau_b_low": tau[0], "tau_b_high": tau[1],
         }  # fmt: skip
 
 
@@ -79,8 +70,8 @@ def between_metrics(sample: Sample, metrics: Mapping[str, np.ndarray]) -> pd.Dat
     for name, other in combinations(metrics, 2):
         one, two = metrics[name], metrics[other]
         with np.errstate(divide="ignore"):
-            logs = pearson(np.log(one), np.log(two))
-        linear = {"pearson": pearson(one, two), "pearson_log": logs}
+            logs = stats.pearson(np.log(one), np.log(two))
+        linear = {"pearson": stats.pearson(one, two), "pearson_log": logs}
         rows.append({"metric": name, "other": other, **linear, **sample.correlate(one, two)})
     return pd.DataFrame(rows, columns=["metric", "other", "pearson", "pearson_log", *_STATISTICS])
 
@@ -108,14 +99,14 @@ def against_error(
 
 def fit(metric: np.ndarray, kappa: np.ndarray, error: np.ndarray) -> tuple[float, float]:
     """Return the (t, c) of the grid whose guarantee has the largest rho with the error; NaN where none has one."""
-    keep = both_finite(metric, kappa, error)
+    keep = stats.both_finite(metric, kappa, error)
     metric, kappa, error = metric[keep], kappa[keep], error[keep]
     if not len(metric):
         return float("nan"), float("nan")
     best, chosen = -np.inf, (float("nan"), float("nan"))
     for t in np.unique([0.0, *np.quantile(metric, QUANTILES)]):
         for c in EXPONENTS:
-            rho = spearman(criterion(metric, kappa, t, 10.0**c), error)
+            rho = stats.spearman(criterion(metric, kappa, t, 10.0**c), error)
             if rho > best:
                 best, chosen = rho, (float(t), float(c))
     return chosen
