@@ -7,7 +7,7 @@ different ones.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +22,6 @@ from benchmarks.spaces.space import Space
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-def _first_of_each(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
-    """Return the first position of each different key, and for every key the number of its first position."""
-    seen: dict[Hashable, int] = {}
-    numbers = [seen.setdefault(key, len(seen)) for key in keys]
-    firsts = np.unique(numbers, return_index=True)[1] if keys else np.array([], dtype=int)
-    return firsts.tolist(), numbers
 
 
 FILES = "https://storage.googleapis.com/nasbench"
@@ -117,6 +109,11 @@ class Space101(CellSpace):
         return Space101(archs)
 
     @property
+    def full_size(self) -> int:
+        """Number of cells of NAS-Bench-101, whatever part a table holds."""
+        return max(CELLS, len(self))
+
+    @property
     def expected(self) -> None:
         """None: a table may hold any cells and defines the space."""
 
@@ -132,12 +129,17 @@ class Space101(CellSpace):
     @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """As `CellSpace._arrays`; each graph and each list of operations is parsed once. UserError for no cell."""
-        parts = [arch.partition("|") for arch in self.archs]
-        graphs, graph = _first_of_each([(listed.count(","), edges) for listed, _, edges in parts])
-        lists, operations = _first_of_each([listed for listed, _, _ in parts])
-        matrix, _ = as_arrays([self.cell(at) for at in graphs])
-        _, labels = as_arrays([self.cell(at) for at in lists])
-        return matrix[graph], labels[operations]
+        graphs: dict[tuple[int, str], tuple[int, str]] = {}  # operations and edges -> its number, an arch that has it
+        lists: dict[str, tuple[int, str]] = {}
+        rows = []
+        for arch in self.archs:
+            listed, _, edges = arch.partition("|")
+            graph = graphs.setdefault((listed.count(","), edges), (len(graphs), arch))[0]
+            rows.append((graph, lists.setdefault(listed, (len(lists), arch))[0]))
+        matrix, _ = as_arrays([parse_cell(arch) for _, arch in graphs.values()])
+        _, labels = as_arrays([parse_cell(arch) for _, arch in lists.values()])
+        of_graph, of_list = np.reshape(rows, (-1, 2)).astype(int).T
+        return matrix[of_graph], labels[of_list]
 
     def find(self, cells: Sequence[Cell]) -> np.ndarray:
         """Return the index of the table's first isomorphic cell for each pruned cell, (cells,) int; -1 where none."""
@@ -174,8 +176,5 @@ class Space101(CellSpace):
         return table
 
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
-        """Return the networks of these cells as one stack, its weights not initialised.
-
-        Nothing is unreachable in a pruned cell. `network` as for `benchmarks.nasbench101.network.Network101`.
-        """
+        """Return the networks of these cells as one stack; nothing is unreachable in a pruned cell."""
         return self.stack([self.cell(self.class_id[index]) for index in indices], **network)

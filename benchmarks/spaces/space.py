@@ -121,9 +121,19 @@ class Space:
         """Return the space of all architectures that choices can lead to; by default this one."""
         return self
 
+    @cached_property
+    def _of_choices(self) -> dict[tuple[int, ...], int]:
+        return {tuple(row): index for index, row in enumerate(self.choices.chosen.tolist())}
+
     def neighbours(self, index: int) -> list[int]:
-        """Return the architectures that differ from one in a single choice."""
-        raise NotImplementedError
+        """Return the architectures that differ from one in a single choice; by default in the operation of one edge."""
+        chosen = self.choices.chosen[index].tolist()
+        return [
+            self._of_choices[*chosen[:edge], other, *chosen[edge + 1 :]]
+            for edge, own in enumerate(chosen)
+            for other in range(len(self.choices.operations))
+            if other != own
+        ]
 
     def neighbour_table(self, indices: np.ndarray) -> np.ndarray:
         """Return the neighbours of several architectures, (indices, most neighbours) int32, padded with -1."""
@@ -134,7 +144,10 @@ class Space:
         return table
 
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
-        """Return the networks of these architectures as one stack, its weights not initialised."""
+        """Return the networks of these architectures as one stack, its weights not initialised.
+
+        `network` are settings of `network_class`.
+        """
         raise NotImplementedError
 
     def stack(self, members: Sequence[Any], **network: Any) -> nn.Module:
@@ -166,6 +179,11 @@ class Space:
 
     def __len__(self) -> int:
         return len(self.archs)
+
+    @property
+    def full_size(self) -> int:
+        """Number of architectures of the benchmark; more than `len` where a table defines the space."""
+        return len(self)
 
     def sample(self, n: int, seed: int) -> np.ndarray:
         """Return n indices drawn uniformly without replacement; a larger n extends the sample of a smaller one."""

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
 
-BASELINES = {
-    **dict.fromkeys(("params", "flops", "layers"), True),
-    **dict.fromkeys(("random", "params_reachable", "flops_reachable"), False),
-}
-"""The baselines of a run whose manifest does not mark them; value: whether the automatic choice of the baseline that
-the other proxies are compared with considers it."""
+COUNTS = ("params", "flops", "layers", "params_reachable", "flops_reachable")
+"""Among these the automatic choice takes the best, the first of equal ones, as what other proxies are compared with."""
+BASELINES = (*COUNTS, "random")
+"""The baselines of a run whose manifest does not mark them."""
 
 
 def facts_of(run: StoredRun, proxy: str) -> dict[str, Any]:
@@ -29,4 +27,4 @@ def baselines(run: StoredRun) -> tuple[str, ...]:
 def candidates(run: StoredRun) -> list[str]:
     """Return the baselines among which the automatic choice takes the best, the preferred first."""
     known = baselines(run)
-    return [name for name, considered in BASELINES.items() if considered and name in known]
+    return [name for name in COUNTS if name in known]

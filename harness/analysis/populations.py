@@ -1,21 +1,27 @@
 """The populations: parts of a run's architectures over which statistics are computed.
 
-Each holds architectures that have an accuracy. `distinct` holds one per class of equivalent architectures: the member
-that `class_id` names if it was evaluated, else the first in run order, with that string's own score and accuracy. It
-is not the mean over the class, which would give large classes (small networks) less noisy accuracies than the others.
-Published values over the 9,445 distinct networks of NAS-Bench-201 take one member too, the one whose unreachable edges
-are all `none`.
+Each holds architectures that have an accuracy. `distinct` is about the different networks. Where the whole space was
+scored, or a sample of networks, it holds one string for each: the one that `class_id` names if it was evaluated, else
+the first in run order, with its own score and accuracy, not the mean of the class, which would be less noisy than
+others. Published values over the 9,445 distinct networks of NAS-Bench-201 take one string too, the one whose
+unreachable edges are all `none`. A uniform sample of strings meets a network of many strings more often. There each
+string counts 1 / (strings of the space that are its network), so that every network counts the same on average.
+What has no such weights is computed over the networks met, one string each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 import harness.stats as stats
+from benchmarks.errors import UserError
+from benchmarks.registry import space_of
+from harness.runs.sampled import class_sizes
 
 if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
@@ -25,8 +31,8 @@ Array = NDArray[np.float64]
 POPULATIONS = {
     "all": "every architecture that was scored, disconnected ones and equivalent strings included",
     "connected": "architectures with a path from input to output",
-    "distinct": "one architecture for each distinct network: strings that differ only in operations on no path "
-    "from input to output count once",
+    "distinct": "each distinct network once (strings that differ only in operations on no path from input to output"
+    " are one network); in a sample of strings rho and tau-b weight each string by 1 / (strings of its network)",
 }
 """Name -> what it holds."""
 
@@ -38,8 +44,8 @@ class Population:
     name: str
     accuracy: Array
     """(archs,) finite, percent"""
-    class_id: NDArray[np.int64]
-    """(archs,) equal for equivalent architectures"""
+    unit: NDArray[np.int64]
+    """(archs,) equal for architectures that were drawn together"""
     params: Array
     """(archs,)"""
     strata: Array
@@ -52,10 +58,25 @@ class Population:
     """proxy -> mean seconds for each scored network of the run; NaN where unknown"""
     seed_accuracy: Array
     """(archs, accuracy_seeds) percent"""
+    shrink: float = 1.0
+    """Sampling error relative to that of a sample with replacement; 0 where there is none."""
+    weight: Array | None = None
+    """(archs,) how many networks each stands for; None where each counts once"""
+    first: NDArray[np.bool_] | None = None
+    """(archs,) one of each network, where there are weights"""
+
+    @cached_property
+    def met(self) -> Population:
+        """The networks met, each once; for statistics without weights."""
+        return self if self.first is None else replace(self._at(self.first), weight=None, first=None)
+
+    def _at(self, rows: NDArray) -> Population:
+        parts = {name: getattr(self, name)[rows] for name in ("accuracy", "unit", "params", "strata", "seed_accuracy")}
+        return replace(self, **parts, scores={proxy: scores[:, rows] for proxy, scores in self.scores.items()})
 
 
 def rows_of(run: StoredRun, name: str) -> NDArray[np.intp]:
-    """Return the places in the run of a population's architectures, ascending."""
+    """Return the places in the run of a population's architectures, ascending; of `distinct` one of each network."""
     rows = np.flatnonzero(np.isfinite(run.accuracy))
     if name == "connected":
         return rows[run.connected[rows]]
@@ -65,17 +86,45 @@ def rows_of(run: StoredRun, name: str) -> NDArray[np.intp]:
     return rows
 
 
-def population_of(run: StoredRun, name: str, rows: NDArray[np.intp]) -> Population:
-    """Return the part of a run at `rows`, under the name of a population."""
+def share_of_space(run: StoredRun) -> float:
+    """Return which part of the space's strings or networks, whichever were drawn, have a score and an accuracy."""
+    known = np.isfinite(run.accuracy)
+    if run.manifest.get("unit") == "networks":
+        return len(np.unique(run.class_id[known])) / run.manifest["space_networks"]
+    size = run.manifest.get("space_size")
+    return float(known.sum() / size) if size else 0.0
+
+
+def population_of(run: StoredRun, name: str, share: float) -> Population:
+    """Return a population of a run; `share` is the part of the space that was drawn, 1 for no sampling error."""
+    rows = first = rows_of(run, name)
+    by_string, weight = run.manifest.get("unit", "strings") == "strings", None
+    if name == "distinct" and by_string and share < 1:
+        rows = rows_of(run, "all")
+        weight = 1 / _class_sizes(run, rows)
     seconds = {proxy: stats.seed_mean(np.ravel(run.seconds.get(proxy, np.nan))) for proxy in run.scores}
+    weighted = weight is not None and (weight < 1).any()
     return Population(
         name,
         accuracy=run.accuracy[rows],
-        class_id=run.class_id[rows],
+        unit=np.arange(len(rows)) if by_string else run.class_id[rows],
         params=run.params[rows],
         strata=stats.size_strata(run.params[rows], run.conv_count[rows]),
         scores={proxy: stats.different_seeds(scores[:, rows]) for proxy, scores in run.scores.items()},
         seeds={proxy: len(scores) for proxy, scores in run.scores.items()},
         seconds={proxy: float(mean) for proxy, mean in seconds.items()},
         seed_accuracy=run.seed_accuracy[rows],
+        shrink=float(np.sqrt(max(0.0, 1 - share))),
+        weight=weight if weighted else None,
+        first=np.isin(rows, first) if weighted else None,
     )
+
+
+def _class_sizes(run: StoredRun, rows: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return how many strings of the space are the network of each row; of the run, where the space is not known."""
+    try:
+        space = space_of(run.manifest["settings"]["bench"])
+        return class_sizes(space, run.index[rows])
+    except (KeyError, IndexError, UserError):
+        _, of_row, counts = np.unique(run.class_id[rows], return_inverse=True, return_counts=True)
+        return counts[of_row]

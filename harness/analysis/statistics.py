@@ -37,6 +37,8 @@ class Statistic:
     """Table it is printed in: main, stricter (correlations under stricter conditions), or the page alone."""
     interval: bool = False
     """Whether it has one: the columns NAME_low and NAME_high, made by the method NAME of `SamplingError`."""
+    weighted: bool = False
+    """Whether it knows the weights of a population; others are over the networks met."""
     fewest: int = 3
     """Architectures, all with a finite score, below which it is undefined."""
 
@@ -44,11 +46,6 @@ class Statistic:
     def columns(self) -> tuple[str, ...]:
         """Its columns in summary.csv."""
         return (self.name, f"{self.name}_low", f"{self.name}_high") if self.interval else (self.name,)
-
-    @property
-    def prints_interval(self) -> bool:
-        """Whether tables print its interval; that of regret is rough, so only the page and summary.csv have it."""
-        return self.interval and self.direction == "larger"
 
     @property
     def is_number(self) -> bool:
@@ -61,7 +58,7 @@ def _finite(proxy: str, part: Population) -> int:
 
 
 def _strata(score: Array, part: Population) -> float:
-    return stats.strata_mean(stats.stratum_spearman(score, part.accuracy, part.strata))
+    return stats.strata_mean(stats.stratum_spearman(score, part.accuracy, part.strata, part.weight))
 
 
 def _seed_spread(proxy: str, part: Population) -> float:
@@ -101,7 +98,8 @@ STATISTICS = (
     Statistic(
         "tau_b", "tau-b", "τ-b",
         "Kendall's tau-b: (concordant - discordant pairs) / sqrt((pairs - ties in score)(pairs - ties in accuracy))",
-        of_score=lambda score, part: stats.kendall_tau_b(score, part.accuracy), shown="main", interval=True,
+        of_score=lambda score, part: stats.kendall_tau_b(score, part.accuracy, part.weight),
+        shown="main", interval=True, weighted=True,
     ),
     Statistic(
         "tau_a", "tau-a", "τ-a",
@@ -116,7 +114,8 @@ STATISTICS = (
     ),
     Statistic(
         "rho", "rho", "ρ", "Spearman's rho: Pearson's correlation of mid-ranks",
-        of_score=lambda score, part: stats.spearman(score, part.accuracy), shown="main", interval=True,
+        of_score=lambda score, part: stats.spearman(score, part.accuracy, part.weight),
+        shown="main", interval=True, weighted=True,
     ),
     Statistic(
         "pearson", "Pearson", "Pearson", "Pearson's linear correlation; depends on the scale of the score",
@@ -125,7 +124,8 @@ STATISTICS = (
     Statistic(
         "rho_partial_params", "partial rho (params)", "partial ρ (params)",
         "rho with the rank of the parameter count partialled out",
-        of_score=lambda score, part: stats.partial_spearman(score, part.accuracy, part.params), shown="stricter",
+        of_score=lambda score, part: stats.partial_spearman(score, part.accuracy, part.params, part.weight),
+        shown="stricter", interval=True, weighted=True,
     ),
     Statistic(
         "rho_top10pct", "top 10 %", "ρ, top 10 %", "rho within the top 10 % by accuracy, with all that tie at the cut",
@@ -134,7 +134,7 @@ STATISTICS = (
     Statistic(
         "rho_strata", "within-size rho", "within-size ρ",
         "mean rho among architectures of equal size, weighted by their number",
-        of_score=_strata, shown="stricter", fewest=10,
+        of_score=_strata, shown="stricter", interval=True, weighted=True, fewest=10,
     ),
     Statistic(
         "rho_worst", "rho, worst case", "ρ, worst case",
@@ -154,7 +154,7 @@ STATISTICS = (
     Statistic(
         "regret_10", "@10", "regret@10",
         f"best accuracy minus the expected best among the 10 top scores, in points, {TIES}",
-        of_score=_regret(10), form=2, direction="smaller", shown="main", interval=True, fewest=1,
+        of_score=_regret(10), form=2, direction="smaller", shown="main", fewest=1,
     ),
     Statistic(
         "regret_100", "@100", "regret@100",
@@ -216,13 +216,13 @@ def shown_in(*tables: str) -> list[Statistic]:
 
 def statistics_of(proxy: str, part: Population) -> dict[str, float]:
     """Return {name: value} of a proxy's statistics, means over its seeds; no intervals."""
-    by_seed = [{each.name: each.of_score(score, part) for each in STATISTICS if each.of_score}
-               for score in part.scores[proxy]]  # fmt: skip
     values: dict[str, float] = {}
     for each in STATISTICS:
+        here = part if each.weighted else part.met
         if each.of_proxy:
-            value = each.of_proxy(proxy, part)
+            value = each.of_proxy(proxy, here)
         else:
-            value = float(stats.seed_mean([one[each.name] for one in by_seed]))
+            assert each.of_score
+            value = float(stats.seed_mean([each.of_score(score, here) for score in here.scores[proxy]]))
         values[each.name] = round(value) if each.form == "count" else value
     return values

@@ -16,7 +16,7 @@ import harness.stats as stats
 from benchmarks.errors import UserError, suggest
 from harness.analysis import tables
 from harness.analysis.facts import baselines, candidates
-from harness.analysis.populations import POPULATIONS, Population, population_of, rows_of
+from harness.analysis.populations import POPULATIONS, Population, population_of, rows_of, share_of_space
 from harness.analysis.sampling_error import SamplingError, method, sampling_error
 from harness.analysis.votes import VOTE_COLUMNS, judged_votes
 
@@ -49,7 +49,8 @@ class Summary:
     baselines: tuple[str, ...] = ()
     """The proxies that are counts or chance; they are listed after the others."""
     settings: dict[str, Any] = field(default_factory=dict)
-    """resamples, seed, intervals (whether there are any), method (of rho's), baseline: {population: name}."""
+    """resamples, seed, intervals (whether there are any), method (of rho's), share (of the space that was drawn),
+    baseline: {population: name}."""
 
 
 def summarise(
@@ -63,22 +64,24 @@ def summarise(
 ) -> Summary:
     """Return all statistics of a run.
 
-    baseline: the proxy the others are compared with; "auto" takes the best of params, flops and layers by rho in each
+    baseline: the proxy the others are compared with; "auto" takes the best count by rho in each
     population (chosen on the same data, which favours the baseline a little). intervals: "auto" leaves them out where
     the run holds the whole space (no sampling error); "always", "never". The same run and seed give the same numbers.
     Above `sampling_error.LARGE` architectures the intervals of rho and its differences are analytic.
     """
     _check(run, resamples, populations, baseline, intervals)
-    whole = len(run.archs) == run.manifest.get("space_size")
-    sampled = intervals == "always" or (intervals == "auto" and not whole)
+    share = share_of_space(run)
+    sampled = intervals == "always" or (intervals == "auto" and share < 1)
     parts: list[Summary] = []
     made: dict[bytes, Summary] = {}
     for name in populations:
-        rows = rows_of(run, name)
-        if (key := rows.tobytes()) not in made:
-            part = population_of(run, name, rows)
+        part = population_of(run, name, share)
+        if share >= 1:  # intervals of a whole space are those of a sample of something larger
+            part = replace(part, shrink=1.0)
+        key = rows_of(run, name).tobytes() + b"weighted" * (part.weight is not None)
+        if key not in made:
             errors = sampling_error(part, len(run.archs), sampled, resamples, seed)
-            made[key] = _of_population(run, part, errors, baseline, certain=whole and not sampled)
+            made[key] = _of_population(run, part, errors, baseline, certain=share >= 1 and not sampled)
         parts.append(_renamed(made[key], name))
     return Summary(
         table=_joined([part.table for part in parts]),
@@ -92,7 +95,7 @@ def summarise(
         baselines=baselines(run),
         settings={
             "resamples": resamples, "seed": seed, "intervals": sampled,
-            "method": method(len(run.archs), sampled),
+            "method": method(len(run.archs), sampled, run.manifest.get("unit", "strings")), "share": share,
             "baseline": {name: base for part in parts for name, base in part.settings["baseline"].items()},
         },
     )  # fmt: skip
@@ -100,18 +103,18 @@ def summarise(
 
 def _of_population(run: StoredRun, part: Population, errors: SamplingError, wanted: str, certain: bool) -> Summary:
     """The statistics of one population."""
-    table = tables.statistics_table(run, part, errors)
+    table, met = tables.statistics_table(run, part, errors), part.met
     baseline = _baseline(run, table) if wanted == "auto" else wanted
-    votes = pd.DataFrame(judged_votes(part.scores, part.accuracy), columns=list(VOTE_COLUMNS))
+    votes = pd.DataFrame(judged_votes(met.scores, met.accuracy), columns=list(VOTE_COLUMNS))
     return Summary(
         table=table,
-        regret=tables.regret_curves(part),
+        regret=tables.regret_curves(met),
         differences=tables.differences(part, baseline, errors, certain),
-        agreement={part.name: tables.agreement(part)},
+        agreement={part.name: tables.agreement(met)},
         strata=tables.strata(part),
-        ceiling=pd.DataFrame([{"population": part.name, **stats.seed_agreement(part.seed_accuracy)}]),
+        ceiling=pd.DataFrame([{"population": part.name, **stats.seed_agreement(met.seed_accuracy)}]),
         votes=votes.assign(population=part.name)[["population", *VOTE_COLUMNS]],
-        notes=tuple(tables.notes(part, votes)),
+        notes=tuple(tables.notes(met, votes)),
         settings={"baseline": {part.name: baseline}},
     )
 

@@ -77,7 +77,7 @@ def strata(part: Population) -> pd.DataFrame:
     """Return rho among architectures of equal size: `Summary.strata`."""
     rows = []
     for proxy, scores in part.scores.items():
-        seeds = [stats.stratum_spearman(score, part.accuracy, part.strata) for score in scores]
+        seeds = [stats.stratum_spearman(score, part.accuracy, part.strata, part.weight) for score in scores]
         for stratum in seeds[0]:
             n = min(one[stratum][0] for one in seeds)
             rows.append((part.name, proxy, stratum, n, float(stats.seed_mean([one[stratum][1] for one in seeds]))))

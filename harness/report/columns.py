@@ -22,8 +22,8 @@ def statistic_interval(statistic: Statistic, row: Mapping[str, Any]) -> str:
 
 
 def with_interval(statistic: Statistic, row: Mapping[str, Any]) -> str:
-    """Print a statistic and, where it is printed, its interval."""
-    around = statistic_interval(statistic, row) if statistic.prints_interval else ""
+    """Print a statistic and its interval."""
+    around = statistic_interval(statistic, row) if statistic.interval else ""
     return f"{statistic_value(statistic, row)} {around}".strip()
 
 

@@ -11,6 +11,7 @@ from harness.analysis.facts import facts_of
 from harness.analysis.statistics import STATISTICS
 from harness.report import style
 from harness.report.numbers import count, number
+from harness.stats import FEWEST_UNITS
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
@@ -122,12 +123,20 @@ def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
     """Return the lines under a population's table: its columns, the marks in use, the summary's notes on it."""
     table = summary.table[summary.table["population"] == population]
     counts = "; ".join(f"{each.heading}: {each.meaning}" for each in STATISTICS if each.form == "count")
-    whole = "" if table["rho_low"].notna().any() else " (none here: the whole space was scored)"
+    whole = "" if table["rho_low"].notna().any() else _why_none(summary)
     lines = [
-        f"{counts}; [ ]: 95 % interval over other samples{whole}; regret@k: points of accuracy lost by taking the best"
-        " of the k top scores. A larger score is better, signs as computed. 'beats': paired difference in rho to the"
-        " best baseline, corrected for the number of proxies."
+        f"{counts}; [ ]: 95 % interval, which holds the whole space's value in 95 % of samples{whole}; regret@k: points"
+        " of accuracy lost by taking the best of the k top scores, relative to the best architecture scored, so it grows"
+        " with the sample. A larger score is better, signs as computed. 'beats': paired difference in rho to the best"
+        " count, corrected for the number of proxies."
     ]
     lines += mark_lines(run, summary) + vote_lines(summary, population)
     others = tuple(f"{name}, " for name in style.populations(summary) if name != population)
     return lines + [f"note: {note}" for note in summary.notes if not note.startswith(others)]
+
+
+def _why_none(summary: Summary) -> str:
+    if summary.settings.get("share", 0) >= 1:
+        return " (none here: the whole space was scored)"
+    few = f" (none here: fewer than {FEWEST_UNITS} architectures, or perfect order)"
+    return few if summary.settings.get("intervals") else " (none here: not wanted)"

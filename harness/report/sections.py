@@ -27,7 +27,7 @@ def statistics(run: StoredRun, summary: Summary, population: str) -> Table:
     """Return the sortable table of a population: all statistics, and whether each proxy beats the baseline."""
     shown, rows, groups = shown_in("main", "stricter", "page"), style.rows(summary, population), style.groups(summary)
     heads = [Cell("proxy", title="name of the proxy"), *(Cell(each.title, title=_tooltip(each)) for each in shown)]
-    beats = "paired difference in rho to the best baseline, corrected for the number of proxies"
+    beats = "paired difference in rho to the best count, corrected for the number of proxies"
     heads.append(Cell(f"beats {baseline(summary, population)}?", title=beats))
     lines = []
     for name in style.ordered(summary, population):

@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
 
 DROPPED_FIRST = (
-    *("tau-b interval", "seconds", "ties", "rho_seed_sd", "rho_strata", "rho interval", "beats", "regret_100"),
+    *(
+        "partial rho (params) interval",
+        "within-size rho interval",
+        "tau-b interval",
+        "seconds",
+        "ties",
+        "rho_seed_sd",
+        "rho_strata",
+        "rho interval",
+        "beats",
+        "regret_100",
+    ),
 )
 """What a narrow terminal goes without, in this order; then the rest from the right, but `KEPT`."""
 KEPT = ("n", "failed")
@@ -99,7 +110,7 @@ def _columns(summary: Summary, population: str, table: str) -> Columns:
     rows, columns = style.rows(summary, population), {}
     for each in shown_in(table):
         columns[each.name] = each.heading, {name: statistic_value(each, row) for name, row in rows.items()}
-        if each.prints_interval:
+        if each.interval:
             around = {name: statistic_interval(each, row) for name, row in rows.items()}
             columns[f"{each.heading} interval"] = "", around
     return columns

@@ -76,7 +76,7 @@ def _manifest(benchmark: Benchmark, target: Target, rows: np.ndarray, columns: G
         "scores": digest.hexdigest(), "sample": len(rows), "seeds": _seeds(columns), "share": False,
         "proxies": [*baselines(), *columns],
     }  # fmt: skip
-    facts = provenance(benchmark, target, choose(""))
+    facts = provenance(benchmark, target, choose(""), rows)
     return {**facts, "settings": settings, "scores_source": source, "device": "elsewhere"}
 
 

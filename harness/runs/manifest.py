@@ -17,12 +17,16 @@ import torch
 from benchmarks.benchmark import Benchmark
 from harness.proxies.protocols import described
 from harness.proxies.registry import Proxy
+from harness.runs.sampled import sample_facts
 from harness.runs.target import Target
 from harness.store.version import VERSION
 
 
-def provenance(benchmark: Benchmark, target: Target, proxies: Iterable[Proxy]) -> dict[str, Any]:
-    """Return what a manifest says of any run: ground truth, versions, machine, proxies."""
+def provenance(
+    benchmark: Benchmark, target: Target, proxies: Iterable[Proxy], rows: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Return what a manifest says of any run of some rows of a table (all by default): ground truth, versions,
+    machine, proxies."""
     import h5py
     import scipy
 
@@ -34,7 +38,7 @@ def provenance(benchmark: Benchmark, target: Target, proxies: Iterable[Proxy]) -
         "embedded": benchmark.embedded,
         "table_source": benchmark.table.source,
         "table_checksum": benchmark.table.checksum,
-        "space_size": len(benchmark.space),
+        **sample_facts(benchmark, np.arange(len(benchmark.table)) if rows is None else rows),
         "table_size": len(benchmark.table),
         "versions": {
             "harness": VERSION, "python": platform.python_version(), "torch": torch.__version__,

@@ -54,7 +54,7 @@ def _manifest(plan: Plan) -> dict[str, Any]:
     plan.scorer.inputs_of(0)
     protocol = PROTOCOLS[plan.config.protocol]
     return {
-        **provenance(plan.benchmark, plan.target, plan.scorer.proxies.values()),
+        **provenance(plan.benchmark, plan.target, plan.scorer.proxies.values(), plan.rows),
         "settings": plan.settings, "config": plan.config.as_json(),
         "protocol": protocol.sentence(plan.setting.batch_size),
         "device": described(plan.devices) if plan.ray is None else ray_cluster.described(plan.ray),

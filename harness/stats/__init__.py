@@ -14,12 +14,24 @@ from harness.stats.correlation import (
     top_spearman,
     worst_case_spearman,
 )
-from harness.stats.influence import rho_difference_interval, rho_influence, rho_interval
-from harness.stats.intervals import bootstrap_spearman, difference_p, holm, percentile_interval, resample_weights
+from harness.stats.influence import (
+    partial_interval,
+    rho_difference_interval,
+    rho_influence,
+    rho_interval,
+    strata_interval,
+)
+from harness.stats.intervals import (
+    FEWEST_UNITS,
+    bootstrap_spearman,
+    difference_p,
+    holm,
+    percentile_interval,
+    resample_weights,
+)
 from harness.stats.kendall import tau_b_influence, tau_b_interval, weighted_tau
 from harness.stats.noise import seed_agreement
 from harness.stats.regret import (
-    bootstrap_regret,
     curve_points,
     expected_best,
     picked,
@@ -33,9 +45,9 @@ from harness.stats.strata import size_strata, strata_mean, stratum_spearman
 from harness.stats.top_k import best_rank_at_k, ndcg_at_k, precision_at_k
 
 __all__ = [
+    "FEWEST_UNITS",
     "Paired",
     "best_rank_at_k",
-    "bootstrap_regret",
     "bootstrap_spearman",
     "both_finite",
     "curve_points",
@@ -48,6 +60,7 @@ __all__ = [
     "midranks",
     "ndcg_at_k",
     "paired_difference",
+    "partial_interval",
     "partial_spearman",
     "pearson",
     "percentile_interval",
@@ -67,6 +80,7 @@ __all__ = [
     "size_strata",
     "spearman",
     "spearman_matrix",
+    "strata_interval",
     "strata_mean",
     "stratum_spearman",
     "tau_b_influence",

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from harness.stats.pairs import pair_sums
+
 Array = NDArray[np.float64]
 FEWEST = 3
 """With fewer architectures no correlation is defined."""
@@ -52,10 +54,11 @@ def pearson(score: Array, accuracy: Array) -> float:
     return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
 
 
-def spearman(score: Array, accuracy: Array) -> float:
+def spearman(score: Array, accuracy: Array, weights: Array | None = None) -> float:
     """Spearman's rho as the Pearson correlation of midranks, in [-1, 1].
 
     Not 1 - 6 sum(d^2) / (n^3 - n), which is wrong with ties. Source: Spearman 1904; ties as in Kendall 1948.
+    With `weights` (archs,) above 0, each architecture counts that many times.
 
     >>> round(spearman([1, 2, 2, 4], [10, 30, 20, 40]), 4)
     0.9487
@@ -63,17 +66,35 @@ def spearman(score: Array, accuracy: Array) -> float:
     x, y = pair(score, accuracy)
     if not varies(x, y):
         return float("nan")
-    return pearson(midranks(x), midranks(y))
+    if weights is None:
+        return pearson(midranks(x), midranks(y))
+    w = weights[both_finite(score, accuracy)]
+    u, v = weighted_ranks(x, w), weighted_ranks(y, w)
+    return float(np.clip((w * u) @ v / np.sqrt((w * u) @ u * ((w * v) @ v)), -1, 1))
 
 
-def kendall_tau_b(score: Array, accuracy: Array) -> float:
+def weighted_ranks(values: Array, weights: Array) -> Array:
+    """The weight below each value plus half of that of its ties, minus half of all, over all: in (-1/2, 1/2)."""
+    _, of_value = np.unique(values, return_inverse=True)
+    same = np.bincount(of_value, weights)
+    return ((np.cumsum(same) - same / 2) / same.sum() - 0.5)[of_value]
+
+
+def kendall_tau_b(score: Array, accuracy: Array, weights: Array | None = None) -> float:
     """Kendall's tau-b: (C - D) / sqrt((n0 - n1)(n0 - n2)), in [-1, 1].
 
     C, D: concordant and discordant pairs; n0 = n(n-1)/2; n1, n2: pairs tied in the score, in the accuracy. A pair
     tied on either side counts in neither C nor D. Source: Kendall 1945; computed by SciPy.
+    With `weights` (archs,) above 0, a pair counts the product of theirs.
     """
     x, y = pair(score, accuracy)
-    return _tau_b(x.tobytes(), y.tobytes()) if varies(x, y) else float("nan")
+    if not varies(x, y):
+        return float("nan")
+    if weights is None:
+        return _tau_b(x.tobytes(), y.tobytes())
+    w = weights[both_finite(score, accuracy)]
+    signs, untied_x, untied_y = pair_sums(x, y, w)
+    return float(w @ signs / np.sqrt((w @ untied_x) * (w @ untied_y)))
 
 
 @lru_cache(maxsize=2)
@@ -115,7 +136,7 @@ def worst_case_spearman(score: Array, accuracy: Array) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def partial_spearman(score: Array, accuracy: Array, control: Array) -> float:
+def partial_spearman(score: Array, accuracy: Array, control: Array, weights: Array | None = None) -> float:
     """Rank correlation of score and accuracy with a third column, `control`, partialled out, in [-1, 1].
 
     (r_sa - r_sc r_ac) / sqrt((1 - r_sc^2)(1 - r_ac^2)) with Spearman's r; s score, a accuracy, c control (params).
@@ -123,7 +144,8 @@ def partial_spearman(score: Array, accuracy: Array, control: Array) -> float:
     """
     keep = both_finite(score, accuracy, control)
     s, a, c = (np.asarray(column, float)[keep] for column in (score, accuracy, control))
-    r_sa, r_sc, r_ac = spearman(s, a), spearman(s, c), spearman(a, c)
+    w = None if weights is None else weights[keep]
+    r_sa, r_sc, r_ac = spearman(s, a, w), spearman(s, c, w), spearman(a, c, w)
     left = (1 - r_sc**2) * (1 - r_ac**2)
     return float("nan") if not left > 1e-10 else float(np.clip((r_sa - r_sc * r_ac) / np.sqrt(left), -1, 1))
 

@@ -1,83 +1,131 @@
-"""Sampling error of Spearman's rho, analytically: one term per architecture, no resampling. For large tables.
+"""Sampling error of Spearman's rho and of what is made of it, analytically: one term per architecture, no resampling.
 
 rho is a smooth function of averages over pairs and triples of architectures, so for many of them its error is a sum of
 one term each (the delta method; Hoeffding 1948, "A class of statistics with asymptotically normal distribution").
-Terms are summed within classes of equivalent architectures, as for tau-b in `kendall.py`; a difference of two rho has
-the difference of their terms. Above some thousand architectures this and the bootstrap of `intervals.py` give the same
-intervals up to the error of the resampling (tests/analysis/test_large_tables.py). Larger rho is better.
+A difference of two rho, the partial rho and the mean over strata have sums of their terms. Above some hundred
+architectures this and the bootstrap of `intervals.py` give the same intervals up to the error of the resampling.
+Larger rho is better.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.stats.correlation import both_finite, midranks, spearman
-from harness.stats.intervals import LEVEL, clustered_deviation
+from harness.stats.correlation import both_finite, partial_spearman, spearman, weighted_ranks
+from harness.stats.intervals import LEVEL, deviation_of
 from harness.stats.kendall import interval_of
 from harness.stats.seeds import pairs_of_seeds, seed_mean
+from harness.stats.strata import strata_mean, stratum_spearman, used_strata
 
 Array = NDArray[np.float64]
 
 
-def rho_interval(scores: Array, accuracy: Array, class_id: NDArray, level: float = LEVEL) -> tuple[float, float]:
-    """(low, high) for Spearman's rho, or for its mean over the rows of `scores` (seeds, archs).
+def rho_interval(
+    scores: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
+) -> tuple[float, float]:
+    """(low, high) for Spearman's rho, or for its mean over the rows of `scores` (seeds, archs); as `tau_b_interval`."""
+    return interval_of(spearman, rho_influence, scores, accuracy, units, weights, shrink)
 
-    Formed as `tau_b_interval` is: terms averaged over seeds, summed within classes, on the scale of atanh(rho).
-    """
-    return interval_of(spearman, rho_influence, scores, accuracy, class_id, level)
+
+def partial_interval(
+    scores: Array, accuracy: Array, control: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
+) -> tuple[float, float]:
+    """The same for `partial_spearman`."""
+
+    def value(score: Array, accuracy: Array, weights: Array | None) -> float:
+        return partial_spearman(score, accuracy, control, weights)
+
+    def influence(score: Array, accuracy: Array, weights: Array | None) -> Array:
+        keep = both_finite(score, accuracy, control)
+        s, a, c = (np.where(keep, column, np.nan) for column in (score, accuracy, control))
+        r_sc, r_ac, partial = spearman(s, c, weights), spearman(a, c, weights), value(s, a, weights)
+        left = np.sqrt((1 - r_sc**2) * (1 - r_ac**2))
+        return (
+            rho_influence(s, a, weights) / left
+            + rho_influence(s, c, weights) * (partial * r_sc / (1 - r_sc**2) - r_ac / left)
+            + rho_influence(a, c, weights) * (partial * r_ac / (1 - r_ac**2) - r_sc / left)
+        )
+
+    return interval_of(value, influence, scores, accuracy, units, weights, shrink)
 
 
-def rho_influence(score: Array, accuracy: Array) -> Array:
+def strata_interval(
+    scores: Array, accuracy: Array, strata: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
+) -> tuple[float, float]:
+    """The same for `strata_mean`."""
+
+    def value(score: Array, accuracy: Array, weights: Array | None) -> float:
+        return strata_mean(stratum_spearman(score, accuracy, strata, weights))
+
+    def influence(score: Array, accuracy: Array, weights: Array | None) -> Array:
+        used = used_strata(stratum_spearman(score, accuracy, strata, weights))
+        mean, total = strata_mean(used), sum(n for n, _ in used.values())
+        w, terms = np.ones(len(score)) if weights is None else weights, np.zeros(len(score))
+        keep = both_finite(score, accuracy)
+        for label, (n, rho) in used.items():
+            rows = keep & (strata == label)
+            inside = rho_influence(score[rows], accuracy[rows], w[rows])
+            terms[rows] = (n * inside + w[rows] * (rho - mean)) / total
+        return terms
+
+    return interval_of(value, influence, scores, accuracy, units, weights, shrink)
+
+
+def rho_influence(score: Array, accuracy: Array, weights: Array | None = None) -> Array:
     """Each architecture's term in the error of rho, (archs,); the terms sum to 0 and are 0 where not finite.
 
-    With u, v the centred midranks over n (u_i is half the mean sign of x_i - x_j over all j), A = mean(u v),
+    With u, v the `weighted_ranks` (u_i is half the mean sign of x_i - x_j over all j), A = mean(u v),
     B = mean(u^2), C = mean(v^2) and rho = A / sqrt(B C): an architecture moves A by its own product and by what it does
     to the ranks of all others, u_i v_i + a_i + b_i - 3 A, where a_i = mean over j of sign(x_j - x_i)/2 v_j and b_i the
-    same with the sides exchanged; B and C likewise.
+    same with the sides exchanged; B and C likewise. All means are weighted.
     """
     keep = both_finite(score, accuracy)
     x, y = np.asarray(score, float)[keep], np.asarray(accuracy, float)[keep]
-    u, v = (midranks(side) / len(x) - (len(x) + 1) / (2 * len(x)) for side in (x, y))
-    by_x, by_y = np.argsort(x, kind="stable"), np.argsort(y, kind="stable")
-    covariance, spread_x, spread_y = u @ v / len(x), u @ u / len(x), v @ v / len(x)
+    w = np.full(len(x), 1 / len(x)) if weights is None else weights[keep] / weights[keep].sum()
+    u, v = weighted_ranks(x, w), weighted_ranks(y, w)
+    above_x, above_y = _above_minus_below(x), _above_minus_below(y)
+    covariance, spread_x, spread_y = (w * u) @ v, (w * u) @ u, (w * v) @ v
     rho = covariance / np.sqrt(spread_x * spread_y)
-    moved = u * v + _mean_above_minus_below(x, by_x, v) + _mean_above_minus_below(y, by_y, u) - 3 * covariance
-    moved_x = u * u + 2 * _mean_above_minus_below(x, by_x, u) - 3 * spread_x
-    moved_y = v * v + 2 * _mean_above_minus_below(y, by_y, v) - 3 * spread_y
+    moved = u * v + above_x(w * v) + above_y(w * u) - 3 * covariance
+    moved_x = u * u + 2 * above_x(w * u) - 3 * spread_x
+    moved_y = v * v + 2 * above_y(w * v) - 3 * spread_y
     terms = np.zeros(len(keep))
-    terms[keep] = moved / np.sqrt(spread_x * spread_y) - rho / 2 * (moved_x / spread_x + moved_y / spread_y)
-    return terms / len(x)
+    terms[keep] = w * (moved / np.sqrt(spread_x * spread_y) - rho / 2 * (moved_x / spread_x + moved_y / spread_y))
+    return terms
 
 
-def _mean_above_minus_below(values: Array, order: NDArray, weights: Array) -> Array:
-    """For each i, the mean over all j of sign(values_j - values_i) / 2 weights_j; `order` sorts `values`; (n,)."""
-    ends = np.flatnonzero(np.diff(values[order], append=np.nan) != 0)
-    sums = np.cumsum(weights[order])
-    below = np.r_[0.0, sums[ends[:-1]]]
-    halves = (sums[-1] - sums[ends] - below) / (2 * len(values))
-    result = np.empty(len(values))
-    result[order] = np.repeat(halves, np.diff(ends, prepend=-1))
-    return result
+def _above_minus_below(values: Array) -> Callable[[Array], Array]:
+    """Return a function of terms (n,): for each i, the sum over j of sign(values_j - values_i) / 2 terms_j."""
+    _, of_value = np.unique(values, return_inverse=True)
+
+    def sums(terms: Array) -> Array:
+        same = np.bincount(of_value, terms)
+        up_to = np.cumsum(same)
+        return (up_to[-1] / 2 - up_to + same / 2)[of_value]
+
+    return sums
 
 
 def rho_difference_interval(
-    one: Array, other: Array, accuracy: Array, class_id: NDArray, level: float = LEVEL
+    one: Array, other: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
 ) -> tuple[float, float, float]:
     """(low, high, p) of rho of `one` minus rho of `other`, (seeds, archs) both, means over seeds.
 
     On the architectures both scored in that seed; p: two-sided, of "no difference", by normal tails.
     """
-    differences, terms = [], []
+    differences, terms, known = [], [], both_finite(accuracy)
     for x, y in pairs_of_seeds(one, other):
-        gap = spearman(x, accuracy) - spearman(y, accuracy)
+        gap = spearman(x, accuracy, weights) - spearman(y, accuracy, weights)
         if np.isfinite(gap):
             differences.append(gap)
-            terms.append(rho_influence(x, accuracy) - rho_influence(y, accuracy))
-    if not differences:
+            terms.append(rho_influence(x, accuracy, weights) - rho_influence(y, accuracy, weights))
+    deviation, drawn = deviation_of(terms, units, known & np.isfinite(one).any(0) & np.isfinite(other).any(0))
+    if not differences or not np.isfinite(deviation):
         return float("nan"), float("nan"), float("nan")
     difference = float(seed_mean(differences))
-    deviation, classes = clustered_deviation(terms, class_id, both_finite(accuracy))
     if deviation < 1e-12:  # one and the same order
         return difference, difference, 1.0
-    reach = float(stats.t.ppf((1 + level) / 2, classes - 1)) * deviation
-    return difference - reach, difference + reach, float(2 * stats.norm.sf(abs(difference) / deviation))
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, drawn - 1)) * deviation * shrink
+    return difference - reach, difference + reach, float(2 * stats.norm.sf(abs(difference) / deviation / shrink))

@@ -1,14 +1,14 @@
-"""Sampling error: what a correlation or a regret could have been with other architectures drawn from the same space.
+"""Sampling error: how far a correlation of a sample can be from that of the space it was drawn from.
 
-The unit that is drawn is the class of equivalent architectures: its members are one network with one (shared) score,
-so they are not independent evidence. rho, regret and their differences: bootstrap over classes, every architecture
-weighted by how often its class was drawn. tau-b: analytic variance (`kendall.py`). For large tables rho and its
-differences have one too (`influence.py`): resamples cost a pass over the table each. Weighted tau has none. The
-intervals know nothing of seed noise, and for a large share of a finite space they are too wide (no finite-population
-correction). Directions as in the statistics themselves. SciPy is used for quantiles only.
+A 95 % interval holds the whole space's value in 95 % of samples. The unit that is resampled is the unit that was drawn:
+each string for itself in a uniform sample of strings, a network with all its strings in a sample of networks. rho and
+its differences: bootstrap, every architecture weighted by how often its unit was drawn. tau-b: analytic variance
+(`kendall.py`); for large tables rho has one too (`influence.py`). A sample of n of N units without replacement varies
+less than one with replacement, by sqrt(1 - n/N): `shrink`. Intervals know nothing of seed noise. There are none with
+fewer than `FEWEST_UNITS` units, nor where all resamples give the same value. SciPy is used for quantiles only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,28 +19,24 @@ from harness.stats.correlation import FEWEST
 
 Array = NDArray[np.float64]
 LEVEL = 0.95
+FEWEST_UNITS = 10
+"""With fewer units no interval is given: five in perfect order would have [1, 1]."""
 CHUNK = 65_536
 """Values per working array: the bootstrap is fastest while its arrays stay in the processor's cache."""
 
 
-def resample_weights(class_id: NDArray, resamples: int, seed: int) -> NDArray[np.uint16]:
-    """How often each architecture is in each bootstrap sample; class_id (archs,) -> (resamples, archs).
+def resample_weights(units: NDArray, resamples: int, seed: int) -> NDArray[np.uint16]:
+    """How often each architecture is in each bootstrap sample; units (archs,) -> (resamples, archs).
 
-    Each resample draws as many classes as there are, with replacement; all members of a class get its count.
+    Each resample draws as many units as there are, with replacement; all members of a unit get its count.
     """
-    _, of_arch = np.unique(np.asarray(class_id), return_inverse=True)
-    classes = int(of_arch.max()) + 1 if len(of_arch) else 0
+    _, of_arch = np.unique(np.asarray(units), return_inverse=True)
+    count = int(of_arch.max()) + 1 if len(of_arch) else 0
     weights = np.zeros((resamples, len(of_arch)), np.uint16)
-    for row, drawn in zip(weights, class_draws(classes, resamples, seed), strict=False):
-        row[:] = drawn[of_arch]
-    return weights
-
-
-def class_draws(classes: int, resamples: int, seed: int) -> Iterator[NDArray[np.uint16]]:
-    """How often each class is in each bootstrap sample of as many classes; (classes,) for each resample."""
     generator = np.random.default_rng(seed)
-    for _ in range(resamples if classes else 0):
-        yield np.bincount(generator.integers(0, classes, classes), minlength=classes).astype(np.uint16)
+    for row in weights if count else ():
+        row[:] = np.bincount(generator.integers(0, count, count), minlength=count)[of_arch]
+    return weights
 
 
 class RankPlan(NamedTuple):
@@ -75,10 +71,11 @@ def centred_midranks(plan: RankPlan, weights: Array) -> Array:
     return np.take(middle, plan.block, axis=1)
 
 
-def bootstrap_spearman(scores: Array, accuracy: Array, weights: NDArray) -> Array:
+def bootstrap_spearman(scores: Array, accuracy: Array, weights: NDArray, base: Array | None = None) -> Array:
     """Spearman's rho of every row in every resample.
 
-    scores (rows, archs), accuracy (archs,), weights (resamples, archs) -> (rows, resamples).
+    scores (rows, archs), accuracy (archs,), weights (resamples, archs) -> (rows, resamples); each copy of an
+    architecture counts `base` (archs,) times.
     The Pearson correlation of midranks in the sample written out with its copies, at the cost of a cumulative sum:
     scores are sorted once. Architectures that are not finite in a row leave that row. NaN where a side is constant.
     """
@@ -90,17 +87,18 @@ def bootstrap_spearman(scores: Array, accuracy: Array, weights: NDArray) -> Arra
         rows = np.flatnonzero(np.ravel(mask_of) == number)
         if keep.sum() >= FEWEST:
             kept = weights if keep.all() else weights[:, keep]
-            result[rows] = _bootstrap_finite(scores[np.ix_(rows, keep)], accuracy[keep], kept)
+            ones = np.ones(1) if base is None else base[keep]
+            result[rows] = _bootstrap_finite(scores[np.ix_(rows, keep)], accuracy[keep], kept, ones)
     return result
 
 
-def _bootstrap_finite(scores: Array, accuracy: Array, weights: NDArray) -> Array:
+def _bootstrap_finite(scores: Array, accuracy: Array, weights: NDArray, base: Array) -> Array:
     plans, truth = [rank_plan(row) for row in scores], rank_plan(accuracy)
     result = np.full((len(scores), len(weights)), np.nan)
     step = max(1, CHUNK // len(accuracy))
     for start in range(0, len(weights), step):
         chunk = slice(start, start + step)
-        copies = weights[chunk].astype(float)
+        copies = weights[chunk].astype(float) * base
         weighted_truth = centred_midranks(truth, copies)
         truth_square = np.einsum("rn,rn->r", copies, weighted_truth**2)
         weighted_truth *= copies
@@ -114,47 +112,42 @@ def _bootstrap_finite(scores: Array, accuracy: Array, weights: NDArray) -> Array
 
 
 def percentile_interval(samples: Array, level: float = LEVEL) -> tuple[float, float]:
-    """(low, high): the middle `level` of the bootstrap samples (resamples,); NaN ones leave. NaN if none is left.
-
-    For rho this held the true value in 94.0 to 96.6 % of the simulated samples that `tau_b_interval` describes; the
-    reflected ("basic") interval in 78 to 94 %.
-    """
+    """(low, high): the middle `level` of the bootstrap samples (resamples,); NaN ones leave. NaN if none is left, or if
+    all are the same."""
     samples = np.asarray(samples, float)
     samples = samples[np.isfinite(samples)]
-    if not len(samples):
+    if not len(samples) or np.ptp(samples) < 1e-12:
         return float("nan"), float("nan")
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def clustered_deviation(terms: Sequence[Array], class_id: NDArray, known: NDArray[np.bool_]) -> tuple[float, int]:
-    """Standard deviation of a statistic from its error terms, and how many classes there are.
+def deviation_of(terms: Sequence[Array], units: NDArray, known: NDArray[np.bool_]) -> tuple[float, int]:
+    """Standard deviation of a statistic from its error terms, and how many units there are; NaN for too few.
 
-    terms: one (archs,) for each seed, averaged, then summed within classes; the variance is the sum of their squares
-    times C/(C-1). known: the architectures that have an accuracy, whose C classes count.
+    terms: one (archs,) for each seed, averaged, then summed within units; the variance is the sum of their squares
+    times U/(U-1). known: the architectures that the statistic is of, whose U units count.
     """
-    _, of_arch = np.unique(np.asarray(class_id), return_inverse=True)
-    classes = len(np.unique(of_arch[known]))
-    mean = np.mean(terms, axis=0)
-    return float(np.sqrt((np.bincount(of_arch, mean) ** 2).sum() * classes / max(classes - 1, 1))), classes
+    count = len(np.unique(np.asarray(units)[known]))
+    if count < FEWEST_UNITS or not len(terms):
+        return float("nan"), count
+    _, of_arch = np.unique(np.asarray(units), return_inverse=True)
+    sums = np.bincount(of_arch, np.mean(terms, axis=0))
+    return float(np.sqrt((sums**2).sum() * count / (count - 1))), count
 
 
-def correlation_interval(
-    values: Array, terms: Sequence[Array], class_id: NDArray, known: NDArray[np.bool_], level: float = LEVEL
+def interval_of_terms(
+    values: Array, terms: Sequence[Array], units: NDArray, known: NDArray[np.bool_], shrink: float = 1.0
 ) -> tuple[float, float]:
     """(low, high) of the mean of a correlation over seeds, `values` (seeds,), on the scale of atanh with Student's t.
 
-    terms, class_id, known: as in `clustered_deviation`.
+    terms, units, known: as in `deviation_of`; `shrink` multiplies the deviation. NaN for too few units or no deviation.
     """
-    if not len(values):
+    deviation, count = deviation_of(terms, units, known)
+    mean = values.mean() if len(values) else np.nan
+    if not deviation > 1e-12 or not abs(mean) < 1:
         return float("nan"), float("nan")
-    deviation, classes = clustered_deviation(terms, class_id, known)
-    mean = values.mean()
-    if classes < FEWEST:
-        return float("nan"), float("nan")
-    if abs(mean) >= 1 or deviation == 0:
-        return (float(mean), float(mean)) if deviation == 0 else (float("nan"), float("nan"))
-    reach = stats.t.ppf((1 + level) / 2, classes - 1) * deviation / (1 - mean**2)
+    reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * shrink * deviation / (1 - mean**2)
     return float(np.tanh(np.arctanh(mean) - reach)), float(np.tanh(np.arctanh(mean) + reach))
 
 

@@ -8,13 +8,10 @@ points, at least 0, smaller is better.
 """
 
 from collections.abc import Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
-
-from harness.stats.intervals import class_draws
 
 Array = NDArray[np.float64]
 AT_ONCE = 2_000_000
@@ -47,9 +44,7 @@ def random_regret(accuracy: Array, k: int) -> float:
 def weighted_regret(score: Array, accuracy: Array, k: int, weights: NDArray) -> Array:
     """`top_k_regret` in samples that hold each architecture `weights` (resamples, archs) times; -> (resamples,).
 
-    Copies of an architecture take up places among the top k, as they do in a sample drawn with replacement. The middle
-    95 % of such regrets is a rough interval: it held the expected regret of samples of that size in 86 to 95 % of 600
-    simulated ones (worst: 60 classes and a score so good that most regrets are 0).
+    Copies of an architecture take up places among the top k, as they do in a sample drawn with replacement.
     """
     score, accuracy = np.asarray(score, float), np.asarray(accuracy, float)
     return _lost(_best_there(accuracy, weights), expected_best(score, accuracy, k, weights))
@@ -67,44 +62,6 @@ def regret_curve(score: Array, accuracy: Array, ks: Sequence[int]) -> list[float
         head = order[: int(ends[min(int(np.searchsorted(ends, k)), len(ends) - 1)])] if len(ends) else order
         regrets.append(float(_lost(best, _expectation(score[head], accuracy[head], k, once[:, head]))[0]))
     return regrets
-
-
-def bootstrap_regret(
-    scores: Array, accuracy: Array, class_id: NDArray, k: int, resamples: int, seed: int
-) -> NDArray[np.float64]:
-    """`weighted_regret` of every row of `scores` (rows, archs) in bootstrap samples over classes; (rows, resamples).
-
-    The very numbers that `resample_weights` would give, at the memory of a few architectures: only those near the top
-    by score or by accuracy can be picked or be the best, and only their weights are kept, a few resamples at a time.
-    """
-    scores, accuracy = np.atleast_2d(np.asarray(scores, float)), np.asarray(accuracy, float)
-    _, of_arch = np.unique(np.asarray(class_id), return_inverse=True)
-    best = _top_classes(accuracy, of_arch, 64)
-    near = [
-        np.union1d(best, _top_classes(np.where(np.isfinite(accuracy), s, np.nan), of_arch, 2 * k + 64)) for s in scores
-    ]
-    result = np.full((len(scores), resamples), np.nan)
-    start, step = 0, max(1, AT_ONCE // max(map(len, [best, *near])))
-    draws = class_draws(int(of_arch.max(initial=-1)) + 1, resamples, seed)
-    while len(drawn := np.array(list(islice(draws, step)))):
-        for row, (score, archs) in enumerate(zip(scores, near, strict=True)):
-            weights = drawn[:, of_arch[archs]]
-            result[row, start : start + len(drawn)] = weighted_regret(score[archs], accuracy[archs], k, weights)
-        start += len(drawn)
-    return result
-
-
-def _top_classes(values: Array, of_arch: NDArray, classes: int) -> NDArray:
-    """The largest finite values' places, so many that they belong to `classes` different classes; whole tie blocks.
-
-    A resample in which next to none of 64 or more classes was drawn does not happen (a chance below 1e-27 each).
-    """
-    there, length = np.flatnonzero(np.isfinite(values)), classes
-    while True:
-        chosen = _head(values, there, length)
-        if len(chosen) == len(there) or len(np.unique(of_arch[chosen])) >= classes:
-            return chosen
-        length = 2 * len(chosen)
 
 
 def _best_there(accuracy: Array, weights: NDArray) -> Array:

@@ -51,10 +51,12 @@ def seed_spread(values: ArrayLike, seeds: int) -> float:
     return float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
 
 
-def paired_difference(pair: Paired, accuracy: Array, weights: NDArray) -> tuple[float, Array]:
+def paired_difference(
+    pair: Paired, accuracy: Array, weights: NDArray, base: Array | None = None
+) -> tuple[float, Array]:
     """(rho of `one` minus rho of `other`, its bootstrap samples (resamples,)); means over seeds.
 
-    On the architectures both scored in that seed; weights (resamples, archs) as in `bootstrap_spearman`.
+    On the architectures both scored in that seed; weights (resamples, archs) and base as in `bootstrap_spearman`.
     """
     samples = []
     for seed, common in enumerate(pairs_of_seeds(pair.one, pair.other)):
@@ -62,14 +64,15 @@ def paired_difference(pair: Paired, accuracy: Array, weights: NDArray) -> tuple[
         if np.array_equal(np.isfinite(pair.one[i]), np.isfinite(pair.other[j])):
             samples.append(pair.one_bootstrap[i] - pair.other_bootstrap[j])
         else:
-            first, second = bootstrap_spearman(common, accuracy, weights)
+            first, second = bootstrap_spearman(common, accuracy, weights, base)
             samples.append(first - second)
-    return rho_difference(pair.one, pair.other, accuracy), seed_mean(samples)
+    return rho_difference(pair.one, pair.other, accuracy, base), seed_mean(samples)
 
 
-def rho_difference(one: Array, other: Array, accuracy: Array) -> float:
+def rho_difference(one: Array, other: Array, accuracy: Array, weights: Array | None = None) -> float:
     """rho of `one` minus rho of `other`, (seeds, archs) both, on the architectures both scored; mean over seeds."""
-    return float(seed_mean([spearman(x, accuracy) - spearman(y, accuracy) for x, y in pairs_of_seeds(one, other)]))
+    gaps = [spearman(x, accuracy, weights) - spearman(y, accuracy, weights) for x, y in pairs_of_seeds(one, other)]
+    return float(seed_mean(gaps))
 
 
 def pairs_of_seeds(one: Array, other: Array) -> Iterator[Array]:

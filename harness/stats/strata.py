@@ -24,18 +24,30 @@ def size_strata(params: Array, conv_count: NDArray, most: int = 40, fewest: int 
     return conv_count if differ else np.full(len(params), np.nan)
 
 
-def stratum_spearman(score: Array, accuracy: Array, strata: NDArray) -> dict[float, tuple[int, float]]:
+def stratum_spearman(
+    score: Array, accuracy: Array, strata: NDArray, weights: Array | None = None
+) -> dict[float, tuple[int, float]]:
     """{stratum: (n, rho)}: rho among the architectures of each stratum; n counts finite pairs, rho may be NaN.
 
-    An architecture without a stratum (NaN) is left out.
+    An architecture without a stratum (NaN) is left out. With `weights` n is the sum of them.
     """
     keep = both_finite(score, accuracy)
     score, accuracy, strata = np.asarray(score, float), np.asarray(accuracy, float), np.asarray(strata, float)
-    rows = {label: keep & (strata == label) for label in np.unique(strata[np.isfinite(strata)])}
-    return {float(label): (int(row.sum()), spearman(score[row], accuracy[row])) for label, row in rows.items()}
+    found = {}
+    for label in np.unique(strata[np.isfinite(strata)]):
+        row = keep & (strata == label)
+        w = None if weights is None else weights[row]
+        n = int(row.sum()) if w is None else round(w.sum())
+        found[float(label)] = n, spearman(score[row], accuracy[row], w)
+    return found
+
+
+def used_strata(by_stratum: dict[float, tuple[int, float]], fewest: int = 10) -> dict[float, tuple[int, float]]:
+    """The strata of at least `fewest` architectures that have a rho."""
+    return {label: (n, rho) for label, (n, rho) in by_stratum.items() if n >= fewest and np.isfinite(rho)}
 
 
 def strata_mean(by_stratum: dict[float, tuple[int, float]], fewest: int = 10) -> float:
-    """Mean rho over strata, weighted by their size; strata of under `fewest` or without a rho are left out."""
-    used = [(n, rho) for n, rho in by_stratum.values() if n >= fewest and np.isfinite(rho)]
+    """Mean rho over `used_strata`, weighted by their size."""
+    used = used_strata(by_stratum, fewest).values()
     return float(np.average([rho for _, rho in used], weights=[n for n, _ in used])) if used else float("nan")

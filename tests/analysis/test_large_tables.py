@@ -64,7 +64,7 @@ def test_both_methods_agree_but_for_the_error_of_the_resampling(both):
     for end in ("rho_low", "rho_high"):
         assert ((small[end] - large[end]).abs() <= 0.15 * width).all()
     exact = [name for name in small.columns if name not in ("rho_low", "rho_high")]
-    pd.testing.assert_frame_equal(small[exact], large[exact], check_exact=True)  # tau-b and regret@10 among them
+    pd.testing.assert_frame_equal(small[exact], large[exact], check_exact=True)
 
 
 def test_differences_agree_too(both):
@@ -83,19 +83,6 @@ def test_a_score_compared_with_itself_is_no_better():
     assert stats.rho_difference_interval(score, 3 * score, accuracy, np.arange(100)) == (0.0, 0.0, 1.0)
     undefined = stats.rho_difference_interval(score, np.ones((1, 100)), accuracy, np.arange(100))
     assert np.isnan(undefined).all()
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_regret_near_the_top_is_that_of_the_whole_resample(tied):
-    rng = np.random.default_rng(3)
-    class_id = np.repeat(np.arange(300), 3)
-    accuracy = np.round(rng.normal(size=900), 1)
-    accuracy[::50] = np.nan
-    score = accuracy + rng.normal(size=900)
-    score = np.round(score) if tied else score
-    weights = stats.resample_weights(class_id, 50, 7)
-    expected = stats.weighted_regret(score, accuracy, 10, weights)
-    np.testing.assert_array_equal(stats.bootstrap_regret(score, accuracy, class_id, 10, 50, 7)[0], expected)
 
 
 def test_chances_in_a_huge_tie_block_are_the_same_by_products(monkeypatch):

@@ -40,8 +40,9 @@ def test_every_record_is_complete_and_in_one_table():
 def test_columns_of_the_csv_are_stable():
     assert " ".join(COLUMNS) == (
         "population proxy n failed ties tau_b tau_b_low tau_b_high tau_a tau_weighted rho rho_low rho_high pearson"
-        " rho_partial_params rho_top10pct rho_strata rho_worst rho_best regret_1 regret_10 regret_10_low regret_10_high"
-        " regret_100 regret_1pct precision_10pct best_rank_10 ndcg_10pct seconds rho_seed_sd rho_mean_score fitted"
+        " rho_partial_params rho_partial_params_low rho_partial_params_high rho_top10pct rho_strata rho_strata_low"
+        " rho_strata_high rho_worst rho_best regret_1 regret_10 regret_100 regret_1pct precision_10pct best_rank_10"
+        " ndcg_10pct seconds rho_seed_sd rho_mean_score fitted"
         " reference_set"
     )
 

@@ -57,7 +57,7 @@ def make_run(n=120, seeds=2, space_size=10_000):
             "layers": np.ones((1, n)),
         },
         seconds={"good": np.array([[0.5, np.nan] * (n // 2), [1.5, np.nan] * (n // 2)])},
-        manifest={"space_size": space_size},
+        manifest={"space_size": space_size, "space_networks": space_size // 2, "unit": "networks"},
     )
 
 
@@ -143,7 +143,8 @@ def test_intervals_hold_the_statistic_and_repeat(run, summary):
         one = row(summary, name)
         assert one.tau_b_low < one.tau_b < one.tau_b_high
         assert one.rho_low < one.rho < one.rho_high
-        assert one.regret_10_low <= one.regret_10_high
+        if name != "params":
+            assert one.rho_partial_params_low < one.rho_partial_params < one.rho_partial_params_high
     again = summarise(run, resamples=200)
     assert again.table.equals(summary.table)
     assert again.differences.equals(summary.differences)
@@ -153,7 +154,7 @@ def test_intervals_hold_the_statistic_and_repeat(run, summary):
 def test_whole_space_has_no_intervals_unless_asked(run):
     whole = replace(run, manifest={"space_size": 120})
     without, asked = summarise(whole, resamples=50), summarise(whole, resamples=50, intervals="always")
-    columns = ["tau_b_low", "tau_b_high", "rho_low", "rho_high", "regret_10_low", "regret_10_high"]
+    columns = [f"{name}_{end}" for name in ("tau_b", "rho", "rho_partial_params") for end in ("low", "high")]
     assert without.table[columns].isna().all(axis=None)
     assert asked.table.loc[asked.table.proxy == "good", columns].notna().all(axis=None)
     assert (without.settings["intervals"], asked.settings["intervals"]) == (False, True)
@@ -191,6 +192,35 @@ def test_failures_leave_and_are_bounded():
     )
     difference = summary.differences.set_index(["population", "proxy"]).rho_difference["all", "good"]
     assert difference == pytest.approx(expected)
+
+
+def test_ten_units_are_needed_for_an_interval(run):
+    def ends(n):
+        first = {name: value[:n] for name, value in vars(run).items() if isinstance(value, (tuple, np.ndarray))}
+        scores = {name: rows[:, :n] for name, rows in run.scores.items()}
+        summary = summarise(Run(**first, scores=scores, manifest=run.manifest), resamples=20)
+        columns = [name for name in summary.table if name.endswith(("_low", "_high"))]
+        return summary.table.loc[summary.table.proxy == "good", columns], summary.differences
+
+    few, gaps = ends(18)  # nine networks
+    assert few.isna().all(axis=None)
+    assert gaps.loc[gaps.proxy == "good", ["low", "high", "p_value"]].isna().all(axis=None)
+    assert ends(20)[0].notna().any(axis=None)
+
+
+def test_a_sample_of_strings_is_resampled_by_strings_and_shrinks():
+    run = make_run()
+    by_network = summarise(run, resamples=200, populations=("all",))
+    strings = replace(run, manifest={"space_size": 10**9, "unit": "strings"})
+    half = replace(run, manifest={"space_size": 160, "unit": "strings"})
+    wide, narrow, halved = (
+        row(each, "good").rho_high - row(each, "good").rho_low
+        for each in (by_network, *(summarise(one, resamples=200, populations=("all",)) for one in (strings, half)))
+    )
+    assert narrow < 0.85 * wide  # classes of two
+    assert halved == pytest.approx(narrow / 2, rel=0.02)
+    assert "networks" in by_network.settings["method"]
+    assert summarise(half, resamples=20).settings["share"] == 0.75
 
 
 def test_differences_from_the_best_baseline(run, summary):

@@ -7,7 +7,7 @@ import pytest
 
 from harness import stats
 from harness.stats.intervals import centred_midranks, rank_plan
-from harness.stats.kendall import pair_means
+from harness.stats.pairs import pair_sums
 
 
 def test_resamples_draw_whole_classes_and_repeat_with_the_seed():
@@ -55,6 +55,7 @@ def test_bootstrapped_rho_is_nan_where_undefined():
     assert np.isnan(stats.bootstrap_spearman(np.ones(5), np.arange(5.0), weights)).all()
     assert np.isnan(stats.bootstrap_spearman([1, 2, np.nan, np.nan, np.nan], np.arange(5.0), weights)).all()
     assert stats.percentile_interval([np.nan, np.nan]) == pytest.approx((np.nan, np.nan), nan_ok=True)
+    assert np.isnan(stats.percentile_interval(np.ones(5))).all()  # perfect order in every resample
 
 
 def test_percentiles_are_the_middle_95_percent():
@@ -62,12 +63,63 @@ def test_percentiles_are_the_middle_95_percent():
 
 
 @pytest.mark.parametrize(("n", "values"), list(itertools.product([3, 20, 70], [2, 5, 1000])))
-def test_pair_means_are_counts_over_all_pairs(n, values):
+def test_pair_sums_are_weighted_counts_over_all_pairs(n, values):
     rng = np.random.default_rng([n, values])
     x, y = rng.integers(0, values, n).astype(float), rng.integers(0, values, n).astype(float)
     sign_x, sign_y = np.sign(x[:, None] - x), np.sign(y[:, None] - y)
-    expected = [each.sum(axis=1) / (n - 1) for each in (sign_x * sign_y, sign_x != 0, sign_y != 0)]
-    np.testing.assert_allclose(pair_means(x, y), expected, atol=1e-12)
+    for weights in (np.ones(n), rng.uniform(0.1, 1, n)):
+        expected = [each @ weights for each in (sign_x * sign_y, sign_x != 0, sign_y != 0)]
+        np.testing.assert_allclose(pair_sums(x, y, weights), expected, atol=1e-11)
+
+
+@pytest.mark.parametrize("values", [4, 10**6])
+def test_whole_weights_are_copies(values):
+    rng = np.random.default_rng(values)
+    score, accuracy, control = rng.integers(0, values, (3, 60)) + 2.0 * rng.integers(0, 9, 60)
+    weights = rng.integers(1, 4, 60)
+    score[0] = np.nan
+    copies = [np.repeat(column, weights) for column in (score, accuracy, control)]
+    assert stats.spearman(score, accuracy, weights) == pytest.approx(stats.spearman(*copies[:2]), abs=1e-12)
+    assert stats.kendall_tau_b(score, accuracy, weights) == pytest.approx(stats.kendall_tau_b(*copies[:2]), abs=1e-12)
+    expected = stats.partial_spearman(*copies)
+    assert stats.partial_spearman(score, accuracy, control, weights) == pytest.approx(expected, abs=1e-12)
+    draws = stats.resample_weights(np.arange(60), 5, 0)
+    base = stats.bootstrap_spearman(score, accuracy, draws * weights)
+    np.testing.assert_allclose(stats.bootstrap_spearman(score, accuracy, draws, weights), base, atol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [None, 5 / np.random.default_rng(1).integers(1, 30, 300)])
+def test_influence_of_made_correlations_predicts_what_a_resample_does(weights):
+    rng = np.random.default_rng(0)
+    size = rng.integers(0, 5, 300).astype(float)
+    accuracy = size + rng.normal(size=300)
+    score = size + accuracy + 2 * rng.normal(size=300)
+    base = np.ones(300) if weights is None else weights
+    draws = stats.resample_weights(np.arange(300), 400, 0) * base
+    units = np.arange(300)
+    for interval, value in (
+        (stats.rho_interval(score, accuracy, units, weights), lambda w: stats.spearman(score, accuracy, w)),
+        (stats.tau_b_interval(score, accuracy, units, weights), lambda w: stats.kendall_tau_b(score, accuracy, w)),
+        (stats.partial_interval(score[None], accuracy, size, units, weights),
+         lambda w: stats.partial_spearman(score, accuracy, size, w)),
+        (stats.strata_interval(score[None], accuracy, size, units, weights),
+         lambda w: stats.strata_mean(stats.stratum_spearman(score, accuracy, size, w), fewest=1)),
+    ):  # fmt: skip
+        drawn = [w > 0 for w in draws]
+        samples = [value(np.where(keep, w, 1e-12)) for keep, w in zip(drawn, draws, strict=True)]
+        assert np.ptp(interval) == pytest.approx(3.92 * np.std(samples), rel=0.15)
+
+
+def test_intervals_shrink_with_the_part_of_the_space_that_was_drawn():
+    rng = np.random.default_rng(0)
+    score, accuracy = rng.normal(size=(2, 200))
+    units = np.arange(200)
+    for interval in (stats.rho_interval, stats.tau_b_interval):
+        whole, half = (np.ptp(interval(score, accuracy, units, None, shrink)) for shrink in (1.0, 0.5))
+        assert half == pytest.approx(whole / 2, rel=0.02)
+    low, high, p = stats.rho_difference_interval(score[None], accuracy[None], accuracy, units, None, 0.5)
+    wide = stats.rho_difference_interval(score[None], accuracy[None], accuracy, units)
+    assert (high - low, p < wide[2]) == (pytest.approx((wide[1] - wide[0]) / 2), True)
 
 
 @pytest.mark.parametrize("values", [4, 10**6])
@@ -98,7 +150,8 @@ def test_tau_interval_edges():
     rising = np.arange(20.0)
     assert np.isnan(stats.tau_b_interval(np.ones(20), rising, rising)).all()
     assert np.isnan(stats.tau_b_interval(rising, rising, rising % 2)).all()
-    assert stats.tau_b_interval(rising, rising, rising) == (1, 1)
+    assert np.isnan(stats.tau_b_interval(rising, rising, rising)).all()
+    assert np.isnan(stats.tau_b_interval(np.sin(rising[:9]), rising[:9], rising[:9])).all()
     holed = np.where(rising < 3, np.nan, np.sin(rising))
     expected = stats.tau_b_interval(holed[3:], rising[3:], rising[3:])
     assert stats.tau_b_interval(holed, np.r_[rising], rising) == pytest.approx(expected, rel=0.02)
