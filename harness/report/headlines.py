@@ -54,7 +54,17 @@ def best_line(run: StoredRun) -> str:
         + (f" of {count(space)}" if isinstance(space, int) else "")
         + f"; best accuracy among them {number(np.nanmax(run.accuracy, initial=-np.inf), 2)} %"
         + f", best in the whole table {number(run.space_best, 2)} %"
+        + _gaps(run)
     )
+
+
+def _gaps(run: StoredRun) -> str:
+    """Return how many architectures have a score but no accuracy, empty for none."""
+    gaps = np.flatnonzero(~np.isfinite(run.accuracy))
+    if not len(gaps):
+        return ""
+    verb = "lacks" if len(gaps) == 1 else "lack"
+    return f"; {count(len(gaps))} of them {verb} this accuracy, in no statistic, as {run.archs[gaps[0]]}"
 
 
 def mark_lines(run: StoredRun, summary: Summary) -> list[str]:
@@ -126,7 +136,7 @@ def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
     whole = "" if table["rho_low"].notna().any() else _why_none(summary)
     lines = [
         f"{counts}; [ ]: 95 % interval, which holds the whole space's value in 95 % of samples{whole}; regret@k: points"
-        " of accuracy lost by taking the best of the k top scores, relative to the best architecture scored, so it grows"
+        " of accuracy lost by taking the best of the k top scores, relative to the best one scored, so it grows"
         " with the sample. A larger score is better, signs as computed. 'beats': paired difference in rho to the best"
         " count, corrected for the number of proxies."
     ]

@@ -19,7 +19,7 @@ from harness.runs.config import EXISTING
 from harness.runs.counts import static_scores
 from harness.runs.manifest import embedded_note, provenance
 from harness.runs.score_table import Given, arrange, read_csv
-from harness.runs.target import Target, target_of, together
+from harness.runs.target import Target, check_known, known_rows, target_of, together
 from harness.store.store import Store
 from harness.store.stored_run import StoredRun, load_run
 
@@ -49,6 +49,7 @@ def store_scores(
         lambda: target_of(benchmark, split, epochs, reduction),
         lambda: arrange(read_csv(scores) if isinstance(scores, (str, Path)) else scores, benchmark, source),
     )
+    check_known(known_rows(benchmark, target)[rows], target, source)
     columns = {name + OWN * (name in baselines()): values for name, values in columns.items()}
     manifest = _manifest(benchmark, target, rows, columns, source)
     mark = manifest["settings"]["scores"][:8]

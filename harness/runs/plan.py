@@ -25,7 +25,7 @@ from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy
 from harness.runs.config import RunConfig
 from harness.runs.settings import default_folder, is_own, settings_of
-from harness.runs.target import Target, target_of, together
+from harness.runs.target import Target, known_rows, target_of, together
 from harness.store.stored_run import read_manifest
 
 SAMPLE = 1000
@@ -103,6 +103,7 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> 
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
         lambda: _sample(config, benchmark),
     )
+    rows = _with_accuracy(config, benchmark, rows, known_rows(benchmark, target), say)
     for device in devices:
         check_device(config.precision, device, here=ray is None)
     setting = _setting(config, benchmark, devices[0])
@@ -130,20 +131,35 @@ def _devices(requested: str, ray: Any) -> list[str]:
 
 
 def _sample(config: RunConfig, benchmark: Benchmark) -> np.ndarray:
-    """Return the rows of the table to score: a uniform sample of its strings that a larger one extends."""
+    """Return the rows of the table in a uniform order of which a sample is the beginning; UserError for too many."""
     size = len(benchmark.table)
-    wanted = config.sample
-    if wanted == "auto":
-        wanted = "all" if benchmark.embedded else str(min(SAMPLE, size))
-    n = size if wanted == "all" else int(wanted)
-    if n > size:
+    if config.sample not in ("auto", "all") and int(config.sample) > size:
+        source = benchmark.table.source
         raise UserError(
-            f"--sample {n}: the table has {size:,} architectures ({benchmark.table.source}); give {size} or fewer"
+            f"--sample {config.sample}: the table has {size:,} architectures ({source}); give {size} or fewer"
         )
     place = np.full(len(benchmark.space), -1)
     place[benchmark.indices] = np.arange(size)
     order = place[benchmark.space.sample(len(benchmark.space), 0)]
-    return order[order >= 0][:n]
+    return order[order >= 0]
+
+
+def _with_accuracy(
+    config: RunConfig, benchmark: Benchmark, rows: np.ndarray, known: np.ndarray, say: Callable[[str], None]
+) -> np.ndarray:
+    """Return the sample: the first of the rows that have the accuracy to be predicted; say how many have not."""
+    there = rows[known[rows]]
+    if gaps := len(rows) - len(there):
+        example = benchmark.table.archs[rows[~known[rows]][0]]
+        say(f"{gaps:,} of {len(rows):,} architectures of the table lack this accuracy and are not scored, as {example}")
+    if config.sample == "all" or (config.sample == "auto" and benchmark.embedded):
+        return there
+    n = SAMPLE if config.sample == "auto" else int(config.sample)
+    if n > len(there) and config.sample != "auto":
+        raise UserError(
+            f"--sample {n}: only {len(there):,} architectures have this accuracy; give {len(there)} or fewer"
+        )
+    return there[:n]
 
 
 def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
