@@ -18,10 +18,7 @@ STATISTICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {"rho": spear
 
 
 def by_edge(score: np.ndarray, reference: np.ndarray, statistic: str = "rho") -> np.ndarray:
-    """Return the rank correlation over operations on each edge, (edges,); NaN where a side is constant or too short.
-
-    Operations whose score is not finite leave it.
-    """
+    """Return the rank correlation over each edge's operations with finite scores, (edges,); NaN where undefined."""
     correlate = STATISTICS[statistic]
     return np.array([correlate(own, other) for own, other in zip(score, reference, strict=True)])
 
@@ -32,10 +29,7 @@ def mean_by_edge(score: np.ndarray, reference: np.ndarray, statistic: str = "rho
 
 
 def agreement(scores: Mapping[str, Sequence[np.ndarray]], statistic: str = "rho") -> pd.DataFrame:
-    """Return the square of mean correlations between every two scores, by name.
-
-    Each has an array for each seed, or one (a table); seed s is compared with seed s, and the mean taken over seeds.
-    """
+    """Return the square of mean correlations between every two scores, by name: seed by seed, mean over seeds."""
     square = pd.DataFrame(index=list(scores), columns=list(scores), dtype=float)
     for name, own in scores.items():
         for other, theirs in scores.items():
@@ -61,9 +55,6 @@ def argmax(score: np.ndarray) -> tuple[np.ndarray, int]:
 class Chosen:
     """The architecture that operations on all edges name, with its accuracy."""
 
-    operations: tuple[int, ...]
-    tied: int
-    """Edges on which several operations shared the best score; the first was taken."""
     arch: str
     """Canonical string; empty where the operations name none or several."""
     accuracy: float
@@ -74,11 +65,8 @@ class Chosen:
     """Points below the best of the table."""
 
 
-def judge_choice(benchmark: Benchmark, accuracy: np.ndarray, operations: np.ndarray, tied: int = 0) -> Chosen:
-    """Return the architecture that these operations name and what its accuracy, (table rows,), says of it.
-
-    Where the table lacks the very string, an architecture that is the same network stands for it.
-    """
+def judge_choice(benchmark: Benchmark, accuracy: np.ndarray, operations: np.ndarray) -> Chosen:
+    """Return the architecture that operations name, or the same network in the table, judged by accuracy (rows,)."""
     space = benchmark.space
     named = space.choices.find(operations)
     classes = space.class_id[benchmark.indices]
@@ -86,14 +74,14 @@ def judge_choice(benchmark: Benchmark, accuracy: np.ndarray, operations: np.ndar
     if not len(rows):
         rows = np.flatnonzero(np.isin(classes, space.class_id[named]))
     arch = space.archs[named[0]] if len(named) == 1 else ""
-    return ranked(tuple(int(at) for at in operations), tied, arch, _mean(accuracy[rows]), accuracy)
+    return ranked(arch, _mean(accuracy[rows]), accuracy)
 
 
-def ranked(operations: tuple[int, ...], tied: int, arch: str, value: float, accuracy: np.ndarray) -> Chosen:
+def ranked(arch: str, value: float, accuracy: np.ndarray) -> Chosen:
     """Return an architecture of accuracy `value` with its rank and regret among all, `accuracy` (table rows,)."""
     known = accuracy[np.isfinite(accuracy)]
     better = float((known > value + 1e-9).sum()) if np.isfinite(value) else float("nan")
-    return Chosen(operations, tied, arch, value, 1 + better, float(known.max()) - value)
+    return Chosen(arch, value, 1 + better, float(known.max()) - value)
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

@@ -45,10 +45,7 @@ class Comparison:
 def compare(
     config: OperationsConfig, say: Callable[[str], None] = lambda line: None, folder: str | Path = "."
 ) -> Comparison:
-    """Compute and judge; `say` gets lines of progress. UserError, in one line, for what cannot be used.
-
-    Supernets that are trained are kept in `folder`/supernets.
-    """
+    """Compute and judge; `say` gets progress, `folder`/supernets what is trained. UserError for what cannot be used."""
     chosen = choose(config.scores)
     setup = set_up(config, folder)
     if not setup.trials.shape[1]:
@@ -76,10 +73,8 @@ def compare(
         "meanings": {score.name: score.meaning for score in chosen}, "torch": torch.__version__,
         "machine": platform.processor() or platform.machine(), **setup.facts,
     }  # fmt: skip
-    return Comparison(
-        manifest, _long(setup, values, seeds[0]), _edges(setup, values, reference, seeds[0]), agreement(values),
-        pd.DataFrame(rows), followed, setup.histories,
-    )  # fmt: skip
+    scores, edges = _by_seed(setup, values, against, seeds[0])
+    return Comparison(manifest, scores, edges, agreement(values), pd.DataFrame(rows), followed, setup.histories)
 
 
 def _notes(setup: Setup, chosen: Sequence[OperationScore]) -> list[str]:
@@ -120,12 +115,11 @@ def _computed(
             failures |= scored.failures
             values[score.name].append(scored.values)
             operations, tied = argmax(scored.values)
-            judged = judge_choice(setup.benchmark, setup.accuracy, operations, tied)
+            judged = judge_choice(setup.benchmark, setup.accuracy, operations)
             named = space.choices.find(operations)
             rows.append({
-                "score": score.name, "seed": seed, "operations": setup.choices.said(operations), "arch": judged.arch,
-                "accuracy": judged.accuracy, "rank": judged.rank, "regret": judged.regret, "tied": tied,
-                "params": params[named].mean() if len(named) else float("nan"),
+                "score": score.name, "seed": seed, "operations": setup.choices.said(operations), **asdict(judged),
+                "tied": tied, "params": params[named].mean() if len(named) else float("nan"),
                 "failed": int((~np.isfinite(scored.values)).sum()), "seconds": seconds,
             })  # fmt: skip
         said = "".join(f"; not finite: {reason} ({count})" for reason, count in failures.items())
@@ -133,25 +127,17 @@ def _computed(
     return values, rows
 
 
-def _long(setup: Setup, values: dict[str, list[np.ndarray]], first: int) -> pd.DataFrame:
-    """Return a row for each score, seed (from `first`), edge and operation."""
-    cells = pd.MultiIndex.from_product([setup.choices.edges, setup.choices.operations], names=["edge", "operation"])
-    return _by_seed(values, first, lambda array, place: pd.Series(array.ravel(), cells, name="value"))
-
-
-def _edges(setup: Setup, values: dict[str, list[np.ndarray]], reference: str, first: int) -> pd.DataFrame:
-    """Return a row for each score, seed (from `first`) and edge with the correlations there."""
-    against, edges = values[reference], pd.Index(setup.choices.edges, name="edge")
-
-    def correlated(array: np.ndarray, place: int) -> pd.DataFrame:
-        return pd.DataFrame({name: by_edge(array, against[place % len(against)], name) for name in STATISTICS}, edges)
-
-    return _by_seed(values, first, correlated)
-
-
 def _by_seed(
-    values: dict[str, list[np.ndarray]], first: int, frame: Callable[[np.ndarray, int], pd.Series | pd.DataFrame]
-) -> pd.DataFrame:
-    made = {(name, first + place): frame(array, place)
-            for name, arrays in values.items() for place, array in enumerate(arrays)}  # fmt: skip
-    return pd.concat(made, names=["score", "seed"]).reset_index()
+    setup: Setup, values: dict[str, list[np.ndarray]], against: list[np.ndarray], first: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return `Comparison.scores`, and `Comparison.edges` against the reference; seeds count from `first`."""
+    edges, operations = pd.Index(setup.choices.edges, name="edge"), pd.Index(setup.choices.operations, name="operation")
+    cells = pd.MultiIndex.from_product([edges, operations])
+    scores, correlations = {}, {}
+    for name, arrays in values.items():
+        for place, array in enumerate(arrays):
+            found = {each: by_edge(array, against[place % len(against)], each) for each in STATISTICS}
+            scores[name, first + place] = pd.Series(array.ravel(), cells, name="value")
+            correlations[name, first + place] = pd.DataFrame(found, edges)
+    names = ["score", "seed"]
+    return pd.concat(scores, names=names).reset_index(), pd.concat(correlations, names=names).reset_index()

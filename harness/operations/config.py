@@ -17,12 +17,8 @@ class OperationsConfig:
 
     bench: str = option(help="benchmark of operations on edges")
     scores: str = option("default", help="default, table, trained, all, or names separated by commas")
-    reference: str | None = option(
-        None, help="score that the others are compared with (default: best-acc@trials where the table has it)"
-    )
-    dataset: str | None = option(
-        None, help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)"
-    )
+    reference: str | None = option(None, help="score that others are compared with (default: best-acc@trials if there)")
+    dataset: str | None = option(None, help="of the ground truth (default: the first there is, or the embedded digits)")
     split: str = option("test", help="accuracy by which results are judged: test (default), valid, train")
     epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
     seeds: int = option(1, help="seeds of weights, architecture parameters and minibatches", least=1)
@@ -31,12 +27,8 @@ class OperationsConfig:
     inputs: str = option("images", help="images (default), gaussian, an .npz file or a folder of images")
     augment: bool = option(False, help="random flip and crop of the images, as in the papers' searches")
     along: bool = option(False, help="zc-pt, disc-zc, tenas: at each step of a search in fixed order")
-    network: str = option(
-        "", help="settings of the networks, such as channels=8,cells_per_stage=1 (default: the table's)"
-    )
-    supernet: str | None = option(
-        None, help="trained supernets: a checkpoint, or the folder supernets/ of an earlier result"
-    )
+    network: str = option("", help="settings of the networks: channels=8,cells_per_stage=1 (default: the table's)")
+    supernet: str | None = option(None, help="trained supernets: a checkpoint, or the folder supernets/ of a result")
     supernet_epochs: int = option(50, help="epochs of training a supernet, where a score needs it", least=1)
     supernet_batch: int = option(64, help="samples in a minibatch of training", least=1)
     supernet_lr: float = option(0.025, help="learning rate of the weights", above=0)
@@ -55,9 +47,7 @@ class OperationsConfig:
         if self.supernet and not Path(self.supernet).exists():
             wrong.append(f"--supernet {self.supernet}: there is no such file or folder")
         if self.supernet and Path(self.supernet).is_file() and self.seeds > 1:
-            wrong.append(
-                f"--supernet {self.supernet} is the checkpoint of one seed: leave --seeds out, or give a folder"
-            )
+            wrong.append(f"--supernet {self.supernet} is the checkpoint of one seed: leave --seeds out")
         if wrong:
             raise UserError("; ".join(wrong))
 

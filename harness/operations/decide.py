@@ -50,48 +50,29 @@ class Proposal:
 
 
 def propose(
-    kind: str,
-    evaluate: Evaluate,
-    mask: Tensor,
-    minibatch: Callable[[int], Minibatch],
-    order: str = "random",
-    generator: np.random.Generator | None = None,
-    every_edge: bool = False,
-) -> Proposal:
-    """Discretise all edges of a mask, (edges, operations), by the perturbation `kind`, a minibatch a step, from 0.
-
-    UserError where no operation of an edge has a score. The other arguments as for `decide`.
-    """
+    kind: str, evaluate: Evaluate, mask: Tensor, minibatch: Callable[[int], Minibatch], order: str = "random",
+    generator: np.random.Generator | None = None, every_edge: bool = False,
+) -> Proposal:  # fmt: skip
+    """Discretise all edges by the perturbation `kind`, a minibatch a step, from 0; other arguments as for `decide`."""
 
     def score(mask: Tensor, edges: list[int], step: int) -> np.ndarray:
         return perturb(kind, evaluate, mask, edges, minibatch(step))
 
-    return decide(score, mask, order, generator, every_edge, f"{kind}: no operation on edge {{}} has a score; give"
-                  " another proxy or --batch-size")  # fmt: skip
+    return decide(score, mask, order, generator, every_edge)
 
 
 def decide(
-    score: Score,
-    mask: Tensor,
-    order: str = "random",
-    generator: np.random.Generator | None = None,
-    every_edge: bool = False,
-    hopeless: str = "no operation on edge {} has a score",
-    between: Callable[[Tensor], None] = lambda mask: None,
-) -> Proposal:
-    """Discretise all edges of a mask, (edges, operations), each to the operation with the best score.
-
-    `every_edge` scores all remaining edges at each step: decisions stay the same, cost does not. `between` is called
-    with the mask after each decision but the last. UserError for an unknown order, and, with the words of `hopeless`,
-    where no operation of an edge has a score.
-    """
+    score: Score, mask: Tensor, order: str = "random", generator: np.random.Generator | None = None,
+    every_edge: bool = False, between: Callable[[Tensor], None] = lambda mask: None,
+) -> Proposal:  # fmt: skip
+    """Discretise all edges of a mask, (edges, operations), each to the operation with the best score. `every_edge`
+    scores all remaining edges at each step: decisions stay the same, cost does not. `between` is called with the mask
+    after each decision but the last. UserError where no operation of an edge has a score."""
     if order not in ORDERS:
         raise suggest([order], ORDERS, "edge order")
     remaining, mask = list(range(len(mask))), mask.clone()
     steps: list[Step] = []
-    queue: list[int] = []
-    if order.endswith("-once"):
-        queue = _ranked(score(mask, remaining, 0), order)
+    queue = _ranked(score(mask, remaining, 0), order) if order.endswith("-once") else []
     while remaining:
         edge = _next(order, remaining, queue, generator)
         scores = score(mask, list(remaining) if edge is None or every_edge else [edge], len(steps))
@@ -99,7 +80,7 @@ def decide(
             edge = _ranked(scores, order)[0]
         operation = int(argmax(scores[edge : edge + 1])[0][0])
         if operation < 0:
-            raise UserError(hopeless.format(edge))
+            raise UserError(f"no operation on edge {edge} has a score: give another --score or --batch-size")
         steps.append(Step(scores, edge, operation))
         mask[edge] = one_hot([operation], mask.shape[1])[0].to(mask)
         remaining.remove(edge)

@@ -1,5 +1,6 @@
-"""The figures of operation scores: a heat map of edges and operations for each score, and their agreement."""
+"""The figures of operation scores, of a search's decisions, and of a supernet's training: heat maps of edges."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pandas as pd
 
 from benchmarks.spaces.choices import short
 from harness.operations.compare import Comparison
-from harness.report.figures import Figure, Panel, drawing, save
+from harness.report.figures import GRID, Figure, Panel, drawing, save
 from harness.report.numbers import number
+from harness.report.style import COLOURS
 
 COLUMNS = 4
 """Panels in a row."""
@@ -18,9 +20,8 @@ def write_figures(found: Comparison, out: Path) -> dict[str, Path]:
     """Write figures/operations.{png,svg}, agreement and, where scores were followed, along, under `out`."""
     names = list(found.agreement.columns)
     deep = -(-len(names) // COLUMNS)
-    edges, operations = found.manifest["edges"], found.manifest["operations"]
-    with drawing(7.2, 0.4 + deep * (0.55 + 0.17 * len(edges))) as figure:
-        draw_operations(figure, found, names, edges, operations)
+    with drawing(7.2, 0.4 + deep * (0.55 + 0.17 * len(found.manifest["edges"]))) as figure:
+        draw_operations(figure, found)
         written = save(figure, out, "operations")
     with drawing(2.2 + 0.36 * len(names), 1.5 + 0.3 * len(names)) as figure:
         draw_agreement(figure, found)
@@ -32,10 +33,9 @@ def write_figures(found: Comparison, out: Path) -> dict[str, Path]:
     return written
 
 
-def draw_operations(
-    figure: Figure, found: Comparison, names: list[str], edges: list[str], operations: list[str]
-) -> None:
+def draw_operations(figure: Figure, found: Comparison) -> None:
     """One panel a score: the rank of each operation on its edge, dark is best, mean over seeds."""
+    names, edges, operations = list(found.agreement), found.manifest["edges"], found.manifest["operations"]
     panels = figure.subplots(-(-len(names) // COLUMNS), COLUMNS, squeeze=False)
     table = found.scores.assign(value=found.scores["value"].where(np.isfinite(found.scores["value"])))
     ranks = table.groupby(["score", "seed", "edge"], sort=False)["value"].rank(ascending=False)
@@ -112,6 +112,56 @@ def write_strip(decisions: pd.DataFrame, manifest: dict, out: Path) -> dict[str,
             panel.tick_params(length=0, pad=2)
         figure.supxlabel("blue: scored, darker is better; dot: decided; black: discretised before", fontsize=7.5)
         return save(figure, out, "decisions")
+
+
+def write_training(histories: Mapping[int, pd.DataFrame], manifest: dict, out: Path) -> dict[str, Path]:
+    """Write figures/training-seed<S>.{png,svg} for the history of each seed's supernet."""
+    written: dict[str, Path] = {}
+    for seed, history in histories.items():
+        with drawing(6.0, 3.2 + 0.75 * len(manifest["edges"])) as figure:
+            draw_training(figure, history, manifest["edges"], manifest["operations"])
+            written |= save(figure, out, f"training-seed{seed}")
+    return written
+
+
+def draw_training(figure: Figure, history: pd.DataFrame, edges: list[str], operations: list[str]) -> None:
+    """Draw the accuracies of the supernet; the accuracy of the cell of the largest parameters, with the share of skip
+    connections; then a strip for each edge: dark is a large weight, a dot the largest of each epoch."""
+    heights = [1.6, 1.6, *[1.0] * len(edges)]
+    panels = figure.subplots(2 + len(edges), 1, sharex=True, height_ratios=heights)
+    epochs = history["epoch"].to_numpy()
+    mixed, cell = panels[:2]
+    mixed.plot(epochs, history["train_accuracy"], color=COLOURS[0], label="training half")
+    mixed.plot(epochs, history["valid_accuracy"], color=COLOURS[1], label="held out")
+    mixed.set_ylabel("supernet, %")
+    mixed.legend(frameon=False, ncols=2, loc="lower right")
+    cell.plot(epochs, history["accuracy"], color="black", marker=".")
+    cell.set_ylabel("cell of the dots\nbelow, table, %")
+    if not history["accuracy"].notna().any():
+        cell.text(0.5, 0.5, "no accuracy in the table", transform=cell.transAxes, ha="center", fontsize=7)
+    if history["skip_weight"].notna().any():
+        right = cell.twinx()
+        right.plot(epochs, 100 * history["skip_weight"], color=COLOURS[2], linestyle="--")
+        right.plot(epochs, 100 * history["skip_edges"] / len(edges), color=COLOURS[2], linestyle=":")
+        right.set(ylim=(-3, 103))
+        right.set_ylabel("skip: weight (dashes),\nedges it leads (dots), %", color=COLOURS[2], fontsize=7)
+    for panel in (mixed, cell):
+        panel.grid(**GRID)
+        panel.set_axisbelow(True)
+    weights = np.stack([history[[f"{edge} {name}" for name in operations]].to_numpy(dtype=float) for edge in edges])
+    shades = {"cmap": "Blues", "vmin": weights.min(), "vmax": weights.max(), "aspect": "auto"}
+    for edge, square, panel in zip(edges, weights, panels[2:], strict=True):
+        extent = (epochs[0] - 0.5, epochs[-1] + 0.5, len(operations) - 0.5, -0.5)
+        image = panel.imshow(square.T, **shades, extent=extent)
+        panel.plot(epochs, square.argmax(1), "o", color="white", markeredgecolor="black", markersize=3)
+        panel.set_yticks(range(len(operations)), list(map(short, operations)), fontsize=5.5)
+        panel.tick_params(length=0)
+        panel.set_ylabel(edge)
+    bar = figure.colorbar(image, ax=list(panels[2:]), shrink=0.6, aspect=30, pad=0.02)
+    bar.set_label("softmax of the architecture parameter")
+    bar.outline.set_visible(False)
+    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    panels[-1].set_xlabel("epoch")
 
 
 def _numbers(panel: Panel, square: np.ndarray, dark, digits: int) -> None:

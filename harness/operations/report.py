@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from rich.box import SIMPLE_HEAD
@@ -12,11 +13,10 @@ from rich.table import Table
 from benchmarks.spaces.choices import short
 from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
-from harness.operations.figure import write_figures
-from harness.operations.supernets.figure import write_training
-from harness.report.formats import cell, markdown_table
+from harness.operations.figure import write_figures, write_training
+from harness.report.formats import cell
 from harness.report.numbers import count, duration, number
-from harness.report.result import result_folder, write_result
+from harness.report.result import ResultTable, markdown_page, result_folder, write_result
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
@@ -41,39 +41,32 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
     return write_result(folder, frames, ("summary.md", markdown(found)), found.manifest, *figures)
 
 
-def by_edge(found: Comparison) -> pd.DataFrame:
-    """Return mean rho over seeds, scores down, edges across."""
-    square = found.edges.groupby(["score", "edge"], sort=False)["rho"].mean().unstack(sort=False)
-    return square.loc[found.agreement.columns, found.manifest["edges"]]
-
-
 def print_comparison(found: Comparison, console: Console | None = None) -> None:
     """Print what each score selects, rho on each edge, and the agreement of the scores."""
     console = console or Console()
-    for title, heads, lines in _tables(found):
+    for title, heads, lines, numeric in _tables(found):
         table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=escape(title), title_justify="left")
         for place, head in enumerate(heads):
-            left = head in TEXT or place == 0
-            table.add_column(head, justify="left" if left else "right", no_wrap=head != "cell", overflow="fold")
+            side: Literal["left", "right"] = "right" if place in numeric else "left"
+            table.add_column(head, justify=side, no_wrap=head != "cell", overflow="fold")
         for line in lines:
-            table.add_row(*map(escape, line))
+            table.add_row(*(escape(str(each)) for each in line))
         console.print(table)
     console.print(LEGEND, style="dim", highlight=False)
 
 
 def markdown(found: Comparison) -> str:
     """Return the same tables as markdown, with the notes and the meaning of each score."""
-    lines = ["# Operation scores", "", *(f"- {cell(note)}" for note in found.manifest["notes"])]
-    lines += [f"- `{name}`: {meaning}" for name, meaning in found.manifest["meanings"].items()]
-    for title, heads, rows in _tables(found):
-        numbers = [place for place, head in enumerate(heads) if place and head not in TEXT]
-        lines += ["", f"## {title}", "", *markdown_table(heads, rows, numbers)]
-    return "\n".join([*lines, "", LEGEND, ""])
+    notes = [cell(note) for note in found.manifest["notes"]]
+    notes += [f"`{name}`: {meaning}" for name, meaning in found.manifest["meanings"].items()]
+    return markdown_page("Operation scores", notes, _tables(found), LEGEND)
 
 
-def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
-    """Return (title, headings, rows) of what is shown."""
-    edges, square, groups = by_edge(found), found.agreement, list(found.chosen.groupby("score", sort=False))
+def _tables(found: Comparison) -> list[ResultTable]:
+    """Return what is shown."""
+    square, groups = found.agreement, list(found.chosen.groupby("score", sort=False))
+    edges = found.edges.groupby(["score", "edge"], sort=False)["rho"].mean().unstack(sort=False)
+    edges = edges.loc[square.columns, found.manifest["edges"]]
     seeds = found.manifest["settings"]["seeds"]
     against = [
         [str(name), _spread(each["rho"]), _spread(each["tau_b"]), str(each["failed"].sum()),
@@ -87,7 +80,7 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
         for name, each in groups
     ]  # fmt: skip
     numbered = [f"{place} {name}" for place, name in enumerate(square, start=1)]
-    shown = [
+    shown: list[tuple[str, list[str], list[list[str]]]] = [
         (f"Against {found.manifest['reference']}, {seeds} seed{'s' * (seeds > 1)}",
          ["score", "rho", "tau-b", "failed", "s"], against),
         ("Selected", ["score", "accuracy, %", "rank", "regret", "params", "tied", "cell"], chosen),
@@ -104,18 +97,14 @@ def _tables(found: Comparison) -> list[tuple[str, list[str], list[list[str]]]]:
             for row in rows
         ]))  # fmt: skip
     if not found.along.empty:
-        shown.append(_along(found.along))
-    return shown
-
-
-def _along(along: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
-    """Return the correlations with best-acc at each step, mean and standard deviation over seeds."""
-    names = ["rho", "tau_b", "rho_conditional", "tau_b_conditional"]
-    heads = ["score", "step", "rho", "tau-b", "rho, conditional", "tau-b, conditional"]
-    groups = along.groupby(["score", "step"], sort=False)
-    lines = [[str(score), str(step), *(_spread(each[name]) for name in names)] for (score, step), each in groups]
-    title = "Along the search in fixed order, against best-acc (conditional: of cells that agree with the decisions)"
-    return title, heads, lines
+        names = ["rho", "tau_b", "rho_conditional", "tau_b_conditional"]
+        shown.append((
+            "Along the search in fixed order, against best-acc (conditional: of cells that agree with the decisions)",
+            ["score", "step", "rho", "tau-b", "rho, conditional", "tau-b, conditional"],
+            [[str(score), str(step), *(_spread(each[name]) for name in names)]
+             for (score, step), each in found.along.groupby(["score", "step"], sort=False)],
+        ))  # fmt: skip
+    return [(*each, [at for at, head in enumerate(each[1]) if at and head not in TEXT]) for each in shown]
 
 
 def _brief(value: float) -> str:

@@ -131,10 +131,7 @@ class Setup:
 
 
 def set_up(config: OperationsConfig, folder: str | Path = ".") -> Setup:
-    """Open the benchmark that settings name; UserError where it has no operations on edges, or no such target.
-
-    Supernets that are trained are kept in `folder`.
-    """
+    """Open the benchmark; UserError where it has no operations on edges, or no such target. `folder` as for `Setup`."""
     benchmark = load(config.bench, config.dataset, config.data, space_of(config.bench).searched)
     target = target_of(benchmark, config.split, config.epochs, "mean")
     setup = Setup(config, benchmark, target, single(config.device), Path(folder))

@@ -29,10 +29,7 @@ COLUMNS = tuple(
 
 
 def follow(steps: Sequence[Step], choices: Choices, accuracy: np.ndarray) -> list[dict[str, float]]:
-    """Return the `COLUMNS` of each step: mean rank correlations over the edges that it scored.
-
-    `accuracy` as for `best_acc`.
-    """
+    """Return the `COLUMNS` of each step, means over the edges that it scored; `accuracy` as for `best_acc`."""
     decided, rows = np.full(len(choices.edges), -1), []
     overall = {suffix: reference(choices, accuracy) for suffix, reference in REFERENCES.items()}
     for step in steps:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.errors import UserError
 from harness.inputs.draw import Minibatch
@@ -38,17 +37,11 @@ def open_vertices(parents: Sequence[int]) -> list[int]:
 
 
 def select_inputs(
-    evaluate: Evaluate,
-    supernet: Any,
-    operations: Sequence[int],
-    minibatch: Callable[[int], Minibatch],
-    order: str = "fixed",
-    generator: np.random.Generator | None = None,
-) -> tuple[VertexInputs, ...]:
-    """Return the inputs of every open vertex, in the order of selection; `minibatch` gives that of a step.
-
-    UserError where fewer candidate inputs of a vertex have a score than it needs.
-    """
+    evaluate: Evaluate, supernet: Any, operations: Sequence[int], minibatch: Callable[[int], Minibatch],
+    order: str = "fixed", generator: np.random.Generator | None = None,
+) -> tuple[VertexInputs, ...]:  # fmt: skip
+    """Return the inputs of every open vertex, in the order of selection; `minibatch` gives that of a step. UserError
+    where fewer candidate inputs of a vertex have a score than it needs."""
     *blocks, output = open_vertices(supernet.parents)
     if order == "random":
         assert generator is not None, "a random order needs a generator"
@@ -81,17 +74,7 @@ def all_inputs(parents: Sequence[int], found: Sequence[VertexInputs]) -> tuple[t
     return tuple(chosen.get(vertex, tuple(range(vertex))) for vertex in range(1, len(parents)))
 
 
-def names(vertices: int) -> tuple[str, ...]:
-    """Return what vertices are called: the input, blocks, the output."""
-    return ("input", *(f"block {at}" for at in range(1, vertices - 1)), "output")
-
-
 def printed(parents: Sequence[int], found: Sequence[VertexInputs]) -> str:
     """Return the inputs of all vertices as the edges of the printed form: `01,02,...`."""
-    pairs = [(s, v) for v, inputs in enumerate(all_inputs(parents, found), start=1) for s in inputs]
-    return ",".join(f"{source}{vertex}" for source, vertex in pairs)
-
-
-def mask_of_all_inputs(supernet: Any, operations: Sequence[int]) -> torch.Tensor:
-    """Return the mask of discretised operations, every vertex with all candidate inputs."""
-    return supernet.whole(one_hot(operations, len(supernet.operations)))
+    inputs = enumerate(all_inputs(parents, found), start=1)
+    return ",".join(f"{source}{vertex}" for vertex, sources in inputs for source in sources)

@@ -47,11 +47,9 @@ def reproduce(
     scoring: Scoring | None = None, commands: Mapping[str, Command] | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Reproduction:  # fmt: skip
-    """Make our value for every published one; what cannot be made is a row that says why, never an error.
-
-    Without `scoring` correlations are of the kept scores; with it, of runs under `out` that are made or continued.
-    `commands`, {module: what carries out its command line}, write the folders of searches and operation scores.
-    """
+    """Make our value for every published one; what cannot be made is a row that says why, never an error. Without
+    `scoring` correlations are of the kept scores; with it, of runs under `out` that are made or continued. `commands`,
+    {module: what carries out its command line}, write the folders of searches and operation scores."""
     session = Session(data, out, scoring, say, commands or {})
     rows: list[dict[str, Any]] = []
     for table in tables:
@@ -140,7 +138,8 @@ def _fact(table: Recipe, published: Published, session: Session) -> tuple[Verdic
     judged = verdict.exact(published.value, value, published.digits or 0)
     row = {"value": value, "n": len(benchmark.table), "inputs": NO_IMAGES}
     if judged.name == DIFFERS and published.measure == "accuracy_of":
-        trials = ", ".join(f"{each:.2f}" for each in facts.trials_of(benchmark, published.args["arch"]))
+        at = benchmark.table.archs.index(published.args["arch"])
+        trials = ", ".join(f"{each:.2f}" for each in benchmark.table.per_seed("test")[at] if math.isfinite(each))
         row["measured"] = f"single trainings: {trials}" if trials else ""
     return judged, row
 

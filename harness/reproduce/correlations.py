@@ -107,19 +107,13 @@ class Judge:
         if measure == "rho":
             weights = self._resampled(sample.class_id)
             return stats.percentile_interval(stats.bootstrap_spearman(sample.scores, sample.accuracy, weights)[0])
-        shares = []
-        for weights in stats.resample_weights(
-            sample.class_id, PAIR_RESAMPLES, self.seed
-        ):  # pairs of equal accuracy left out
-            drawn = np.repeat(np.arange(len(weights)), weights)
-            shares.append(concordance(sample.scores[:, drawn], sample.accuracy[drawn]).fraction)
+        counts = stats.resample_weights(sample.class_id, PAIR_RESAMPLES, self.seed)
+        samples = (np.repeat(np.arange(len(weights)), weights) for weights in counts)
+        shares = [concordance(sample.scores[:, drawn], sample.accuracy[drawn]).fraction for drawn in samples]
         return stats.percentile_interval(np.array(shares))
 
     def sample(self, method: str, population: str, split: str, *, of_set: bool = False) -> Sample:
-        """Return scores and accuracies of the architectures of a population that the method was run on.
-
-        Counts are of all architectures of the table, or of those of the set.
-        """
+        """Return scores and accuracies of a population that the method was run on (counts: all, or the set's)."""
         space, accuracy = self.benchmark.space, self.benchmark.table.target(split)
         if method in self.counts:
             rows = self.rows[self.rows >= 0] if of_set else np.arange(len(accuracy))
@@ -159,10 +153,7 @@ class Judge:
         return self._weights[key]
 
     def alternatives(self, published: Published, split: str) -> dict[str, float]:
-        """Return {description: our value} under other choices that the data at hand can answer.
-
-        Other populations, the other accuracy, both; and variants of the proxy, as other code bases compute it.
-        """
+        """Return {description: our value} for other populations, the other accuracy, both; variants of the proxy."""
         method, population, measure = published.method, published.population, published.measure
         if measure == "concordance":
             return {}

@@ -114,19 +114,10 @@ def from_table(benchmark: Benchmark, score: str) -> np.ndarray:
 
 
 def _chosen(benchmark: Benchmark, score: str) -> Chosen:
-    return judge_choice(benchmark, benchmark.table.target("test"), *argmax(from_table(benchmark, score)))
+    return judge_choice(benchmark, benchmark.table.target("test"), argmax(from_table(benchmark, score))[0])
 
 
-MEASURES: dict[str, Callable[..., float]] = {
-    each.__name__: each
-    for each in (
-        *(budgets, file_column, best, strings, distinct, disconnected, trainings, seeds, accuracy_of, rank_of),
-        *(operations, operations_accuracy, operations_rank),
-    )
-}
-
-
-def trials_of(benchmark: Benchmark, arch: str) -> np.ndarray:
-    """Return the single test accuracies of an architecture, finite ones, (trainings,)."""
-    values = benchmark.table.per_seed("test")[benchmark.table.archs.index(arch)]
-    return values[np.isfinite(values)]
+MEASURES: dict[str, Callable[..., float]] = {each.__name__: each for each in (
+    budgets, file_column, best, strings, distinct, disconnected, trainings, seeds, accuracy_of, rank_of,
+    operations, operations_accuracy, operations_rank,
+)}  # fmt: skip

@@ -67,8 +67,11 @@ def sections(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str,
             found.append(Section(name, tuple(said), HEADS, tuple(map(cells, own.to_dict("records"))), level=3))
     missing = rows[rows["verdict"] == ABSENT]
     if len(missing):
-        groups = missing.groupby(["table", "cause"], sort=False)
-        lines = [(table, _count(known[table], group), cause) for (table, cause), group in groups]
+        sizes = missing.groupby(["table", "cause"], sort=False).size()
+        lines = [
+            (name, str(size if known[name].values else known[name].count or "not known"), cause)
+            for (name, cause), size in sizes.items()
+        ]
         found.append(Section("Not comparable", (), ("table", "values", "why"), tuple(lines)))
     return [*found, *_provenance(made, manifest)]
 
@@ -120,10 +123,6 @@ def _about(table: Recipe, own: pd.DataFrame) -> list[str]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if math.isfinite(share) else DASH
-
-
-def _count(table: Recipe, group: pd.DataFrame) -> str:
-    return str(len(group)) if table.kind != "unanswered" else str(table.count or "not known")
 
 
 def _provenance(made: Reproduction, manifest: dict[str, Any]) -> list[Section]:

@@ -29,9 +29,8 @@ class Session:
     commands: Mapping[str, Command]
     """Module -> what carries out its command lines."""
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Benchmark and dataset -> source, sha256 and number of architectures of the table file."""
     origins: list[dict[str, Any]] = field(default_factory=list)
-    """How scores, searches and operation scores were made."""
+    """These two as in `compare.Reproduction`."""
     _made: dict[tuple, Any] = field(default_factory=dict)
 
     def benchmark(self, bench: str, dataset: str) -> Benchmark:

@@ -35,10 +35,7 @@ TARGET = ("bench", "dataset", "split", "epochs", "reduction")
 
 
 def write_comparison(folders: Sequence[Path], out: Path) -> str:
-    """Write proxies.md and published.md, of several runs also summary.csv and agreement.csv; return what to print.
-
-    UserError for runs that cannot be read or are of different targets.
-    """
+    """Write proxies.md and published.md, of several runs summary.csv and agreement.csv; return what to print."""
     runs = [with_ensembles(load_run(folder)) for folder in folders]
     table, agreement = joined(runs)
     settings = runs[0].manifest["settings"]
@@ -56,10 +53,8 @@ def write_comparison(folders: Sequence[Path], out: Path) -> str:
 
 def joined(runs: Sequence[StoredRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of `Summary.table` of all runs, each proxy's from the first run that has it, and the agreement.
-
     The agreement has a row for every two proxies: proxy, other, Spearman's rho on the architectures that both scored,
-    population (all). UserError where the runs are not of one target.
-    """
+    population (all). UserError where the runs are not of one target."""
     targets = {tuple(run.manifest["settings"].get(name) for name in TARGET) for run in runs}
     if len(targets) > 1:
         said = " and ".join(" ".join(map(str, target)) for target in sorted(targets, key=str))
@@ -80,10 +75,8 @@ def joined(runs: Sequence[StoredRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def compare(table: pd.DataFrame, bench: str, dataset: str, runs: Sequence[StoredRun] = ()) -> pd.DataFrame:
     """Return a row for each published value of a benchmark and dataset that `table` (Summary.table) has a value for.
-
     Columns: `COLUMNS`; value with the ends of its interval is ours; verdict is "agrees", "not comparable" or the
-    difference, ours minus published. `runs` hold the scores of the table, for parts of a whole space.
-    """
+    difference, ours minus published. `runs` hold the scores of the table, for parts of a whole space."""
     ours = {(row["population"], row["proxy"]): row for row in table.to_dict("records")}
     rows = []
     for published in published_correlations():

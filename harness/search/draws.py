@@ -22,18 +22,15 @@ class Draws:
         return len(self.generators)
 
     def uniform(self, count: int) -> np.ndarray:
-        """Return the next numbers of every run, uniform in [0, 1): (runs, count) float64.
-
-        What is left of a block too short for `count` is dropped, so the numbers depend only on the earlier counts.
-        """
+        """Return the next numbers of every run, in [0, 1): (runs, count) float64. Only earlier counts matter."""
         if self._block.shape[1] < count:
             size = max(BLOCK, count)
             self._block = np.stack([generator.random(size) for generator in self._ahead])
         drawn, self._block = self._block[:, :count], self._block[:, count:]
         return drawn
 
-    def below(self, limit: int | np.ndarray, count: int) -> np.ndarray:
-        """Return the next whole numbers in [0, limit), (runs, count) int64; `limit` may be an array of that shape."""
+    def below(self, limit: int, count: int) -> np.ndarray:
+        """Return the next whole numbers in [0, limit), (runs, count) int64."""
         return (self.uniform(count) * limit).astype(np.int64)
 
     def choose(self, n: int, count: int) -> np.ndarray:

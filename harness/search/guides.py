@@ -33,10 +33,8 @@ class Scores:
     """Path of the scores; empty for counts of the whole table."""
 
     def choose(self, names: str | None) -> tuple[str, ...]:
-        """Return the proxies of a comma-separated list; UserError for those without scores.
-
-        None: those of the published vote where they were all scored, otherwise three counts.
-        """
+        """Return the proxies of a comma-separated list; UserError for those without scores. None: those of the
+        published vote where they were all scored, otherwise three counts."""
         if names is None:
             published = ENSEMBLES["vote"].members
             return published if set(published) <= self.values.keys() else COUNTS
@@ -45,10 +43,7 @@ class Scores:
 
 
 def read_scores(path: str | Path, benchmark: Benchmark) -> Scores:
-    """Return the scores of a run folder or of a CSV file, and the counts of the same architectures.
-
-    Raises UserError where there are none, or where they are of another benchmark.
-    """
+    """Return the scores of a run folder or CSV of this benchmark, else UserError; and its architectures' counts."""
     return (_of_csv if Path(path).is_file() else _of_run)(Path(path), benchmark)
 
 

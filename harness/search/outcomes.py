@@ -39,11 +39,8 @@ def regrets(task: Task, rows: np.ndarray) -> np.ndarray:
 
 
 def outcomes(task: Task, trace: Trace) -> pd.DataFrame:
-    """Return one row for each run.
-
-    Columns: run, arch, accuracy, regret, rank, queries, distinct (architectures among them), scored, proxy_seconds,
-    seconds, and accuracy_<dataset> for other datasets of the benchmark.
-    """
+    """Return one row for each run. Columns: run, arch, accuracy, regret, rank, queries, distinct (architectures among
+    them), scored, proxy_seconds, seconds, and accuracy_<dataset> for other datasets of the benchmark."""
     answer = incumbents(task, trace.queried)[:, -1]
     ranks = rankdata(-task.accuracy, "min").astype(int)
     rows = np.sort(trace.queried, axis=1)
@@ -89,9 +86,7 @@ def _describe(cost: str, at: np.ndarray, regret: np.ndarray) -> pd.DataFrame:
 
 def summary(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row for each method and guide of `runs`: mean and sd (n - 1) over the runs of what `outcomes` gives.
-
-    Columns: method, guide, runs, and <name>, <name>_sd. With one run the sd is NaN.
-    """
+    Columns: method, guide, runs, and <name>, <name>_sd. With one run the sd is NaN."""
     names = ["accuracy", "regret", "rank", "queries", "distinct", "scored", "proxy_seconds", "seconds"]
     names += [name for name in runs if name.startswith(ELSEWHERE)]
     groups = runs.groupby(["method", "guide"], sort=False)

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from harness.report.formats import cell, markdown_table
+from harness.report.formats import cell
 from harness.report.numbers import count, duration, number
-from harness.report.result import result_folder, write_result
+from harness.report.result import markdown_page, result_folder, write_result
 from harness.search.config import SearchConfig
 from harness.search.figure import write_figure
 from harness.search.outcomes import ELSEWHERE
@@ -81,9 +81,9 @@ def markdown(searches: Searches) -> str:
     """Return the table as markdown, after the notes on the task."""
     names = columns(searches.table)
     heads = ("method", "proxy", *names.values())
-    lines = ["# Simulated searches", "", *(f"- {cell(note)}" for note in searches.manifest["notes"]), ""]
-    lines += markdown_table(heads, rows(searches.table, list(names)), range(2, len(heads)))
-    return "\n".join([*lines, "", f"{_runs(searches)} {LEGEND}", ""])
+    table = "", heads, rows(searches.table, list(names)), range(2, len(heads))
+    notes = map(cell, searches.manifest["notes"])
+    return markdown_page("Simulated searches", notes, [table], f"{_runs(searches)} {LEGEND}")
 
 
 def rows(table: pd.DataFrame, names: list[str]) -> list[list[str]]:

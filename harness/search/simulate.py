@@ -68,10 +68,7 @@ def search(config: SearchConfig, say: Callable[[str], None] = lambda line: None)
 
 
 def chosen_methods(names: str, settings: dict[str, int | float | str]) -> list[Method]:
-    """Return the methods of a comma-separated list, all but the slow ones for "all".
-
-    UserError for unknown methods, and for settings that none of them takes or of less than 1.
-    """
+    """Return the methods of a comma-separated list; UserError for unknown ones, and settings that do not fit them."""
     words = listed(names, [*METHODS, "all"], "search method")
     wanted = list(dict.fromkeys(name for word in words for name in (FAST if word == "all" else [word])))
     problems = []

@@ -37,10 +37,7 @@ class Neighbours:
         return (self.table >= 0).sum(1)
 
     def step(self, rows: np.ndarray, draws: np.ndarray) -> np.ndarray:
-        """Return a random neighbour of each of `rows`, of the same shape; where there is none, a random architecture.
-
-        `draws` are numbers in [0, 1) of that shape.
-        """
+        """Return a random neighbour of each row, by draws in [0, 1); a random architecture where it has none."""
         degree = self.degree[rows]
         near = self.table[rows, (draws * degree).astype(np.int64)]
         return np.where(degree > 0, near, (draws * len(self.table)).astype(np.int64))

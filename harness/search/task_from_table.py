@@ -1,7 +1,8 @@
 """Settings -> the task of a search on a benchmark's table, and the facts of it for manifest and terminal."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import benchmarks
 from benchmarks.benchmark import Benchmark
 from benchmarks.benchmark import tables as tables_of
 from benchmarks.errors import UserError
-from benchmarks.table import MEAN, Table
+from benchmarks.table import Table
 from harness.runs.manifest import embedded_note, provenance
 from harness.runs.target import Target, target_of
 from harness.search.config import SearchConfig
@@ -24,10 +25,8 @@ SHORT_BUDGET = 12
 
 
 def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
-    """Return the task that settings describe, and the facts for a manifest; UserError where there is no such task.
-
-    Among the facts are `guides`, the names of the chosen proxies, and `notes`, lines for the reader.
-    """
+    """Return the task, and the facts for a manifest with `guides` (chosen proxies) and `notes`; UserError for no such
+    task."""
     if config.runs < 1 or config.queries < 1:
         raise UserError(f"--runs {config.runs}, --queries {config.queries}: expected 1 or more of each")
     benchmark = benchmarks.load(config.bench, config.dataset, config.data)
@@ -38,12 +37,10 @@ def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
     if config.query_dataset:
         queried = benchmarks.load(config.bench, config.query_dataset, config.data).table
     query = query_of(queried, config.query_split, config.query_epochs, config.query_reduction)
-    others = {} if benchmark.embedded else accuracy_elsewhere(tables_of(config.bench, config.data), target)
-    task = make_task(benchmark, target, queried, query, scores, others)
+    task = make_task(benchmark, target, queried, query, scores, accuracy_elsewhere(benchmark, config.data, target))
     notes = [*([embedded_note(benchmark)] if benchmark.embedded else []), *about(task, target, query, scores.source)]
     if config.query_seconds is not None:
-        task, filled = with_seconds(task, config.query_seconds)
-        notes += filled
+        task = with_seconds(task, config.query_seconds, notes.append)
     elif not np.isfinite(task.seconds).all():
         notes.append("the table does not know how long trainings took: cost is in queries")
     if config.queries > len(task):
@@ -75,17 +72,14 @@ def query_of(table: Table, split: str | None, epochs: int | None, reduction: str
     return Target(table.dataset, split, int(epochs), reduction)
 
 
-def accuracy_elsewhere(tables: Mapping[str, Table], target: Target) -> dict[str, pd.Series]:
-    """Return {dataset: percent by arch} of the tables of other datasets that have the target's accuracy."""
+def accuracy_elsewhere(benchmark: Benchmark, data: str | None, target: Target) -> dict[str, pd.Series]:
+    """Return {dataset: percent by arch} of other datasets with the target's accuracy; none of an embedded table."""
     found = {}
-    for name, table in tables.items():
-        if name == target.dataset or target.split not in table.splits or target.epochs not in table.epochs:
-            continue
-        if target.reduction not in (MEAN, "max", *table.trials) or (target.reduction == "max" and not table.trials):
-            continue
-        accuracy = table.target(target.split, target.epochs, target.reduction)
-        if np.isfinite(accuracy).any():
-            found[name] = pd.Series(accuracy, list(table.archs))
+    for name, table in ({} if benchmark.embedded else tables_of(benchmark.space.name, data)).items():
+        with suppress(UserError):  # without this split, budget or reduction
+            accuracy = table.target(target.split, target.epochs, target.reduction)
+            if name != target.dataset and np.isfinite(accuracy).any():
+                found[name] = pd.Series(accuracy, list(table.archs))
     return found
 
 
@@ -140,14 +134,14 @@ def about(task: Task, target: Target, query: Target, source: str) -> list[str]:
     return lines
 
 
-def with_seconds(task: Task, seconds: float) -> tuple[Task, list[str]]:
-    """Return the task with `seconds` for each training of unknown time, and the line that says so, if any."""
+def with_seconds(task: Task, seconds: float, note: Callable[[str], None]) -> Task:
+    """Return the task with `seconds` for each training of unknown time; `note` gets the line that says so."""
     if not (np.isfinite(seconds) and seconds > 0):
         raise UserError(f"--query-seconds {seconds:g}: expected a number above 0")
-    if not (gaps := int(np.isnan(task.seconds).sum())):
-        return task, []
-    said = f"the table does not know how long the trainings of {gaps:,} architectures took: taken as {seconds:g} s each"
-    return replace(task, seconds=np.where(np.isnan(task.seconds), seconds, task.seconds)), [said]
+    if gaps := int(np.isnan(task.seconds).sum()):
+        unknown = f"the table does not know how long the trainings of {gaps:,} architectures took"
+        note(f"{unknown}: taken as {seconds:g} s each")
+    return replace(task, seconds=np.where(np.isnan(task.seconds), seconds, task.seconds))
 
 
 def lonely(task: Task) -> list[str]:

@@ -20,10 +20,8 @@ from harness.operations.supernets.masks import at_once
 
 @torch.no_grad()
 def naswot_of_masks(supernet: Any, images: Tensor, masks: Tensor, chunk: int | None = None) -> Tensor:
-    """Return log |det K| of each mask, (masks,) float64. The supernet is used in evaluation mode and left as it was.
-
-    `masks` (masks, edges, operations); `chunk` masks run at a time.
-    """
+    """Return log |det K| of each mask of `masks` (masks, edges, operations), (masks,) float64; `chunk` run at a
+    time."""
     chunk = chunk or at_once(supernet, images)
     training = supernet.training
     supernet.eval()
@@ -35,10 +33,7 @@ def naswot_of_masks(supernet: Any, images: Tensor, masks: Tensor, chunk: int | N
 
 
 def _kernels(supernet: Any, images: Tensor, masks: Tensor) -> Tensor:
-    """Return K of each mask, (masks, samples, samples) float64.
-
-    Where operations have ReLUs deep inside (Macro), those of weight 0 are run on zeros instead of counted.
-    """
+    """Return K of each mask, (masks, samples, samples) float64; Macro's operations of weight 0 run on zeros instead."""
     kernels = torch.zeros(len(masks), len(images), len(images), dtype=torch.float64, device=images.device)
 
     def add(x: Tensor, seeing: Tensor, leaving: int) -> None:

@@ -17,6 +17,7 @@ proxies are the registry's, with the departures stated there.
 """
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -89,7 +90,7 @@ class Evaluator:
     supernet: Any
     proxies: Sequence[str]
     seed: int
-    failures: dict[str, int] = field(default_factory=dict)
+    failures: Counter[str] = field(default_factory=Counter)
     """Reason -> how many masks have no finite score because of it."""
     evaluations: int = 0
     """Masks that were run."""
@@ -105,7 +106,7 @@ class Evaluator:
         if proxy == "naswot":
             values = naswot_of_masks(self.supernet, minibatch.inputs, different.to(minibatch.inputs.device)).cpu()
             if singular := int((~values.isfinite()).sum()):
-                self._count("two samples have the same code in every ReLU", singular)
+                self.failures["two samples have the same code in every ReLU"] += singular
         else:
             values = torch.cat([self._by_registry(proxy, mask, minibatch) for mask in different])
         return values[place].numpy()
@@ -117,12 +118,8 @@ class Evaluator:
             lambda: copy.deepcopy(Masked(self.supernet, mask.to(inputs.device))), ["supernet"], [registry()[proxy]],
             of_views, seed=self.seed, own_weights=True,
         )[proxy]  # fmt: skip
-        for reason in scored.reasons.values():
-            self._count(reason, 1)
+        self.failures.update(scored.reasons.values())
         return scored.scores
-
-    def _count(self, reason: str, masks: int) -> None:
-        self.failures[reason] = self.failures.get(reason, 0) + masks
 
 
 def combined(values: Sequence[np.ndarray]) -> np.ndarray:

@@ -75,14 +75,10 @@ def _of_perturbation(perturbation: Perturbation, name: str = "") -> OperationSco
 SCORES = {
     each.name: each
     for each in (
-        OperationScore("best-acc", "best accuracy with the operation, seed means", partial(_from_table, best_acc),
-                       "table"),
-        OperationScore("avg-acc", "mean accuracy with the operation, seed means", partial(_from_table, avg_acc),
-                       "table"),
-        OperationScore("best-acc@trials", "best accuracy with the operation, single trainings",
-                       partial(_from_table, best_acc, trials=True), "table"),
-        OperationScore("avg-acc@trials", "mean accuracy with the operation, single trainings",
-                       partial(_from_table, avg_acc, trials=True), "table"),
+        *(OperationScore(f"{name}{suffix}", f"{which} accuracy with the operation, {over}",
+                         partial(_from_table, compute, trials=bool(suffix)), "table")
+          for suffix, over in (("", "seed means"), ("@trials", "single trainings"))
+          for name, which, compute in (("best-acc", "best", best_acc), ("avg-acc", "mean", avg_acc))),
         *map(_of_perturbation, PERTURBATIONS.values()),
         *(OperationScore(name, meaning, partial(_salient, compute, kind))
           for kind in KINDS for name, meaning, compute in (

@@ -20,18 +20,14 @@ from benchmarks.spaces.choices import Choices
 
 def best_acc(choices: Choices, accuracy: np.ndarray, decided: np.ndarray | None = None) -> np.ndarray:
     """Return the best accuracy with each operation on each edge, (edges, operations); NaN where nothing has it.
-
-    `accuracy` is (archs,) or (archs, trials), NaN for gaps. `decided` (edges,) int, -1 where not decided.
-    """
+    `accuracy` is (archs,) or (archs, trials), NaN for gaps. `decided` (edges,) int, -1 where not decided."""
     best = np.fmax.reduce(accuracy, axis=1) if accuracy.ndim == 2 else accuracy
     return _reduce(choices, decided, lambda rows: np.fmax.reduce(best[rows], initial=np.nan))
 
 
 def avg_acc(choices: Choices, accuracy: np.ndarray, decided: np.ndarray | None = None) -> np.ndarray:
-    """Return the mean accuracy with each operation on each edge, (edges, operations); arguments as for `best_acc`.
-
-    With trials, every training counts alike, so that an architecture with three weighs three times.
-    """
+    """Return the mean accuracy with each operation on each edge, (edges, operations); arguments as for `best_acc`. With
+    trials, every training counts alike, so that an architecture with three weighs three times."""
 
     def mean(rows: np.ndarray) -> float:
         there = accuracy[rows][np.isfinite(accuracy[rows])]

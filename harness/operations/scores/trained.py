@@ -32,19 +32,6 @@ from harness.operations.supernets.evaluation import evaluate, evaluating
 from harness.operations.supernets.masks import discretised, pruned
 
 
-def magnitude(network: Any, mask: Tensor, edges: Sequence[int], *_: Any) -> tuple[Tensor, int]:
-    """Return the weights of the operations."""
-    return mask[edges], 0
-
-
-def to_first_order(
-    network: Any, mask: Tensor, edges: Sequence[int], minibatches: Sequence[Minibatch], statistics: str,
-    *, absolute: bool = False,
-) -> tuple[Tensor, int]:  # fmt: skip
-    """Return minus the change of the loss to first order, or minus its absolute value."""
-    return -first_order(network, mask, minibatches, statistics, absolute)[edges], 1
-
-
 def measured(
     network: Any, mask: Tensor, edges: Sequence[int], minibatches: Sequence[Minibatch], statistics: str,
     *, change: Callable[[Tensor, int], Tensor], value: Callable[[Tensor, Tensor], Tensor],
@@ -65,16 +52,19 @@ class Strength:
 
 
 STRENGTHS = {
-    "darts": Strength("softmax of the trained architecture parameters", magnitude),
+    "darts": Strength("softmax of the trained architecture parameters",
+                      lambda network, mask, edges, *_: (mask[edges], 0)),
     "darts-pt": Strength("sign flipped: accuracy of the trained supernet, operation pruned",
                          partial(measured, change=pruned, value=lambda loss, accuracy: -accuracy)),
     "disc-acc": Strength("accuracy of the trained supernet, edge discretised to the operation",
                          partial(measured, change=discretised, value=lambda loss, accuracy: accuracy)),
     "ostr": Strength("sign flipped: rise of the trained supernet's loss, edge discretised to the operation",
                      partial(measured, change=discretised, value=lambda loss, accuracy: loss[0] - loss)),
-    "ostr:taylor1": Strength("the same to first order", to_first_order),
+    "ostr:taylor1": Strength("the same to first order",
+                             lambda net, mask, edges, *on: (-first_order(net, mask, *on)[edges], 1)),
     "ostr:taylor1_abs": Strength("sign flipped: absolute value of the same, minibatch by minibatch",
-                                 partial(to_first_order, absolute=True)),
+                                 lambda net, mask, edges, batches, how: (
+                                     -first_order(net, mask, batches, how, absolute=True)[edges], 1)),
     "removal": Strength("contrast: rise of the trained supernet's loss, operation pruned",
                         partial(measured, change=pruned, value=lambda loss, accuracy: loss - loss[0])),
 }  # fmt: skip
@@ -85,10 +75,7 @@ def strength(
     statistics: str = "batch",
 ) -> tuple[np.ndarray, int]:  # fmt: skip
     """Return the scores of all operations on some edges of a mask, (edges, operations) float64, NaN on the others; and
-    how many masks were run.
-
-    `mask` (edges, operations): softmax(alpha) on edges that are not discretised.
-    """
+    how many masks were run. `mask` (edges, operations): softmax(alpha) on edges that are not discretised."""
     found, edges = np.full(tuple(mask.shape), np.nan), list(edges)
     values, evaluations = STRENGTHS[kind].compute(network, mask, edges, minibatches, statistics)
     found[edges] = values.double().cpu().numpy()
@@ -98,10 +85,8 @@ def strength(
 def first_order(
     network: Any, mask: Tensor, minibatches: Sequence[Minibatch], statistics: str = "batch", absolute: bool = False
 ) -> Tensor:
-    """Return <dL/dm, o(x) - m(x)>, (edges, operations), the mean over minibatches (of its absolute value).
-
-    An operation of weight 0 in `mask` is not run and gets no value: only edges that mix all operations are valid.
-    """
+    """Return <dL/dm, o(x) - m(x)>, (edges, operations), the mean over minibatches (of its absolute value). An operation
+    of weight 0 in `mask` is not run and gets no value: only edges that mix all operations are valid."""
     total = torch.zeros_like(mask)
     for minibatch in minibatches:
         weights = mask.to(minibatch.inputs.device, copy=True).requires_grad_(True)

@@ -62,37 +62,26 @@ class Candidates:
         return allocate(network, self.setup.device)
 
     def judge(self, proposal: Proposal, benchmark: Benchmark, accuracy: np.ndarray) -> Chosen:
-        """Return what a table says of a proposal.
-
-        An architecture that the benchmark lacks is looked up in the one it is a view of; its rank is among those of the
-        benchmark.
-        """
+        """Return what a table says of a proposal; one that it lacks is looked up in the benchmark that it is a view
+        of."""
         if not proposal.inputs:
             return judge_choice(benchmark, accuracy, np.array(proposal.operations))
         place = self.place(proposal)
         own = self.space.class_id[[self.space.index(arch) for arch in benchmark.table.archs]]
         found = accuracy[own == self.space.class_id[place]]
         value = float(found[0]) if len(found) else self._elsewhere(place, benchmark)
-        return ranked(proposal.operations, 0, self.space.archs[place], value, accuracy)
+        return ranked(self.space.archs[place], value, accuracy)
 
     def _elsewhere(self, place: int, benchmark: Benchmark) -> float:
-        """Return the accuracy of a cell in the whole benchmark; NaN where it is not there."""
-        whole: Any = self._whole(benchmark.table.dataset)
-        if whole is None or benchmark.embedded:
-            return float("nan")
-        cell = self.space.cells[place]
-        row = int(whole.space.find([cell])[0])
-        target = self.setup.target
-        same = target.dataset == whole.table.dataset
-        accuracy = whole.table.target(target.split, target.epochs) if same else whole.table.target(target.split)
-        return float(accuracy[row]) if row >= 0 else float("nan")
-
-    def _whole(self, dataset: str) -> Benchmark | None:
-        """Return the benchmark that this one is a view of, on a dataset; None where it is not there."""
+        """Return the accuracy of a cell in the benchmark that this one is a view of; NaN where it is not there."""
         try:
-            return load(self.space.view_of, dataset, self.setup.config.data)
+            whole: Any = load(self.space.view_of, benchmark.table.dataset, self.setup.config.data)
         except UserError:
-            return None
+            return float("nan")
+        row, target = int(whole.space.find([self.space.cells[place]])[0]), self.setup.target
+        epochs = target.epochs if target.dataset == whole.table.dataset else None
+        known = row >= 0 and not benchmark.embedded
+        return float(whole.table.target(target.split, epochs)[row]) if known else float("nan")
 
 
 def validate(
@@ -104,20 +93,15 @@ def validate(
     once. The value is the sum over `count` minibatches, drawn apart from those of the proposals; of several proxies the
     ranks of their sums are added.
     """
-    different = tuple(dict.fromkeys(found))
-    entries = [evaluation_view(registry()[name]) for name in proxies]
-    values = combined([_summed(candidates, different, entry, count, seed) for entry in entries])
-    by_place = dict(zip(different, values, strict=True))
-    values = np.array([by_place[place] for place in found])
-    return int(np.where(np.isnan(values), -np.inf, values).argmax()), values
-
-
-def _summed(candidates: Candidates, found: Sequence[int], entry: Proxy, count: int, seed: int) -> np.ndarray:
-    """Return the sum of a proxy over minibatches for each architecture, (found,)."""
-    setup, sums = candidates.setup, []
+    setup, different = candidates.setup, list(dict.fromkeys(found))
     batches = setup.minibatches(seed + VALIDATION, count)
-    for place in found:
+
+    def summed(entry: Proxy, place: int) -> float:
         name, build = [candidates.space.canonical(place)], partial(candidates.build, place)
         views = (ViewInputs([batches(i)], setup.network["classes"], seed, setup.device) for i in range(count))
-        sums.append(sum(score_stack(build, name, [entry], view, seed=seed)[entry.name].scores.item() for view in views))
-    return np.array(sums)
+        return sum(score_stack(build, name, [entry], view, seed=seed)[entry.name].scores.item() for view in views)
+
+    entries = [evaluation_view(registry()[name]) for name in proxies]
+    by_place = combined([np.array([summed(entry, place) for place in different]) for entry in entries])
+    values = by_place[[different.index(place) for place in found]]
+    return int(np.where(np.isnan(values), -np.inf, values).argmax()), values

@@ -44,13 +44,13 @@ METHODS = {
     each.name: each
     for each in (
         Method("zero-cost-pt", "edges discretised one by one by zc-pt, N proposals, the best by a proxy of its network",
-               _XIANG, f"{HERE}.perturbed:zero_cost_pt", ("naswot",), any_proxy=True, proposals=True),
-        Method("disc-zc", "the same by disc-zc", "", f"{HERE}.perturbed:disc_zc", ("naswot",), any_proxy=True,
+               _XIANG, f"{HERE}.untrained:zero_cost_pt", ("naswot",), any_proxy=True, proposals=True),
+        Method("disc-zc", "the same by disc-zc", "", f"{HERE}.untrained:disc_zc", ("naswot",), any_proxy=True,
                proposals=True),
         Method("tenas", "the same by added ranks of NTK condition number and linear regions",
-               "after Chen et al. 2021, arXiv 2102.11535", f"{HERE}.perturbed:tenas", ("tenas",), proposals=True),
+               "after Chen et al. 2021, arXiv 2102.11535", f"{HERE}.untrained:tenas", ("tenas",), proposals=True),
         Method("freedarts", "all edges at once by the saliency of architecture parameters", "FreeDARTS / ZEROS",
-               f"{HERE}.salient:freedarts", _SALIENCIES, order=""),
+               f"{HERE}.untrained:freedarts", _SALIENCIES, order=""),
         Method("darts", "edges of a trained supernet discretised to the largest architecture parameter",
                "Liu et al. 2019, arXiv 1806.09055", f"{HERE}.trained:discretise", ("darts",), order="fixed",
                trained=True),

@@ -4,13 +4,12 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.spaces.choices import short
-from harness.operations.figure import write_strip
+from harness.operations.figure import write_strip, write_training
 from harness.operations.search.config import FindConfig
 from harness.operations.search.run import Found
-from harness.operations.supernets.figure import write_training
-from harness.report.formats import cell, markdown_table
+from harness.report.formats import cell
 from harness.report.numbers import count, duration, number
-from harness.report.result import result_folder, write_result
+from harness.report.result import markdown_page, result_folder, write_result
 
 TEXT = ("operations", "vertex_inputs")
 """Columns of words."""
@@ -24,11 +23,10 @@ def folder_for(config: FindConfig, out: str | None) -> Path:
 def markdown(found: Found) -> str:
     """Return a row for each seed and their mean, as markdown."""
     heads = [name for name in found.runs if name not in ("arch", "evaluations")]
-    lines = ["# Search over a supernet", "", *(f"- {cell(note)}" for note in found.manifest["notes"]), ""]
     rows = [[_cell(name, row[name]) for name in heads] for row in found.runs.to_dict("records")]
     numbers = [place for place, name in enumerate(heads) if name not in TEXT]
-    lines += markdown_table(heads, rows, numbers)
-    return "\n".join([*lines, "", mean_line(found), ""])
+    notes = map(cell, found.manifest["notes"])
+    return markdown_page("Search over a supernet", notes, [("", heads, rows, numbers)], mean_line(found))
 
 
 def _cell(name: str, value: object) -> str:

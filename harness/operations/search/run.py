@@ -5,6 +5,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -21,7 +22,7 @@ from harness.operations.search.candidates import Candidates
 from harness.operations.search.config import FindConfig
 from harness.operations.setup import Setup, set_up
 from harness.operations.supernets.trained import degeneration, notes_of, supernet_of
-from harness.operations.vertex_inputs import names, printed
+from harness.operations.vertex_inputs import printed
 from harness.probe.precision import arithmetic
 from harness.runs.manifest import embedded_note, provenance
 
@@ -42,10 +43,7 @@ class Found:
 
 @arithmetic("float32")
 def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, folder: str | Path = ".") -> Found:
-    """Search with every seed; `say` gets lines of progress. UserError, in one line, for what cannot be used.
-
-    Supernets that are trained are kept in `folder`/supernets.
-    """
+    """Search with every seed; `say` gets progress, `folder`/supernets what is trained. UserError for wrong settings."""
     setup = set_up(config.base, folder)
     elsewhere = _other_datasets(setup)
     for note in (notes := _notes(setup, config)):
@@ -66,8 +64,7 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, fol
         others = {name: candidates.judge(chosen, *there).accuracy for name, there in elsewhere.items()}
         inputs = {"vertex_inputs": printed(candidates.space.parents, chosen.inputs)} if chosen.inputs else {}
         rows.append({
-            "seed": seed, "operations": setup.choices.said(chosen.operations), **inputs, "arch": judged.arch,
-            "accuracy": judged.accuracy, "rank": judged.rank, "regret": judged.regret,
+            "seed": seed, "operations": setup.choices.said(chosen.operations), **inputs, **asdict(judged),
             "params": candidates.params[places[outcome.best]], "proposals": len(set(places)),
             "evaluations": outcome.evaluations, "seconds": seconds, **training, **others,
         })  # fmt: skip
@@ -83,19 +80,16 @@ def _other_datasets(setup: Setup) -> dict[str, tuple[Benchmark, np.ndarray]]:
     """Return the other datasets of the space that have an accuracy of the same split, at its largest budget."""
     found = {}
     for name in setup.benchmark.space.datasets:
-        if name == setup.target.dataset or setup.benchmark.embedded:
-            continue
-        try:
-            other = load(setup.benchmark.space.name, name, setup.config.data)
-            found[name] = other, other.table.target(setup.target.split)
-        except UserError:  # not there, or without this split
-            continue
+        if name != setup.target.dataset and not setup.benchmark.embedded:
+            with suppress(UserError):  # not there, or without this split
+                other = load(setup.benchmark.space.name, name, setup.config.data)
+                found[name] = other, other.table.target(setup.target.split)
     return found
 
 
 def _decisions(setup: Setup, seed: int, proposal: int, found: Proposal) -> list[dict]:
     """Return a row for each operation that was scored, then for each candidate input; their edges are `into ...`."""
-    vertex = names(setup.shape[0] + 2)
+    vertex = ["input", *(f"block {at + 1}" for at in range(setup.shape[0])), "output"]
     rows = [
         (number, setup.choices.edges[edge], setup.choices.operations[operation], step.scores[edge, operation],
          (edge, operation) == (step.edge, step.operation))

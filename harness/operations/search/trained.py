@@ -1,9 +1,4 @@
-"""Searches of a trained supernet: edges discretised one by one by a score of its operations.
-
-    darts        to the largest architecture parameter of each edge
-    darts-pt     to the operation whose removal costs the most accuracy
-    disc-acc     to the operation that keeps most accuracy as the only one
-    ostr-darts   to the operation whose loss is the lowest as the only one
+"""Searches of a trained supernet (darts, darts-pt, disc-acc, ostr-darts): edges discretised one by one by a score.
 
 After a decision the weights can be trained for some epochs (`--tuning`; DARTS-PT has 5, OStr-DARTS none): SGD at a
 tenth of the learning rate on the first half of the images, the mixture of remaining edges as it stands. Where a space
@@ -53,13 +48,10 @@ def discretise(candidates: Candidates, config: FindConfig, seed: int) -> Outcome
         evaluations += len(masks)
         return -evaluate(network, masks, own.held_out, setup.config.statistics)[0].numpy()
 
-    hopeless = f"{config.by}: no operation on edge {{}} has a score"
-    proposal = decide(score, own.mask, config.order, generator, hopeless=hopeless, between=tune)
+    proposal = decide(score, own.mask, config.order, generator, between=tune)
     if hasattr(network, "parents"):
-        inputs = select_inputs(
-            minus_loss, network, proposal.operations, lambda step: own.held_out[0], config.order,
-            np.random.default_rng([seed, 2]),
-        )  # fmt: skip
+        again, first = np.random.default_rng([seed, 2]), lambda step: own.held_out[0]
+        inputs = select_inputs(minus_loss, network, proposal.operations, first, config.order, again)
         proposal = replace(proposal, inputs=inputs)
     return Outcome([proposal], evaluations)
 

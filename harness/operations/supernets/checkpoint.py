@@ -30,21 +30,15 @@ def settings_of(setup: Setup, seed: int) -> dict[str, Any]:
 def save(path: Path, facts: dict, bilevel: Bilevel) -> None:
     """Keep `facts`, plain values by name, and the state of a training; UserError where the disk refuses."""
     content = {name: json.dumps(fact) for name, fact in facts.items()} | {"state": bilevel.state()}
-
     try:
         write_atomically(path, lambda file: torch.save(content, file))
     except (OSError, RuntimeError) as error:  # torch says by a RuntimeError that a disk is full
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise UserError(
-            f"cannot write {path}: {reason}; the epochs before are kept: make room and repeat the command"
-        ) from error
+        raise UserError(f"cannot write {path}: {reason}; make room and repeat: earlier epochs are kept") from error
 
 
 def read(path: Path, setup: Setup, seed: int) -> dict[str, Any]:
-    """Return settings, history and state of a checkpoint; UserError where it is none, or one of something else.
-
-    No pickle is executed: tensors and plain values only.
-    """
+    """Return settings, history and state, without executing a pickle; UserError for no checkpoint or other settings."""
     try:
         content = torch.load(path, map_location=setup.device, weights_only=True)
         found = {"state": content["state"]} | {name: json.loads(content[name]) for name in ("settings", "history")}

@@ -75,18 +75,15 @@ class Bilevel:
 
     def state(self) -> dict[str, Any]:
         """Return what an interrupted training goes on from, at the end of an epoch."""
-        return {
-            "network": self.network.state_dict(), "alphas": self.alphas.detach(), "sgd": self.sgd.state_dict(),
-            "adam": self.adam.state_dict(),
-        }  # fmt: skip
+        states = {name: getattr(self, name).state_dict() for name in ("network", "sgd", "adam")}
+        return states | {"alphas": self.alphas.detach()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from `state`."""
-        self.network.load_state_dict(state["network"])
+        for name in ("network", "sgd", "adam"):
+            getattr(self, name).load_state_dict(state[name])
         with torch.no_grad():
             self.alphas.copy_(state["alphas"])
-        self.sgd.load_state_dict(state["sgd"])
-        self.adam.load_state_dict(state["adam"])
 
     def loss(self, minibatch: Minibatch, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy of the supernet under a mask, by default the mixture of all operations, and its
@@ -96,10 +93,8 @@ class Bilevel:
         return functional.cross_entropy(logits, minibatch.targets), logits
 
     def epoch(self, number: int, pairs: Iterator[tuple[Minibatch, Minibatch]]) -> tuple[float, float]:
-        """Train on (training, validation) minibatches; return loss and accuracy, percent, of the former as it went.
-
-        UserError where the loss is no number any more.
-        """
+        """Train on (training, validation); return loss and accuracy, %, of the former. UserError where a loss is
+        NaN."""
         for group in self.sgd.param_groups:
             group["lr"] = self.training.rate(number)
         total, right, samples = 0.0, 0, 0
@@ -112,10 +107,8 @@ class Bilevel:
             right += int((logits.argmax(1) == train.targets).sum())
             samples += len(train.targets)
             if not math.isfinite(total):
-                raise UserError(
-                    f"the loss of the supernet is {loss.item()} in epoch {number + 1}: lower --supernet-lr"
-                    f" {self.training.learning_rate:g}"
-                )
+                rate = f"--supernet-lr {self.training.learning_rate:g}"
+                raise UserError(f"the loss of the supernet is {loss.item()} in epoch {number + 1}: lower {rate}")
         return total / samples, 100 * right / samples
 
     def descend(self, loss: Tensor) -> None:

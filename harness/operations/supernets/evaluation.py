@@ -20,10 +20,7 @@ from harness.operations.supernets.masks import at_once, distinct
 def evaluate(
     network: Any, masks: Tensor, minibatches: Sequence[Minibatch], statistics: str = "batch", chunk: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return loss and accuracy, percent, of each mask, (masks,) float64 each: the mean over minibatches.
-
-    `chunk` masks run side by side. Equal masks run once, whatever the weight of an operation that adds nothing.
-    """
+    """Return loss and accuracy, percent, of each mask, (masks,) float64, means over minibatches; `chunk` at a time."""
     different, place = distinct(masks, network.idle)
     images = minibatches[0].inputs
     chunk = chunk or at_once(network, images)

@@ -72,10 +72,7 @@ class Trained:
 
 
 def supernet_of(setup: Setup, seed: int) -> Trained:
-    """Return the supernet of a seed: from this process, from the folder, or trained now (and in the folder then).
-
-    UserError where the folder holds one of other settings, or a file that is none.
-    """
+    """Return a seed's supernet: made before, kept in the folder, or trained now. UserError for other settings."""
     if seed not in setup.trained:
         setup.trained[seed] = _supernet(setup, seed)
     return setup.trained[seed]
@@ -97,14 +94,12 @@ def halves(setup: Setup, training: Training, seed: int) -> tuple[Images, Images]
     order = torch.randperm(len(images), generator=stream(seed, "supernet", "halves")).numpy()
     order = order[: training.images or len(order)]
     largest = max(training.batch_size, setup.config.batch_size)
-    if len(order) // 2 < largest:
-        raise UserError(
-            f"{len(order)} images are two halves of {len(order) // 2}, and a minibatch is {largest}: give a smaller"
-            " --supernet-batch and --batch-size, or a larger --supernet-images"
-        )
+    half = len(order) // 2
+    if half < largest:
+        few = f"{len(order)} images are two halves of {half}, and a minibatch is {largest}"
+        raise UserError(f"{few}: lower --supernet-batch and --batch-size, or raise --supernet-images")
     first, second = (
-        replace(images, pixels=images.pixels[part], labels=images.labels[part])
-        for part in (order[: len(order) // 2], order[len(order) // 2 :])
+        replace(images, pixels=images.pixels[part], labels=images.labels[part]) for part in (order[:half], order[half:])
     )
     return first, second
 
@@ -186,16 +181,13 @@ def _measured(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dict
 
 def notes_of(setup: Setup) -> list[str]:
     """Return what a reader has to know of trained supernets, a line each."""
-    if setup.config.supernet:
-        how = f"from {setup.config.supernet}"
-    else:
-        training = setup.training
-        how = (
-            f"{training.epochs} epochs of {'first' if training.order == 1 else 'second'}-order DARTS, minibatches of"
-            f" {training.batch_size}, learning rate {training.learning_rate:g}"
-        )
-        how += f", {training.images:,} images" if training.images else ""
-        how += ", random flip and crop" if training.augment else ""
+    training = setup.training
+    how = (
+        f"{training.epochs} epochs of {'first' if training.order == 1 else 'second'}-order DARTS, minibatches of"
+        f" {training.batch_size}, learning rate {training.learning_rate:g}"
+        + f", {training.images:,} images" * bool(training.images) + ", random flip and crop" * training.augment
+    )  # fmt: skip
+    how = f"from {setup.config.supernet}" if setup.config.supernet else how
     statistics = "the minibatch's statistics" if setup.config.statistics == "batch" else "running statistics"
     return [f"trained supernets: {how}; evaluated on at most {setup.config.held_out} minibatches of the second half,"
             f" BatchNorm with {statistics}"]  # fmt: skip

@@ -8,8 +8,7 @@ import pandas as pd
 
 import benchmarks
 from benchmarks.benchmark import Benchmark
-from benchmarks.benchmark import tables as tables_of
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, repeated
 from benchmarks.readers.csv_table import dataset_key
 from harness.reproduce.hnas.config import HnasConfig
 from harness.reproduce.hnas.tables import TITLES, Sample, against_error, between_metrics, transfer
@@ -59,7 +58,9 @@ def collect(config: HnasConfig) -> Tables:
     """Return all tables; UserError, in one line, for what cannot be used."""
     if config.resamples < 2:
         raise UserError(f"--resamples {config.resamples}: expected at least 2, 1000 is usual")
-    benchmark = benchmarks.load(config.bench, config.dataset or _dataset_of(config.scores[0]), config.data)
+    first = config.scores[0]  # a CSV does not say what it was scored on
+    dataset = config.dataset or (None if Path(first).is_file() else str(load_run(first).manifest["dataset"]))
+    benchmark = benchmarks.load(config.bench, dataset, config.data)
     target = target_of(benchmark, config.split, config.epochs, config.reduction)
     sources = _sources(config, benchmark)
     main = sources.get(target.dataset)
@@ -90,28 +91,19 @@ def collect(config: HnasConfig) -> Tables:
 
 
 def _sources(config: HnasConfig, benchmark: Benchmark) -> dict[str, Source]:
-    found: dict[str, Source] = {}
-    for path in config.scores:
-        source = read_source(path, benchmark, config.resamples)
-        if source.dataset in found:
-            raise UserError(f"several --scores are of {source.dataset}: give one a dataset (a CSV is of --dataset)")
-        found[source.dataset] = source
-    return found
+    found = [read_source(path, benchmark, config.resamples) for path in config.scores]
+    if twice := repeated(each.dataset for each in found):
+        raise UserError(f"several --scores are of {twice[0]}: give one a dataset (a CSV is of --dataset)")
+    return {each.dataset: each for each in found}
 
 
 def _errors(config: HnasConfig, benchmark: Benchmark, target: Target) -> dict[str, np.ndarray]:
     """Return {dataset: test errors in percent (table rows,)}, the target's first."""
     table = benchmark.table
     errors = {target.dataset: 100 - table.target(target.split, target.epochs, target.reduction)}
-    if not benchmark.embedded:
-        for name, known in accuracy_elsewhere(tables_of(config.bench, config.data), target).items():
-            errors[name] = 100 - known.reindex(list(table.archs)).to_numpy()
+    for name, known in accuracy_elsewhere(benchmark, config.data, target).items():
+        errors[name] = 100 - known.reindex(list(table.archs)).to_numpy()
     return errors
-
-
-def _dataset_of(path: str) -> str | None:
-    """Return the dataset that a run was scored on; None for a CSV, which does not say."""
-    return None if Path(path).is_file() else str(load_run(path).manifest["dataset"])
 
 
 def read_source(path: str, benchmark: Benchmark, resamples: int) -> Source:

@@ -8,9 +8,9 @@ import numpy as np
 
 from harness.report.axes import score_scale
 from harness.report.figures import GRID, Figure, Panel, drawing, save
-from harness.report.formats import cell, markdown_table
+from harness.report.formats import cell
 from harness.report.numbers import DASH, count, interval, number
-from harness.report.result import result_folder, write_result
+from harness.report.result import markdown_page, result_folder, write_result
 from harness.report.style import COLOURS
 from harness.reproduce.hnas.collect import Tables
 from harness.reproduce.hnas.tables import FITTED, TITLES
@@ -38,27 +38,29 @@ def folder_for(out: str | None, bench: str) -> Path:
 def markdown(found: Tables) -> str:
     """Return all tables as markdown."""
     facts = found.manifest
-    lines = [f"# Metrics of HNAS: {cell(facts['benchmark'])}, {cell(facts['dataset'])}", ""]
-    lines += [*(f"- {cell(note)}" for note in facts["notes"]), "", "## Metrics with each other", ""]
-    heads = ["", "", "n", "Pearson", "of logs", "ρ", "τ"]
-    rows = [
+    between = [
         [TITLES[row["metric"]], TITLES[row["other"]], count(row["n"]), number(row["pearson"]),
          number(row["pearson_log"]), _with_interval(row, "rho"), _with_interval(row, "tau_b")]
         for row in found.between.to_dict("records")
     ]  # fmt: skip
-    lines += [*markdown_table(heads, rows, range(2, len(heads))), "", "## With test error", ""]
-    heads = ["", "", "t", "c", "n", "ρ", "τ"]
-    rows = [
+    errors = [
         [TITLES[row["metric"]], row["quantity"] + "†" * (row["quantity"] == FITTED), number(row["t"], 1),
          number(row["c"], 2), count(row["n"]), _with_interval(row, "rho"), _with_interval(row, "tau_b")]
         for row in found.errors.to_dict("records")
     ]  # fmt: skip
-    lines += [*markdown_table(heads, rows, range(2, len(heads))), ""]
-    lines += ["## From one dataset to another: M with test error", ""]
-    return "\n".join([*lines, *_transfer_table(found), "", LEGEND, ""])
+    heads, transfer = _transfer_table(found)
+    tables = (
+        ("Metrics with each other", ["", "", "n", "Pearson", "of logs", "ρ", "τ"], between),
+        ("With test error", ["", "", "t", "c", "n", "ρ", "τ"], errors),
+        ("From one dataset to another: M with test error", heads, transfer),
+    )
+    title = f"Metrics of HNAS: {cell(facts['benchmark'])}, {cell(facts['dataset'])}"
+    of_numbers = ((*table, range(2, len(table[1]))) for table in tables)
+    return markdown_page(title, map(cell, facts["notes"]), of_numbers, LEGEND)
 
 
-def _transfer_table(found: Tables) -> list[str]:
+def _transfer_table(found: Tables) -> tuple[list[str], list[list[str]]]:
+    """Return heads and rows."""
     targets = list(dict.fromkeys(found.transfer["target"]))
     rows = []
     for (source, metric), group in found.transfer.groupby(["source", "metric"], sort=False):
@@ -69,8 +71,7 @@ def _transfer_table(found: Tables) -> list[str]:
         mark = " (NOT its images)" if source in found.manifest["substitutes"] else ""
         rows.append([f"{source}{mark}", TITLES[metric], *(cells[target] for target in targets)])
     rows += [[name, "not scored", *[DASH] * len(targets)] for name in found.missing]
-    heads = ["scored on", "", *(f"error on {name}" for name in targets)]
-    return markdown_table(heads, rows, range(2, len(heads)))
+    return ["scored on", "", *(f"error on {name}" for name in targets)], rows
 
 
 def _with_interval(row: dict[Any, Any], name: str) -> str:
