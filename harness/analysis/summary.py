@@ -91,7 +91,7 @@ def summarise(
         strata=_joined([part.strata for part in parts]),
         ceiling=_joined([part.ceiling for part in parts]),
         votes=_joined([part.votes for part in parts]),
-        notes=tuple(note for part in parts for note in part.notes),
+        notes=(*tables.odd_scores(run), *(note for part in parts for note in part.notes)),
         baselines=baselines(run),
         settings={
             "resamples": resamples, "seed": seed, "intervals": sampled,

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 import harness.stats as stats
-from harness.analysis.facts import facts_of
-from harness.analysis.populations import Population
+from harness.analysis.facts import baselines, facts_of
+from harness.analysis.populations import Population, rows_of
 from harness.analysis.sampling_error import SamplingError
 from harness.analysis.statistics import COLUMNS, STATISTICS, statistics_of
 from harness.analysis.votes import DRAWN, EXACT
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
 
 RANDOM_PICKS = "random picks"
+REPEATED, OF_SECOND = 0.01, 10
+"""A score that so many of the networks share, so many times as many as any other score, may stand for a failure."""
+FAR, FAR_FROM_NEXT = 1e6, 1e3
+"""So may one that is so many times the median, and the next, in size."""
 DIFFERENCE_COLUMNS = (
     *("population", "proxy", "baseline", "rho_difference", "low", "high", "p_value", "p_adjusted", "better"),
 )
@@ -100,3 +104,26 @@ def notes(part: Population, votes: pd.DataFrame) -> list[str]:
         if finite >= 3 and any(np.ptp(score[np.isfinite(score)]) == 0 for score in scores):
             lines.append(f"{part.name}, {proxy}: the score is constant, so its correlations are undefined")
     return lines
+
+
+def odd_scores(run: StoredRun) -> list[str]:
+    """Return which scores may stand for a failure, as -1e8 does in many code bases, one sentence each."""
+    lines, rows = [], rows_of(run, "distinct")
+    for proxy in run.scores.keys() - set(baselines(run)):
+        values, counts = np.unique(run.scores[proxy][0, rows], return_counts=True)
+        values, counts = values[np.isfinite(values)], counts[np.isfinite(values)]
+        size, often = np.abs(values), np.sort(counts)[::-1]
+        if len(values) < 3:
+            continue
+        alone = np.sort(size)[-1] >= FAR_FROM_NEXT * np.sort(size)[-2] and size.max() >= FAR * np.median(size)
+        if often[0] >= max(5, REPEATED * counts.sum(), OF_SECOND * often[1]):
+            odd, what = int(counts.argmax()), "share the score"
+        elif alone:
+            odd, what = int(size.argmax()), "have, far from the others, the score"
+        else:
+            continue
+        lines.append(
+            f"{proxy}: {counts[odd]:,} of {counts.sum():,} networks {what} {values[odd]:g}; it counts as a score. If it"
+            " stands for a failure, leave the cell empty"
+        )
+    return sorted(lines)

@@ -238,6 +238,13 @@ def test_differences_from_the_best_baseline(run, summary):
     assert np.isnan(gaps.p_value["layers"])
 
 
+def test_the_best_of_all_counts_is_the_baseline(run):
+    better = run.scores["params"] + 0.5 * run.accuracy
+    found = summarise(replace(run, scores={**run.scores, "flops_reachable": better}), resamples=5)
+    assert set(found.settings["baseline"].values()) == {"flops_reachable"}
+    assert set(found.differences.baseline) == {"flops_reachable"}
+
+
 def test_params_before_flops_where_they_are_equal(run):
     reordered = replace(run, scores=dict(reversed(run.scores.items())))
     assert summarise(reordered, resamples=5).settings["baseline"] == dict.fromkeys(
