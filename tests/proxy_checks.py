@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import OF_SPACE, Features
+from harness.engine.features import of_space
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import Scored, plain_copy, score_stack
 from harness.inputs.draw import Minibatch
@@ -58,7 +58,7 @@ def scores_201(
     called = ["model" if i == FULL else str(i) for i in indices]
     return score_stack(
         lambda: stack_of(indices, **sizes), called, proxies, inputs or given(), seed=0,
-        features=OF_SPACE,
+        features=of_space,
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def scores_of(
     proxies = _seen(names, {"precision": "float64"} | (view or {}))
     return score_stack(
         lambda: plain_copy(model), ["model"], proxies, inputs or given(), seed=0, own_weights=True,
-        features=Features(blocks=lambda network: blocks),
+        features=lambda network: (None, blocks),
     )  # fmt: skip
 
 

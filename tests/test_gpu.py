@@ -12,7 +12,7 @@ from networks import Small, minibatch
 import harness
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import OF_SPACE
+from harness.engine.features import of_space
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import Scored, score_stack
 from harness.inputs.draw import Minibatch
@@ -39,7 +39,7 @@ def scores(device: str, cells: list[int]) -> dict[str, Scored]:
     given = ViewInputs([Minibatch(*minibatch(12, seed=k)) for k in range(2)], 5, 0, device)
     return score_stack(
         lambda: allocate(SPACE.build(cells, **TINY), device), [SPACE.canonical(i) for i in cells], proxies(), given,
-        seed=0, features=OF_SPACE,
+        seed=0, features=of_space,
     )  # fmt: skip
 
 

@@ -1,37 +1,29 @@
 """Where a network keeps its feature blocks and the map before pooling."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class Features:
-    """How to find the features of a network; by default they are not known."""
-
-    map: Callable[[Any, Tensor], Tensor] | None = None
-    """Network and inputs -> the map before pooling."""
-    blocks: Callable[[Any], Sequence[str]] = lambda network: ()
-    """Network -> names of the modules whose outputs are the feature blocks, in order."""
-
-    def map_of(self, network: nn.Module) -> Callable[[Tensor], Tensor] | None:
-        """Return the function that gives a network's map before pooling; None where it is not known."""
-        return None if self.map is None else partial(self.map, network)
+Features = Callable[[Any], tuple[Callable[[Tensor], Tensor] | None, Sequence[str]]]
+"""Network -> the function that gives its map before pooling (None: not known), and the names of the modules whose
+outputs are the feature blocks, in order."""
 
 
-UNKNOWN = Features()
-OF_SPACE = Features(lambda network, inputs: network.features(inputs), lambda network: network.blocks())
-"""Of networks of the benchmarks' spaces (`benchmarks.spaces.layers.StackedNetwork`)."""
+def unknown(network: nn.Module) -> tuple[None, tuple[str, ...]]:
+    """Neither is known."""
+    return None, ()
+
+
+def of_space(network: Any) -> tuple[Callable[[Tensor], Tensor], Sequence[str]]:
+    """Those of the networks of spaces (`benchmarks.spaces.layers.StackedNetwork`)."""
+    return network.features, network.blocks()
 
 
 def named(blocks: Sequence[str] | None) -> Features:
     """Return the features of a module whose blocks a user names; the last is the map before pooling."""
-    if not blocks:
-        return UNKNOWN
-    return Features(lambda network, inputs: _output_of(blocks[-1], network, inputs), lambda network: blocks)
+    return (lambda network: (partial(_output_of, blocks[-1], network), blocks)) if blocks else unknown
 
 
 def _output_of(name: str, network: nn.Module, inputs: Tensor) -> Tensor:

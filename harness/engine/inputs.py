@@ -1,6 +1,7 @@
 """The minibatches that each view of a network sees."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -8,16 +9,14 @@ from harness.inputs.draw import Minibatch, gaussian_minibatches, ones
 from harness.probe.view import View
 
 
+@dataclass(frozen=True, eq=False)
 class ViewInputs:
     """The minibatches of each view for one seed: the run's own, noise, or ones. The same for every architecture."""
 
-    def __init__(
-        self, minibatches: Sequence[Minibatch], classes: int, seed: int, device: torch.device | str = "cpu"
-    ) -> None:
-        self.minibatches = minibatches
-        self.classes = classes
-        self.seed = seed
-        self.device = device
+    minibatches: Sequence[Minibatch]
+    classes: int
+    seed: int
+    device: torch.device | str = "cpu"
 
     def of(self, view: View, count: int, repeat: int = 0) -> list[Minibatch]:
         """Return `count` minibatches for one repeat of a view, on the device, in the view's precision."""
@@ -25,14 +24,8 @@ class ViewInputs:
         if view.inputs == "ones":
             chosen = [ones(tuple(own.shape[1:]), view.batch_size or len(own))]
         elif view.inputs == "gaussian":
-            size = view.batch_size or len(own)
-            chosen = gaussian_minibatches(
-                shape=tuple(own.shape[1:]),
-                classes=self.classes,
-                batch_size=size,
-                count=count,
-                seed=1000 * self.seed + repeat,
-            )
+            size, seed = view.batch_size or len(own), 1000 * self.seed + repeat
+            chosen = gaussian_minibatches(tuple(own.shape[1:]), self.classes, size, count, seed)
         else:
             first = slice(view.batch_size)
             chosen = [Minibatch(m.inputs[first], m.targets[first]) for m in self.minibatches[:count]]

@@ -57,8 +57,8 @@ class Resident:
 
     def fitting(self, stack: int) -> int:
         """Return how many architectures fit, as a stack of `stack` has been scored since `start`."""
-        peak = _peak()
-        return UNKNOWN if peak is None else int(self.room * stack / max(1, peak - self.before))
+        peak = _number(Path("/proc/self/status"), "VmHWM:")  # kB since `start`, which psutil does not know
+        return UNKNOWN if peak is None else int(self.room * stack / max(1, 1024 * peak - self.before))
 
 
 def _give_back() -> None:
@@ -88,12 +88,6 @@ def available() -> int:
             continue
         free.append(most - now + (_number(folder / "memory.stat", "inactive_file ") or 0))
     return max(0, min(free))
-
-
-def _peak() -> int | None:
-    """Return the peak of this process since `Resident.start` in bytes, which psutil does not know; None elsewhere."""
-    kilobytes = _number(Path("/proc/self/status"), "VmHWM:")
-    return None if kilobytes is None else 1024 * kilobytes
 
 
 def _number(path: Path, label: str) -> int | None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +40,8 @@ def score_module(
                 results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].clone().to(device), seed)))
     for group, minibatches in _by_minibatches(proxies, inputs, targets):
         views = ViewInputs(minibatches, classes, seed, device)
-        scored = score_stack(
-            lambda: plain_copy(model), ["model"], group, views, seed=seed, own_weights=True, features=named(blocks)
-        )
+        build, features = partial(plain_copy, model), named(blocks)
+        scored = score_stack(build, ["model"], group, views, seed=seed, own_weights=True, features=features)
         for name, each in scored.items():
             results[name] = each.scores.item()
             if each.reasons:
@@ -53,14 +53,11 @@ def _by_minibatches(
     proxies: Sequence[Proxy], inputs: Tensor, targets: Tensor
 ) -> list[tuple[list[Proxy], list[Minibatch]]]:
     """Return the proxies that see the whole minibatch, and those that need several, which get even parts of it."""
-    count = max(proxy.view.minibatches if proxy.view.inputs == "minibatch" else 1 for proxy in proxies)
-    groups: dict[bool, list[Proxy]] = {False: [], True: []}
-    for proxy in proxies:
-        if not proxy.static:
-            groups[proxy.view.inputs == "minibatch" and proxy.view.minibatches > 1].append(proxy)
-    parts = zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True)
-    minibatches = {False: [Minibatch(inputs, targets)], True: [Minibatch(x, y) for x, y in parts]}
-    return [(group, minibatches[several]) for several, group in groups.items() if group]
+    several = [proxy for proxy in proxies if proxy.view.inputs == "minibatch" and proxy.view.minibatches > 1]
+    whole = [proxy for proxy in proxies if not proxy.static and proxy not in several]
+    count = max((proxy.view.minibatches for proxy in several), default=1)
+    parts = map(Minibatch, inputs.tensor_split(count), targets.tensor_split(count))
+    return [(group, found) for group, found in ((whole, [Minibatch(inputs, targets)]), (several, list(parts))) if group]
 
 
 def _counts(model: nn.Module, image: Tensor, seed: int) -> Counts:

@@ -45,10 +45,8 @@ def work(
             yield from _finished(running)
         pool.shutdown()
     except BrokenProcessPool as error:
-        raise UserError(
-            "a worker process died (killed, or out of memory?); everything committed is kept: repeat the command,"
-            " perhaps with fewer --workers"
-        ) from error
+        again = "everything committed is kept: repeat the command, perhaps with fewer --workers"
+        raise UserError(f"a worker process died (killed, or out of memory?); {again}") from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         parcels.cancel_join_thread()

@@ -50,10 +50,8 @@ def connected() -> Iterator[Any]:
             socket.create_connection((host, int(port)), timeout=10).close()
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(
-            f"--executor ray: no Ray cluster answers ({str(error).splitlines()[0]}); start one with: ray start --head,"
-            " or set RAY_ADDRESS"
-        ) from error
+        start, why = "start one with: ray start --head, or set RAY_ADDRESS", str(error).splitlines()[0]
+        raise UserError(f"--executor ray: no Ray cluster answers ({why}); {start}") from error
     try:
         yield ray
     finally:
@@ -137,10 +135,8 @@ def _score(setting: list, name: str, versions: tuple[str, ...], chunk: Chunk) ->
     import ray
 
     if versions != _versions():
-        raise UserError(
-            f"a worker of the cluster has versions {_versions()} of harness, PyTorch and Python, expected {versions}:"
-            " install the same everywhere"
-        )
+        has = f"versions {_versions()} of harness, PyTorch and Python"
+        raise UserError(f"a worker of the cluster has {has}, expected {versions}: install the same everywhere")
     with one_thread():
         if _kept is None or _kept[0] != name:
             _kept = name, Scorer(ray.get(setting[0]))

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import OF_SPACE
+from harness.engine.features import of_space
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import score_adaptively
 from harness.inputs.draw import minibatches
@@ -94,10 +94,9 @@ class Scorer:
 
     def build(self, indices: Iterable[int]) -> torch.nn.Module:
         """Return the stack of these architectures, its weights not drawn yet."""
-        network = self.space.build(
-            list(indices), keep_unreachable=self.setting.keep_unreachable, **self.setting.network
-        )
-        return allocate(network, self.setting.device)
+        s = self.setting
+        network = self.space.build(list(indices), keep_unreachable=s.keep_unreachable, **s.network)
+        return allocate(network, s.device)
 
     def score(self, chunk: Chunk) -> Part:
         """Return the scores of a chunk."""
@@ -107,10 +106,10 @@ class Scorer:
             inputs = self._draw(stream(chunk.seed, name, "minibatch").initial_seed())
         else:
             inputs = self.inputs_of(chunk.seed)
+        proxies = [self.proxies[name] for name in chunk.proxies]
         results, _ = score_adaptively(
-            self.build, chunk.index, names, [self.proxies[name] for name in chunk.proxies], inputs, seed=chunk.seed,
-            features=OF_SPACE,
-        )  # fmt: skip
+            self.build, chunk.index, names, proxies, inputs, seed=chunk.seed, features=of_space
+        )
         scored = [results[name] for name in chunk.proxies]
         return Part(
             chunk.seed, chunk.proxies, np.array(chunk.index), np.stack([each.scores.numpy() for each in scored]),

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from harness.engine.features import UNKNOWN, Features
+from harness.engine.features import Features, unknown
 from harness.engine.inputs import ViewInputs, stored_dtype
 from harness.probe.batchnorm import of_each_sample
 from harness.probe.initialise import initialise
@@ -75,16 +75,9 @@ def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
 
 @torch.enable_grad()
 def score_stack(
-    build: Callable[[], nn.Module],
-    names: Sequence[str],
-    proxies: Sequence[Proxy],
-    inputs: ViewInputs,
-    *,
-    seed: int,
-    own_weights: bool = False,
-    features: Features = UNKNOWN,
-    spent: dict[str, float] | None = None,
-) -> dict[str, Scored]:
+    build: Callable[[], nn.Module], names: Sequence[str], proxies: Sequence[Proxy], inputs: ViewInputs, *, seed: int,
+    own_weights: bool = False, features: Features = unknown, spent: dict[str, float] | None = None,
+) -> dict[str, Scored]:  # fmt: skip
     """Score one stack with proxies that are not static; return what each gave, by name.
 
     `build` returns the stack's network, uninitialised unless `own_weights`; `names` are the strings that seed each
@@ -105,11 +98,11 @@ def score_stack(
                 building = time.perf_counter() - start
             if not (own_weights and view.init == "default"):
                 initialise(network, [stream(seed, name, f"{view.init} {repeat}") for name in names], view.init)
+            feature_map, blocks = features(network)
             probe = Probe(
                 as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
                 reads=[read for proxy in group for read in proxy.reads], objective=view.objective,
-                precision=view.precision,
-                feature_map=features.map_of(network), blocks=features.blocks(network),
+                precision=view.precision, feature_map=feature_map, blocks=blocks,
                 channels_last=not own_weights and len(names) == 1 and torch.device(inputs.device).type == "cpu",
             )  # fmt: skip
             preparing += time.perf_counter() - start
@@ -147,9 +140,8 @@ class _Tally:
                 raise
             except (Exception, SystemExit) as error:  # one proxy's failure is that proxy's alone
                 scores = torch.full((self.archs,), torch.nan, dtype=torch.float64)
-                reasons = dict.fromkeys(
-                    range(self.archs), f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
-                )
+                reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+                reasons = dict.fromkeys(range(self.archs), reason)
         own = time.perf_counter() - start - sum(probe.seconds.values()) + sum(before.values())
         self.seconds += own + sum(probe.seconds.get(name, 0.0) for name in used)
         self.total += scores
@@ -161,15 +153,9 @@ class _Tally:
 
 
 def score_adaptively(
-    build: Callable[[Sequence[int]], nn.Module],
-    indices: Sequence[int],
-    names: Sequence[str],
-    proxies: Sequence[Proxy],
-    inputs: ViewInputs,
-    *,
-    seed: int,
-    features: Features = UNKNOWN,
-) -> tuple[dict[str, Scored], int]:
+    build: Callable[[Sequence[int]], nn.Module], indices: Sequence[int], names: Sequence[str], proxies: Sequence[Proxy],
+    inputs: ViewInputs, *, seed: int, features: Features = unknown,
+) -> tuple[dict[str, Scored], int]:  # fmt: skip
     """Score a stack, halving it while memory does not suffice, and one by one where a proxy fails on the whole of it.
 
     Return what each proxy gave and the largest stack that was run.

@@ -39,13 +39,9 @@ def _channels_last(x: Tensor) -> bool:
 
 
 def _forward(
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running: tuple[Tensor | None, Tensor | None],
-    momentum: float,
-    eps: float,
-) -> tuple[Tensor, Tensor, Tensor]:
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, running: tuple[Tensor | None, Tensor | None],
+    momentum: float, eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Return the output, the mean and 1 / sqrt(var + eps) of each channel; updates the running statistics."""
     if not _channels_last(x):
         return torch.native_batch_norm(x, weight, bias, *running, True, momentum, eps)
@@ -59,14 +55,11 @@ def _forward(
     return y, mean, (var + eps).rsqrt()
 
 
-def _backward(
-    grad: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, rstd: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _backward(grad: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, rstd: Tensor) -> list[Tensor]:
     """Return dx (like x), sum(grad xh) and sum(grad), each (channels,)."""
     if not _channels_last(x):
-        return torch.ops.aten.native_batch_norm_backward(
-            grad, x, weight, None, None, mean, rstd, True, 0.0, [True, True, True]
-        )
+        settings = (None, None, mean, rstd, True, 0.0, [True] * 3)
+        return torch.ops.aten.native_batch_norm_backward(grad, x, weight, *settings)
     n = x.numel() // x.shape[1]
     total = _by_channel(grad)
     total_xh = (_by_channel(grad * x) - mean * total) * rstd
@@ -74,7 +67,7 @@ def _backward(
     along_x = -along_u * rstd * total_xh / n
     constant = -along_u * total / n - along_x * mean
     dx = torch.addcmul(constant.view(1, -1, 1, 1), x, along_x.view(1, -1, 1, 1))
-    return dx.addcmul_(grad, along_u.view(1, -1, 1, 1)), total_xh, total
+    return [dx.addcmul_(grad, along_u.view(1, -1, 1, 1)), total_xh, total]
 
 
 class _Backward(torch.autograd.Function):
@@ -105,15 +98,15 @@ class _Backward(torch.autograd.Function):
 
 class _Forward(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, weight, bias, running_mean, running_var, momentum, eps):
-        y, mean, rstd = _forward(x, weight, bias, (running_mean, running_var), momentum, eps)
+    def forward(ctx, x, weight, bias, running, momentum, eps):
+        y, mean, rstd = _forward(x, weight, bias, running, momentum, eps)
         ctx.save_for_backward(x, weight, mean, rstd)
         return y
 
     @staticmethod
     def backward(ctx, u):
         x, weight, mean, rstd = ctx.saved_tensors
-        return _Backward.apply(u, x, weight, mean, rstd), None, None, None, None, None, None
+        return _Backward.apply(u, x, weight, mean, rstd), None, None, None, None, None
 
 
 def batch_norm(module: nn.BatchNorm2d, x: Tensor) -> Tensor:
@@ -124,9 +117,8 @@ def batch_norm(module: nn.BatchNorm2d, x: Tensor) -> Tensor:
     if module.track_running_stats and module.num_batches_tracked is not None:
         module.num_batches_tracked.add_(1)
         momentum = 1 / float(module.num_batches_tracked) if momentum is None else momentum
-    return _Forward.apply(
-        x, module.weight, module.bias, module.running_mean, module.running_var, momentum or 0.0, module.eps
-    )
+    running = (module.running_mean, module.running_var)
+    return _Forward.apply(x, module.weight, module.bias, running, momentum or 0.0, module.eps)
 
 
 def constant_statistics(module: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:

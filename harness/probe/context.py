@@ -15,15 +15,9 @@ class PassContext:
     """One stack of architectures with its minibatches; the passes that ran over it."""
 
     def __init__(
-        self,
-        network: nn.Module,
-        minibatches: Sequence,
-        *,
-        archs: int = 1,
-        reads: Iterable[str] = (),
-        blocks: Sequence[str] = (),
-        channels_last: bool = False,
-    ) -> None:
+        self, network: nn.Module, minibatches: Sequence, *, archs: int = 1, reads: Iterable[str] = (),
+        blocks: Sequence[str] = (), channels_last: bool = False,
+    ) -> None:  # fmt: skip
         self.network = network
         self.archs = archs
         self.minibatches = minibatches
@@ -60,21 +54,26 @@ class PassContext:
 
     def total(self, by_layer: Iterable[Tensor]) -> Tensor:
         """Return the sum of each architecture's elements over all layers, (archs,) float64."""
-        pairs = zip(self.layers, by_layer, strict=True)
+        pairs = self.by_layer(by_layer)
         rows = [(layer, v.reshape(len(layer.owners), -1).sum(1, dtype=torch.float64)) for layer, v in pairs]
         if self.archs == 1 and rows:
             return torch.cat([row for _, row in rows]).sum(0, keepdim=True)
-        sums = self.zeros()
-        for layer, row in rows:
-            sums.index_add_(0, places(layer.owners, sums.device), row)
-        return sums
+        return self.sums((layer.owners, row) for layer, row in rows)
+
+    def by_layer(self, *values: Iterable) -> Iterable[tuple]:
+        """Give each layer with what it has of lists that are "by layer"."""
+        return zip(self.layers, *values, strict=True)
+
+    def sums(self, pairs: Iterable[tuple[tuple[int, ...], Tensor]], *shape: int) -> Tensor:
+        """Return the sums of (owners, *shape) at the owners' places, (archs, *shape) float64."""
+        total = self.zeros(*shape)
+        for owners, values in pairs:
+            total.index_add_(0, places(owners, total.device), values)
+        return total
 
     def norms(self, by_layer: Iterable[Tensor]) -> list[Tensor]:
         """Return each owner's Frobenius norm by layer: (owners,) each."""
-        return [
-            values.reshape(len(layer.owners), -1).norm(dim=1)
-            for layer, values in zip(self.layers, by_layer, strict=True)
-        ]
+        return [values.reshape(len(layer.owners), -1).norm(dim=1) for layer, values in self.by_layer(by_layer)]
 
     def fail(self, where: Tensor, reason: str) -> None:
         """Say why the scores at the True places of `where`, (archs,), are not finite."""

@@ -48,18 +48,14 @@ class Hooks:
             self.handles += [module.register_forward_hook(self.codes.hook) for module in relus]
         for observer in self.observers:
             observer.attach()
-        self._replace()
-        return self
-
-    def _replace(self) -> None:
-        """Put in forwards whose second derivative is cheap, and BatchNorm that is exact with channels last."""
-        curved = "weight_curvature" in self.context.reads
-        for module in self.context.network.modules():
+        curved = "weight_curvature" in reads
+        for module in self.context.network.modules():  # forwards whose second derivative is cheap; exact BatchNorm
             rule = rule_of(module)
             if curved or (self.context.channels_last and rule.batch_statistics):
                 if (forward := rule.second_order(module, self._skip_weights)) is not None:
                     module.forward = forward
                     self.replaced.append(module)
+        return self
 
     def __exit__(self, *_: object) -> None:
         for handle in self.handles:

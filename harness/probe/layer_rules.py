@@ -48,20 +48,16 @@ class LayerRule:
         where there is none."""
         return None
 
-    def without_bias(self, module: nn.Module, output: Tensor) -> Tensor:
+    def without_bias(self, module: Any, output: Tensor) -> Tensor:
         """Return the output before the bias was added."""
-        raise NotImplementedError
+        return output if module.bias is None else output - module.bias.detach().view(1, -1, *[1] * (output.dim() - 2))
 
     def by_channel(self, module: nn.Module, values: Tensor) -> Tensor:
-        """Sum what is shaped like the output over positions: (samples, owners * channels)."""
-        raise NotImplementedError
+        """Sum what is shaped like the output over positions, (samples, owners * channels); of a gradient the bias's."""
+        return values.flatten(2).sum(2)
 
     def weight_rows(self, module: nn.Module, x: Tensor, gradient: Tensor) -> Tensor:
         """Return each sample's gradient (samples, *weight) from the input x and the gradient of the output."""
-        raise NotImplementedError
-
-    def bias_rows(self, module: nn.Module, gradient: Tensor) -> Tensor:
-        """Return each sample's gradient (samples, owners * out) with respect to the bias."""
         raise NotImplementedError
 
     def leading_input(self, module: nn.Module, x: Tensor, output: Tensor) -> Tensor:
@@ -72,9 +68,9 @@ class LayerRule:
         """(samples, owners, places): the gradient of the output in the first channel."""
         return gradient.reshape(len(gradient), len(owners_of(module)), -1, *gradient.shape[2:])[:, :, 0].flatten(2)
 
-    def multiply_adds(self, module: nn.Module, output: Tensor) -> int:
+    def multiply_adds(self, module: Any, output: Tensor) -> int:
         """Return the multiply-accumulates for one sample."""
-        raise NotImplementedError
+        return output[0].numel() * module.weight[0].numel()
 
 
 class _Convolution(LayerRule):
@@ -84,14 +80,6 @@ class _Convolution(LayerRule):
         plain = self.knows(module) and module.padding_mode == "zeros" and not isinstance(module.padding, str)
         return partial(convolution, module, skip) if plain else None
 
-    def without_bias(self, module, output):
-        if module.bias is None:
-            return output
-        return output - module.bias.detach().view(1, -1, *[1] * (output.dim() - 2))
-
-    def by_channel(self, module, values):
-        return values.flatten(2).sum(2)
-
     def weight_rows(self, module, x, gradient):
         groups = module.groups
         patches = functional.unfold(_padded(module, x), module.kernel_size, module.dilation, stride=module.stride)
@@ -99,17 +87,9 @@ class _Convolution(LayerRule):
         gradient = gradient.reshape(len(x), groups, -1, patches.shape[3])
         return (gradient @ patches.transpose(2, 3)).reshape(len(x), *module.weight.shape)
 
-    def bias_rows(self, module, gradient):
-        return gradient.flatten(2).sum(2)
-
     def leading_input(self, module, x, output):
-        x = _first_channel(module, x)
         (down, right), (height, width) = module.stride, output.shape[2:]
-        x = _padded(module, x)[:, :, : down * height : down, : right * width : right]
-        return x[:, :, :height, :width].flatten(2)
-
-    def multiply_adds(self, module, output):
-        return output[0].numel() * module.weight[0].numel()
+        return _padded(module, _first_channel(module, x))[:, :, ::down, ::right][:, :, :height, :width].flatten(2)
 
 
 def _first_channel(module: nn.Module, x: Tensor) -> Tensor:
@@ -138,18 +118,13 @@ class _Linear(LayerRule):
         return output - (bias.view(owners, -1) if owners > 1 else bias)
 
     def by_channel(self, module, values):
-        if len(owners_of(module)) > 1:
-            return values.flatten(1)
-        return values.reshape(len(values), -1, values.shape[-1]).sum(1)
+        return values.reshape(len(values), len(owners_of(module)), -1, values.shape[-1]).sum(2).flatten(1)
 
     def weight_rows(self, module, x, gradient):
         k = len(owners_of(module))
         x = self._by_place(module, x)
         gradient = gradient.reshape(len(x), k, -1, gradient.shape[-1])
         return (gradient.transpose(2, 3) @ x).reshape(len(x), *module.weight.shape)
-
-    def bias_rows(self, module, gradient):
-        return gradient.reshape(len(gradient), len(owners_of(module)), -1, gradient.shape[-1]).sum(2).flatten(1)
 
     def leading_input(self, module, x, output):
         return self._by_place(module, x)[..., 0].double()
@@ -158,8 +133,7 @@ class _Linear(LayerRule):
         return gradient.reshape(len(gradient), len(owners_of(module)), -1, gradient.shape[-1])[..., 0]
 
     def multiply_adds(self, module, output):
-        bias = 0 if module.bias is None else output.shape[-1]
-        return output[0].numel() * module.weight[0].numel() + bias
+        return super().multiply_adds(module, output) + (0 if module.bias is None else output.shape[-1])
 
     def _by_place(self, module: nn.Linear, x: Tensor) -> Tensor:
         """(samples, owners, places, in)."""
@@ -239,9 +213,7 @@ def refuse_coupled(network: nn.Module) -> None:
     """Raise ValueError where samples are coupled by batch statistics."""
     for module in batchnorms(network):
         if module.training or module.running_mean is None:
-            raise ValueError(
-                "samples are coupled by batch statistics of BatchNorm: take a view whose batchnorm is 'one' or 'eval'"
-            )
+            raise ValueError("samples are coupled by batch statistics: take a view whose batchnorm is 'one' or 'eval'")
 
 
 @torch.no_grad()

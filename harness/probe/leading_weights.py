@@ -72,21 +72,15 @@ def output_gradients(probe: Probe, limit: int) -> tuple[Tensor, list[int], Tenso
         for parameter, _ in parameters:
             parameter.requires_grad_(True)
         outputs = probe.logits()
-        found = _by_class(outputs, leading, limit)
+        samples, archs, classes = outputs.shape
+        found = torch.zeros(classes - 1, archs, samples, limit, dtype=torch.float64, device=outputs.device)
+        for c in range(classes - 1 if outputs.requires_grad else 0):
+            leading.row = found[c]
+            difference = (outputs[..., c] - outputs[..., -1]).sum()
+            torch.autograd.grad(difference, leading.roots, retain_graph=True, allow_unused=True)
     finally:
         for handle in handles:
             handle.remove()
         for parameter, before in parameters:
             parameter.requires_grad_(before)
     return found.permute(1, 2, 0, 3), leading.counts, outputs.detach()
-
-
-def _by_class(outputs: Tensor, leading: LeadingWeights, limit: int) -> Tensor:
-    """(classes - 1, archs, samples, limit): a backward for each class."""
-    samples, archs, classes = outputs.shape
-    found = torch.zeros(classes - 1, archs, samples, limit, dtype=torch.float64, device=outputs.device)
-    for c in range(classes - 1 if outputs.requires_grad else 0):
-        leading.row = found[c]
-        difference = (outputs[..., c] - outputs[..., -1]).sum()
-        torch.autograd.grad(difference, leading.roots, retain_graph=True, allow_unused=True)
-    return found

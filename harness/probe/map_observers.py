@@ -1,13 +1,13 @@
 """Observers of feature maps: correlations of channels, ranks, conditioning, maps of feature blocks."""
 
-from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from harness.probe.layer_rules import rule_of
 from harness.probe.layers import owned
-from harness.probe.observer import Observer
+from harness.probe.observer import Observer, add
 from harness.probe.view import fixed_draw
 
 
@@ -56,7 +56,7 @@ class Conditioning(Observer):
             matrix = matrix.transpose(1, 2)
         squares = torch.linalg.eigvalsh(matrix @ matrix.transpose(1, 2)).clamp(min=0)  # ascending
         largest = squares[:, -1]
-        self.add(self.total, owners, torch.where(largest > 0, squares[:, 0] / largest, 0.0).sqrt())
+        add(self.total, owners, torch.where(largest > 0, squares[:, 0] / largest, 0.0).sqrt())
 
 
 class SquareBlocks(Observer):
@@ -85,6 +85,11 @@ class SquareBlocks(Observer):
         self.total.append((owners, rows[:, start : start + channels].double()))
 
 
+def _keep(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+    maps[name] = output
+    return output.clone()  # what comes later may work in place
+
+
 class BlockMaps(Observer):
     """By feature block: its map (samples, archs * channels, height, width), with its part of the graph."""
 
@@ -95,16 +100,8 @@ class BlockMaps(Observer):
 
     def attach(self) -> None:
         for name in self.context.blocks:
-            self.handles.append(self.context.network.get_submodule(name).register_forward_hook(self._keeper(name)))
-
-    def _keeper(self, name: str) -> Callable[..., Tensor]:
-        maps = self.total
-
-        def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            maps[name] = output
-            return output.clone()  # what comes later may work in place
-
-        return keep
+            module = self.context.network.get_submodule(name)
+            self.handles.append(module.register_forward_hook(partial(_keep, self.total, name)))
 
     def result(self) -> list[Tensor]:
         """Raises LookupError where the network does not say which modules they are."""

@@ -30,7 +30,8 @@ class Observer:
         self.start(len(context.inputs))
 
     def start(self, samples: int) -> None:
-        """Make what the quantity is gathered in, `total`."""
+        """Make what the quantity is gathered in, `total`; by default zeros (archs, samples, samples) float64."""
+        self.total = self.context.zeros(samples, samples)
 
     def attach(self) -> None:
         """Put the hooks on the network."""
@@ -44,8 +45,8 @@ class Observer:
             handle.remove()
 
     def wants(self, module: nn.Module) -> bool:
-        """Whether a module's output is looked at."""
-        raise NotImplementedError
+        """Whether a module's output is looked at; by default that of every ReLU call."""
+        return is_relu(module)
 
     def _hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor | None:
         if self.error is None and isinstance(output, Tensor):
@@ -75,16 +76,10 @@ class Observer:
         """Return the quantity, or raise what a proxy that reads it shall fail with."""
         return self.total
 
-    def add(self, total: Tensor, owners: tuple[int, ...], values: Tensor) -> None:
-        """Add (owners, ...) to (archs, ...) at the owners' places."""
-        total.index_add_(0, places(owners, total.device), values)
 
-
-class ReluObserver(Observer):
-    """A quantity of all ReLU calls."""
-
-    def wants(self, module: nn.Module) -> bool:
-        return is_relu(module)
+def add(total: Tensor, owners: tuple[int, ...], values: Tensor) -> None:
+    """Add (owners, ...) to (archs, ...) at the owners' places."""
+    total.index_add_(0, places(owners, total.device), values)
 
 
 def rows_of(module: nn.Module, values: Tensor) -> tuple[tuple[int, ...], Tensor]:

@@ -1,30 +1,21 @@
 """All observers by the name that a proxy declares in `reads`; `probe.observed(name)` gives what one collected."""
 
-from harness.probe.map_observers import BlockMaps, ChannelCorrelations, Conditioning, SquareBlocks
+from harness.probe import map_observers as maps
+from harness.probe import relu_observers as relus
 from harness.probe.observer import Observer
-from harness.probe.relu_observers import (
-    CodeHashes,
-    LastInputDistances,
-    ReluCorrelations,
-    ReluDistances,
-    ReluGradientCorrelations,
-    ReluGram,
-    ReluLayerWords,
-    ReluWords,
-)
 
 OBSERVERS: dict[str, type[Observer]] = {
-    "relu_gram": ReluGram,
-    "relu_words": ReluWords,
-    "relu_layer_words": ReluLayerWords,
-    "channel_correlations": ChannelCorrelations,
-    "square_blocks": SquareBlocks,
-    "block_maps": BlockMaps,
-    "relu_correlations": ReluCorrelations,
-    "relu_gradient_correlations": ReluGradientCorrelations,
-    "relu_distances": ReluDistances,
-    "last_input_distances": LastInputDistances,
-    "conditioning": Conditioning,
-    "code_hashes": CodeHashes,
+    "relu_gram": relus.ReluGram,
+    "relu_words": relus.ReluWords,
+    "relu_layer_words": relus.ReluLayerWords,
+    "channel_correlations": maps.ChannelCorrelations,
+    "square_blocks": maps.SquareBlocks,
+    "block_maps": maps.BlockMaps,
+    "relu_correlations": relus.ReluCorrelations,
+    "relu_gradient_correlations": relus.ReluGradientCorrelations,
+    "relu_distances": relus.ReluDistances,
+    "last_input_distances": relus.LastInputDistances,
+    "conditioning": maps.Conditioning,
+    "code_hashes": relus.CodeHashes,
 }
 """Name -> observer; what each gives stands in its docstring."""

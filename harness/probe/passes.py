@@ -32,18 +32,10 @@ class Passes(PassContext):
     """The shared passes over one stack."""
 
     def __init__(
-        self,
-        network: nn.Module,
-        minibatches: Sequence,
-        *,
-        archs: int = 1,
-        reads: Iterable[str] = (),
-        objective: str = "loss",
-        feature_map: Callable[[Tensor], Tensor] | None = None,
-        blocks: Sequence[str] = (),
-        channels_last: bool = False,
-        precision: str = "float32",
-    ) -> None:
+        self, network: nn.Module, minibatches: Sequence, *, archs: int = 1, reads: Iterable[str] = (),
+        objective: str = "loss", feature_map: Callable[[Tensor], Tensor] | None = None, blocks: Sequence[str] = (),
+        channels_last: bool = False, precision: str = "float32",
+    ) -> None:  # fmt: skip
         """`minibatches` are `harness.inputs.draw.Minibatch`; the first is what all passes use unless said otherwise.
 
         `channels_last` is the layout of the shared forward: on a CPU faster for one architecture, slower for a stack; a
@@ -133,9 +125,6 @@ class Passes(PassContext):
         assert self._graph is not None
         return self._graph
 
-    def _weights(self) -> list[Tensor]:
-        return [layer.parameter for layer in self.layers]
-
     def _backward(self) -> None:
         _, _, loss = self._ensure_graph()
         curved = "weight_curvature" in self.reads
@@ -148,12 +137,10 @@ class Passes(PassContext):
                 self._gathered["channel_saliency"] = self._hooks.saliency()
 
     def _differentiate(self, objective: Tensor, create_graph: bool = False, retain_graph: bool = True) -> list[Tensor]:
-        weights = self._weights()
+        weights = [layer.parameter for layer in self.layers]
         if not objective.requires_grad:  # no path from any weight to the objective
             return [torch.zeros_like(weight) for weight in weights]
-        found = torch.autograd.grad(
-            objective, weights, retain_graph=retain_graph, create_graph=create_graph, allow_unused=True
-        )
+        found = torch.autograd.grad(objective, weights, None, retain_graph, create_graph, allow_unused=True)
         return [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
 
     def _jacobian(self) -> None:
@@ -191,9 +178,7 @@ class Passes(PassContext):
                     torch.autograd.grad(inner, inputs, retain_graph=True, allow_unused=True)
             elif inner.requires_grad:
                 products = self._differentiate(inner)
-                self._hooks.curvature += self.total(
-                    w.detach() * h for w, h in zip(self._weights(), products, strict=True)
-                )
+                self._hooks.curvature += self.total(layer.weight * h for layer, h in self.by_layer(products))
             self._gathered["weight_curvature"] = self._hooks.curvature
 
     def _other_minibatches(self) -> None:

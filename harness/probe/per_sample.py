@@ -188,7 +188,7 @@ def _by_layer(probe: Probe, objective: Callable[[], Tensor], take: Callable[[nn.
     def arrive(module: nn.Module, x: Tensor, gradient: Tensor) -> None:
         gradient = widened(gradient.detach())
         rule = rule_of(module)
-        rows, bias = rule.weight_rows(module, widened(x), gradient), rule.bias_rows(module, gradient)
+        rows, bias = rule.weight_rows(module, widened(x), gradient), rule.by_channel(module, gradient)
         if module in waiting:
             rows, bias = (a + b for a, b in zip(waiting[module], (rows, bias), strict=True))
         waiting[module] = rows, bias

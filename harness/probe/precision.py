@@ -18,7 +18,7 @@ PyTorch is imported by the functions that need it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UserError
@@ -39,14 +39,10 @@ def check_device(precision: str, device: str | torch.device, *, here: bool = Tru
         return
     where = torch.device(device)
     if where.type != "cuda":
-        raise UserError(
-            f"precision tf32 is for CUDA devices, this computes on the device {where.type}: take float32 or bfloat16"
-        )
+        raise UserError(f"precision tf32 is for CUDA devices, not for {where.type}: take float32 or bfloat16")
     if here and (have := torch.cuda.get_device_capability(where)) < (8, 0):
         name = torch.cuda.get_device_name(where)
-        raise UserError(
-            f"precision tf32 needs compute capability 8.0 or more, {name} has {have[0]}.{have[1]}: take float32"
-        )
+        raise UserError(f"precision tf32 needs compute capability 8.0, {name} has {have[0]}.{have[1]}: take float32")
 
 
 @contextmanager
@@ -102,16 +98,12 @@ def in_bfloat16(forward: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
         return forward(inputs).float()
 
 
-@contextmanager
-def as_written(x: Tensor) -> Iterator[None]:
+def as_written(x: Tensor) -> AbstractContextManager:
     """Let formulas in a hook compute as they are written, whatever precision the forward around them has."""
     import torch
 
-    if not torch.is_autocast_enabled(x.device.type):
-        yield
-        return
-    with torch.autocast(x.device.type, enabled=False):
-        yield
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def widened(x: Tensor) -> Tensor:

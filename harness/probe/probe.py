@@ -164,12 +164,12 @@ class Probe(Passes):
             return self.run(self._feature_map, self._stacked(inputs))
 
     def modules(self) -> Iterator[tuple[nn.Module, Tensor, Tensor]]:
-        """Give each architecture as an ordinary module of its own with inputs and targets; for stacks of one."""
+        """Give the architecture of a stack of one as an ordinary module, outputs (samples, classes), and the data."""
         assert self.archs == 1, "a model-level proxy takes one architecture at a time"
         model = copy.deepcopy(self.network)
         for parameter in model.parameters():
             parameter.requires_grad_(True)
-        model.register_forward_hook(_without_archs)
+        model.register_forward_hook(lambda _, __, outputs: outputs.squeeze(1) if outputs.dim() == 3 else outputs)
         yield model, self.inputs.clone(), self.targets.clone()
 
     def once(self, name: str, compute: Callable[[Probe], Any]) -> Any:
@@ -186,8 +186,3 @@ def _raised(value: Any) -> Any:
     if isinstance(value, Exception):
         raise value
     return value
-
-
-def _without_archs(_: nn.Module, __: object, outputs: Tensor) -> Tensor:
-    """Give the outputs of a stack of one as a model-level proxy expects them: (samples, classes)."""
-    return outputs.squeeze(1) if outputs.dim() == 3 else outputs

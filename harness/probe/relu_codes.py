@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.probe.context import PassContext
-from harness.probe.layers import owners_of, places
+from harness.probe.layers import owners_of
 from harness.probe.precision import as_written
 
 PACKED_FROM = 4096
@@ -35,27 +35,30 @@ class ReluCodes:
         owners, x = owners_of(module), inputs[0]
         seen = (a for of, version, a in self.latest if of() is x and version == x._version and len(a) == len(owners))
         if (kernel := next(seen, None)) is None:
-            kernel = _kernel(x.detach(), len(owners))
+            plain = x.detach()
+            if len(owners) == 1 and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+                plain = plain.movedim(1, 3)  # the order of units does not matter, a copy would cost
+            kernel = hamming_kernel(plain.reshape(len(x), len(owners), -1))
             self.latest.append((ref(x), x._version, kernel))
         self.calls.append((module, kernel, x[0].numel() // len(owners), output.grad_fn))
 
     def reaching(self, outputs: Tensor) -> Tensor:
         """(archs, samples, samples) float64: the sum over the ReLUs that reach the outputs."""
-        samples = len(self.context.inputs)
-        total = self.context.zeros(samples, samples)
         reached = _ancestors(outputs.grad_fn)
-        for module, kernel, _, node in self.calls:
-            owners = owners_of(module)
-            if not all(on_path := getattr(module, "on_path", ())):  # the graph cannot tell one owner from another
-                owners = tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts)
-                kernel = kernel[list(on_path)]
-            if owners and node in reached:
-                total.index_add_(0, places(owners, total.device), kernel)
-        return total
+        pairs = (_on_path(module, kernel) for module, kernel, _, node in self.calls if node in reached)
+        return self.context.sums((pair for pair in pairs if pair[0]), *[len(self.context.inputs)] * 2)
 
     def kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:
         """By ReLU call: owners, kernel, units."""
         return [(owners_of(module), kernel, units) for module, kernel, units, _ in self.calls]
+
+
+def _on_path(module: nn.Module, kernel: Tensor) -> tuple[tuple[int, ...], Tensor]:
+    """Return those of a ReLU's owners that have it on a path, which the graph cannot tell, and their kernels."""
+    owners, on_path = owners_of(module), getattr(module, "on_path", ())
+    if all(on_path):
+        return owners, kernel
+    return tuple(owner for owner, counts in zip(owners, on_path, strict=True) if counts), kernel[list(on_path)]
 
 
 def _ancestors(node: Any) -> set:
@@ -69,13 +72,6 @@ def _ancestors(node: Any) -> set:
                 seen.add(parent)
                 todo.append(parent)
     return seen
-
-
-def _kernel(x: Tensor, owners: int) -> Tensor:
-    """(owners, samples, samples) float64 of one ReLU's input."""
-    if owners == 1 and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
-        x = x.movedim(1, 3)  # the order of units does not matter, a copy would cost
-    return hamming_kernel(x.reshape(len(x), owners, -1))
 
 
 def hamming_kernel(x: Tensor) -> Tensor:

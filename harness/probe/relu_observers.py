@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.probe.layers import owned
-from harness.probe.observer import ReluObserver, rows_of
+from harness.probe.observer import Observer, add, rows_of
 from harness.probe.precision import widened
 from harness.probe.view import stream
 
@@ -12,19 +12,16 @@ ROUNDING = 1e-12
 """How little a unit varies over samples where it should not at all (constant maps behind BatchNorm, float64)."""
 
 
-class ReluGram(ReluObserver):
+class ReluGram(Observer):
     """(archs, samples, samples) float64: sum over ReLUs of x x^T, x the ReLU's inputs."""
-
-    def start(self, samples: int) -> None:
-        self.total = self.context.zeros(samples, samples)
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
         owners, rows = rows_of(module, x)
         rows = rows.double()
-        self.add(self.total, owners, rows @ rows.transpose(1, 2))
+        add(self.total, owners, rows @ rows.transpose(1, 2))
 
 
-class ReluWords(ReluObserver):
+class ReluWords(Observer):
     """(archs,) float64: how many different sign patterns over the samples the units of all ReLUs on maps have.
 
     A unit's pattern is which samples leave it above zero, as one whole number of as many bits; up to 24 samples, so
@@ -47,7 +44,7 @@ class ReluWords(ReluObserver):
         return torch.where(counts > 0, counts, torch.nan)
 
 
-class ReluLayerWords(ReluObserver):
+class ReluLayerWords(Observer):
     """(archs,) float64: the different sign patterns that the units of each ReLU on maps have over the first 32 samples,
     added up over ReLUs; zero without any."""
 
@@ -91,7 +88,7 @@ def absolute_correlations(rows: Tensor) -> Tensor:
     return torch.where(scale > 0, product / scale, 0.0).abs()
 
 
-class ReluCorrelations(ReluObserver):
+class ReluCorrelations(Observer):
     """(blocks + 1, archs, samples, samples) float64: sums over ReLU calls of |Pearson correlations| of their outputs.
 
     One sum for each feature block, of the ReLUs inside it. A ReLU outside all blocks goes with the next block in module
@@ -110,7 +107,7 @@ class ReluCorrelations(ReluObserver):
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
         owners, rows = rows_of(module, y)
-        self.add(self.total[self.block[module]], owners, absolute_correlations(rows))
+        add(self.total[self.block[module]], owners, absolute_correlations(rows))
 
 
 class ReluGradientCorrelations(ReluCorrelations):
@@ -129,15 +126,12 @@ class ReluGradientCorrelations(ReluCorrelations):
             output.register_hook(reduce)
 
 
-class ReluDistances(ReluObserver):
+class ReluDistances(Observer):
     """(archs, samples, samples) float64: squared distances between samples, summed over ReLU calls.
 
     Each unit of a ReLU's output is scaled to reach from 0 to 1 over the samples; where it varies by less than
     `ROUNDING` (units behind BatchNorm are of the order of 1; read in float64) it is 0.
     """
-
-    def start(self, samples: int) -> None:
-        self.total = self.context.zeros(samples, samples)
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
         owners, rows = rows_of(module, y)
@@ -145,7 +139,7 @@ class ReluDistances(ReluObserver):
         low = rows.amin(1, keepdim=True)
         span = rows.amax(1, keepdim=True) - low
         rows = torch.where(span > ROUNDING, (rows - low) / span, 0.0)
-        self.add(self.total, owners, torch.stack([(rows - one).square().sum(2) for one in rows.split(1, 1)], 2))
+        add(self.total, owners, torch.stack([(rows - one).square().sum(2) for one in rows.split(1, 1)], 2))
 
 
 class LastInputDistances(ReluDistances):
@@ -158,7 +152,7 @@ class LastInputDistances(ReluDistances):
         super().see(module, y, x)
 
 
-class CodeHashes(ReluObserver):
+class CodeHashes(Observer):
     """(archs, samples) int64, and which architectures have a ReLU, (archs,): a hash of each sample's ReLU code.
 
     A code is which units of all ReLUs are above zero. Different codes have equal hashes with a chance of 2^-63.
@@ -175,7 +169,7 @@ class CodeHashes(ReluObserver):
         factors = torch.randint(-(2**63), 2**63 - 1, (rows.shape[2],), generator=draw).to(y.device)
         if self.hashes is None:
             self.hashes = torch.zeros(self.context.archs, rows.shape[1], dtype=torch.int64, device=y.device)
-        self.add(self.hashes, owners, torch.where(rows > 0, factors, 0).sum(2))
+        add(self.hashes, owners, torch.where(rows > 0, factors, 0).sum(2))
         self.seen[list(owners)] = True
         self.calls += 1
 

@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.probe.layers import places
 from harness.probe.view import View
 from harness.proxies.registry import proxy
 
@@ -79,8 +78,8 @@ def az_trainability(probe) -> Tensor:
         raise LookupError("compares consecutive feature blocks: name two or more in blocks=")
     terms, broken = [], []
     for position in range(1, len(maps)):
-        signs = _signs(maps[position][:, :1])
-        v = signs.expand_as(maps[position])
+        drawn = torch.randint(2, maps[position][:, :1].shape, dtype=torch.int8) * 2 - 1  # on the CPU, -1 or 1
+        v = drawn.to(maps[position]).expand_as(maps[position])
         g = probe.block_pullback(position, v)
         terms.append(_trainability(g, v))
         broken.append(~(g != 0).transpose(0, 1).flatten(1).any(1))
@@ -90,11 +89,6 @@ def az_trainability(probe) -> Tensor:
     no_path = torch.stack(broken, 1).any(1)
     probe.fail(no_path, "a block hands no gradient on")
     return score.masked_fill(no_path, torch.nan)
-
-
-def _signs(like: Tensor) -> Tensor:
-    """-1 or 1 with equal chances, drawn on the CPU from the seed at work."""
-    return (torch.randint(2, like.shape, dtype=torch.int8) * 2 - 1).to(like.device, like.dtype)
 
 
 def _trainability(g: Tensor, v: Tensor) -> Tensor:
@@ -123,8 +117,6 @@ def linear_regions_az_nas(probe) -> Tensor:
     is what AZ-NAS's repository puts into its `te_nas`: the network itself, on its own minibatch of noise.
     """
     samples = len(probe.inputs)
-    differ = probe.zeros(samples, samples)
-    for owners, kernel, units in probe.relu_kernels:
-        differ.index_add_(0, places(owners, differ.device), units - kernel)
+    differ = probe.sums(((owners, units - kernel) for owners, kernel, units in probe.relu_kernels), samples, samples)
     earlier = torch.ones(samples, samples, dtype=torch.bool, device=differ.device).tril(-1)
     return samples - ((differ == 0) & earlier).any(2).sum(1).double()

@@ -44,17 +44,13 @@ def _own(words: list[str]) -> dict[str, Proxy]:
     for word in words:
         path, _, name = word.rpartition(":")
         if not Path(path).is_file():
-            raise UserError(
-                f"no file '{path}' for the proxy '{word}': expected FILE.py:NAME, a file with a decorated function"
-            )
+            raise UserError(f"no file '{path}' for the proxy '{word}': expected FILE.py:NAME of a decorated function")
         if path not in files:
             files[path] = load_file(path)
         if name not in files[path]:
             there = ", ".join(sorted(files[path])) or "none"
-            raise UserError(
-                f"'{path}' registers no proxy named '{name}' (it registers: {there}); decorate the function with"
-                " @harness.proxy or @harness.module_proxy"
-            )
+            decorate = "decorate the function with @harness.proxy or @harness.module_proxy"
+            raise UserError(f"'{path}' registers no proxy named '{name}' (it registers: {there}); {decorate}")
         found[word] = files[path][name]
         if other := next((each for each in found.values() if each.name == name and each.path != path), None):
             raise UserError(f"'{path}' and '{other.path}' both have a proxy named '{name}': give one another name")

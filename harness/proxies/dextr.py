@@ -54,9 +54,7 @@ def curvature(v: Tensor, a: Tensor) -> Tensor:
 def dextr(probe) -> Tensor:
     """Conditioning of the maps and curvature of the output along a circle."""
     if smooth := {type(m).__name__ for m in probe.network.modules() if rule_of(m).smooth}:
-        raise LookupError(
-            f"curvature is computed for piecewise linear activations, not for {', '.join(sorted(smooth))}"
-        )
+        raise LookupError(f"curvature is for piecewise linear activations, not for {', '.join(sorted(smooth))}")
     points, moves = circle(probe.inputs)
     moved = probe.pushforward(torch.cat([points, points]), torch.cat([moves, -points]))
     c = (1 + curvature(*moved.split(POINTS)).mean(0)).log()  # (archs,)

@@ -17,5 +17,5 @@ def fisher(probe) -> Tensor:
     """Channel saliency squared, weighted by channel size."""
     return probe.total(
         0.5 * saliency.double().square().mean(0) * layer.weight[0].numel()
-        for layer, saliency in zip(probe.layers, probe.channel_saliency, strict=True)
+        for layer, saliency in probe.by_layer(probe.channel_saliency)
     )

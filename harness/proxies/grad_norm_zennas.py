@@ -9,7 +9,6 @@ weights a ReLU that rounding switches changes the score by 0.1 %.
 
 from torch import Tensor
 
-from harness.probe.layers import places
 from harness.probe.view import View
 from harness.proxies.registry import proxy
 
@@ -19,8 +18,5 @@ VIEW = View(init="normal", inputs="gaussian", batch_size=16, precision="float64"
 @proxy(name="grad_norm@zennas", view=VIEW, reads="weights", labels=False, paper="Lin et al. 2021, arXiv 2102.01063")
 def grad_norm_zennas(probe) -> Tensor:
     """Norm of all gradients together, on noise."""
-    squares = probe.zeros()
-    for owners, gradient in probe.all_gradients():
-        rows = gradient.reshape(len(owners), -1).double().square().sum(1)
-        squares.index_add_(0, places(owners, squares.device), rows)
-    return squares.sqrt()
+    gradients = probe.all_gradients()
+    return probe.sums((owners, g.reshape(len(owners), -1).double().square().sum(1)) for owners, g in gradients).sqrt()

@@ -26,6 +26,18 @@ VIEW = View(precision="float64")
 PAPER = "Shu et al. 2022, arXiv 2201.09785"
 
 
+def negated_condition(probe, gram: Tensor) -> Tensor:
+    """(archs, samples, samples) -> (archs,): -lambda_max / lambda_min; minus infinity where a kernel is singular in the
+    precision of the inputs, NaN where it is zero."""
+    eigenvalues = torch.linalg.eigvalsh(gram)
+    smallest, largest = eigenvalues[:, 0], eigenvalues[:, -1]
+    empty = largest == 0
+    singular = smallest <= largest * len(probe.inputs) * torch.finfo(probe.inputs.dtype).eps
+    probe.fail(singular, "the kernel is singular: samples' gradients are linearly dependent")
+    probe.fail(empty, "no output depends on a weight")
+    return torch.where(empty, torch.nan, torch.where(singular, -torch.inf, -largest / smallest))
+
+
 @proxy(name="ntk_trace@hnas", view=VIEW, reads="weights", labels=True, cost="PS", paper=PAPER)
 def ntk_trace_hnas(probe) -> Tensor:
     """Root mean square of what one backward gives each sample."""
@@ -36,11 +48,4 @@ def ntk_trace_hnas(probe) -> Tensor:
 @proxy(name="kappa@hnas", view=VIEW, reads="weights", labels=True, cost="PS", paper=PAPER)
 def kappa_hnas(probe) -> Tensor:
     """Condition number of HNAS's kernel, negated."""
-    gram = probe.once("backprops of labels", backprops_gram)
-    eigenvalues = torch.linalg.eigvalsh(gram)
-    smallest, largest = eigenvalues[:, 0], eigenvalues[:, -1]
-    empty = largest == 0
-    singular = smallest <= largest * len(gram[0]) * torch.finfo(gram.dtype).eps
-    probe.fail(singular, "the kernel is singular: samples' rows are linearly dependent")
-    probe.fail(empty, "no output depends on a weight")
-    return torch.where(empty, torch.nan, torch.where(singular, -torch.inf, -largest / smallest))
+    return negated_condition(probe, probe.once("backprops of labels", backprops_gram))

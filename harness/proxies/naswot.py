@@ -12,13 +12,20 @@ from torch import Tensor
 
 from harness.proxies.registry import proxy
 
+PAPER = "Mellor et al. 2021, arXiv 2006.04647"
+ALIKE = "two samples have the same code in every ReLU"
 
-@proxy(reads="relu_agreement", cost="F", paper="Mellor et al. 2021, arXiv 2006.04647")
+
+def log_determinant(probe, kernel: Tensor, singular: str, empty: str = "no ReLU module runs") -> Tensor:
+    """(archs, samples, samples) -> (archs,); NaN where there is nothing, minus infinity where singular; with why."""
+    nothing = ~(kernel != 0).flatten(1).any(1)
+    score = torch.linalg.slogdet(kernel).logabsdet
+    probe.fail(score.isinf(), singular)
+    probe.fail(nothing, empty)
+    return torch.where(nothing, torch.nan, score)
+
+
+@proxy(reads="relu_agreement", cost="F", paper=PAPER)
 def naswot(probe) -> Tensor:
     """Log-determinant of the agreement of ReLU codes."""
-    kernel = probe.relu_agreement
-    empty = ~(kernel > 0).flatten(1).any(1)
-    score = torch.linalg.slogdet(kernel).logabsdet
-    probe.fail(score.isinf(), "two samples have the same code in every ReLU")
-    probe.fail(empty, "no ReLU module reaches the output")
-    return torch.where(empty, torch.nan, score)
+    return log_determinant(probe, probe.relu_agreement, ALIKE, "no ReLU module reaches the output")

@@ -19,34 +19,17 @@ from torch import Tensor
 
 from harness.probe.layers import places
 from harness.probe.view import DEFAULT
+from harness.proxies.naswot import ALIKE, PAPER, log_determinant
 from harness.proxies.registry import proxy
 
-PAPER = "Mellor et al. 2021, arXiv 2006.04647"
 EVAL = replace(DEFAULT, batchnorm="eval")
-
-
-def _log_determinant(probe, kernel: Tensor, why: str) -> Tensor:
-    """(archs, samples, samples) -> (archs,); NaN where there is nothing, minus infinity where singular."""
-    empty = ~(kernel != 0).flatten(1).any(1)
-    score = torch.linalg.slogdet(kernel).logabsdet
-    probe.fail(score.isinf(), why)
-    probe.fail(empty, "no ReLU module runs")
-    return torch.where(empty, torch.nan, score)
-
-
-def _summed(probe) -> Tensor:
-    """(archs, samples, samples): agreements over every ReLU."""
-    samples = len(probe.inputs)
-    total = probe.zeros(samples, samples)
-    for owners, kernel, _ in probe.relu_kernels:
-        total.index_add_(0, places(owners, total.device), kernel)
-    return total
 
 
 @proxy(name="naswot@naslib", reads="relu_kernels", labels=False, cost="F", paper=PAPER)
 def naswot_naslib(probe) -> Tensor:
     """naswot over every ReLU, reached by the backward pass or not."""
-    return _log_determinant(probe, _summed(probe), "two samples have the same code in every ReLU")
+    kernels = ((owners, kernel) for owners, kernel, _ in probe.relu_kernels)
+    return log_determinant(probe, probe.sums(kernels, *[len(probe.inputs)] * 2), ALIKE)
 
 
 @proxy(
@@ -75,4 +58,4 @@ def naswot_layerwise(probe) -> Tensor:
 @proxy(name="naswot@hnas", reads="relu_gram", labels=False, cost="F", paper="Shu et al. 2022, arXiv 2201.09785")
 def naswot_hnas(probe) -> Tensor:
     """Log-determinant of the Gram matrix of ReLU inputs."""
-    return _log_determinant(probe, probe.observed("relu_gram"), "the samples' ReLU inputs are linearly dependent")
+    return log_determinant(probe, probe.observed("relu_gram"), "the samples' ReLU inputs are linearly dependent")

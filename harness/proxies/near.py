@@ -12,7 +12,6 @@ for each size, the same for every architecture; the authors' optional repeats ar
 import torch
 from torch import Tensor
 
-from harness.probe.layers import places
 from harness.proxies.registry import proxy
 
 
@@ -27,7 +26,4 @@ def effective_rank(blocks: Tensor) -> Tensor:
 @proxy(reads="square_blocks", labels=False, cost="F", paper="Husistein et al. 2024, arXiv 2408.08776")
 def near(probe) -> Tensor:
     """Effective ranks of layer outputs."""
-    score = probe.zeros()
-    for owners, blocks in probe.observed("square_blocks"):
-        score.index_add_(0, places(owners, score.device), effective_rank(blocks))
-    return score
+    return probe.sums((owners, effective_rank(blocks)) for owners, blocks in probe.observed("square_blocks"))

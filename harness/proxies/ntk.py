@@ -18,11 +18,11 @@ singular in the precision of the gradients gives minus infinity, no gradient at 
 100,000; knas is the paper's formula, not the released code's sample of tensors, entries and minibatches.
 """
 
-import torch
 from torch import Tensor
 
 from harness.probe.per_sample import coupled_gram, coupled_norms
 from harness.probe.view import View
+from harness.proxies.hnas import negated_condition
 from harness.proxies.registry import proxy
 
 PAPER_TE = "Chen et al. 2021, arXiv 2102.11535"
@@ -31,14 +31,7 @@ PAPER_TE = "Chen et al. 2021, arXiv 2102.11535"
 @proxy(view=View(init="kaiming_fan_out", repeats=3), reads="weights", labels=False, cost="PS", paper=PAPER_TE)
 def ntk_cond(probe) -> Tensor:
     """Condition number of the neural tangent kernel, negated."""
-    gram = coupled_gram(probe, of="sum", every_weight=True)
-    eigenvalues = torch.linalg.eigvalsh(gram)
-    smallest, largest = eigenvalues[:, 0], eigenvalues[:, -1]
-    empty = largest == 0
-    singular = smallest <= largest * len(probe.inputs) * torch.finfo(probe.inputs.dtype).eps
-    probe.fail(singular, "the kernel is singular: samples' gradients are linearly dependent")
-    probe.fail(empty, "no output depends on a weight")
-    return torch.where(empty, torch.nan, torch.where(singular, -torch.inf, -largest / smallest))
+    return negated_condition(probe, coupled_gram(probe, of="sum", every_weight=True))
 
 
 @proxy(reads="weights", labels=True, cost="PS", paper="Shu et al. 2022, arXiv 2201.09785")

@@ -13,4 +13,4 @@ from harness.proxies.registry import proxy
 @proxy(reads="gradients", paper="Abdelfattah et al. 2021, arXiv 2101.08134")
 def plain(probe) -> Tensor:
     """Signed sum of weight times gradient."""
-    return probe.total(layer.weight * g for layer, g in zip(probe.layers, probe.gradients, strict=True))
+    return probe.total(layer.weight * g for layer, g in probe.by_layer(probe.gradients))

@@ -156,13 +156,11 @@ def described(view: View) -> str:
 
 
 def _said(changes: Mapping[str, Any]) -> str:
+    batchnorm = {"one": "BatchNorm of each sample alone", "off": "no BatchNorm"}
     words = {
         "init": lambda value: _INITS[value],
         "inputs": lambda value: {"gaussian": "Gaussian noise", "ones": "ones", "minibatch": "the minibatch"}[value],
-        "batchnorm": lambda value: {
-            "one": "BatchNorm of each sample alone", "eval": "eval-mode BatchNorm", "off": "no BatchNorm",
-            "train": "train-mode BatchNorm",
-        }[value],
+        "batchnorm": lambda value: batchnorm.get(value, f"{value}-mode BatchNorm"),
         "batch_size": lambda value: "as many samples as the minibatch" if value is None else
         f"{value} sample{'s' * (value > 1)}",
         "minibatches": lambda value: f"{value} minibatches",

@@ -71,19 +71,10 @@ _registry: dict[str, Proxy] = {}
 
 
 def proxy(
-    function: Callable | None = None,
-    *,
-    view: View = DEFAULT,
-    reads: str | Iterable[str] = (),
-    labels: bool | None = None,
-    cost: str = "FB",
-    paper: str = "",
-    fitted: bool = False,
-    static: bool = False,
-    baseline: bool = False,
-    keeps: str | Iterable[str] = (),
-    name: str | None = None,
-) -> Callable:
+    function: Callable | None = None, *, view: View = DEFAULT, reads: str | Iterable[str] = (),
+    labels: bool | None = None, cost: str = "FB", paper: str = "", fitted: bool = False, static: bool = False,
+    baseline: bool = False, keeps: str | Iterable[str] = (), name: str | None = None,
+) -> Callable:  # fmt: skip
     """Register a function of a probe as a proxy. Usable bare, `@proxy`, or with facts, `@proxy(reads="gradients")`.
 
     `labels` defaults to whether the view's objective is the loss and gradients are read. `keeps` names fields of the
@@ -94,20 +85,11 @@ def proxy(
     def register(score: Callable) -> Callable:
         wanted = (reads,) if isinstance(reads, str) else tuple(reads)
         uses = bool(set(wanted) - {"weights", "outputs", "features", "relu_agreement", "input_gradients"})
-        entry = Proxy(
-            name=name or score.__name__,
-            score=score,
-            view=view,
-            reads=wanted,
-            cost=cost,
-            paper=paper,
-            fitted=fitted,
-            labels=(uses and view.objective == "loss") if labels is None else labels,
-            static=static,
-            baseline=baseline,
+        _add(Proxy(
+            name=name or score.__name__, score=score, view=view, reads=wanted, cost=cost, paper=paper, fitted=fitted,
+            labels=(uses and view.objective == "loss") if labels is None else labels, static=static, baseline=baseline,
             keeps=(keeps,) if isinstance(keeps, str) else tuple(keeps),
-        )
-        _add(entry)
+        ))  # fmt: skip
         return score
 
     return register(function) if function is not None else register

@@ -13,4 +13,4 @@ from harness.proxies.registry import proxy
 @proxy(reads="gradients", paper="Lee et al. 2019, arXiv 1810.02340")
 def snip(probe) -> Tensor:
     """Sum of absolute weight times gradient."""
-    return probe.total((layer.weight * g).abs() for layer, g in zip(probe.layers, probe.gradients, strict=True))
+    return probe.total((layer.weight * g).abs() for layer, g in probe.by_layer(probe.gradients))

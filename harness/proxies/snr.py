@@ -31,7 +31,7 @@ SYNFLOW = "Tanaka et al. 2020, arXiv 2006.05467, as in iViolinSolo/zero-cost-pro
 def _summed_ratios(probe, *, logarithm: bool) -> Tensor:
     """(archs,): sum over layers of signal to noise, or of log(1 + it); NaN where no layer has any."""
     ratios = []
-    for layer, gradient in zip(probe.layers, probe.gradients, strict=True):
+    for layer, gradient in probe.by_layer(probe.gradients):
         saliency = (layer.weight * gradient).abs().double().reshape(len(layer.owners), -1)
         deviation = saliency.std(1) if saliency.shape[1] > 1 else torch.zeros_like(saliency[:, 0])
         ratio = torch.where(deviation > 0, saliency.sum(1) / deviation, 0.0)

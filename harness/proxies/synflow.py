@@ -16,4 +16,4 @@ VIEW = View(inputs="ones", batch_size=1, batchnorm="off", precision="float64", o
 @proxy(view=VIEW, reads="gradients", paper="Tanaka et al. 2020, arXiv 2006.05467")
 def synflow(probe) -> Tensor:
     """Synaptic flow: weight times gradient of the summed output."""
-    return probe.total((layer.weight * g).abs() for layer, g in zip(probe.layers, probe.gradients, strict=True))
+    return probe.total((layer.weight * g).abs() for layer, g in probe.by_layer(probe.gradients))

@@ -40,9 +40,7 @@ def synflow_bn(probe) -> Tensor:
 @proxy(view=VIEW, reads="gradients", labels=False, paper="Cavagnero et al. 2023, arXiv 2207.05135")
 def logsynflow(probe) -> Tensor:
     """Weight times logarithm of the gradient of the summed output."""
-    return probe.total(
-        (layer.weight * torch.log1p(g)).abs() for layer, g in zip(probe.layers, probe.gradients, strict=True)
-    )
+    return probe.total((layer.weight * torch.log1p(g)).abs() for layer, g in probe.by_layer(probe.gradients))
 
 
 @proxy(name="logsynflow@naslib", view=VIEW, reads="gradients", labels=False, paper=PAPER)
@@ -59,7 +57,5 @@ def logsynflow_naslib(probe) -> Tensor:
 )  # fmt: skip
 def synflow_zennas(probe) -> Tensor:
     """Synaptic flow by output channel with BatchNorm left in, negated as in ZenNAS."""
-    return -probe.total(
-        (layer.weight * g).abs() * (len(layer.owners) / len(g))
-        for layer, g in zip(probe.layers, probe.gradients, strict=True)
-    )
+    flows = probe.by_layer(probe.gradients)
+    return -probe.total((layer.weight * g).abs() * (len(layer.owners) / len(g)) for layer, g in flows)

@@ -48,13 +48,9 @@ def zen(probe) -> Tensor:
 
 
 @proxy(
-    name="zen@naslib",
-    view=replace(VIEW, repeats=1),
-    labels=False,
-    cost="F",
-    keeps=("batchnorm", "repeats"),
+    name="zen@naslib", view=replace(VIEW, repeats=1), labels=False, cost="F", keeps=("batchnorm", "repeats"),
     paper=PAPER,
-)
+)  # fmt: skip
 def zen_naslib(probe) -> Tensor:
     """zen with a single repeat."""
     return zen_score(probe)

@@ -32,7 +32,7 @@ def used(request: pytest.FixtureRequest) -> tuple[nn.Module, torch.Tensor, torch
 def test_rows_are_the_gradients_of_single_samples(used):
     layer, x, u = used
     rule = rule_of(layer)
-    rows, bias = rule.weight_rows(layer, x, u), rule.bias_rows(layer, u)
+    rows, bias = rule.weight_rows(layer, x, u), rule.by_channel(layer, u)
     for n in range(len(x)):
         wanted = torch.autograd.grad(layer(x[n : n + 1]), list(layer.parameters()), u[n : n + 1])
         torch.testing.assert_close(rows[n], wanted[0])

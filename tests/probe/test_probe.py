@@ -15,7 +15,7 @@ from torch import nn
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import OF_SPACE
+from harness.engine.features import of_space
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import plain_copy, score_adaptively, score_stack
 from harness.inputs.draw import Minibatch
@@ -65,7 +65,7 @@ def score(indices, proxies, *, seed: int = 0, inputs: ViewInputs | None = None, 
     """{proxy: Scored} of one stack."""
     return score_stack(
         lambda: build(indices, keep_unreachable), [SPACE.canonical(i) for i in indices], proxies,
-        inputs or view_inputs(seed=seed), seed=seed, features=OF_SPACE,
+        inputs or view_inputs(seed=seed), seed=seed, features=of_space,
     )  # fmt: skip
 
 

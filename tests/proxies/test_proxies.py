@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,6 @@ from torch import nn
 import harness
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import Features
 from harness.engine.inputs import ViewInputs
 from harness.engine.scoring import plain_copy, score_stack
 from harness.inputs.draw import Minibatch, gaussian_minibatches
@@ -69,7 +69,7 @@ def scores_of(model, x, y, names, *, precision: str, feature_map=None, further=(
         given,
         seed=0,
         own_weights=True,
-        features=Features(map=feature_map),
+        features=lambda network: (feature_map and partial(feature_map, network), ()),
     )
     assert all(not each.reasons for each in scored.values()), {name: each.reasons for name, each in scored.items()}
     return {name: each.scores.item() for name, each in scored.items()}

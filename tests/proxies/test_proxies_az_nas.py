@@ -27,7 +27,7 @@ from torch import nn
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.counts import Counts
-from harness.engine.features import OF_SPACE
+from harness.engine.features import of_space
 from harness.engine.scoring import Scored, score_stack
 from harness.inputs.draw import gaussian_minibatches
 from harness.probe.initialise import initialise
@@ -169,7 +169,7 @@ def test_identities_of_macro_are_no_blocks():
     def ours(some: list[int]) -> dict[str, Scored]:
         build = partial(allocate, space.build(some, **sizes), "cpu")
         names = [space.archs[i] for i in some]
-        return score_stack(build, names, proxies, given(), seed=0, features=OF_SPACE)
+        return score_stack(build, names, proxies, given(), seed=0, features=of_space)
 
     together = ours(indices)
     for position, (arch, index) in enumerate(zip(archs, indices, strict=True)):
