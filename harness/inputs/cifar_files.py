@@ -44,9 +44,7 @@ def read_file(path: Path, names: Sequence[str] = LABELS, side: int = 0) -> tuple
     """
     content = load_pickle(path, encoding="latin1")
     if not isinstance(content, dict):
-        raise UserError(
-            f"{path}: expected a dictionary with data and {' or '.join(names)}, got {type(content).__name__}"
-        )
+        raise UserError(f"{path}: expected a dictionary of data and labels, got {type(content).__name__}")
     fields = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in content.items()}
     label = next((name for name in names if name in fields), None)
     if label is None or "data" not in fields:

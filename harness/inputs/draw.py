@@ -5,6 +5,7 @@ Everything random depends on the seed alone, not on the global generators; minib
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,19 +29,9 @@ class Minibatch:
 
 
 def minibatches(
-    inputs: str | Path | Images,
-    *,
-    dataset: str,
-    folder: Path | None,
-    batch_size: int,
-    count: int,
-    seed: int,
-    channels: int,
-    resolution: int | None,
-    classes: int,
-    balanced: bool = False,
-    augment: bool = False,
-) -> tuple[list[Minibatch], str]:
+    inputs: str | Path | Images, *, dataset: str, folder: Path | None, batch_size: int, count: int, seed: int,
+    channels: int, resolution: int | None, classes: int, balanced: bool = False, augment: bool = False,
+) -> tuple[list[Minibatch], str]:  # fmt: skip
     """Return `count` minibatches that fit a network of `channels` and `classes`, and one line that says what they are.
 
     inputs: "images" (those of `dataset`, looked for in `folder`), "gaussian" (noise with random labels), the path of a
@@ -51,11 +42,16 @@ def minibatches(
     if inputs == "gaussian":
         height, width = native_shape(dataset)[1:] if resolution is None else (resolution, resolution)
         shape = (channels, height, width)
-        batches = gaussian_minibatches(shape=shape, classes=classes, batch_size=batch_size, count=count, seed=seed)
+        batches = gaussian_minibatches(shape, classes, batch_size, count, seed)
         size = " x ".join(str(side) for side in shape)
         return batches, f"Gaussian noise N(0, 1), {size}, labels uniform over {classes} classes"
     images = inputs if isinstance(inputs, Images) else _load(str(inputs), dataset, folder)
-    _check_fit(images, channels, classes)
+    if images.shape[0] != channels:
+        have = f"the images have {images.shape[0]} channels and the network takes {channels} ({images.source})"
+        raise UserError(f"{have}; give images of {channels} channels, or --inputs gaussian")
+    if images.labels.max() >= classes:
+        wrong = f"label {images.labels.max()} is out of range for a network of {classes} classes"
+        raise UserError(f"{wrong} ({images.source}); expected labels 0 to {classes - 1}")
     batches = draw_minibatches(
         images, batch_size=batch_size, count=count, seed=seed, balanced=balanced, resolution=resolution, augment=augment
     )
@@ -79,20 +75,13 @@ def _load(inputs: str, dataset: str, folder: Path | None) -> Images:
 
 
 def draw_minibatches(
-    images: Images,
-    *,
-    batch_size: int,
-    count: int,
-    seed: int,
-    balanced: bool = False,
-    resolution: int | None = None,
+    images: Images, *, batch_size: int, count: int, seed: int, balanced: bool = False, resolution: int | None = None,
     augment: bool = False,
-) -> list[Minibatch]:
+) -> list[Minibatch]:  # fmt: skip
     """Choose (see `choose`), augment on request (see `augment`), normalise, and resize to `resolution` squared.
 
     Resizing: area averages where no side grows, otherwise bilinear (half-pixel centres). None: the size as it is.
     """
-    _check_at_least_one(resolution=1 if resolution is None else resolution)
     drawn = []
     for number, chosen in enumerate(choose(images, batch_size, count, seed, balanced)):
         pixels = images.pixels[chosen]
@@ -111,7 +100,6 @@ def choose(images: Images, batch_size: int, count: int, seed: int, balanced: boo
     every count >= k. balanced: classes that have images get the same number each, up to one; which get the one more is
     drawn again for each minibatch, and each class is shuffled again when it runs out.
     """
-    _check_at_least_one(batch_size=batch_size, count=count, seed=seed + 1)
     if batch_size > len(images):
         raise UserError(f"batch size {batch_size} is larger than the set: {images.source}; use at most {len(images)}")
     generator = frozen_generator(seed, CHOICE)
@@ -119,8 +107,18 @@ def choose(images: Images, batch_size: int, count: int, seed: int, balanced: boo
         deck = _Deck(np.arange(len(images)), generator)
         return np.stack([deck.deal(batch_size) for _ in range(count)])
     decks = [_Deck(np.flatnonzero(images.labels == label), generator) for label in np.unique(images.labels)]
-    _check_balance(images, decks, batch_size)
-    return np.stack([_deal_balanced(decks, batch_size, generator) for _ in range(count)])
+    sizes, (base, more) = np.array([len(deck.members) for deck in decks]), divmod(batch_size, len(decks))
+    if sizes.min() < base or (sizes > base).sum() < more:
+        largest = int(sizes.min()) * len(decks) + int((sizes > sizes.min()).sum())
+        needs = f"needs {base} to {base + 1} images of each of {len(decks)} classes, but the smallest class has"
+        at_most = f"({images.source}); use a batch size of at most {largest}"
+        raise UserError(f"a balanced minibatch of {batch_size} {needs} {sizes.min()} {at_most}")
+    rows = []
+    for _ in range(count):
+        gets_more = generator.permutation(np.flatnonzero(sizes > base).tolist())[:more].tolist() if more else []
+        taken = [deck.deal(base + (number in gets_more)) for number, deck in enumerate(decks)]
+        rows.append(generator.permutation(np.concatenate(taken)))
+    return np.stack(rows)
 
 
 @dataclass
@@ -139,30 +137,10 @@ class _Deck:
         return taken
 
 
-def _deal_balanced(decks: list[_Deck], batch_size: int, generator: np.random.RandomState) -> np.ndarray:
-    base, more = divmod(batch_size, len(decks))
-    larger = [number for number, deck in enumerate(decks) if len(deck.members) > base]
-    gets_more = set(generator.permutation(larger)[:more].tolist()) if more else set()
-    taken = [deck.deal(base + (number in gets_more)) for number, deck in enumerate(decks)]
-    return generator.permutation(np.concatenate(taken))
-
-
-def _check_balance(images: Images, decks: list[_Deck], batch_size: int) -> None:
-    sizes = np.array([len(deck.members) for deck in decks])
-    base, more = divmod(batch_size, len(decks))
-    if sizes.min() < base or (sizes > base).sum() < more:
-        largest = int(sizes.min()) * len(decks) + int((sizes > sizes.min()).sum())
-        raise UserError(
-            f"a balanced minibatch of {batch_size} needs {base} to {base + 1} images of each of {len(decks)} classes, "
-            f"but the smallest class has {sizes.min()} ({images.source}); use a batch size of at most {largest}"
-        )
-
-
 def gaussian_minibatches(
-    *, shape: tuple[int, ...], classes: int, batch_size: int, count: int, seed: int
+    shape: tuple[int, ...], classes: int, batch_size: int, count: int, seed: int
 ) -> list[Minibatch]:
     """Inputs N(0, 1) of shape (channels, height, width); targets uniform over the classes; both seeded."""
-    _check_at_least_one(batch_size=batch_size, count=count, seed=seed + 1, classes=classes, size=min(shape))
     drawn = []
     for number in range(count):
         generator = frozen_generator(seed, NOISE, number)
@@ -173,7 +151,6 @@ def gaussian_minibatches(
 
 def ones(shape: tuple[int, ...], batch_size: int = 1) -> Minibatch:
     """Inputs of ones, shape (channels, height, width) each, for proxies without data; targets are 0."""
-    _check_at_least_one(batch_size=batch_size, size=min(shape))
     return Minibatch(torch.ones(batch_size, *shape), torch.zeros(batch_size, dtype=torch.int64))
 
 
@@ -187,37 +164,8 @@ def _normalise(pixels: np.ndarray, images: Images) -> torch.Tensor:
 
 def resize(inputs: torch.Tensor, resolution: int | None) -> torch.Tensor:
     """Return (samples, channels, resolution, resolution); None leaves the size as it is."""
-    height, width = inputs.shape[2:]
-    if resolution is None or (height, width) == (resolution, resolution):
+    if resolution is None or inputs.shape[2:] == (resolution, resolution):
         return inputs
-    if resolution <= min(height, width):
-        return torch.nn.functional.interpolate(inputs, size=(resolution, resolution), mode="area")
-    return torch.nn.functional.interpolate(
-        inputs, size=(resolution, resolution), mode="bilinear", align_corners=False, antialias=True
-    )
-
-
-def _check_fit(images: Images, channels: int, classes: int) -> None:
-    if images.shape[0] != channels:
-        raise UserError(
-            f"the images have {images.shape[0]} channels and the network takes {channels} ({images.source}); "
-            f"give images of {channels} channels, or --inputs gaussian"
-        )
-    if images.labels.max() >= classes:
-        raise UserError(
-            f"label {images.labels.max()} is out of range for a network of {classes} classes ({images.source}); "
-            f"expected labels 0 to {classes - 1}"
-        )
-
-
-def _check_at_least_one(**numbers: int) -> None:
-    """Refuse sizes below 1 (a seed is checked as seed + 1)."""
-    wrong = [
-        f"seed {value - 1} (expected 0 or more)"
-        if name == "seed"
-        else f"{name.replace('_', ' ')} {value} (expected 1 or more)"
-        for name, value in numbers.items()
-        if value < 1
-    ]
-    if wrong:
-        raise UserError(f"cannot draw minibatches: {', '.join(wrong)}")
+    smooth = {"mode": "bilinear", "align_corners": False, "antialias": True}
+    how: dict[str, Any] = {"mode": "area"} if resolution <= min(inputs.shape[2:]) else smooth
+    return torch.nn.functional.interpolate(inputs, size=(resolution, resolution), **how)

@@ -39,34 +39,27 @@ class Images:
 
 
 def make_images(
-    pixels: np.ndarray,
-    labels: np.ndarray,
-    *,
-    name: str,
-    source: str,
-    classes: int | None = None,
+    pixels: np.ndarray, labels: np.ndarray, *, name: str, source: str, classes: int | None = None,
     constants: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
-) -> Images:
+) -> Images:  # fmt: skip
     """Check pixels (images, channels, height, width) and labels (images,) and put them together.
 
     classes None: the largest label plus one. constants: (mean, std) per channel in 0..255, as the benchmarks print
     them; None: those of the set itself, and none at all (0 and 1) for float32 pixels.
     """
     if pixels.ndim != 4 or 0 in pixels.shape:
-        raise UserError(
-            f"{name}: expected images (images, channels, height, width), none of them 0, got {pixels.shape}"
-        )
+        raise UserError(f"{name}: expected (images, channels, height, width), none of them 0, got {pixels.shape}")
     labels = check_labels(labels, name)
     if len(labels) != len(pixels):
         raise UserError(f"{name}: {len(pixels)} images but {len(labels)} labels; expected one label for each image")
     classes = int(labels.max()) + 1 if classes is None else classes
     if labels.max() >= classes:
-        raise UserError(
-            f"{name}: label {labels.max()} is out of range; expected 0 to {classes - 1} ({classes} classes)"
-        )
+        raise UserError(f"{name}: label {labels.max()} is out of range; expected 0 to {classes - 1}")
     pixels = np.ascontiguousarray(pixels)
     mean, std = _normalisation(pixels, constants)
-    return Images(pixels, labels, classes, name, mean, std, source, _checksum(pixels, labels))
+    checksum = hashlib.sha256(pixels.data)
+    checksum.update(labels.data)
+    return Images(pixels, labels, classes, name, mean, std, source, checksum.hexdigest())
 
 
 def check_labels(labels: object, name: str) -> np.ndarray:
@@ -76,9 +69,7 @@ def check_labels(labels: object, name: str) -> np.ndarray:
     except ValueError:  # a ragged list
         found = np.empty(0, dtype=object)
     if found.ndim != 1 or found.dtype.kind not in "iu" or found.size == 0:
-        raise UserError(
-            f"{name}: expected labels as a flat list of whole numbers, got {found.dtype} of shape {found.shape}"
-        )
+        raise UserError(f"{name}: expected labels as a list of whole numbers, got {found.dtype} of shape {found.shape}")
     found = found.astype(np.int64)
     if found.min() < 0:
         raise UserError(f"{name}: label {found.min()} is out of range; expected labels from 0 on")
@@ -101,9 +92,3 @@ def _normalisation(
         mean.append(float(counts @ values))
         std.append(float(np.sqrt(counts @ (values - mean[-1]) ** 2)) or 1.0)
     return tuple(mean), tuple(std)
-
-
-def _checksum(pixels: np.ndarray, labels: np.ndarray) -> str:
-    digest = hashlib.sha256(pixels.data)
-    digest.update(labels.data)
-    return digest.hexdigest()

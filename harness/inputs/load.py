@@ -58,10 +58,8 @@ def source_of(table: Table) -> str:
     """Return the name or path of the images a table was trained on; UserError where they are no longer there."""
     place = str(table.attributes.get("images", ""))
     if place and not Path(place).exists():
-        raise UserError(
-            f"the images of '{table.dataset}' are no longer at {place}: name them with --inputs PATH, or give"
-            " --inputs gaussian"
-        )
+        name = "name them with --inputs PATH, or give --inputs gaussian"
+        raise UserError(f"the images of '{table.dataset}' are no longer at {place}: {name}")
     return place or table.dataset
 
 

@@ -68,8 +68,7 @@ def load(key: str, folder: Path | None) -> Images:
             found = [place / file for file in dataset.files if (place / file).is_file()]
             if found:
                 return _load_files(key, found)
-        small = small_files(key, folder)
-        if small:
+        if small := small_files(key, folder):
             return _load_small(key, small[0])
     raise _not_found(key, folder)
 
@@ -88,9 +87,7 @@ def _load_files(key: str, paths: list[Path]) -> Images:
     dataset = DATASETS[key]
     pixels, labels = map(np.concatenate, zip(*(_read_file(path, dataset) for path in paths), strict=True))
     if len(pixels) == 0:
-        raise UserError(
-            f"{paths[0].parent}: no image of the {dataset.classes} classes of {dataset.title} in {len(paths)} files"
-        )
+        raise UserError(f"{paths[0].parent}: no image of the classes of {dataset.title} in {len(paths)} files")
     files = paths[0].name if len(paths) == 1 else f"{len(paths)} files of {len(dataset.files)}"
     source = f"{dataset.title}: {_amount(len(pixels), dataset)}, from {dataset.subfolder}/{files}"
     return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=dataset.constants)
@@ -113,7 +110,7 @@ def _load_small(key: str, path: Path) -> Images:
     if pixels.shape[1:] != (3, dataset.side, dataset.side):
         got = " x ".join(str(side) for side in pixels.shape[1:])
         raise UserError(f"{path}: expected {dataset.title} images of 3 x {dataset.side} x {dataset.side}, got {got}")
-    standin = "a STAND-IN, not the benchmark's images, " if "standin" in path.name.lower() else ""
+    standin = "a SUBSTITUTE, not the benchmark's images, " if "standin" in path.name.lower() else ""
     source = f"{dataset.title}: {standin}{_amount(len(pixels), dataset)}, from images/{path.name}"
     return make_images(pixels, labels, name=key, source=source, classes=dataset.classes, constants=dataset.constants)
 
@@ -130,7 +127,5 @@ def _not_found(key: str, folder: Path | None) -> UserError:
     else:
         looked = f"looked for {wanted} and {folder}/images/{key}*.npz"
         looked += f" ({dataset.archive} is there, but packed)" if (folder / dataset.archive).exists() else ""
-    return UserError(
-        f"no {dataset.title} images: {looked}; get {dataset.archive} ({dataset.where}) and unpack it so that {wanted} "
-        "exists, or use --inputs gaussian"
-    )
+    get = f"get {dataset.archive} ({dataset.where}) and unpack it so that {wanted} exists, or use --inputs gaussian"
+    return UserError(f"no {dataset.title} images: {looked}; {get}")

@@ -66,10 +66,9 @@ def _channels_first(pixels: np.ndarray, path: Path) -> np.ndarray:
         if not np.isfinite(pixels).all():
             raise UserError(f"{path}: some pixels are not finite numbers")
     if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim not in (3, 4):
-        raise UserError(
-            f"{path}: expected images as uint8 (or normalised floats) of shape (images, channels, height, width) or "
-            f"(images, height, width, channels), got {pixels.dtype} of shape {pixels.shape}"
-        )
+        shape = "(images, channels, height, width) or (images, height, width, channels)"
+        got = f"got {pixels.dtype} of shape {pixels.shape}"
+        raise UserError(f"{path}: expected images as uint8 (or normalised floats) of shape {shape}, {got}")
     if pixels.ndim == 3:
         return pixels[:, None]
     return pixels if pixels.shape[1] <= pixels.shape[3] else pixels.transpose(0, 3, 1, 2)
@@ -94,10 +93,8 @@ def load_folder(path: Path) -> Images:
     side = None if len(sizes) == 1 else min(min(size) for size in sizes)
     width, height = (side, side) if side else facts[0][0]
     if len(files) * width * height * (1 if grey else 3) > LARGEST_BYTES:
-        raise UserError(
-            f"{path}: {len(files):,} images of {width} x {height} are more than the {LARGEST_BYTES >> 30} GiB that are "
-            "held in memory; give fewer or smaller ones"
-        )
+        more = f"more than the {LARGEST_BYTES >> 30} GiB that are held in memory; give fewer or smaller ones"
+        raise UserError(f"{path}: {len(files):,} images of {width} x {height} are {more}")
     pixels = np.stack(_read_each(files, functools.partial(_pixels, mode="L" if grey else "RGB", side=side)))
     resized = f", central squares resized from {len(sizes)} sizes" if side else ""
     source = f"{path.name}/: {len(files):,} images {_size(pixels)} in {len(classes)} classes{resized}, {OWN_CONSTANTS}"
@@ -107,7 +104,10 @@ def load_folder(path: Path) -> Images:
 def _listed(path: Path) -> tuple[list[Path], list[Path], np.ndarray]:
     """The subfolders that are classes, the image files in them (images,) and their labels (images,)."""
     classes = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    members = [_image_files(entry) for entry in classes]
+    members = [
+        sorted(file for file in entry.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+        for entry in classes
+    ]
     if not any(members):
         known = ", ".join(sorted(SUFFIXES))
         raise UserError(f"{path}: no images; expected one subfolder for each class, with files of {known}")
@@ -116,12 +116,6 @@ def _listed(path: Path) -> tuple[list[Path], list[Path], np.ndarray]:
         raise UserError(f"{path}: no images in {', '.join(empty)}; every subfolder is a class, so remove or fill it")
     labels = np.repeat(np.arange(len(classes)), [len(files) for files in members])
     return classes, [file for files in members for file in files], labels
-
-
-def _image_files(folder: Path) -> list[Path]:
-    return sorted(
-        file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    )
 
 
 def _read_each(files: list[Path], read: Callable[[Image.Image], T]) -> list[T]:

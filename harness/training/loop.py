@@ -1,7 +1,7 @@
 """Ground truth trained stack by stack, in worker processes, into a folder that can be continued."""
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from harness.inputs.load import load_images
 from harness.training.recipe import Recipe, check, network_of
 from harness.training.splits import load_splits
 from harness.training.stack import train_stack, try_out
-from harness.training.work import Job, claim, finish, keep, missing, settings_of
+from harness.training.work import Job, claim, finish, keep, missing
 
 
 def plan(space: Space, networks: int) -> dict[str, str]:
@@ -59,7 +59,7 @@ def train(
     for arch, name in strings.items():
         networks.setdefault(name, arch)
     try_out(space, next(iter(strings)), recipe, images)
-    settings = settings_of(recipe, stack, images)
+    settings = asdict(recipe) | {"stack": stack, "images": images.checksum}  # a folder holds the work of one such
     claim(out, settings)
     jobs = [
         Job(path, tuple(networks[name] for name in names), tuple(names), recipe, seed, folder, images.checksum, device)

@@ -29,11 +29,9 @@ def load_splits(images: Images, recipe: Recipe) -> dict[str, Split]:
     """
     held_out = recipe.train_images + recipe.valid_images
     if (left := len(images.labels) - held_out) < max(recipe.test_images, 1):
-        raise UserError(
-            f"{images.source}: {len(images.labels)} images, but the recipe trains on {recipe.train_images} and"
-            f" validates on {recipe.valid_images}: lower --train-images and --valid-images so that"
-            f" {recipe.test_images or 'some'} are left for the test"
-        )
+        uses = f"the recipe trains on {recipe.train_images} and validates on {recipe.valid_images}"
+        lower = f"lower --train-images and --valid-images so that {recipe.test_images or 'some'} are left for the test"
+        raise UserError(f"{images.source}: {len(images.labels)} images, but {uses}: {lower}")
     order = np.random.default_rng([recipe.split_seed, len(images.labels)]).permutation(len(images.labels))
     bounds = {
         "train": (0, recipe.train_images),

@@ -30,7 +30,9 @@ def train_stack(
     train = splits["train"]
     network = build(space, archs, recipe, images)
     initialise(network, [stream(seed, name, "training") for name in names])
-    _spare_padding(network)
+    for module in network.modules():
+        if isinstance(module, StackedConv2d):
+            module.forward = MethodType(_convolve, module)  # type: ignore[method-assign]
     network.to(device)
     optimiser = torch.optim.SGD(
         network.parameters(), recipe.learning_rate, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
@@ -75,11 +77,8 @@ def try_out(space: Space, arch: str, recipe: Recipe, images: Images) -> None:
             network(torch.zeros(1, channels, side, side))
     except RuntimeError as error:
         settings = ",".join(f"{name}={value}" for name, value in recipe.network.items())
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{space.title} with --network {settings} takes no images of {side} x {side} pixels ({reason}): give a"
-            " larger --resolution"
-        ) from None
+        refused = f"takes no images of {side} x {side} pixels ({str(error).splitlines()[0]})"
+        raise UserError(f"{space.title} with --network {settings} {refused}: give a larger --resolution") from None
 
 
 def accuracy(network: nn.Module, split: Split, recipe: Recipe, k: int) -> np.ndarray:
@@ -100,17 +99,11 @@ def accuracy(network: nn.Module, split: Split, recipe: Recipe, k: int) -> np.nda
     return (100 * right / len(labels)).double().cpu().numpy()
 
 
-def _spare_padding(network: nn.Module) -> None:
-    """Let convolutions leave out the parts of their kernels that reach nothing but padding on small maps.
-
-    The results are the same. A 5x5 depthwise convolution of a 1x1 map is a product, and many times faster as one.
-    """
-    for module in network.modules():
-        if isinstance(module, StackedConv2d):
-            module.forward = MethodType(_convolve, module)  # type: ignore[method-assign]
-
-
 def _convolve(layer: StackedConv2d, x: Tensor) -> Tensor:
+    """Return what the layer does, without the parts of kernels that reach nothing but padding on small maps.
+
+    A 5x5 depthwise convolution of a 1x1 map is a product, and many times faster as one.
+    """
     centre, weight = int(layer.padding[0]), layer.weight
     reach = min(centre, max(x.shape[2:]) - 1)
     if reach < centre:

@@ -51,7 +51,7 @@ def claim(out: Path, settings: dict) -> None:
                 said = [f"{key} {old.get(key)} -> {settings.get(key)}" for key in sorted(old.keys() | settings)
                         if old.get(key) != settings.get(key)]  # fmt: skip
                 raise UserError(f"{out} holds a training with another recipe ({', '.join(said)}): give another --out")
-        elif out.is_dir() and (others := sorted(path.name for path in out.iterdir() if not _ours(path.name))):
+        elif out.is_dir() and (others := [p.name for p in sorted(out.iterdir()) if not _ours(p.name)]):
             raise UserError(f"{out} is no training (it holds {others[0]} and no recipe.json): give another --out")
         (out / "parts").mkdir(parents=True, exist_ok=True)
         write_text(record, json.dumps(settings, indent=1, sort_keys=True))
@@ -82,20 +82,16 @@ def missing(out: Path, networks: dict[str, str], seeds: int, stack: int) -> Iter
 
 
 def trained(out: Path, seed: int) -> dict[str, np.ndarray]:
-    """Return {canonical string: accuracy (splits,)} of what is trained with a seed."""
+    """Return {canonical string: accuracy (splits,)} of what is trained with a seed; UserError for a broken file."""
     found: dict[str, np.ndarray] = {}
     for path in sorted((out / "parts").glob(f"seed{seed}_*.npz")):
-        found |= dict(zip(*_read(path), strict=True))
+        try:
+            with np.load(path) as part:
+                found |= dict(zip(map(str, part["names"]), part["accuracy"], strict=True))
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            again = "delete it, its networks will be trained again"
+            raise UserError(f"{path} cannot be read ({error}): {again}") from error
     return found
-
-
-def _read(path: Path) -> tuple[list[str], np.ndarray]:
-    """Return (names (archs,), accuracy (archs, splits)) of a finished stack; UserError where the file is broken."""
-    try:
-        with np.load(path) as part:
-            return [str(name) for name in part["names"]], part["accuracy"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise UserError(f"{path} cannot be read ({error}): delete it, its networks will be trained again") from error
 
 
 def keep(path: Path, names: Sequence[str], accuracy: np.ndarray) -> None:
@@ -110,9 +106,8 @@ def _kept(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; finished stacks are kept: make room and repeat"
-        ) from error
+        why = f"{error.strerror or error}; finished stacks are kept: make room and repeat"
+        raise UserError(f"cannot write {path}: {why}") from error
 
 
 def finish(out: Path, recipe: Recipe, strings: dict[str, str], seeds: int, settings: dict, images: Images) -> Path:
@@ -143,8 +138,3 @@ def finish(out: Path, recipe: Recipe, strings: dict[str, str], seeds: int, setti
     with _kept(path):
         save_tables(path, [table])
     return path
-
-
-def settings_of(recipe: Recipe, stack: int, images: Images) -> dict:
-    """Return what a folder holds one of: the recipe, the size of stacks and the images' checksum."""
-    return asdict(recipe) | {"stack": stack, "images": images.checksum}

@@ -172,7 +172,7 @@ def test_own_images_in_cifars_layout_are_those_that_were_written(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ([1, 2], "expected a dictionary with data and labels or fine_labels, got list"),
+        ([1, 2], "expected a dictionary of data and labels, got list"),
         ({"data": np.zeros((2, 12), np.uint8)}, "expected data and labels or fine_labels in it, got data"),
         ({"data": np.zeros((2, 12), np.uint8), "labels": [0]}, "2 images but 1 labels"),
         ({"data": np.zeros((2, 13), np.uint8), "labels": [0, 1]}, r"expected data as uint8 .*got uint8 of shape"),
