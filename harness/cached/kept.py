@@ -26,6 +26,8 @@ def scores(bench: str = "201", dataset: str = "cifar10", name: str | None = None
     were made with. `harness.judge(harness.scores(...), bench=...)` gives their statistics. UserError where there is no
     such set; it lists the existing ones.
     """
+    import pandas as pd
+
     known = facts()
     if name is not None and name not in known:
         raise suggest([name], known, "set of kept scores")
@@ -37,7 +39,10 @@ def scores(bench: str = "201", dataset: str = "cifar10", name: str | None = None
         there = ", ".join(map(str, sorted(set(of.values()))))
         raise UserError(f"no kept scores of {(bench, dataset)}; expected a benchmark and a dataset, one of {there}")
     chosen = name or max(fitting, key=lambda each: known[each]["scores"])
-    return _read(chosen, others=[each for each in fitting if each != chosen])
+    frame = pd.read_csv(io.StringIO(table(chosen)), dtype={"arch": str})
+    frame = frame.astype(dict.fromkeys(frame.columns.drop("arch"), "float64"))
+    frame.attrs = {"name": chosen, "others": [each for each in fitting if each != chosen], **known[chosen]}
+    return frame
 
 
 @cache
@@ -48,15 +53,6 @@ def facts() -> dict[str, dict[str, Any]]:
         with lzma.open(path, "rt", encoding="utf-8") as file:
             found[path.name.removesuffix(ENDING)] = json.loads(file.readline())
     return dict(sorted(found.items()))
-
-
-def _read(name: str, others: list[str]) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.read_csv(io.StringIO(table(name)), dtype={"arch": str})
-    frame = frame.astype(dict.fromkeys(frame.columns.drop("arch"), "float64"))
-    frame.attrs = {"name": name, "others": others, **facts()[name]}
-    return frame
 
 
 def table(name: str) -> str:

@@ -12,20 +12,15 @@ from harness.cli.options import add_options
 from harness.reproduce.hnas.config import HnasConfig
 
 
-def parser() -> Parser:
-    """Return the command line: an option for each field of HnasConfig."""
+def main(argv: list[str] | None = None) -> int:
+    """Make the tables; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
     line = Parser(prog="python -m harness.reproduce.hnas", description=(__doc__ or "").split("\n\n")[0])
     add = line.add_argument
     add("--scores", required=True, nargs="+", help="folders of runs, one for each dataset, or a CSV of scores")
     add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     add_options(line, HnasConfig)
     add("--out", help="folder to write to (default: a name of its own under results/)")
-    return line
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Make the tables; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    options = vars(parser().parse_args(argv))
+    options = vars(line.parse_args(argv))
     out, scores = options.pop("out"), tuple(options.pop("scores"))
 
     def action() -> None:

@@ -8,13 +8,9 @@ from typing import Any, get_args, get_type_hints
 
 
 def add_options(
-    line: argparse.ArgumentParser,
-    settings: type,
-    *,
-    only: Collection[str] | None = None,
-    without: Collection[str] = (),
-    said: Mapping[str, str] | None = None,
-) -> None:
+    line: argparse.ArgumentParser, settings: type, *, only: Collection[str] | None = None,
+    without: Collection[str] = (), said: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
     """Add an option for each field of `settings` that `benchmarks.options.option` declared, in their order.
 
     `only` and `without` choose among the fields. `said` has help texts that are known at the command line alone. A bool

@@ -5,8 +5,8 @@ from pathlib import Path
 from benchmarks.command import Parser, carry_out
 
 
-def parser() -> Parser:
-    """Return the command line."""
+def main(argv: list[str] | None = None) -> int:
+    """Make the reports; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
     line = Parser(prog="python -m harness.report", description=(__doc__ or "").split(": ", 1)[1].capitalize())
     add = line.add_argument
     add("runs", nargs="+", type=Path, metavar="RUN", help="folder of a finished run; with several, a comparison too")
@@ -16,12 +16,7 @@ def parser() -> Parser:
         help="proxy the others are compared with (default: the best of params, flops, layers)")  # fmt: skip
     add("--intervals", default="auto", help="auto (default: not where the whole space was scored), always, never")
     add("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
-    return line
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Make the reports; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    options = vars(parser().parse_args(argv))
+    options = vars(line.parse_args(argv))
 
     def action() -> None:
         from harness.cli.show import show_stored

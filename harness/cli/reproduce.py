@@ -19,8 +19,8 @@ COMMANDS = {"harness.operations": operations, "harness.search": search}
 OUT = Path("results/reproduction")
 
 
-def parser() -> Parser:
-    """Return the command line."""
+def main(argv: list[str] | None = None) -> int:
+    """Reproduce; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
     about = (__doc__ or "").split(":", 1)[1].strip().replace("\n\n", " ")
     line = Parser(prog="python -m harness.reproduce", description=about[0].upper() + about[1:])
     add = line.add_argument
@@ -33,12 +33,7 @@ def parser() -> Parser:
     mode.add_argument("--run", type=Path, nargs="+", metavar="DIR", default=[], help=about_runs)
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
     add("--out", type=Path, help=f"folder to write to (default {OUT}; with --run: the first run's)")
-    return line
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Reproduce; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    options = parser().parse_args(argv)
+    options = line.parse_args(argv)
 
     def action() -> None:
         if options.run and (options.tables or options.list):

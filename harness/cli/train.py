@@ -15,8 +15,8 @@ from harness.cli.options import add_options
 from harness.training.recipe import Recipe
 
 
-def parser() -> Parser:
-    """Return the command line: an option for each field of Recipe, and how it is carried out."""
+def main(argv: list[str] | None = None) -> int:
+    """Train; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
     line = Parser(prog="python -m harness.train", description=(__doc__ or "").split("\n\n")[0])
     add_options(line, Recipe)
     add = line.add_argument
@@ -28,12 +28,7 @@ def parser() -> Parser:
     add("--data", type=Path, help="folder of ground truth and images (default: NAS_HARNESS_DATA)")
     add("--device", default="cpu", help="cpu (default), auto, cuda or cuda:N")
     add("--out", type=Path, required=True, help="folder of the work and of the finished table.h5")
-    return line
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Train; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    options = vars(parser().parse_args(argv))
+    options = vars(line.parse_args(argv))
     out, data, network = (options.pop(name) for name in ("out", "data", "network"))
     how = {name: options.pop(name) for name in ("sample", "seeds", "stack", "workers", "device")}
 
