@@ -90,19 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line = Parser(prog="python -m benchmarks", description=(__doc__ or "").split(": ", 1)[1])
     line.add_argument("--data", metavar="DIR", help=DATA_HELP)
     options = line.parse_args(arguments)
-    return carry_out("benchmarks", lambda: _print(data_folder(options.data)), "stopped")
 
+    def action() -> None:
+        folder = data_folder(options.data)
+        print(f"Data folder: {folder.resolve() if folder else f'none; name one with --data DIR or set {VARIABLE}'}")
+        for bench in known():
+            print("\n".join(_benchmark(bench, folder)))
+        print("\nImages", *(_official(source, folder, convert=False) for source in IMAGES), sep="\n")
+        print("\nEach file or folder goes into the data folder itself, under the name shown (* stands for any ending).")
 
-def _print(folder: Path | None) -> None:
-    """Print what there is for each benchmark, then the images."""
-    print(f"Data folder: {folder.resolve() if folder else f'none; name one with --data DIR or set {VARIABLE}'}")
-    for bench in known():
-        for line in _benchmark(bench, folder):
-            print(line)
-    print("\nImages")
-    for source in IMAGES:
-        print(_official(source, folder, convert=False))
-    print("\nEach file or folder goes into the data folder itself, under the name shown (* stands for any ending).")
+    return carry_out("benchmarks", action, "stopped")
 
 
 if __name__ == "__main__":

@@ -18,13 +18,9 @@ from benchmarks.table_file import save_tables
 
 
 def convert(
-    path: str | Path,
-    out: str | Path | None = None,
-    bench: str | None = None,
-    partial: bool = False,
-    replace: bool = False,
-    on_progress: Progress | None = None,
-) -> tuple[Path, list[Table]]:
+    path: str | Path, out: str | Path | None = None, bench: str | None = None, partial: bool = False,
+    replace: bool = False, on_progress: Progress | None = None,
+) -> tuple[Path, list[Table]]:  # fmt: skip
     """Read ground truth and write it as a table file; return where, and the tables.
 
     `bench` None is what the file's name says, otherwise 201. `out` None is `nasbench<bench>.h5` in the file's folder.

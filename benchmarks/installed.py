@@ -49,9 +49,7 @@ def make(point: EntryPoint) -> Space:
         why = " ".join(str(error).split()) or "no reason given"
         raise UserError(f"{said}: {point.value}: {type(error).__name__}: {why}") from error
     if not isinstance(space, Space):
-        raise UserError(
-            f"{said}: {point.value} makes a {type(space).__name__}; expected a benchmarks.spaces.space.Space"
-        )
+        raise UserError(f"{said}: {point.value} makes a {type(space).__name__}, not a benchmarks.spaces.space.Space")
     if space.name != point.name:
         raise UserError(f"{said}: its space has the name '{space.name}'; expected '{point.name}'")
     return space

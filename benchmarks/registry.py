@@ -11,22 +11,16 @@ BENCHMARKS = {
     "201": "benchmarks.nasbench201.space:Space201",
     "101": "benchmarks.nasbench101.space:Space101",
     "macro": "benchmarks.nasbench_macro.space:SpaceMacro",
-    "1shot1-1": "benchmarks.nasbench1shot1.space:space_1",
-    "1shot1-2": "benchmarks.nasbench1shot1.space:space_2",
-    "1shot1-3": "benchmarks.nasbench1shot1.space:space_3",
-    "1shot1-1-closed": "benchmarks.nasbench1shot1.space:space_1_closed",
-    "1shot1-2-closed": "benchmarks.nasbench1shot1.space:space_2_closed",
-    "1shot1-3-closed": "benchmarks.nasbench1shot1.space:space_3_closed",
-    "1shot1-1-pruned": "benchmarks.nasbench1shot1.space:space_1_pruned",
-    "1shot1-2-pruned": "benchmarks.nasbench1shot1.space:space_2_pruned",
-    "1shot1-3-pruned": "benchmarks.nasbench1shot1.space:space_3_pruned",
+} | {
+    f"1shot1-{number}{population}": f"benchmarks.nasbench1shot1.space:space_{number}{population.replace('-', '_')}"
+    for population in ("", "-closed", "-pruned")
+    for number in (1, 2, 3)
 }
 """Key on the command line -> `module:class` of its space. A new benchmark is one file and one line here, or an
 entry point of another package (`benchmarks.installed`)."""
 GROUPS = {
-    "1shot1": ("1shot1-1", "1shot1-2", "1shot1-3"),
-    "1shot1-closed": ("1shot1-1-closed", "1shot1-2-closed", "1shot1-3-closed"),
-    "1shot1-pruned": ("1shot1-1-pruned", "1shot1-2-pruned", "1shot1-3-pruned"),
+    f"1shot1{population}": tuple(f"1shot1-{number}{population}" for number in (1, 2, 3))
+    for population in ("", "-closed", "-pruned")
 }
 """Benchmark of several spaces -> their keys, space 1 first; each is run and reported separately."""
 

@@ -89,8 +89,7 @@ class Table:
         The trials are `trials`, without the label "mean"; a table of means alone gives (archs, 0).
         `epochs` None is the largest budget.
         """
-        trials = [i for i, seed in enumerate(self.seeds) if seed != MEAN]
-        return self._plane(split, epochs)[:, trials]
+        return self._plane(split, epochs)[:, [self.seeds.index(seed) for seed in self.trials]]
 
     @property
     def trials(self) -> tuple[str, ...]:
@@ -121,7 +120,8 @@ class Table:
             if not self.trials:
                 raise UserError(f"no single trials of '{self.dataset}' in {self.source}: 'max' needs them; use 'mean'")
             return np.fmax.reduce(trials, axis=1)
-        mean = _nan_mean(trials)
+        count = np.isfinite(trials).sum(1)
+        mean = np.nansum(trials, axis=1) / np.where(count, count, np.nan)
         if seeds is None and MEAN in self.seeds:
             published = self._plane(split, epochs)[:, self.seeds.index(MEAN)]
             mean = np.where(np.isnan(published), mean, published)
@@ -144,13 +144,6 @@ def _read_only(values: np.ndarray, shape: tuple[int, ...], what: str) -> np.ndar
         raise UserError(f"{what} has the shape {array.shape}; its labels say {shape}")
     array.setflags(write=False)
     return array
-
-
-def _nan_mean(values: np.ndarray) -> np.ndarray:
-    """Return the mean over the last axis of what is not NaN; NaN (without a warning) where nothing is."""
-    count = np.isfinite(values).sum(axis=-1)
-    with np.errstate(invalid="ignore"):
-        return np.nansum(values, axis=-1) / np.where(count, count, np.nan)
 
 
 def arch_problems(archs: Sequence[str], expected: Sequence[str] | None, complete: bool) -> list[str]:

@@ -39,9 +39,7 @@ def fetch(url: str, target: Path, checksum: str | None = None, on_progress: Prog
             received = digest(part, kind)
             part.unlink()
             facts.unlink(missing_ok=True)
-            raise UserError(
-                f"{url}: not the expected file: its {kind} is {received}, expected {wanted}; it was removed"
-            )
+            raise UserError(f"{url}: not the expected file: its {kind} is {received}, expected {wanted}; removed")
         put_in_place(part, target)
         facts.unlink(missing_ok=True)
     except urllib.error.HTTPError as error:
@@ -82,13 +80,19 @@ def _receive(url: str, part: Path, facts: Path, on_progress: Progress | None) ->
         if not start:
             facts.unlink(missing_ok=True)  # it describes bytes that are overwritten now
         with open(part, "ab" if start else "wb") as file:
-            named = _validator(answer) or (validator if start else None)
+            etag = answer.headers.get("ETag")
+            strong = etag and not etag.startswith("W/")
+            named = (etag if strong else answer.headers.get("Last-Modified")) or (validator if start else None)
             facts.write_text(json.dumps({"url": url, "validator": named, "size": total}))
             done = start
             while True:
                 if on_progress is not None:
                     on_progress(done, total)
-                if done == total or not (block := _next(answer)):
+                try:
+                    block = b"" if done == total else answer.read(BLOCK)
+                except OSError as error:  # of the network; one of the disk goes on as it is
+                    raise ConnectionError(_reason(error)) from None
+                if not block:
                     break
                 file.write(block)
                 done += len(block)
@@ -96,14 +100,6 @@ def _receive(url: str, part: Path, facts: Path, on_progress: Progress | None) ->
         raise ConnectionError(f"{done:,} of {total:,} bytes received")
     if part.stat().st_size != done:
         raise UserError(f"{part}: another download is writing there too; end one and repeat the command")
-
-
-def _next(answer: Any) -> bytes:
-    """Return the next bytes; what a network does wrong is a ConnectionError, unlike what a disk does."""
-    try:
-        return answer.read(BLOCK)
-    except OSError as error:
-        raise ConnectionError(_reason(error)) from None
 
 
 def _kept(url: str, part: Path, facts: Path) -> tuple[int, int | None, str | None]:
@@ -143,12 +139,6 @@ def _extent(answer: Any, have: int, part: Path) -> tuple[int, int | None]:
         return have, None if extent[2] == "*" else int(extent[2])
     length = answer.headers.get("Content-Length", "")
     return 0, int(length) if length.isdecimal() else None
-
-
-def _validator(answer: Any) -> str | None:
-    """Return what names this state of the file: a strong ETag, otherwise its date, otherwise None."""
-    etag = answer.headers.get("ETag")
-    return etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified")
 
 
 def _reason(error: Any) -> str:

@@ -6,7 +6,6 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -81,7 +80,9 @@ def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
             sizes = {name: archive.getinfo(f"{name}.npy").file_size for name in held}
             for name in held:
                 with archive.open(f"{name}.npy") as file:
-                    shape, _, dtype = _header(file)
+                    first = np.lib.format.read_magic(file) == (1, 0)
+                    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                    shape, _, dtype = read(file)
                     if math.prod(shape) * dtype.itemsize > sizes[name]:
                         raise ValueError(f"{name} claims the shape {shape}")
         if sum(sizes.values()) > MOST:
@@ -92,13 +93,6 @@ def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
         raise
     except (OSError, LookupError, ValueError, TypeError, RuntimeError, MemoryError, EOFError, *BROKEN) as error:
         raise UserError(f"{path}: truncated or not a NumPy archive of plain arrays ({error})") from None
-
-
-def _header(file: Any) -> tuple:
-    """Return (shape, order, type) of an array in a file."""
-    if np.lib.format.read_magic(file) == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
 
 
 def _npz_cells(path: Path, matrix: np.ndarray, ops: np.ndarray) -> list[Cell]:
@@ -117,7 +111,6 @@ def _npz_cells(path: Path, matrix: np.ndarray, ops: np.ndarray) -> list[Cell]:
         else:
             cells.append(cell)
     if wrong:
-        raise UserError(
-            f"{path}: {len(wrong)} rows are no cells of at most {VERTICES} vertices and {EDGES} edges: {listed(wrong)}"
-        )
+        limits = f"at most {VERTICES} vertices and {EDGES} edges"
+        raise UserError(f"{path}: {len(wrong)} rows are no cells of {limits}: {listed(wrong)}")
     return cells

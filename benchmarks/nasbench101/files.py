@@ -86,7 +86,12 @@ class _Gathered:
             raise ValueError(f"{epochs!r} epochs; expected {', '.join(map(str, BUDGETS))}")
         params, numbers = _metrics(metrics)
         if module_hash not in self.rows:
-            self._new(module_hash, matrix, operations, params)
+            cell = _official_cell(matrix, operations)
+            if graph_hash(cell) != module_hash:
+                raise ValueError(f"the hash {module_hash} is not that of its cell {print_cell(cell)}")
+            self.rows[module_hash] = len(self.archs)
+            self.archs.append(print_cell(cell))
+            self.params.append(params)
         row = self.rows[module_hash]
         if params != self.params[row]:
             raise ValueError(f"{params:,} parameters, and {self.params[row]:,} in another record of the same cell")
@@ -96,14 +101,6 @@ class _Gathered:
         self.count[row, epochs] = repeat + 1
         self.keys.extend((row, BUDGETS.index(epochs), repeat))
         self.numbers.extend(numbers)
-
-    def _new(self, module_hash: str, matrix: str, operations: str, params: int) -> None:
-        cell = _official_cell(matrix, operations)
-        if graph_hash(cell) != module_hash:
-            raise ValueError(f"the hash {module_hash} is not that of its cell {print_cell(cell)}")
-        self.rows[module_hash] = len(self.archs)
-        self.archs.append(print_cell(cell))
-        self.params.append(params)
 
     def tables(self, path: Path, complete: bool) -> list[Table]:
         """Return the tables of all records; UserError for wrong parameters or (if `complete`) missing trainings."""

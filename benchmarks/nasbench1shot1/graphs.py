@@ -1,17 +1,13 @@
 """Graphs of NAS-Bench-1Shot1: which vertices feed each choice block and the output, in three populations."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 PARENTS = {1: (0, 1, 2, 2, 2, 2), 2: (0, 1, 1, 2, 2, 3), 3: (0, 1, 1, 1, 2, 2, 2)}
 """Space -> how many vertices feed each vertex: input, blocks, output."""
 
 Graph = frozenset[tuple[int, int]]
 """Edges (source, target)."""
-
-
-def _choices(vertex: int, parents: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    return itertools.combinations(range(vertex), parents[vertex])
 
 
 def used(graph: Graph, blocks: int) -> list[int]:
@@ -31,8 +27,8 @@ def released_graphs(space: int) -> list[Graph]:
 
 def all_graphs(space: int) -> Iterator[Graph]:
     """Yield every graph in which each vertex has its prescribed number of inputs: 180 / 360 / 5,400."""
-    parents = PARENTS[space]
-    for chosen in itertools.product(*(_choices(vertex, parents) for vertex in range(1, len(parents)))):
+    counts = enumerate(PARENTS[space][1:], start=1)
+    for chosen in itertools.product(*(itertools.combinations(range(vertex), count) for vertex, count in counts)):
         yield frozenset((source, vertex) for vertex, sources in enumerate(chosen, start=1) for source in sources)
 
 

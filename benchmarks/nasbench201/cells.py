@@ -1,4 +1,4 @@
-"""Cells of NAS-Bench-201: their strings, which edges lie on a path, and counts."""
+"""Cells of NAS-Bench-201: their strings, and which edges lie on a path."""
 
 import re
 
@@ -45,30 +45,3 @@ def reachable(cell: Cell) -> Cell:
         operation if source in from_input and target in to_output else NONE
         for (source, target), operation in zip(EDGES, cell, strict=True)
     )
-
-
-def count(
-    cell: Cell, *, channels: int, cells_per_stage: int, classes: int, resolution: int, input_channels: int
-) -> tuple[int, int, int]:
-    """Return (parameters, FLOPs, parameter tensors) of the network of a cell; unreachable operations count too.
-
-    FLOPs are multiply-accumulates of convolutions and the classifier (its bias included) for one image, as the
-    benchmark states them; pooling, BatchNorm and additions are left out.
-    """
-    params = input_channels * channels * 9 + 2 * channels
-    convs = sum(operation in KERNEL for operation in cell)
-    tensors = 3 + 3 * convs * cells_per_stage * 3 + 2 * (3 + 3 + 1) + 2 + 2
-    flops = input_channels * channels * 9 * resolution**2
-    width, side = channels, resolution
-    for stage in range(3):
-        if stage:
-            wide, side = 2 * width, side // 2
-            weights = 9 * width * wide + 9 * wide * wide + width * wide
-            params, flops, width = params + weights + 4 * wide, flops + weights * side**2, wide
-        for operation in cell:
-            if operation in KERNEL:
-                weights = KERNEL[operation] ** 2 * width * width
-                params += cells_per_stage * (weights + 2 * width)
-                flops += cells_per_stage * weights * side**2
-    params += 2 * width + (width + 1) * classes
-    return params, flops + (width + 1) * classes, tensors

@@ -78,7 +78,12 @@ def read_official(
     if path.is_dir():
         archs, checksum = _read_folder(path, trainings, on_progress)
     else:
-        content = _read_file(path, on_progress)
+        with readable_errors(str(path)):
+            if not path.is_file():
+                raise UserError("no such file")
+            with Watched(path, on_progress) as stream:
+                read = load_torch if is_torch_file(path) else load_pickle
+                content = read(stream, on_dict=thin)
         archs, checksum = _meta_archs(content, path), digest(path)
         with readable_errors(str(path)):
             for index, infos in content["arch2infos"].items():
@@ -91,16 +96,6 @@ def read_official(
         raise UserError(f"{path}: it holds no results")
     order = tuple(arch for arch in expected or archs if arch in present)
     return _tables(order, trainings, f"official file {path.name}", checksum)
-
-
-def _read_file(path: Path, on_progress: Progress | None) -> dict:
-    """Return the dictionary of a `.pth` or `.pickle.pbz2`, its trainings thinned out."""
-    with readable_errors(str(path)):
-        if not path.is_file():
-            raise UserError("no such file")
-        with open(path, "rb") as file:
-            stream = Watched(file, path.stat().st_size, on_progress)
-            return load_torch(stream, on_dict=thin) if is_torch_file(path) else load_pickle(stream, on_dict=thin)
 
 
 def thin(training: dict) -> None:
@@ -167,20 +162,15 @@ def _trainings(archs: Sequence[str], index: int, infos: dict) -> Iterator[Traini
         raise UserError(f"results of architecture {index!r}, but the file lists {len(archs)}")
     for results in infos.values():
         if results["arch_str"] != archs[index]:
-            raise UserError(
-                f"architecture {index} is {results['arch_str']} in its results and {archs[index]} in the list"
-            )
+            raise UserError(f"architecture {index} is {results['arch_str']} in its results, {archs[index]} in the list")
         for dataset, seeds in results["dataset_seed"].items():
             for seed in seeds:
-                yield _training(archs[index], dataset, seed, results["all_results"][dataset, seed])
-
-
-def _training(arch: str, dataset: str, seed: int, run: dict) -> Training:
-    last = run["epochs"] - 1
-    accuracy = {"train": float(run["train_acc1es"].get(last, np.nan))}
-    accuracy |= {key.removesuffix(f"@{last}"): float(value) for key, value in run["eval_acc1es"].items()}
-    seconds = float(run["train_times"]["total"]) if run["train_times"] else np.nan
-    return Training(arch, dataset, run["epochs"], seed, accuracy, seconds)
+                run = results["all_results"][dataset, seed]
+                last = run["epochs"] - 1
+                accuracy = {"train": float(run["train_acc1es"].get(last, np.nan))}
+                accuracy |= {key.removesuffix(f"@{last}"): float(value) for key, value in run["eval_acc1es"].items()}
+                seconds = float(run["train_times"]["total"]) if run["train_times"] else np.nan
+                yield Training(archs[index], dataset, run["epochs"], seed, accuracy, seconds)
 
 
 def _tables(order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str) -> list[Table]:

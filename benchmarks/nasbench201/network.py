@@ -4,7 +4,7 @@ Stem 3x3 convolution and BatchNorm; three stages of N cells at widths C, 2C, 4C;
 halves the resolution; a last BatchNorm-ReLU, global average pooling and a linear classifier.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +79,20 @@ class Reduction(nn.Module):
         return self.downsample(x) + self.conv_b(self.conv_a(x))
 
 
+def skeleton(
+    connected: Sequence[bool], input_channels: int, channels: int, classes: int,
+    stage: Callable[[int], list[nn.Module]],
+) -> tuple[nn.Module, list[nn.Module], nn.Module, nn.Module]:  # fmt: skip
+    """Return the stem, the body, what follows it, and the classifier; `stage(width)` returns the cells of a stage."""
+    owners = range(len(connected))
+    stem = nn.Sequential(StackedConv2d(owners, input_channels, channels, 3), StackedBatchNorm2d(owners, channels))
+    first, *others = (stage(channels * 2**number) for number in range(3))
+    reductions = [Reduction(connected, channels), Reduction(connected, 2 * channels)]
+    body = [*first, reductions[0], *others[0], reductions[1], *others[1]]
+    last = nn.Sequential(StackedBatchNorm2d(owners, 4 * channels), StackedReLU(owners, connected))
+    return stem, body, last, StackedLinear(owners, 4 * channels, classes)
+
+
 class Network201(StackedNetwork):
     """K networks as one; their maps before pooling have 4C channels each at a quarter of the resolution."""
 
@@ -87,21 +101,15 @@ class Network201(StackedNetwork):
         input_channels: int = 3,
     ) -> None:  # fmt: skip
         super().__init__(len(cells), input_channels)
-        everyone = range(self.k)
         connected = [set(reachable(cell)) != {NONE} for cell in cells]
-        self.stem = nn.Sequential(
-            StackedConv2d(everyone, input_channels, channels, 3), StackedBatchNorm2d(everyone, channels)
-        )
-        body: list[nn.Module] = []
-        for stage in range(3):
-            width = channels * 2**stage
-            if stage:
-                body.append(Reduction(connected, width // 2))
+
+        def stage(width: int) -> list[nn.Module]:
             cell = StackedCell(cells, width)
-            body += [cell, *(like(cell) for _ in range(cells_per_stage - 1))]
-        self.body = nn.Sequential(*body)
-        self.last = nn.Sequential(StackedBatchNorm2d(everyone, 4 * channels), StackedReLU(everyone, connected))
-        self.classifier = StackedLinear(everyone, 4 * channels, classes)
+            return [cell, *(like(cell) for _ in range(cells_per_stage - 1))]
+
+        stem, body, last, classifier = skeleton(connected, input_channels, channels, classes, stage)
+        # In this order, in which weights are drawn.
+        self.stem, self.body, self.last, self.classifier = stem, nn.Sequential(*body), last, classifier
 
     def tail(self, x: Tensor) -> Tensor:
         return self.last(x)

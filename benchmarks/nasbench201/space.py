@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.files.sources import GB, Source
-from benchmarks.nasbench201.cells import EDGES, KERNEL, NONE, OPERATIONS, Cell, count, parse_cell, print_cell, reachable
+from benchmarks.nasbench201.cells import EDGES, KERNEL, NONE, OPERATIONS, Cell, parse_cell, print_cell, reachable
 from benchmarks.spaces.choices import Choices
 from benchmarks.spaces.space import Space
 
@@ -88,15 +88,31 @@ class Space201(Space):
         """Return the string that names the network of an architecture: unreachable edges printed as `none`."""
         return print_cell(self._reachable[index])
 
-    def sizes(self, *, reachable_only: bool = False, **network: int) -> np.ndarray:
+    def sizes(
+        self, *, channels: int, cells_per_stage: int, classes: int, resolution: int, input_channels: int,
+        reachable_only: bool = False,
+    ) -> np.ndarray:  # fmt: skip
         """Return params, FLOPs and number of parameter tensors of every architecture, (3, archs) float64.
 
-        `reachable_only` leaves out operations on no input-output path; the benchmark's own counts include them.
-        `network` are the settings of `count`.
+        `reachable_only` leaves out operations on no input-output path; the benchmark's own counts include them. FLOPs
+        are multiply-accumulates of convolutions and the classifier (its bias included) for one image, as the benchmark
+        states them; pooling, BatchNorm and additions are left out.
         """
-        by_cell = {cell: count(cell, **network) for cell in set(map(_size_key, self.cells))}
         cells = self._reachable if reachable_only else self.cells
-        return np.array([by_cell[_size_key(cell)] for cell in cells], dtype=np.float64).T
+        convs = np.array([[cell.count(operation) for operation in KERNEL] for cell in cells])  # (archs, kernels)
+        area = np.array([kernel**2 for kernel in KERNEL.values()])
+        stem, classifier = 9 * input_channels * channels, (4 * channels + 1) * classes
+        total = np.zeros((3, len(cells)))
+        total += [[stem + 10 * channels + classifier], [stem * resolution**2 + classifier], [3 + 2 + 2]]
+        for stage in range(3):
+            width, side = channels * 2**stage, resolution // 2**stage
+            if stage:  # 3x3 from half the width, 3x3, 1x1 of the shortcut
+                reduction = (9 * width // 2 + 9 * width + width // 2) * width
+                total += [[reduction + 4 * width], [reduction * side**2], [3 + 3 + 1]]
+            weights = width**2 * convs @ area
+            params = weights + 2 * width * convs.sum(1)
+            total += cells_per_stage * np.stack([params, weights * side**2, 3 * convs.sum(1)])
+        return total
 
     @cached_property
     def choices(self) -> Choices:
@@ -105,26 +121,7 @@ class Space201(Space):
         chosen = np.array([[place[operation] for operation in cell] for cell in self.cells])
         return Choices(tuple(f"{target}<-{source}" for source, target in EDGES), OPERATIONS, chosen)
 
-    def neighbours(self, index: int) -> list[int]:
-        """Return the 24 architectures that differ in the operation of one edge."""
-        cell = self.cells[index]
-        return [
-            self._of_cell[cell[:edge] + (operation,) + cell[edge + 1 :]]
-            for edge in range(len(EDGES))
-            for operation in OPERATIONS
-            if operation != cell[edge]
-        ]
-
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
-        """Return the networks of these architectures as one stack, its weights not initialised.
-
-        `network` as for `benchmarks.nasbench201.network.Network201`.
-        """
+        """Return the networks of these architectures as one stack, as `Space.build`."""
         source = self.cells if keep_unreachable else self._reachable
         return self.stack([source[index] for index in indices], **network)
-
-
-def _size_key(cell: Cell) -> Cell:
-    """Return a cell with the same counts: only the number of convolutions of each kernel matters."""
-    convs = sorted(operation for operation in cell if operation in KERNEL)
-    return tuple(convs) + (NONE,) * (len(EDGES) - len(convs))

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.nasbench201.cells import EDGES, KERNEL, OPERATIONS, POOL, SKIP
-from benchmarks.nasbench201.network import Reduction
-from benchmarks.spaces.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, relu_conv_bn
+from benchmarks.nasbench201.network import skeleton
+from benchmarks.spaces.layers import relu_conv_bn
 from benchmarks.spaces.supernet import ONE, MixedNetwork, add_weighted, by_sample, live_rows
 
 NodeWatcher = Callable[[Tensor, Tensor, int], None]
@@ -71,18 +71,13 @@ class Supernet201(MixedNetwork):
         self, *, channels: int = 16, cells_per_stage: int = 5, classes: int = 10, input_channels: int = 3
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            StackedConv2d(ONE, input_channels, channels, 3), StackedBatchNorm2d(ONE, channels)
-        )  # fmt: skip
-        body: list[nn.Module] = []
-        for stage in range(3):
-            width = channels * 2**stage
-            if stage:
-                body.append(Reduction((True,), width // 2))
-            body.extend(MixedCell(width) for _ in range(cells_per_stage))
-        self.body = nn.ModuleList(body)
-        self.last = nn.Sequential(StackedBatchNorm2d(ONE, 4 * channels), StackedReLU(ONE))
-        self.classifier = StackedLinear(ONE, 4 * channels, classes)
+
+        def stage(width: int) -> list[nn.Module]:
+            return [MixedCell(width) for _ in range(cells_per_stage)]
+
+        stem, body, last, classifier = skeleton((True,), input_channels, channels, classes, stage)
+        # In this order, in which weights are drawn.
+        self.stem, self.body, self.last, self.classifier = stem, nn.ModuleList(body), last, classifier
 
     def cells(self) -> list[MixedCell]:
         """Return the mixed cells, from input to output."""

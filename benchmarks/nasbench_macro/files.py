@@ -57,9 +57,7 @@ def _entries(path: Path) -> dict[str, dict]:
         return dict(pairs)
 
     if path.stat().st_size > MOST:
-        raise UserError(
-            f"{path}: {path.stat().st_size:,} bytes; expected nas-bench-macro_cifar10.json of about a million"
-        )
+        raise UserError(f"{path}: {path.stat().st_size:,} bytes; nas-bench-macro_cifar10.json has about a million")
     try:
         found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
     except UserError:

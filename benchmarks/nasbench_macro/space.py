@@ -91,20 +91,6 @@ class SpaceMacro(Space):
         chosen = np.array([[OPERATIONS.index(operation) for operation in arch] for arch in self.archs])
         return Choices(tuple(f"layer {at + 1}" for at in range(LAYERS)), ("identity", "mb3_e3", "mb5_e6"), chosen)
 
-    def neighbours(self, index: int) -> list[int]:
-        """Return the 16 architectures that differ in one layer."""
-        arch = self.archs[index]
-        return [
-            self.index(arch[:position] + operation + arch[position + 1 :])
-            for position in range(LAYERS)
-            for operation in OPERATIONS
-            if operation != arch[position]
-        ]
-
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
-        """Return the networks of these architectures as one stack, its weights not initialised.
-
-        Nothing is unreachable in a chain; the literal string and the one that names it are the same network.
-        `network` as for `benchmarks.nasbench_macro.network.NetworkMacro`.
-        """
+        """Return the networks of these architectures as one stack; nothing is unreachable in a chain."""
         return self.stack([self.canonical(index) for index in indices], **network)

@@ -18,7 +18,7 @@ Rows may come in any order. A complete minimal file:
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,11 @@ def read_csv(
     archs = [row[header.index("arch")].strip() for row in rows]
     problems = arch_problems(archs, expected, complete)
     if "index" in header and expected is not None:
-        indices = [row[header.index("index")].strip() for row in rows]
-        if wrong := list(_wrong_indices(archs, indices, expected)):
-            what = f"the index column disagrees with the space in {len(wrong)} rows"
-            problems.append(f"{what}: {listed(wrong)}")
+        numbers = {arch: str(i) for i, arch in enumerate(expected)}
+        pairs = enumerate(zip(archs, (row[header.index("index")].strip() for row in rows), strict=True), start=1)
+        wrong = [f"row {n} says {i}, the space {numbers[arch]}" for n, (arch, i) in pairs if i != numbers.get(arch, i)]
+        if wrong:
+            problems.append(f"the index column disagrees with the space in {len(wrong)} rows: {listed(wrong)}")
     cells = {at: _numbers([row[at] for row in rows], header[at], archs, problems) for at in columns}
     if problems:
         raise UserError(f"{path}: {'; '.join(problems)}")
@@ -94,14 +95,6 @@ def _accuracy_columns(path: Path, header: Sequence[str]) -> dict[int, re.Match]:
     return columns
 
 
-def _wrong_indices(archs: Sequence[str], indices: Sequence[str], expected: Sequence[str]) -> Iterator[str]:
-    """Yield where the index column disagrees with the order of the space."""
-    place = {arch: str(i) for i, arch in enumerate(expected)}
-    for row, (arch, index) in enumerate(zip(archs, indices, strict=True), start=1):
-        if index != place.get(arch, index):
-            yield f"row {row} says {index}, the space {place[arch]}"
-
-
 def _numbers(cells: Sequence[str], name: str, archs: Sequence[str], problems: list[str]) -> np.ndarray:
     """Return a column as (archs, values in the fullest cell), NaN for gaps; say in `problems` what is no accuracy."""
     split = [cell.split(";") if name.endswith("_per_seed") else [cell] for cell in cells]
@@ -127,7 +120,12 @@ def _tables(columns: dict[int, re.Match], cells: dict[int, np.ndarray], shared: 
     tables = []
     for dataset in dict.fromkeys(dataset_key(match["dataset"]) for match in columns.values()):
         mine = {at: match for at, match in columns.items() if dataset_key(match["dataset"]) == dataset}
-        labels = {at: _seed_labels(match, cells[at].shape[1]) for at, match in mine.items()}
+        labels = {
+            at: [str(i + 1) for i in range(cells[at].shape[1])]
+            if match["kind"] == "per_seed"
+            else [match["seed"] or MEAN]
+            for at, match in mine.items()
+        }
         splits = tuple(split for split in SPLITS if split in {match["split"] for match in mine.values()})
         epochs = tuple(sorted({int(match["epochs"]) for match in mine.values()}))
         seeds = tuple(sorted({seed for row in labels.values() for seed in row}, key=lambda s: (s != MEAN, len(s), s)))
@@ -142,9 +140,3 @@ def _tables(columns: dict[int, re.Match], cells: dict[int, np.ndarray], shared: 
                 accuracy[:, split, budget, seeds.index(seed)] = cells[at][:, i]
         tables.append(Table(dataset=dataset, splits=splits, epochs=epochs, seeds=seeds, accuracy=accuracy, **shared))
     return tables
-
-
-def _seed_labels(match: re.Match, n_values: int) -> tuple[str, ...]:
-    if match["kind"] == "per_seed":
-        return tuple(str(i + 1) for i in range(n_values))
-    return (match["seed"] or MEAN,)

@@ -2,7 +2,7 @@
 
 A pickle is a small program for a machine with a stack. Python's own machine may call whatever the file names; this one
 knows only the steps that build plain data (protocols 2 to 5) and may call only what `ALLOWED` lists: containers, and
-NumPy's numbers and arrays under the names of NumPy 1 and 2. Those are not NumPy's functions but checked stand-ins,
+NumPy's numbers and arrays under the names of NumPy 1 and 2. Those are not NumPy's functions but checked replacements,
 because a forged dtype or shape can crash NumPy. Anything else ends the reading with a UserError that names it.
 
 It reads as a stream: `on_dict` is called with every dictionary as it is filled and may thin it out, so a file of many
@@ -24,6 +24,7 @@ from benchmarks.readers.safe_arrays import Array, DType
 
 BLOCK = 1 << 22
 MARGIN = 1 << 14  # what is kept ahead, so that a run of pairs is not cut
+MAX_BYTES = 64 << 30  # what a compressed file may unpack to
 ABSENT = object()
 
 
@@ -31,17 +32,16 @@ class Machine:
     """Reads pickles one after the other from `stream`.
 
     `encoding` is for the strings of Python 2 ("bytes" keeps them). `on_dict(dictionary)` is called whenever pairs
-    were put into a dictionary. With `drop_tensors` torch tensors become None; otherwise they are refused.
+    were put into a dictionary. With `drop_tensors` torch tensors become None; otherwise they are refused. A stream of
+    more than `max_bytes` is refused.
     """
 
     def __init__(
-        self,
-        stream: BinaryIO,
-        encoding: str = "ASCII",
-        on_dict: Callable[[dict], None] | None = None,
-        drop_tensors: bool = False,
-    ) -> None:
+        self, stream: BinaryIO, encoding: str = "ASCII", on_dict: Callable[[dict], None] | None = None,
+        drop_tensors: bool = False, max_bytes: int = MAX_BYTES,
+    ) -> None:  # fmt: skip
         self._stream, self._encoding, self._on_dict, self._drop_tensors = stream, encoding, on_dict, drop_tensors
+        self._max_bytes, self._received = max_bytes, 0
         self._buffer, self._at = b"", 0
         self._strings: dict[str, str] = {}  # one object per text, however often it is written
 
@@ -72,6 +72,9 @@ class Machine:
         while have < need and (block := self._stream.read(BLOCK)):
             parts.append(block)
             have += len(block)
+            self._received += len(block)
+            if self._received > self._max_bytes:
+                raise UserError(f"it unpacks to more than {self._max_bytes:,} bytes; refused")
         self._buffer, self._at = b"".join(parts), 0
 
     def _take(self, n: int) -> bytes:
@@ -103,9 +106,8 @@ class Machine:
             if any(key is ABSENT for key in keys):
                 raise UserError("a reference to nothing")
         else:
-            if "put" in (form.names or ()) and not np.array_equal(
-                pairs["put"], len(self._memo) + np.arange(len(pairs))
-            ):
+            places = len(self._memo) + np.arange(len(pairs))
+            if "put" in (form.names or ()) and not np.array_equal(pairs["put"], places):
                 return False
             texts = [str(text, "utf-8", "surrogatepass") for text in pairs["text"].tolist()]
             keys = [self._strings.setdefault(text, text) for text in texts]
@@ -154,23 +156,22 @@ class Machine:
         raw = self._take(n)
         self._stack.append(raw if self._encoding == "bytes" else raw.decode(self._encoding))
 
+    def _top(self, kind: type) -> Any:
+        if not isinstance(self._stack[-1], kind):
+            raise UserError(f"items put into something that is no {kind.__name__}")
+        return self._stack[-1]
+
     def _set_items(self, pairs: list) -> None:
-        target = self._stack[-1]
-        if not isinstance(target, dict):
-            raise UserError("pairs put into something that is no dictionary")
+        target = self._top(dict)
         target.update(zip(pairs[::2], pairs[1::2], strict=True))
         if self._on_dict is not None:
             self._on_dict(target)
 
     def _append(self, items: list) -> None:
-        if type(self._stack[-1]) is not list:
-            raise UserError("items put into something that is no list")
-        self._stack[-1].extend(items)
+        self._top(list).extend(items)
 
     def _add(self, items: list) -> None:
-        if type(self._stack[-1]) is not set:
-            raise UserError("items put into something that is no set")
-        self._stack[-1].update(items)
+        self._top(set).update(items)
 
     def _close(self, kind: type) -> None:
         items = self._pop_mark()
@@ -187,10 +188,8 @@ class Machine:
         elif self._drop_tensors and TORCH_NAMES.fullmatch(f"{module}.{name}"):
             self._stack.append(nothing)
         else:
-            raise UserError(
-                f"it asks to run '{module}.{name}', which plain data never needs; nothing was run. "
-                "Get the file again from its official page, and do not open this one with other tools"
-            )
+            again = "Get the file again from its official page, and do not open this one with other tools"
+            raise UserError(f"it asks to run '{module}.{name}', which plain data never needs; nothing was run. {again}")
 
     def _stack_global(self) -> None:
         name, module = self._stack.pop(), self._stack.pop()

@@ -20,17 +20,13 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
-def _default_dict(*_factory: Any) -> dict:
-    return {}
-
-
 def nothing(*_ignored: Any) -> None:
     """Replace what is not needed: the weights of trained networks."""
 
 
 ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
-    ("collections", "defaultdict"): _default_dict,
+    ("collections", "defaultdict"): lambda *_factory: {},
     ("_codecs", "encode"): _encode,  # how protocol 2 stores bytes
     **ALLOWED_ARRAYS,
 }

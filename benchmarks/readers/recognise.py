@@ -38,9 +38,7 @@ def recognise(path: Path) -> str:
     if start[257:262] == b"ustar":
         raise UserError(f"{path}: a tar archive; unpack it first (tar -xf {path.name}) and give the folder")
     if start.startswith(b"\x89HDF"):
-        raise UserError(
-            f"{path}: an HDF5 file already; if it is a table of ours, use it as it is: --data {path.parent}"
-        )
+        raise UserError(f"{path}: an HDF5 file already; use a table of ours as it is: --data {path.parent}")
     if start.startswith(b"PK\x03\x04") and re.match(rb"\w+\.npy", start[30:]):  # the name of the first file in it
         return "npz"
     if starts_record(start):

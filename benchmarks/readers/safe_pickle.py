@@ -13,38 +13,16 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from benchmarks.errors import UserError
-from benchmarks.readers.pickle_machine import Machine
-
-MAX_BYTES = 64 << 30  # what a compressed file may unpack to
+from benchmarks.readers.pickle_machine import MAX_BYTES, Machine
 
 
-class _Limited(io.RawIOBase):
-    """A stream that ends with a UserError once it gave more than `limit` bytes."""
-
-    def __init__(self, stream: BinaryIO, limit: int) -> None:
-        self._stream, self._left, self._limit = stream, limit, limit
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._stream.read(len(buffer))
-        self._left -= len(block)
-        if self._left < 0:
-            raise UserError(f"it unpacks to more than {self._limit:,} bytes; refused")
-        buffer[: len(block)] = block
-        return len(block)
-
-
-def decompressed(stream: BinaryIO, max_bytes: int = MAX_BYTES) -> BinaryIO:
-    """Return a buffered stream of the plain bytes of `stream`: gzip and bz2 are recognised by their first bytes."""
+def decompressed(stream: BinaryIO) -> BinaryIO:
+    """Return a stream of the plain bytes of `stream`: gzip and bz2 are recognised by their first bytes."""
     start = stream.read(3)
     stream.seek(-len(start), io.SEEK_CUR)
     if start[:2] == b"\x1f\x8b":
-        stream = gzip.GzipFile(fileobj=stream)  # type: ignore[assignment]
-    elif start == b"BZh":
-        stream = bz2.BZ2File(stream)  # type: ignore[assignment]
-    return io.BufferedReader(_Limited(stream, max_bytes), 1 << 20)
+        return gzip.GzipFile(fileobj=stream)  # type: ignore[return-value]
+    return bz2.BZ2File(stream) if start == b"BZh" else stream  # type: ignore[return-value]
 
 
 @contextlib.contextmanager
@@ -64,11 +42,9 @@ def readable_errors(name: str) -> Iterator[None]:
 
 
 def load_pickle(
-    source: str | Path | Any,
-    encoding: str = "ASCII",
-    max_bytes: int = MAX_BYTES,
+    source: str | Path | Any, encoding: str = "ASCII", max_bytes: int = MAX_BYTES,
     on_dict: Callable[[dict], None] | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Read one pickle (protocols 2 to 5; plain, gzip or bz2) that holds plain data, running nothing it contains.
 
     `source` is a path or an open, seekable binary file. `encoding` says what strings of Python 2 become: "bytes" for
@@ -85,4 +61,4 @@ def load_pickle(
             stream: BinaryIO = stack.enter_context(open(source, "rb"))
         else:
             stream = source
-        return Machine(decompressed(stream, max_bytes), encoding=encoding, on_dict=on_dict).load()
+        return Machine(decompressed(stream), encoding, on_dict, max_bytes=max_bytes).load()

@@ -21,14 +21,9 @@ BATCH = 4096
 """Records whose checksums are computed together."""
 
 
-def _table() -> np.ndarray:
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ np.uint32(POLYNOMIAL), table >> 1)
-    return table
-
-
-TABLE = _table()
+TABLE = np.arange(256, dtype=np.uint32)
+for _ in range(8):
+    TABLE = np.where(TABLE & 1, (TABLE >> 1) ^ np.uint32(POLYNOMIAL), TABLE >> 1)
 _PLAIN_TABLE = TABLE.tolist()
 
 

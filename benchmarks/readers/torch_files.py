@@ -1,6 +1,7 @@
 """Reads the plain data in files of torch.save, without torch and without running anything; weights become None."""
 
 import contextlib
+import io
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,23 +21,19 @@ def is_torch_file(path: Path) -> bool:
     return start == MAGIC or start[:4] == b"PK\x03\x04"
 
 
-class Watched:
+class Watched(io.FileIO):
     """A binary file that reports how far it was read."""
 
-    def __init__(self, file: BinaryIO, size: int, on_progress: Progress | None) -> None:
-        self._file, self._size, self._on_progress = file, size, on_progress
-        self.name, self.seek, self.tell = file.name, file.seek, file.tell
+    def __init__(self, path: Path, on_progress: Progress | None) -> None:
+        super().__init__(path)
+        self._size, self._on_progress = path.stat().st_size, on_progress
 
-    def read(self, n: int = -1) -> bytes:
+    def read(self, n: int | None = -1) -> bytes:
         """Read up to `n` bytes."""
-        block = self._file.read(n)
+        block = super().read(-1 if n is None else n)
         if self._on_progress is not None:
-            self._on_progress(self._file.tell(), self._size)
+            self._on_progress(self.tell(), self._size)
         return block
-
-    def seekable(self) -> bool:
-        """Say that it can be sought in, as zip archives need."""
-        return True
 
 
 @contextlib.contextmanager

@@ -120,13 +120,9 @@ def conv_bn_relu(
 
 
 def relu_conv_bn(
-    owners: Sequence[int],
-    inside: int,
-    outside: int,
-    kernel: int,
-    stride: int = 1,
+    owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1,
     on_path: Sequence[bool] | None = None,
-) -> nn.Sequential:
+) -> nn.Sequential:  # fmt: skip
     """ReLU, convolution without bias, BatchNorm."""
     return nn.Sequential(
         StackedReLU(owners, on_path),

@@ -219,7 +219,7 @@ def test_a_reader_and_sources_of_another_package(chains, site, capsys):
         ("", "faulty:Mine", "AttributeError: module 'faulty' has no attribute 'Mine'"),
         ("", "nowhere:Mine", "ModuleNotFoundError: No module named 'nowhere'"),
         ("", "faulty", "TypeError: 'module' object is not callable"),
-        ("Mine = dict", "faulty:Mine", "makes a dict; expected a benchmarks.spaces.space.Space"),
+        ("Mine = dict", "faulty:Mine", "makes a dict, not a benchmarks.spaces.space.Space"),
         (
             "from benchmarks.nasbench201.space import Space201 as Mine",
             "faulty:Mine",

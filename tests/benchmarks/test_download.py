@@ -144,7 +144,7 @@ def test_a_server_that_tells_no_size(served, tmp_path):
 
 
 def test_a_wrong_checksum_removes_what_came(served, tmp_path):
-    with pytest.raises(UserError, match=f"its sha256 is {SHA}, expected {'0' * 64}; it was removed"):
+    with pytest.raises(UserError, match=f"its sha256 is {SHA}, expected {'0' * 64}; removed"):
         fetched(served.url, tmp_path / "x", f"sha256:{'0' * 64}")
     assert not list(tmp_path.iterdir())
 

@@ -161,7 +161,7 @@ def test_missing_architectures(tmp_path, archs):
 def test_results_that_contradict_the_list(tmp_path, archs):
     content = document(package_201, archs)
     content["arch2infos"][1]["full"]["arch_str"] = archs[0]
-    with pytest.raises(UserError, match="architecture 1 is .* in its results and .* in the list"):
+    with pytest.raises(UserError, match="architecture 1 is .* in its results, .* in the list"):
         read_official(write_pth(tmp_path / "x.pth", content), expected=archs)
 
 

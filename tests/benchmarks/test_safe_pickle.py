@@ -195,7 +195,7 @@ def array_pickle(shape: tuple, text: str, raw) -> bytes:
         (b"\x80\x02c__builtin__\nbytes\nJ\xff\xff\xff\x7f\x85R.", "malformed bytes"),
         (b"\x80\x04\x8e" + b"\xff" * 6 + b"\x0f\x00" + b"abc", "the data end early"),
         (b"\x80\x02U\x01xU\x01y\x85R.", "a call of something that is no function"),
-        (b"\x80\x02NNNs.", "no dictionary"),
+        (b"\x80\x02NNNs.", "no dict"),
         (b"\x80\x02NNa.", "no list"),
         (b"\x80\x02N}b.", "a state for a NoneType"),
         (b"\x80\x02NQ.", "refers to data outside itself"),
