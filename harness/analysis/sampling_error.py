@@ -129,9 +129,11 @@ class Bootstrap(Analytic):
         part = self.part
         pair = stats.Paired(part.scores[proxy], part.scores[baseline], self._rhos[proxy], self._rhos[baseline])
         gap, samples = stats.paired_difference(pair, part.accuracy, self._weights, part.weight)
+        if stats.same_order(pair.one, pair.other):
+            return gap, *NOTHING, 1.0 if np.ptp(samples) == 0 else float("nan")
         ends = self._interval(gap, samples, proxy, baseline)
-        enough = np.isfinite(ends).all() or np.ptp(samples) == 0
-        return gap, *ends, stats.difference_p(gap, gap + part.shrink * (samples - gap)) if enough else float("nan")
+        p = stats.difference_p(gap, gap + part.shrink * (samples - gap)) if np.isfinite(ends).all() else float("nan")
+        return gap, *ends, p
 
     def _interval(self, value: float, samples: Array, *proxies: str) -> Interval:
         """The middle of the resamples, drawn nearer to the value; none for too few units."""

@@ -40,7 +40,15 @@ from harness.stats.regret import (
     top_k_regret,
     weighted_regret,
 )
-from harness.stats.seeds import Paired, different_seeds, paired_difference, rho_difference, seed_mean, seed_spread
+from harness.stats.seeds import (
+    Paired,
+    different_seeds,
+    paired_difference,
+    rho_difference,
+    same_order,
+    seed_mean,
+    seed_spread,
+)
 from harness.stats.strata import size_strata, strata_mean, stratum_spearman
 from harness.stats.top_k import best_rank_at_k, ndcg_at_k, precision_at_k
 
@@ -73,6 +81,7 @@ __all__ = [
     "rho_difference_interval",
     "rho_influence",
     "rho_interval",
+    "same_order",
     "seed_agreement",
     "seed_mean",
     "seed_spread",

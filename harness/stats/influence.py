@@ -16,7 +16,7 @@ from scipy import stats
 from harness.stats.correlation import both_finite, partial_spearman, spearman, weighted_ranks
 from harness.stats.intervals import LEVEL, deviation_of
 from harness.stats.kendall import interval_of
-from harness.stats.seeds import pairs_of_seeds, seed_mean
+from harness.stats.seeds import pairs_of_seeds, same_order, seed_mean
 from harness.stats.strata import strata_mean, stratum_spearman, used_strata
 
 Array = NDArray[np.float64]
@@ -113,7 +113,8 @@ def rho_difference_interval(
 ) -> tuple[float, float, float]:
     """(low, high, p) of rho of `one` minus rho of `other`, (seeds, archs) both, means over seeds.
 
-    On the architectures both scored in that seed; p: two-sided, of "no difference", by normal tails.
+    On the architectures both scored in that seed; p: two-sided, of "no difference", by normal tails. No interval of
+    scores in the `same_order`, where p is 1 if they never differ.
     """
     differences, terms, known = [], [], both_finite(accuracy)
     for x, y in pairs_of_seeds(one, other):
@@ -125,7 +126,7 @@ def rho_difference_interval(
     if not differences or not np.isfinite(deviation):
         return float("nan"), float("nan"), float("nan")
     difference = float(seed_mean(differences))
-    if deviation < 1e-12:  # one and the same order
-        return difference, difference, 1.0
+    if same_order(one, other):
+        return float("nan"), float("nan"), 1.0 if deviation < 1e-12 else float("nan")
     reach = float(stats.t.ppf((1 + LEVEL) / 2, drawn - 1)) * deviation * shrink
     return difference - reach, difference + reach, float(2 * stats.norm.sf(abs(difference) / deviation / shrink))

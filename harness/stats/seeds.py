@@ -10,6 +10,8 @@ from harness.stats.correlation import spearman
 from harness.stats.intervals import bootstrap_spearman
 
 Array = NDArray[np.float64]
+SAME_ORDER = 0.999
+"""Above this rho between two scores too few architectures tell them apart for an interval of the difference."""
 
 
 class Paired(NamedTuple):
@@ -73,6 +75,11 @@ def rho_difference(one: Array, other: Array, accuracy: Array, weights: Array | N
     """rho of `one` minus rho of `other`, (seeds, archs) both, on the architectures both scored; mean over seeds."""
     gaps = [spearman(x, accuracy, weights) - spearman(y, accuracy, weights) for x, y in pairs_of_seeds(one, other)]
     return float(seed_mean(gaps))
+
+
+def same_order(one: Array, other: Array) -> bool:
+    """Whether two scores, (seeds, archs) both, rank alike: rho between them above `SAME_ORDER`."""
+    return bool(seed_mean([spearman(x, y) for x, y in pairs_of_seeds(one, other)]) > SAME_ORDER)
 
 
 def pairs_of_seeds(one: Array, other: Array) -> Iterator[Array]:

@@ -30,7 +30,7 @@ def run_of(rows, accuracy, **scores):
     )  # fmt: skip
 
 
-def bias(accuracy, score, n=300, samples=100):
+def bias(accuracy, score, n=300, samples=60):
     """Mean estimates of rho and tau-b minus those of the different networks, by weights and with each network met."""
     named = np.flatnonzero(SPACE.class_id == np.arange(SIZE))
     truth = stats.spearman(score[named], accuracy[named]), stats.kendall_tau_b(score[named], accuracy[named])

@@ -76,13 +76,16 @@ def test_differences_agree_too(both):
     assert small["better"].tolist() == large["better"].tolist()
 
 
-def test_a_score_compared_with_itself_is_no_better():
+def test_scores_that_rank_alike_have_no_interval_of_their_difference():
     rng = np.random.default_rng(2)
     accuracy = rng.normal(size=100)
     score = (accuracy + rng.normal(size=100))[None]
-    assert stats.rho_difference_interval(score, 3 * score, accuracy, np.arange(100)) == (0.0, 0.0, 1.0)
-    undefined = stats.rho_difference_interval(score, np.ones((1, 100)), accuracy, np.arange(100))
-    assert np.isnan(undefined).all()
+    nearly, order = score.copy(), np.argsort(score[0])
+    nearly[0, order[[4, 5]]] = score[0, order[[5, 4]]]
+    for other, p in ((3 * score, 1.0), (nearly, np.nan), (np.ones((1, 100)), np.nan)):
+        found = stats.rho_difference_interval(score, other, accuracy, np.arange(100))
+        np.testing.assert_array_equal(found, (np.nan, np.nan, p))
+    assert stats.same_order(score, nearly) and not stats.same_order(score, accuracy[None])
 
 
 def test_chances_in_a_huge_tie_block_are_the_same_by_products(monkeypatch):
