@@ -10,7 +10,7 @@ from benchmarks.errors import UserError
 from benchmarks.files.sources import DATA_HELP, IMAGES, VARIABLE, Source, data_folder, matches, readable_size
 from benchmarks.registry import GROUPS, known, space_of
 from benchmarks.spaces.space import Space
-from benchmarks.table_file import list_datasets, load_table
+from benchmarks.table import list_datasets, load_table
 
 OWN = (("h5", "our table, from convert"), ("csv", "accuracies as CSV, own or published"))
 """Ending of nasbench<NAME> -> what it is."""

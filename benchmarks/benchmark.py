@@ -14,8 +14,7 @@ from benchmarks.readers.recognise import read, recognise
 from benchmarks.registry import space_of
 from benchmarks.spaces.settings import changed
 from benchmarks.spaces.space import Space
-from benchmarks.table import Table
-from benchmarks.table_file import list_datasets, load_table
+from benchmarks.table import Table, list_datasets, load_table
 
 EMBEDDED = Path(__file__).parent / "embedded"
 """Tables this project made and ships: networks of the spaces, reduced, trained on the UCI digits."""

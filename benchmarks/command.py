@@ -1,10 +1,11 @@
 """What all command lines share: one line for what is wrong, and exit codes."""
 
 import argparse
+import contextlib
 import difflib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from benchmarks.errors import UserError
@@ -40,3 +41,23 @@ def carry_out(name: str, action: Callable[[], None], stopped: str) -> int:
         print(f"\n{name}: {stopped}", file=sys.stderr)
         return 130
     return 0
+
+
+Progress = Callable[[int, int | None], None]
+"""Called with what is done and what there is in all: bytes of a file, files of a folder; None where it is not known."""
+
+
+@contextlib.contextmanager
+def progress_bar(name: str, unit: str = "B", quiet: bool = False) -> Iterator[Progress]:
+    """Show a progress bar on standard error; give what moves it."""
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit=unit, unit_scale=True, disable=quiet, leave=False) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            if bar.total is None and total is not None:
+                bar.reset(total)
+                bar.initial = bar.n = bar.last_print_n = done  # what an earlier command left counts for no speed
+            bar.update(done - bar.n)
+
+        yield show

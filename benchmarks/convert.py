@@ -8,13 +8,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.command import Parser, carry_out
+from benchmarks.command import Parser, Progress, carry_out, progress_bar
 from benchmarks.errors import UserError
-from benchmarks.progress import Progress, progress_bar
 from benchmarks.readers.recognise import KINDS, read, recognise
 from benchmarks.registry import known, space_of
-from benchmarks.table import Table
-from benchmarks.table_file import save_tables
+from benchmarks.table import Table, save_tables
 
 
 def convert(

@@ -10,12 +10,11 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from benchmarks.command import Parser, carry_out
+from benchmarks.command import Parser, Progress, carry_out, progress_bar
 from benchmarks.errors import UserError, suggest
 from benchmarks.files.fetch import check_room, fetch, has_checksum
 from benchmarks.files.sources import DATA_HELP, IMAGES, VARIABLE, Source, data_folder, readable_size
 from benchmarks.files.write import digest
-from benchmarks.progress import Progress, progress_bar
 from benchmarks.registry import known, space_of
 
 

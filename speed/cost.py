@@ -20,10 +20,8 @@ from tqdm import tqdm
 
 from benchmarks.nasbench201.space import Space201
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import OF_SPACE
-from harness.engine.inputs import ViewInputs
 from harness.engine.processes import one_thread
-from harness.engine.scoring import as_seen, by_view, score_stack
+from harness.engine.scoring import OF_SPACE, ViewInputs, as_seen, by_view, score_stack
 from harness.inputs.draw import gaussian_minibatches
 from harness.probe.initialise import initialise
 from harness.probe.layer_rules import layers_of

@@ -30,7 +30,6 @@ from benchmarks.registry import space_of
 from benchmarks.spaces.space import Space
 from harness import stats
 from harness.report.formats import markdown_table, write_csv
-from harness.runs.sampled import class_sizes
 from harness.stats.pairs import pair_sums
 from harness.stats.seeds import SAME_ORDER
 from harness.store.stored_run import load_run
@@ -73,7 +72,7 @@ def kept_201(run: Path | None, distinct: bool, data: Path) -> Known:
     known = Known(stored.accuracy, {name: stored.scores[name][0] for name in names}, names[:2])
     if not distinct:
         return known
-    weight = 1 / class_sizes(space_of("201"), stored.index)
+    weight = 1 / space_of("201").class_sizes(stored.index)
     return Known(known.accuracy, known.scores, known.counts, weight, np.flatnonzero(stored.index == stored.class_id))
 
 

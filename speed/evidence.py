@@ -14,8 +14,7 @@ from pathlib import Path
 
 from benchmarks.errors import UserError, suggest
 from harness.proxies.choose import choose
-from harness.store.parts import read_part
-from harness.store.stored_run import load_run
+from harness.store.stored_run import load_run, read_part
 from speed.command import CommandLine, say
 
 NINE = "plain,grad_norm,snip,fisher,synflow,jacob_cov,naswot,l2_norm,epe_nas"
@@ -68,9 +67,7 @@ def parser() -> CommandLine:
     line.add_argument("--steps", default="all", help=f"all (default) or some of {', '.join(s.name for s in STEPS)}")
     line.add_argument("--list", action="store_true", help="list the steps and what is done, and stop")
     line.add_argument("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
-    line.add_argument(
-        "--out", type=Path, default=Path("results/runs"), help="folder of the runs"
-    )
+    line.add_argument("--out", type=Path, default=Path("results/runs"), help="folder of the runs")
     line.add_argument("--workers", type=int, default=1, help="processes of a run on a CPU (default 1)")
     return line
 

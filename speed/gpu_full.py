@@ -13,8 +13,7 @@ from benchmarks.files.sources import data_folder
 from benchmarks.registry import space_of
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.summary import summarise
-from harness.engine.scorer import Chunk, Scorer
-from harness.engine.workers import execute
+from harness.engine.scorer import Chunk, Scorer, execute
 from harness.inputs.load import load_images, source_of
 from harness.report.write import write_report
 from harness.runs.config import RunConfig

@@ -18,8 +18,7 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.registry import space_of
-from benchmarks.table import Table
-from benchmarks.table_file import save_tables
+from benchmarks.table import Table, save_tables
 from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer
 from speed.command import CommandLine, write_json

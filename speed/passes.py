@@ -14,9 +14,8 @@ from torch.nn import functional
 
 from benchmarks.nasbench201.space import Space201
 from benchmarks.spaces.layers import allocate
-from harness.engine.inputs import ViewInputs
 from harness.engine.processes import few_collections
-from harness.engine.scoring import score_stack
+from harness.engine.scoring import ViewInputs, score_stack
 from harness.inputs.draw import Minibatch, gaussian_minibatches
 from harness.probe.probe import Probe
 from harness.proxies.registry import registry

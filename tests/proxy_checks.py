@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import of_space
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import Scored, plain_copy, score_stack
+from harness.engine.scoring import Scored, ViewInputs, of_space, plain_copy, score_stack
 from harness.inputs.draw import Minibatch
 from harness.probe.initialise import initialise
 from harness.probe.view import stream

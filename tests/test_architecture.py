@@ -123,7 +123,7 @@ FORBIDDEN = [
     ("harness.analysis", ("torch", "harness.engine", "harness.probe", "harness.runs", "harness.inputs")),
     ("harness.report", ("torch", "harness.engine", "harness.probe", "harness.runs", "harness.inputs")),
     # what looks at networks knows no accuracies, no store and no settings of a run
-    *((name, ("benchmarks.table", "benchmarks.table_file", "benchmarks.benchmark", "benchmarks.files", "harness.store", "harness.stats"))
+    *((name, ("benchmarks.table", "benchmarks.benchmark", "benchmarks.files", "harness.store", "harness.stats"))
       for name in ("harness.probe", "harness.proxies")),
     ("harness.probe", ("harness.inputs",)),
     ("harness.engine", ("harness.store.store", "harness.stats")),
@@ -142,11 +142,7 @@ def test_what_a_layer_must_not_know(package, forbidden):
 
 def test_packages_that_few_files_may_touch():
     homes = {
-        "h5py": {
-            "benchmarks.table_file",
-            "harness.store",
-            "harness.runs.manifest",
-        },  # the last only asks for its version
+        "h5py": {"benchmarks.table", "harness.store", "harness.runs.assemble"},  # the last only asks for its version
         "matplotlib": {"harness.report"},
         "ray": {"harness.engine.ray_cluster"},
         "argparse": {"harness.cli", "benchmarks"},

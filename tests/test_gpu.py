@@ -12,9 +12,7 @@ from networks import Small, minibatch
 import harness
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import of_space
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import Scored, score_stack
+from harness.engine.scoring import Scored, ViewInputs, of_space, score_stack
 from harness.inputs.draw import Minibatch
 from harness.proxies.registry import Proxy, registry
 from harness.runs.config import RunConfig

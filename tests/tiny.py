@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.registry import space_of
-from benchmarks.table import Table
-from benchmarks.table_file import save_tables
+from benchmarks.table import Table, save_tables
 
 SIZES = {"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10, "resolution": 8}
 

@@ -14,10 +14,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from benchmarks.command import Progress
 from benchmarks.errors import UserError
 from benchmarks.files.sources import readable_size
 from benchmarks.files.write import digest, put_in_place
-from benchmarks.progress import Progress
 
 BLOCK = 1 << 18
 TIMEOUT = 60.0

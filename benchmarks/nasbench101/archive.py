@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.command import Progress
 from benchmarks.errors import UserError, listed
 from benchmarks.files.write import digest
 from benchmarks.nasbench101.cells import (
@@ -24,7 +25,6 @@ from benchmarks.nasbench101.cells import (
 )
 from benchmarks.nasbench101.files import BUDGETS
 from benchmarks.nasbench101.space import Space101
-from benchmarks.progress import Progress
 from benchmarks.table import Table
 
 MOST = 1 << 30

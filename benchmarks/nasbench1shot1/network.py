@@ -23,12 +23,7 @@ from torch import Tensor, nn
 from benchmarks.nasbench101.arrays import oneshot_channels
 from benchmarks.nasbench101.cells import Cell
 from benchmarks.nasbench101.network import CellModule, SideBySide, skeleton
-from benchmarks.spaces.layers import (
-    StackedLinear,
-    StackedNetwork,
-    conv_bn_relu,
-    relu_conv_bn,
-)
+from benchmarks.spaces.layers import StackedLinear, StackedNetwork, conv_bn_relu, relu_conv_bn
 
 
 class NetworkOneShot(StackedNetwork):

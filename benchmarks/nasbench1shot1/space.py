@@ -36,7 +36,7 @@ from benchmarks.nasbench1shot1.graphs import PARENTS, POPULATIONS, Graph, used, 
 from benchmarks.nasbench101.arrays import as_arrays
 from benchmarks.nasbench101.cells import OPERATIONS, Cell, print_cell, pruned
 from benchmarks.nasbench101.space import CellSpace, Space101
-from benchmarks.spaces.choices import Choices
+from benchmarks.spaces.space import Choices
 
 if TYPE_CHECKING:
     from torch import nn

@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.command import Progress
 from benchmarks.errors import UserError, listed, repeated
 from benchmarks.files.write import digest
-from benchmarks.progress import Progress
 from benchmarks.readers.safe_pickle import load_pickle, readable_errors
 from benchmarks.readers.torch_files import Watched, is_torch_file, load_torch
 from benchmarks.table import Table, arch_problems

@@ -17,8 +17,7 @@ import numpy as np
 
 from benchmarks.files.sources import GB, Source
 from benchmarks.nasbench201.cells import EDGES, KERNEL, NONE, OPERATIONS, Cell, parse_cell, print_cell, reachable
-from benchmarks.spaces.choices import Choices
-from benchmarks.spaces.space import Space
+from benchmarks.spaces.space import Choices, Space
 
 if TYPE_CHECKING:
     from torch import nn

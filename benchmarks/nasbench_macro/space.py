@@ -21,8 +21,7 @@ import numpy as np
 
 from benchmarks.files.sources import Source
 from benchmarks.nasbench_macro.layers import BLOCK, LAYERS, OPERATIONS, canonical, layer_size, widths
-from benchmarks.spaces.choices import Choices
-from benchmarks.spaces.space import Space
+from benchmarks.spaces.space import Choices, Space
 
 if TYPE_CHECKING:
     from torch import nn

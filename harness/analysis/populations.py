@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 import harness.stats as stats
 from benchmarks.errors import UserError
 from benchmarks.registry import space_of
-from harness.runs.sampled import class_sizes
 
 if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
@@ -124,7 +123,7 @@ def _class_sizes(run: StoredRun, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     """Return how many strings of the space are the network of each row; of the run, where the space is not known."""
     try:
         space = space_of(run.manifest["settings"]["bench"])
-        return class_sizes(space, run.index[rows])
+        return space.class_sizes(run.index[rows])
     except (KeyError, IndexError, UserError):
         _, of_row, counts = np.unique(run.class_id[rows], return_inverse=True, return_counts=True)
         return counts[of_row]

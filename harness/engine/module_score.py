@@ -7,10 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from harness.engine.counts import Counts
-from harness.engine.features import named
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import plain_copy, score_stack
+from harness.engine.scoring import Counts, ViewInputs, named, plain_copy, score_stack
 from harness.inputs.draw import Minibatch
 from harness.probe.layer_rules import rule_of
 from harness.probe.precision import check_device

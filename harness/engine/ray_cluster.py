@@ -22,7 +22,7 @@ from harness.engine.devices import kind
 from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer, Setting
 from harness.engine.stack_size import Found, find_of
-from harness.store.parts import Part
+from harness.store.stored_run import Part
 from harness.store.version import VERSION
 
 RETRIES = 3

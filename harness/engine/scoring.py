@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.engine.features import Features, unknown
-from harness.engine.inputs import ViewInputs, stored_dtype
+from harness.inputs.draw import Minibatch, gaussian_minibatches, ones
 from harness.probe.batchnorm import of_each_sample
 from harness.probe.initialise import initialise
 from harness.probe.layer_rules import batchnorms, rule_of
@@ -22,6 +22,77 @@ from harness.probe.precision import arithmetic
 from harness.probe.probe import Probe
 from harness.probe.view import View, seeded, stream
 from harness.proxies.registry import Proxy
+
+Features = Callable[[Any], tuple[Callable[[Tensor], Tensor] | None, Sequence[str]]]
+"""Network -> the function that gives its map before pooling (None: not known), and the names of the modules whose
+outputs are the feature blocks, in order."""
+
+
+def unknown(network: nn.Module) -> tuple[None, tuple[str, ...]]:
+    """Neither is known."""
+    return None, ()
+
+
+def of_space(network: Any) -> tuple[Callable[[Tensor], Tensor], Sequence[str]]:
+    """Those of the networks of spaces (`benchmarks.spaces.layers.StackedNetwork`)."""
+    return network.features, network.blocks()
+
+
+def named(blocks: Sequence[str] | None) -> Features:
+    """Return the features of a module whose blocks a user names; the last is the map before pooling."""
+    return (lambda network: (partial(_output_of, blocks[-1], network), blocks)) if blocks else unknown
+
+
+def _output_of(name: str, network: nn.Module, inputs: Tensor) -> Tensor:
+    """Return what the module called `name` returns when the network gets these inputs."""
+    kept: list[Tensor] = []
+    handle = network.get_submodule(name).register_forward_hook(lambda module, _, output: kept.append(output))
+    try:
+        network(inputs)
+    finally:
+        handle.remove()
+    return kept[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class ViewInputs:
+    """The minibatches of each view for one seed: the run's own, noise, or ones. The same for every architecture."""
+
+    minibatches: Sequence[Minibatch]
+    classes: int
+    seed: int
+    device: torch.device | str = "cpu"
+
+    def of(self, view: View, count: int, repeat: int = 0) -> list[Minibatch]:
+        """Return `count` minibatches for one repeat of a view, on the device, in the view's precision."""
+        own = self.minibatches[0].inputs
+        if view.inputs == "ones":
+            chosen = [ones(tuple(own.shape[1:]), view.batch_size or len(own))]
+        elif view.inputs == "gaussian":
+            size, seed = view.batch_size or len(own), 1000 * self.seed + repeat
+            chosen = gaussian_minibatches(tuple(own.shape[1:]), self.classes, size, count, seed)
+        else:
+            first = slice(view.batch_size)
+            chosen = [Minibatch(m.inputs[first], m.targets[first]) for m in self.minibatches[:count]]
+        dtype = stored_dtype(view)
+        return [Minibatch(m.inputs.to(self.device, dtype), m.targets.to(self.device)) for m in chosen]
+
+
+def stored_dtype(view: View) -> torch.dtype:
+    """Return the type of weights and inputs; the modes of less than 32 bits are those of computation alone."""
+    return torch.float64 if view.precision == "float64" else torch.float32
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What static proxies read; each (archs,) float64."""
+
+    params: Tensor
+    flops: Tensor
+    tensors: Tensor
+    params_reachable: Tensor
+    flops_reachable: Tensor
+    noise: Tensor
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from harness.operations.setup import Setup, set_up
 from harness.operations.stepwise import along
 from harness.operations.supernets.trained import degeneration, notes_of, supernet_of
 from harness.probe.precision import arithmetic
-from harness.runs.manifest import embedded_note, provenance
+from harness.runs.assemble import embedded_note, provenance
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.spaces.choices import short
+from benchmarks.spaces.space import short
 from harness.operations.compare import Comparison
 from harness.report.figures import GRID, Figure, Panel, drawing, save
 from harness.report.numbers import number

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.spaces.choices import short
+from benchmarks.spaces.space import short
 from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
 from harness.operations.figure import write_figures, write_training

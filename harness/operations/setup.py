@@ -13,9 +13,9 @@ import torch
 from benchmarks.benchmark import Benchmark, load
 from benchmarks.files.sources import data_folder
 from benchmarks.registry import space_of
-from benchmarks.spaces.choices import Choices
 from benchmarks.spaces.layers import allocate
 from benchmarks.spaces.settings import changed, settings_from
+from benchmarks.spaces.space import Choices
 from harness.engine.devices import single
 from harness.inputs.draw import Minibatch, minibatches
 from harness.inputs.images import Images
@@ -24,7 +24,7 @@ from harness.operations.config import OperationsConfig
 from harness.operations.supernets.darts import Training
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
-from harness.runs.target import Target, target_of
+from harness.runs.assemble import Target, target_of
 
 IMAGES_KEPT = 32_000
 """Images of minibatches held in memory at a time, at most."""

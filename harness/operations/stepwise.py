@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.errors import UserError
-from benchmarks.spaces.choices import Choices
+from benchmarks.spaces.space import Choices
 from harness.operations.agreement import STATISTICS, judge_choice, mean_by_edge
 from harness.operations.decide import Step, propose
 from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator

@@ -19,10 +19,6 @@ class Ensemble:
         """One line for people."""
         return f"Ensemble of {', '.join(self.members)}: {self.formula}."
 
-    def label(self, cohort: int) -> str:
-        """What to show it as: it means something only within its cohort."""
-        return f"{self.name} (ensemble of {len(self.members)} over {cohort:,} architectures)"
-
 
 ENSEMBLES = {
     each.name: each

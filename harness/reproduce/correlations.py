@@ -26,7 +26,7 @@ from harness.proxies.registry import registry
 from harness.reproduce.recipes import Published
 from harness.reproduce.score_sets import COMBINED, ScoreSet
 from harness.reproduce.verdict import Estimate
-from harness.runs.counts import counts_of
+from harness.runs.assemble import counts_of
 
 RESAMPLES = 1000
 PARTS = 200

@@ -18,7 +18,7 @@ from harness.reproduce.compare import Reproduction, shares
 from harness.reproduce.figure import write_figure
 from harness.reproduce.page import html, markdown
 from harness.reproduce.recipes import Recipe
-from harness.runs.manifest import revision
+from harness.runs.assemble import revision
 from harness.store.version import VERSION
 
 KIND = "reproduction"

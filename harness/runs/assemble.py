@@ -4,15 +4,169 @@ them.
 What `harness.run` scored itself and what `harness.evaluate` was given go through here alike.
 """
 
-from dataclasses import dataclass
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from benchmarks import UserError
 from benchmarks.benchmark import Benchmark
-from harness.runs.target import Target
+from harness.engine.scoring import Counts
+from harness.probe.view import stream
+from harness.proxies.protocols import described
+from harness.proxies.registry import Proxy
+from harness.runs.sampled import sample_facts
 from harness.store.stored_run import StoredRun
+from harness.store.version import VERSION
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which accuracy is to be predicted."""
+
+    dataset: str
+    split: str
+    epochs: int
+    reduction: str
+
+
+def together(*checks: Callable[[], Any]) -> list[Any]:
+    """Return what each check returns; raise one UserError that says all that is wrong."""
+    results, problems = [], []
+    for check in checks:
+        try:
+            results.append(check())
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("; ".join(dict.fromkeys(problems)))
+    return results
+
+
+def target_of(benchmark: Benchmark, split: str, epochs: int | None, reduction: str) -> Target:
+    """Return the target; UserError for a split, budget and reduction that the table does not have, all at once, and
+    where no architecture has that accuracy."""
+    table = benchmark.table
+    together(
+        lambda: table.target(split),
+        lambda: table.target(table.splits[0], epochs),
+        lambda: table.target(table.splits[0], None, reduction),
+    )
+    target = Target(table.dataset, split, epochs or max(table.epochs), reduction)
+    check_known(known_rows(benchmark, target), target, table.source)
+    return target
+
+
+def known_rows(benchmark: Benchmark, target: Target) -> np.ndarray:
+    """Return which rows of the table have the accuracy of the target, bool (rows,)."""
+    return np.isfinite(benchmark.table.target(target.split, target.epochs, target.reduction))
+
+
+def check_known(known: np.ndarray, target: Target, source: str) -> None:
+    """Raise UserError where no architecture of a source has the accuracy."""
+    if not known.any():
+        seeds = "" if target.reduction == "mean" else f", {target.reduction} of the seeds"
+        raise UserError(
+            f"none of the {len(known):,} architectures of {source} has a {target.split} accuracy of '{target.dataset}'"
+            f" after {target.epochs} epochs{seeds}"
+        )
+
+
+def static_scores(
+    proxies: Sequence[Proxy],
+    benchmark: Benchmark,
+    indices: np.ndarray,
+    seeds: int,
+    network: dict[str, int],
+    resolution: int,
+) -> dict[str, np.ndarray]:
+    """Return {proxy: (seeds, archs)} of proxies that need no network, for architectures by index in the space."""
+    space = benchmark.space
+    official = space.sizes(resolution=resolution, **network)[:, indices]
+    live = space.sizes(resolution=resolution, reachable_only=True, **network)[:, indices]
+    counts = [torch.from_numpy(values) for values in (*official, live[0], live[1])]
+    rows: dict[str, list[np.ndarray]] = {proxy.name: [] for proxy in proxies}
+    for seed in range(seeds):
+        draws = [torch.randn(1, generator=stream(seed, space.archs[i], "random"), dtype=torch.float64) for i in indices]
+        for proxy in proxies:
+            rows[proxy.name].append(proxy.score(Counts(*(*counts, torch.cat(draws)))).numpy())
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def counts_of(proxies: Sequence[Proxy], benchmark: Benchmark, indices: np.ndarray) -> dict[str, np.ndarray]:
+    """Return {proxy: (archs,)} of proxies that need no network, under seed 0, for networks of the benchmark's sizes."""
+    sizes = {**benchmark.network, "classes": benchmark.network["classes"] or 10}
+    network = {name: int(size) for name, size in sizes.items() if size is not None}
+    found = static_scores(proxies, benchmark, indices, 1, network, benchmark.resolution or 32)
+    return {name: values[0] for name, values in found.items()}
+
+
+def provenance(
+    benchmark: Benchmark, target: Target, proxies: Iterable[Proxy], rows: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Return what a manifest says of any run of some rows of a table (all by default): ground truth, versions,
+    machine, proxies."""
+    import h5py
+    import scipy
+
+    return {
+        "command": " ".join(sys.argv),
+        "benchmark": benchmark.space.title,
+        "target": asdict(target),
+        **asdict(target),
+        "embedded": benchmark.embedded,
+        "table_source": benchmark.table.source,
+        "table_checksum": benchmark.table.checksum,
+        **sample_facts(benchmark, np.arange(len(benchmark.table)) if rows is None else rows),
+        "table_size": len(benchmark.table),
+        "versions": {
+            "harness": VERSION, "python": platform.python_version(), "torch": torch.__version__,
+            "numpy": np.__version__, "scipy": scipy.__version__, "pandas": pd.__version__, "h5py": h5py.__version__,
+        },
+        "revision": revision(Path(__file__).parent),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "cores": os.cpu_count(),
+        "proxies": {
+            proxy.name: {
+                "summary": proxy.summary, "labels": proxy.labels, "cost": proxy.cost, "fitted": proxy.fitted,
+                "paper": proxy.paper, "static": proxy.static, "baseline": proxy.baseline,
+                "direction": "larger is better", "view": "" if proxy.static else described(proxy.view),
+            }
+            for proxy in proxies
+        },
+    }  # fmt: skip
+
+
+def embedded_note(benchmark: Benchmark) -> str:
+    """Return the line that says that the ground truth is the embedded table."""
+    return (
+        f"ground truth: the embedded table ({benchmark.table.source}); for the real benchmark get its files"
+        " (python -m benchmarks lists them) and name their folder in --data"
+    )
+
+
+def revision(folder: Path) -> str:
+    """Return the git revision of the source, with a mark if it was changed, or "unknown"."""
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return told.stdout.strip()
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,20 @@ from benchmarks import Benchmark
 from benchmarks.errors import suggest
 from harness.proxies.choose import choose
 from harness.proxies.registry import baselines
-from harness.runs.assemble import Scores, assemble
+from harness.runs.assemble import (
+    Scores,
+    Target,
+    assemble,
+    check_known,
+    embedded_note,
+    known_rows,
+    provenance,
+    static_scores,
+    target_of,
+    together,
+)
 from harness.runs.config import EXISTING
-from harness.runs.counts import static_scores
-from harness.runs.manifest import embedded_note, provenance
 from harness.runs.score_table import Given, arrange, read_csv
-from harness.runs.target import Target, check_known, known_rows, target_of, together
 from harness.store.store import Store
 from harness.store.stored_run import StoredRun, load_run
 

@@ -11,11 +11,6 @@ FEWEST = 10
 """Of fewer strings nothing can be told."""
 
 
-def class_sizes(space: Space, index: np.ndarray) -> np.ndarray:
-    """Return how many strings of the space are the same network as each architecture, (archs,) int."""
-    return np.bincount(space.class_id)[space.class_id[index]]
-
-
 def sample_facts(benchmark: Benchmark, rows: np.ndarray) -> dict[str, Any]:
     """Return what a manifest says of the sample: the size of the space, in strings and networks, and the unit drawn.
 
@@ -30,7 +25,7 @@ def sample_facts(benchmark: Benchmark, rows: np.ndarray) -> dict[str, Any]:
 
 
 def _are_networks(space: Space, index: np.ndarray) -> bool:
-    sizes = class_sizes(space, index)
+    sizes = space.class_sizes(index)
     if len(index) < FEWEST or sizes.max() == 1:
         return False
     strings = np.unique(space.class_id[index], return_counts=True)[1]

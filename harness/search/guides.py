@@ -11,7 +11,7 @@ from benchmarks.errors import UserError
 from benchmarks.options import listed
 from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
-from harness.runs.counts import counts_of
+from harness.runs.assemble import counts_of
 from harness.runs.evaluate_scores import OWN
 from harness.runs.score_table import arrange, read_csv
 from harness.store.stored_run import load_run

@@ -29,7 +29,6 @@ import warnings
 from typing import Annotated
 
 import numpy as np
-import pandas as pd
 
 from benchmarks.errors import UserError, suggest
 from harness.search.draws import Draws
@@ -77,7 +76,8 @@ def hnas(
                 points.append(propose(np.array(points), answers, acquisition, generator, restarts))
             left = pool[:0]
             while not len(left):  # a small `fresh` may bring nothing new
-                drawn = pd.unique(generator.integers(len(task), size=fresh))  # each once, in the order drawn
+                drawn = generator.integers(len(task), size=fresh)
+                drawn = drawn[np.sort(np.unique(drawn, return_index=True)[1])]  # each once, in the order drawn
                 pool = np.concatenate([pool, drawn[~seen[drawn]]])
                 seen[drawn] = True
                 left = pool[open_[pool]]

@@ -14,7 +14,6 @@ import math
 from typing import Annotated
 
 import numpy as np
-from scipy.stats import rankdata
 
 from benchmarks.errors import UserError
 from harness.search.draws import Draws
@@ -84,6 +83,8 @@ def vote(task: Task, draws: Draws, *, queries: int, pool: Pool = 1000) -> Trace:
 
 def _levels(scores: np.ndarray) -> np.ndarray:
     """Return scores as whole numbers that compare alike and faster, of their shape, int32; 0 where there is none."""
+    from scipy.stats import rankdata  # here, as --help must not wait for it
+
     return np.nan_to_num(rankdata(scores, "dense", axis=-1, nan_policy="omit")).astype(np.int32)
 
 

@@ -14,8 +14,7 @@ from benchmarks.benchmark import Benchmark
 from benchmarks.benchmark import tables as tables_of
 from benchmarks.errors import UserError
 from benchmarks.table import Table
-from harness.runs.manifest import embedded_note, provenance
-from harness.runs.target import Target, target_of
+from harness.runs.assemble import Target, embedded_note, provenance, target_of
 from harness.search.config import SearchConfig
 from harness.search.guides import Scores, counts, read_scores
 from harness.search.task import Neighbours, Task

@@ -11,8 +11,12 @@ HDF5 form: attribute `manifest` (JSON) and `schema_version`; `arch`, `index`, `a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import os
+import platform
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,12 +25,11 @@ from typing import IO, Any
 
 import h5py
 import numpy as np
+from filelock import FileLock, Timeout
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import atomic_path, write_atomically
-from harness.store.lock import NAME, hold, remove_leftovers
-from harness.store.parts import Part, read_part
-from harness.store.stored_run import StoredRun, load_run, read_manifest, representatives, write_run
+from harness.store.stored_run import Part, StoredRun, load_run, read_manifest, read_part, representatives, write_run
 
 EXTENDABLE = ("proxies", "own_proxies", "sample", "seeds")
 """Settings that may change between calls on one folder: more of each extends the run."""
@@ -70,7 +73,7 @@ class Store:
     """The scores of a run while it is being made. One process holds it: workers return their scores to that one."""
 
     def __init__(self, folder: Path, manifest: dict, space_size: int, *, existing: str = "resume") -> None:
-        """Open or make the run folder. `existing`: "resume" continues, "replace" starts anew, "refuse" raises.
+        """Open or make the run folder. `existing`: "resume" continues, "replace" starts again, "refuse" raises.
 
         Raises UserError where the folder holds a run with other settings, or cannot be written.
         """
@@ -129,7 +132,7 @@ class Store:
         facts = run.manifest.get("proxies", {})
         counts = {name for name, about in facts.items() if about.get("static", about.get("cost") == "S")}
         for proxy, scores in run.scores.items():
-            if proxy in counts:  # made anew from the string
+            if proxy in counts:  # computed again from the string
                 continue
             for seed in range(len(scores)):
                 scored = np.flatnonzero(np.isfinite(run.seconds[proxy][seed]))
@@ -230,3 +233,31 @@ class Store:
             if len(index):
                 reasons = {at: cells.reasons[int(i)] for at, i in enumerate(index) if int(i) in cells.reasons}
                 yield Part(seed, (proxy,), index, cells.score[index][None], cells.seconds[index][None], (reasons,))
+
+
+NAME = ".lock"
+
+
+def hold(folder: Path) -> FileLock:
+    """Return the lock of a folder, held; UserError, naming the other process, where another one has it."""
+    path = folder / NAME
+    lock = FileLock(path, is_singleton=True)  # the process that holds it may open the folder again
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        owner = ""
+        with contextlib.suppress(OSError, ValueError):
+            owner = path.read_text("utf-8")[:200].strip()
+        raise UserError(
+            f"{folder} is in use by another run ({owner or 'process unknown'}): wait for its end, or give another --out"
+        ) from None
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    path.write_text(f"process {os.getpid()} on {platform.node()} since {since}\n", "utf-8")
+    return lock
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed; only under the folder's lock."""
+    for path in folder.rglob("*"):
+        if path.suffix in (".part", ".tmp") and path.is_file():
+            path.unlink(missing_ok=True)

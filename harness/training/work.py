@@ -16,8 +16,7 @@ import torch
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_atomically, write_text
-from benchmarks.table import Table
-from benchmarks.table_file import save_tables
+from benchmarks.table import Table, save_tables
 from harness.inputs.images import Images
 from harness.inputs.load import title_of
 from harness.training.recipe import Recipe

@@ -15,7 +15,7 @@ from benchmarks import benchmark, convert, download
 from benchmarks.errors import UserError
 from benchmarks.files import sources
 from benchmarks.registry import space_of
-from benchmarks.table_file import list_datasets, load_table
+from benchmarks.table import list_datasets, load_table
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 import benchmarks
 from benchmarks.nasbench101.space import CELLS
-from benchmarks.table_file import load_table
+from benchmarks.table import load_table
 from harness.training.loop import plan
 
 TABLES = sorted(benchmarks.benchmark.EMBEDDED.glob("digits*.h5"))

@@ -28,8 +28,7 @@ from benchmarks.nasbench_macro.files import MOST
 from benchmarks.nasbench_macro.files import read_official as read_macro
 from benchmarks.readers import recognise, tfrecord
 from benchmarks.readers.csv_table import read_csv
-from benchmarks.table import Table
-from benchmarks.table_file import list_datasets, load_table, save_tables
+from benchmarks.table import Table, list_datasets, load_table, save_tables
 
 h5py = pytest.importorskip("h5py")
 

@@ -7,7 +7,7 @@ from tiny import tiny_table
 
 import benchmarks
 from benchmarks import UserError
-from benchmarks.table_file import save_tables
+from benchmarks.table import save_tables
 
 
 @pytest.fixture(params=["h5", "csv"])

@@ -33,8 +33,7 @@ from benchmarks.nasbench101.enumerate import enumerate_cells
 from benchmarks.nasbench101.files import read_official
 from benchmarks.nasbench101.space import Space101
 from benchmarks.spaces.layers import allocate
-from benchmarks.table import Table
-from benchmarks.table_file import list_datasets, load_table
+from benchmarks.table import Table, list_datasets, load_table
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 

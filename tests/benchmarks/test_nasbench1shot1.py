@@ -11,14 +11,7 @@ import torch
 from test_nasbench101 import read_once
 
 from benchmarks import UserError
-from benchmarks.nasbench1shot1.graphs import (
-    PARENTS,
-    all_graphs,
-    closed_graphs,
-    pruned_graphs,
-    released_graphs,
-    used,
-)
+from benchmarks.nasbench1shot1.graphs import PARENTS, all_graphs, closed_graphs, pruned_graphs, released_graphs, used
 from benchmarks.nasbench1shot1.space import Space1Shot1
 from benchmarks.nasbench101.cells import OPERATIONS, graph_hash, problem_of, pruned
 from benchmarks.spaces.layers import allocate

@@ -11,8 +11,7 @@ from benchmarks.errors import UserError
 from benchmarks.files.write import atomic_path, write_text
 from benchmarks.readers.csv_table import dataset_key, read_csv
 from benchmarks.registry import space_of
-from benchmarks.table import Table
-from benchmarks.table_file import list_datasets, load_table, save_tables
+from benchmarks.table import Table, list_datasets, load_table, save_tables
 
 ACCURACY = np.array(  # (2 archs, 1 split, 2 budgets, seeds mean, 777, 888)
     [[[[11.0, 10.0, np.nan], [np.nan, 40.0, 50.0]]], [[[21.0, 20.0, 22.0], [70.5, 60.0, 61.0]]]]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks import UserError
-from harness.engine import devices, workers
+from harness.engine import devices, scorer
 from harness.engine.scorer import Chunk, Scorer, Setting
 from harness.proxies.choose import choose
 from harness.proxies.own import references
@@ -94,13 +94,13 @@ def test_the_old_spelling_is_taken():
 def _where(chunk: Chunk) -> tuple[int, str, tuple[int, ...]]:
     """Say which process has which device, in place of scoring."""
     time.sleep(0.2)
-    return os.getpid(), workers._scorer.setting.device, chunk.index
+    return os.getpid(), scorer._scorer.setting.device, chunk.index
 
 
 def test_each_worker_has_a_device_of_its_own_and_chunks_are_done_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(workers, "_score", _where)
+    monkeypatch.setattr(scorer, "_score", _where)
     chunks = [Chunk(0, (index,), ("plain",)) for index in range(12)]
-    done = list(workers.execute(chunks, Scorer(SETTING), STAND_INS))  # type: ignore[var-annotated]
+    done = list(scorer.execute(chunks, Scorer(SETTING), STAND_INS))  # type: ignore[var-annotated]
     assert sorted(index for _, _, (index,) in done) == list(range(12))  # type: ignore[attr-defined]
     owners = {(pid, device) for pid, device, _ in done}  # type: ignore[attr-defined]
     assert sorted(device for _, device in owners) == STAND_INS and len({pid for pid, _ in owners}) == 2

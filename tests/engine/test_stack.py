@@ -76,13 +76,13 @@ def test_the_share_of_the_run_counts_what_was_spent():
 
 
 def test_memory_of_a_process_bounds_a_stack(monkeypatch: pytest.MonkeyPatch):
-    """Free 100, for two processes, half of it: 25 each; 8 architectures raised the peak from 10 to 30: 10 fit."""
-    monkeypatch.setattr(memory, "available", lambda: 100)
-    monkeypatch.setattr(memory, "_peak", lambda: 30)
+    """Free 100 kB, for two processes, half of it: 25 each; 8 architectures raised the peak from 10 to 30: 10 fit."""
+    monkeypatch.setattr(memory, "available", lambda: 100 * 1024)
+    monkeypatch.setattr(memory, "_number", lambda *_: 30)
     meter = memory.meter(["cpu", "cpu"])
-    monkeypatch.setattr(meter, "before", 10)
+    monkeypatch.setattr(meter, "before", 10 * 1024)
     assert meter.fitting(8) == 10
-    monkeypatch.setattr(memory, "_peak", lambda: None)
+    monkeypatch.setattr(memory, "_number", lambda *_: None)
     assert memory.meter(["cpu"]).fitting(8) == memory.UNKNOWN
 
 

@@ -170,8 +170,7 @@ def test_removing_none_changes_no_score(supernet, images):
 
 def test_the_registry_agrees_in_evaluation_mode(supernet, images):
     """naswot of the registry, on the masked supernet as a module, with BatchNorm as here: another implementation."""
-    from harness.engine.inputs import ViewInputs
-    from harness.engine.scoring import score_stack
+    from harness.engine.scoring import ViewInputs, score_stack
     from harness.inputs.draw import Minibatch
     from harness.proxies.registry import registry
 

@@ -9,7 +9,7 @@ from benchmarks.benchmark import Benchmark
 from benchmarks.nasbench201.cells import EDGES, print_cell
 from benchmarks.nasbench201.space import OPERATIONS
 from benchmarks.registry import space_of
-from benchmarks.spaces.choices import Choices
+from benchmarks.spaces.space import Choices
 from harness.operations.agreement import agreement, argmax, by_edge, judge_choice, mean_by_edge
 from harness.operations.decide import Step
 from harness.operations.scores.table import avg_acc, best_acc

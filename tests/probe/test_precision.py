@@ -16,8 +16,7 @@ from torch import nn
 import harness
 import harness.cli.run
 from benchmarks import UserError
-from harness.engine.features import of_space
-from harness.engine.scoring import score_stack
+from harness.engine.scoring import of_space, score_stack
 from harness.probe.initialise import initialise
 from harness.probe.precision import arithmetic, widened
 from harness.probe.probe import Probe
@@ -26,8 +25,8 @@ from harness.proxies.choose import choose
 from harness.proxies.protocols import described, in_precision
 from harness.proxies.registry import Proxy, registry
 from harness.runs.config import RunConfig
+from harness.runs.plan import default_folder
 from harness.runs.runner import run
-from harness.runs.settings import default_folder
 from speed.precision import main as bench
 
 CLOSE = {"grad_norm": 0.05, "fisher": 0.1, "naswot": 1e-3, "grasp": 0.15, "zico": 0.1, "ntk_trace": 0.05, "zen": 0.1}

@@ -15,9 +15,7 @@ from torch import nn
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.features import of_space
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import plain_copy, score_adaptively, score_stack
+from harness.engine.scoring import ViewInputs, of_space, plain_copy, score_adaptively, score_stack
 from harness.inputs.draw import Minibatch
 from harness.probe.initialise import initialise
 from harness.probe.probe import Probe

@@ -12,8 +12,7 @@ from torch import nn
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import as_seen, by_view, plain_copy
+from harness.engine.scoring import ViewInputs, as_seen, by_view, plain_copy
 from harness.inputs.draw import Minibatch
 from harness.probe.initialise import INITIALISATIONS, initialise
 from harness.probe.view import DEFAULT, View, seeded, stream

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.errors import UserError
-from harness.engine.scorer import Chunk, Scorer, Setting
-from harness.engine.workers import execute
+from harness.engine.scorer import Chunk, Scorer, Setting, execute
 from harness.proxies.choose import choose
 from harness.proxies.own import Reference, load_file, references, resolve
 from harness.proxies.registry import CORE, baselines, registry

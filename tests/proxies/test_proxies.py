@@ -29,8 +29,7 @@ from torch import nn
 import harness
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import plain_copy, score_stack
+from harness.engine.scoring import ViewInputs, plain_copy, score_stack
 from harness.inputs.draw import Minibatch, gaussian_minibatches
 from harness.probe.initialise import initialise
 from harness.probe.view import stream

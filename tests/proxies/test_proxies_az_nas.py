@@ -26,9 +26,7 @@ from torch import nn
 
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.counts import Counts
-from harness.engine.features import of_space
-from harness.engine.scoring import Scored, score_stack
+from harness.engine.scoring import Counts, Scored, of_space, score_stack
 from harness.inputs.draw import gaussian_minibatches
 from harness.probe.initialise import initialise
 from harness.probe.view import stream

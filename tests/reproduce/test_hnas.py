@@ -9,7 +9,7 @@ from scipy import stats as scipy_stats
 from tiny import SIZES, tiny_table
 
 from benchmarks.errors import UserError
-from benchmarks.table_file import save_tables
+from benchmarks.table import save_tables
 from harness.cli.hnas import main
 from harness.reproduce.hnas.collect import HnasConfig, collect
 from harness.reproduce.hnas.report import folder_for, markdown

@@ -14,7 +14,7 @@ from tiny import embed, tiny_table
 import benchmarks
 from benchmarks.errors import UserError
 from benchmarks.registry import BENCHMARKS, space_of
-from benchmarks.table_file import save_tables
+from benchmarks.table import save_tables
 from harness.cli.operations import parser as of_operations
 from harness.cli.reproduce import main
 from harness.cli.search import parser as of_searches

@@ -17,8 +17,7 @@ from benchmarks import UserError
 from benchmarks.nasbench1shot1.space import Space1Shot1
 from benchmarks.nasbench101.cells import graph_hash, print_cell
 from benchmarks.registry import GROUPS, expand, space_of
-from benchmarks.table import Table
-from benchmarks.table_file import save_tables
+from benchmarks.table import Table, save_tables
 
 REDUCED = {"channels": 6, "stacks": 2, "modules": 1, "input_channels": 1, "classes": 10, "resolution": 8}
 

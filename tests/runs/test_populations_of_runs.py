@@ -9,10 +9,10 @@ import pytest
 import benchmarks
 from benchmarks.errors import UserError
 from benchmarks.registry import space_of
-from benchmarks.table_file import save_tables
+from benchmarks.table import save_tables
 from harness import correlate, judge
 from harness.report.headlines import best_line, legend
-from harness.runs.sampled import class_sizes, sample_facts
+from harness.runs.sampled import sample_facts
 
 GAPS = 40
 
@@ -71,4 +71,4 @@ def test_the_unit_is_found_in_the_rows():
     assert sample_facts(table, np.arange(1000))["unit"] == "strings"  # the embedded table was drawn by strings
     facts = sample_facts(every, drawn)
     assert (facts["space_size"], facts["space_networks"]) == (15_625, 9_445)
-    assert class_sizes(space_of("201"), np.arange(15_625)).max() == 341
+    assert space_of("201").class_sizes(np.arange(15_625)).max() == 341

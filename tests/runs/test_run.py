@@ -415,7 +415,7 @@ CASES = ("no images", "duplicate", "outside", "unknown", "truncated h5", "foreig
 def test_ground_truth_that_cannot_be_used(case: str, out: Path, tmp_path: Path, capsys):
     from tiny import tiny_table
 
-    from benchmarks.table_file import save_tables
+    from benchmarks.table import save_tables
     from harness.cli.run import main
 
     table = tiny_table(dataset="cifar10")
@@ -445,7 +445,7 @@ def test_ground_truth_that_cannot_be_used(case: str, out: Path, tmp_path: Path, 
 def test_ground_truth_without_images_is_scored_on_noise(out: Path, tmp_path: Path):
     from tiny import tiny_table
 
-    from benchmarks.table_file import save_tables
+    from benchmarks.table import save_tables
 
     save_tables(tmp_path / "nasbench201.h5", [tiny_table(dataset="cifar10")])
     run = score(out, data=str(tmp_path), inputs="gaussian", sample=2)

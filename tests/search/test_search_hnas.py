@@ -8,7 +8,7 @@ import pytest
 import search_tasks
 from tiny import SIZES, embed, tiny_table
 
-from benchmarks.table_file import save_tables
+from benchmarks.table import save_tables
 from harness.cli.search import main
 from harness.search import hnas, outcomes
 from harness.search.config import SearchConfig

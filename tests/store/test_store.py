@@ -13,9 +13,8 @@ import pandas as pd
 import pytest
 
 from benchmarks import UserError
-from harness.store.parts import Part
 from harness.store.store import Store
-from harness.store.stored_run import StoredRun, load_run, read_manifest
+from harness.store.stored_run import Part, StoredRun, load_run, read_manifest
 
 SIZE = 20
 SETTINGS = {"bench": "201", "batch_size": 64, "share": True, "proxies": ["a"], "sample": 4, "seeds": 1}

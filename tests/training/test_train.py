@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import UserError
 from benchmarks.registry import space_of
-from benchmarks.table_file import load_table
+from benchmarks.table import load_table
 from harness.cli.train import main
 from harness.inputs.load import load_images
 from harness.training import loop as training

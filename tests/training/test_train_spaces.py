@@ -14,7 +14,7 @@ from benchmarks.nasbench101.space import Space101
 from benchmarks.nasbench_macro.space import SpaceMacro
 from benchmarks.registry import space_of
 from benchmarks.spaces.layers import StackedConv2d
-from benchmarks.table_file import load_table
+from benchmarks.table import load_table
 from harness.cli.run import main as run_main
 from harness.cli.train import main
 from harness.inputs.load import load_images

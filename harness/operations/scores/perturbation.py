@@ -27,8 +27,7 @@ import torch
 from scipy.stats import rankdata
 from torch import Tensor
 
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import score_stack
+from harness.engine.scoring import ViewInputs, score_stack
 from harness.inputs.draw import Minibatch
 from harness.operations.config import usable
 from harness.operations.scores.naswot import naswot_of_masks

@@ -15,7 +15,7 @@ best-acc@trials: NAS-Bench-201 has three trials of 7,961 architectures, two of 5
 
 import numpy as np
 
-from benchmarks.spaces.choices import Choices
+from benchmarks.spaces.space import Choices
 
 
 def best_acc(choices: Choices, accuracy: np.ndarray, decided: np.ndarray | None = None) -> np.ndarray:

@@ -11,8 +11,7 @@ import torch
 from benchmarks.benchmark import Benchmark, load
 from benchmarks.errors import UserError
 from benchmarks.spaces.layers import allocate
-from harness.engine.inputs import ViewInputs
-from harness.engine.scoring import score_stack
+from harness.engine.scoring import ViewInputs, score_stack
 from harness.operations.agreement import Chosen, judge_choice, ranked
 from harness.operations.decide import Proposal
 from harness.operations.scores.perturbation import combined, evaluation_view

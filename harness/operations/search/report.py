@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from benchmarks.spaces.choices import short
+from benchmarks.spaces.space import short
 from harness.operations.figure import write_strip, write_training
 from harness.operations.search.config import FindConfig
 from harness.operations.search.run import Found

@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmarks.benchmark import Benchmark, load
 from benchmarks.errors import UserError
-from benchmarks.spaces.choices import short
+from benchmarks.spaces.space import short
 from harness.inputs.images import Images
 from harness.operations.decide import Proposal
 from harness.operations.search.candidates import Candidates
@@ -24,7 +24,7 @@ from harness.operations.setup import Setup, set_up
 from harness.operations.supernets.trained import degeneration, notes_of, supernet_of
 from harness.operations.vertex_inputs import printed
 from harness.probe.precision import arithmetic
-from harness.runs.manifest import embedded_note, provenance
+from harness.runs.assemble import embedded_note, provenance
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from benchmarks.errors import UserError, repeated
 from benchmarks.readers.csv_table import dataset_key
 from harness.reproduce.hnas.config import HnasConfig
 from harness.reproduce.hnas.tables import TITLES, Sample, against_error, between_metrics, transfer
-from harness.runs.manifest import embedded_note, provenance
-from harness.runs.target import Target, target_of
+from harness.runs.assemble import Target, embedded_note, provenance, target_of
 from harness.search.guides import read_scores
 from harness.search.hnas import KAPPA, condition_numbers
 from harness.search.task_from_table import accuracy_elsewhere
