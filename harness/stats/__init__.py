@@ -38,7 +38,6 @@ from harness.stats.regret import (
     random_regret,
     regret_curve,
     top_k_regret,
-    weighted_regret,
 )
 from harness.stats.seeds import (
     Paired,
@@ -97,7 +96,6 @@ __all__ = [
     "tied",
     "top_k_regret",
     "top_spearman",
-    "weighted_regret",
     "weighted_tau",
     "worst_case_spearman",
 ]

@@ -34,7 +34,7 @@ def best_rank_at_k(score: Array, accuracy: Array, k: int) -> float:
     accuracy = np.asarray(accuracy, float)
     known = np.sort(accuracy[np.isfinite(accuracy)])
     rank = np.where(np.isfinite(accuracy), 1.0 + len(known) - np.searchsorted(known, accuracy, side="right"), np.nan)
-    return -float(expected_best(score, -rank, k, np.ones((1, len(accuracy)), np.uint16))[0])
+    return -expected_best(score, -rank, k)
 
 
 def ndcg_at_k(score: Array, accuracy: Array, k: int) -> float:

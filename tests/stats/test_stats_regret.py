@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from harness import stats
-from harness.stats.regret import weighted_regret
 
 
 def tie_orders(score):
@@ -78,28 +77,6 @@ def test_random_picks_of_a_large_space_stay_exact():
     accuracy = np.arange(15_625.0) / 200
     for k in (1, 10, 100, 5000):  # the maximum of k of n integers has mean k (n + 1) / (k + 1), counted from 1
         assert stats.random_regret(accuracy, k) == pytest.approx((15_625 - k * 15_626 / (k + 1)) / 200, rel=1e-7)
-
-
-@pytest.mark.parametrize("k", [1, 3, 10])
-def test_weights_are_copies(k):
-    rng = np.random.default_rng(k)
-    score, accuracy = rng.integers(0, 6, 40).astype(float), rng.normal(size=40).round(1) + 80
-    score[:3] = np.nan
-    weights = rng.poisson(1, (20, 40)).astype(np.uint16)
-    written_out = [stats.top_k_regret(np.repeat(score, row), np.repeat(accuracy, row), k) for row in weights]
-    np.testing.assert_allclose(weighted_regret(score, accuracy, k, weights), written_out, atol=1e-9)
-
-
-def test_weights_when_the_first_tie_block_is_huge():
-    score = np.r_[np.ones(500), np.zeros(500)]
-    accuracy = np.random.default_rng(0).normal(size=1000) + 80
-    weights = np.random.default_rng(1).poisson(1, (5, 1000)).astype(np.uint16)
-    weights[0] = 0
-    weights[0, 999] = 2  # a resample whose only pick lies far down
-    result = weighted_regret(score, accuracy, 10, weights)
-    written_out = [stats.top_k_regret(np.repeat(score, row), np.repeat(accuracy, row), 10) for row in weights]
-    np.testing.assert_allclose(result, written_out, atol=1e-9)
-    assert result[0] == 0
 
 
 def test_regret_is_never_below_zero_nor_minus_zero():
