@@ -59,5 +59,5 @@ def test_pages_say_what_the_sources_say(site: Path) -> None:
         assert f"harness.{name}" in said
     assert "larger is better; NaN where a proxy failed" in said  # a docstring
     assert "# api" not in said
-    assert "Kendall: (concordant - discordant pairs)" in words(site / "docs" / "concepts.html")
-    assert "Spearman: Pearson" in words(site / "docs" / "concepts.html")
+    assert "tau-b: (concordant - discordant pairs)" in words(site / "docs" / "concepts.html")
+    assert "Pearson's correlation of mid-ranks" in words(site / "docs" / "concepts.html")

@@ -6,8 +6,8 @@ sampling error then. Where the published value is of fewer, the interval is that
 is of more (a table that holds a part of its benchmark), counts are of the set's architectures too.
 
 Populations: `all` strings; `connected`; `distinct`, one string for each distinct network, the one that names its class.
-In a uniform sample of strings those are a uniform sample of the distinct networks. One string of every class that was
-drawn, as in `harness.analysis.populations`, would be a large class more often.
+In a uniform sample of strings those are a uniform sample of the distinct networks. `harness.analysis.populations`
+estimates the same from all strings by weights.
 """
 
 import math
