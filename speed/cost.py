@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmarks.nasbench201.space import Space201
 from benchmarks.spaces.layers import allocate
 from harness.engine.processes import one_thread
-from harness.engine.scoring import OF_SPACE, ViewInputs, as_seen, by_view, score_stack
+from harness.engine.scoring import ViewInputs, as_seen, by_view, of_space, score_stack
 from harness.inputs.draw import gaussian_minibatches
 from harness.probe.initialise import initialise
 from harness.probe.layer_rules import layers_of
@@ -99,7 +99,7 @@ def _one(build: Callable[[], nn.Module], name: str, group: Sequence[Proxy], inpu
     start = time.perf_counter()
     found = score_stack(
         build, [name], group, inputs, seed=0, spent=spent,
-        features=OF_SPACE,
+        features=of_space,
     )  # fmt: skip
     total["together"] += time.perf_counter() - start
     for proxy, scored in found.items():
