@@ -18,6 +18,12 @@ SIZE = len(SPACE)
 TOY = toy_run(Path())
 
 
+@pytest.fixture(autouse=True)
+def one_space(monkeypatch):
+    """The classes are found once."""
+    monkeypatch.setattr("harness.analysis.populations.space_of", lambda bench: SPACE)
+
+
 def run_of(rows, accuracy, **scores):
     """A run of some strings of NAS-Bench-201."""
     return replace(
@@ -30,7 +36,7 @@ def run_of(rows, accuracy, **scores):
     )  # fmt: skip
 
 
-def bias(accuracy, score, n=300, samples=60):
+def bias(accuracy, score, n=300, samples=150):
     """Mean estimates of rho and tau-b minus those of the different networks, by weights and with each network met."""
     named = np.flatnonzero(SPACE.class_id == np.arange(SIZE))
     truth = stats.spearman(score[named], accuracy[named]), stats.kendall_tau_b(score[named], accuracy[named])

@@ -12,7 +12,8 @@ from speed import large_tables, memory, statistics
 from speed.__main__ import benchmarks, main
 
 COMMANDS = [
-    "cost", "coverage", "evidence", "floor", "gpu", "large_tables", "memory", "operations", "precision", "speed", "stack", "statistics",
+    "cost", "coverage", "evidence", "floor", "gpu", "large_tables", "memory", "operations", "precision", "speed",
+    "stack", "statistics",
 ]  # fmt: skip
 
 
