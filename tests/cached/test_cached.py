@@ -99,10 +99,15 @@ def test_a_list_needs_no_pandas() -> None:
 def test_what_is_kept_is_what_results_tables_hold_and_small() -> None:
     folders = pack.folders()
     there = {path.name.removesuffix(".csv.xz"): path for path in kept.FOLDER.glob("*.xz")}
-    assert there.keys() == {folder.name for folder in folders}, AGAIN
+    assert there.keys() >= {folder.name for folder in folders}, AGAIN
+    for name in there.keys() - {folder.name for folder in folders}:  # too large to lie there a second time
+        manifest = json.loads((pack.TABLES / name / "manifest.json").read_text())
+        assert {key: manifest[key] for key in pack.FROM_MANIFEST} == {
+            key: kept.facts()[name][key] for key in pack.FROM_MANIFEST
+        }
     for folder in folders:
         assert lzma.decompress(there[folder.name].read_bytes()).decode() == pack.pack(folder), f"{folder.name}: {AGAIN}"
-    assert sum(path.stat().st_size for path in there.values()) < 1_000_000
+    assert sum(path.stat().st_size for path in there.values()) < 2_000_000
 
 
 @pytest.mark.parametrize("name", sorted(kept.facts()))
@@ -111,7 +116,8 @@ def test_every_kept_set_is_of_its_space_and_says_how_it_was_made(name: str) -> N
     frame = harness.scores(about["bench"], about["dataset"], name=name)
     assert frame.shape == (about["archs"], 1 + about["proxies"]) and frame.arch.is_unique
     assert not frame.drop(columns="arch").isna().all().any()
-    assert about["command"].startswith("python -m harness.run --bench ") and about["table_checksum"]
+    assert about["command"].startswith("python -m harness.run ") and "--bench " in about["command"]
+    assert about["table_checksum"]
     assert not any(word in json.dumps(about) for word in ("/home", "/root", "/work"))
 
 
