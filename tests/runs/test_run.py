@@ -298,7 +298,7 @@ def test_signals(how: signal.Signals, workers: int, when: str, out: Path, embedd
     with command(tmp_path, embedded, workers) as session:
         session.until(when)
         session.send(how)
-        assert session.process.wait(20) == (130 if how != signal.SIGKILL else -signal.SIGKILL)
+        assert session.process.wait(60) == (130 if how != signal.SIGKILL else -signal.SIGKILL)
         assert session.gone(15), f"left: {session.members()}"
     if how != signal.SIGKILL:
         assert "Traceback" not in session.said and "repeat the command to continue" in session.said
