@@ -21,6 +21,7 @@ class Session:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *arguments], cwd=folder, stderr=log, stdout=log, start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background shell ignores Ctrl-C
                 env={**environment, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"},
             )  # fmt: skip
 
