@@ -11,14 +11,16 @@ from torch import Tensor, nn
 
 from benchmarks.nasbench201.cells import CONV1, CONV3, EDGES, KERNEL, NONE, POOL, SKIP, Cell, reachable
 from benchmarks.spaces.layers import (
+    Places,
     StackedBatchNorm2d,
     StackedConv2d,
     StackedLinear,
     StackedNetwork,
     StackedReLU,
-    Take,
+    gather,
     like,
     relu_conv_bn,
+    scatter,
 )
 
 
@@ -29,7 +31,7 @@ class Edge(nn.Module):
         self, operation: str, owners: Sequence[int], on_path: Sequence[bool], size: int, channels: int
     ) -> None:
         super().__init__()
-        self.take = Take(owners, size)
+        self.places = Places(owners, size)
         if operation in KERNEL:
             self.operation: nn.Module = relu_conv_bn(owners, channels, channels, KERNEL[operation], on_path=on_path)
         elif operation == POOL:
@@ -43,6 +45,7 @@ class StackedCell(nn.Module):
 
     def __init__(self, cells: Sequence[Cell], channels: int) -> None:
         super().__init__()
+        self.size = len(cells)
         self.edges = nn.ModuleList()
         self.ends: list[tuple[int, int]] = []
         kept = [reachable(cell) for cell in cells]
@@ -54,14 +57,21 @@ class StackedCell(nn.Module):
                     self.ends.append(ends)
 
     def forward(self, x: Tensor) -> Tensor:
-        nodes: list[Tensor | None] = [x, None, None, None]
-        for edge, (source, target) in zip(self.edges, self.ends, strict=True):
-            assert isinstance(edge, Edge)
-            node = nodes[source]
-            if node is None:  # nothing arrives there in any architecture of the stack
+        arriving: list[list[tuple[Tensor, Places]]] = [[] for _ in range(4)]
+        node = x
+        for number in range(4):
+            if arriving[number]:
+                parts, places = zip(*arriving[number], strict=True)
+                node = scatter(parts, self.size, places)
+            elif number:  # nothing arrives here in any architecture of the stack
                 node = torch.zeros_like(x)
-            nodes[target] = edge.take.add(nodes[target], edge.operation(edge.take(node)), x)
-        return torch.zeros_like(x) if nodes[3] is None else nodes[3]
+            leaving = [
+                (edge, target) for edge, (source, target) in zip(self.edges, self.ends, strict=True) if source == number
+            ]
+            taken = gather(node, self.size, [edge.places for edge, _ in leaving])
+            for (edge, target), part in zip(leaving, taken, strict=True):
+                arriving[target].append((edge.operation(part), edge.places))
+        return node
 
 
 class Reduction(nn.Module):

@@ -16,17 +16,18 @@ the gradient of whatever exceeds 6.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from benchmarks.nasbench_macro.layers import BLOCK, OPERATIONS, widths
 from benchmarks.spaces.layers import (
+    Places,
     StackedBatchNorm2d,
     StackedConv2d,
     StackedLinear,
     StackedNetwork,
-    Take,
     conv_bn_relu,
+    gather,
+    scatter,
 )
 
 
@@ -61,7 +62,6 @@ def operation_of(digit: str, owners: Sequence[int], inside: int, outside: int, s
 class Layer(nn.Module):
     """One position of the chain: each architecture's own operation there."""
 
-    order: Tensor | None
     identities: tuple[int, ...]
     """Positions in the stack whose operation does nothing: for those this is no block of features."""
 
@@ -75,16 +75,12 @@ class Layer(nn.Module):
         )
         idle = [k for k, digit in enumerate(digits) if digit not in BLOCK]
         self.identities = tuple(idle) if stride == 1 else ()
-        groups = [owners for owners in groups if owners]
-        self.takes = nn.ModuleList(Take(owners, len(digits)) for owners in groups)
-        order = torch.tensor([k for owners in groups for k in owners]).argsort() if len(groups) > 1 else None
-        self.register_buffer("order", order, persistent=False)
+        self.size = len(digits)
+        self.places = nn.ModuleList(Places(owners, len(digits)) for owners in groups if owners)
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs = [operation(take(x)) for operation, take in zip(self.operations, self.takes, strict=True)]
-        if self.order is None:
-            return outputs[0]
-        return torch.cat(outputs, 1).unflatten(1, (len(self.order), -1)).index_select(1, self.order).flatten(1, 2)
+        taken = gather(x, self.size, self.places)
+        return scatter([of(part) for of, part in zip(self.operations, taken, strict=True)], self.size, self.places)
 
 
 class NetworkMacro(StackedNetwork):

@@ -5,7 +5,8 @@ the architectures in `owners` (positions in the stack) and its tensors hold thei
 axis, so that `tensor.view(len(owners), -1)` has one row an owner. With one owner every layer is the ordinary one.
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -21,12 +22,13 @@ class StackedConv2d(nn.Conv2d):
     """
 
     def __init__(
-        self, owners: Sequence[int], in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1
-    ) -> None:
+        self, owners: Sequence[int], in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1,
+        dilation: int = 1,
+    ) -> None:  # fmt: skip
         k = len(owners)
         super().__init__(
-            k * in_channels, k * out_channels, kernel, stride, padding=kernel // 2, groups=k * groups, bias=False,
-            device="meta",
+            k * in_channels, k * out_channels, kernel, stride, padding=dilation * (kernel // 2), dilation=dilation,
+            groups=k * groups, bias=False, device="meta",
         )  # fmt: skip
         self.owners = tuple(owners)
 
@@ -48,11 +50,15 @@ class StackedBatchNorm2d(nn.BatchNorm2d):
 
 
 class StackedReLU(nn.ReLU):
-    """ReLU that knows the owners of its channels, and for which of them it lies on a path to the output."""
+    """ReLU that knows the owners of its channels, and for which of them it lies on a path to the output.
 
-    def __init__(self, owners: Sequence[int], on_path: Sequence[bool] | None = None) -> None:
+    `blocks`: how many modules of the official code are named after a ReLU and begin with this one (ReLUConvBN: 1). Code
+    that counts modules by their class's name counts those too.
+    """
+
+    def __init__(self, owners: Sequence[int], on_path: Sequence[bool] | None = None, blocks: int = 0) -> None:
         super().__init__()
-        self.owners = tuple(owners)
+        self.owners, self.blocks = tuple(owners), blocks
         self.on_path = (True,) * len(self.owners) if on_path is None else tuple(on_path)
 
 
@@ -78,34 +84,116 @@ class StackedLinear(nn.Linear):
         return torch.baddbmm(self.bias.view(k, 1, -1), x, weight).transpose(0, 1)
 
 
-class Take(nn.Module):
-    """Selects the channels of some owners in a stack of `size`, and adds results at their places."""
+class Places(nn.Module):
+    """Where some owners stand in a stack of `size`; `gather` and `scatter` move maps between them and the stack."""
 
     positions: Tensor | None
-    """Places of the owners in the stack; None where they are all of it, in order."""
+    """Positions of the owners in the stack; None where they are all of it, in order."""
 
     def __init__(self, owners: Sequence[int], size: int) -> None:
         super().__init__()
-        self.size = size
         whole = list(owners) == list(range(size))
         self.register_buffer("positions", None if whole else torch.tensor(owners), persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(samples, size * channels, height, width) -> (samples, owners * channels, height, width)."""
-        if self.positions is None:
-            return x
-        return x.unflatten(1, (self.size, -1)).index_select(1, self.positions).flatten(1, 2)
 
-    def add(self, total: Tensor | None, x: Tensor, like: Tensor) -> Tensor:
-        """Return `total` (None: zeros, shaped like `like`) plus x at its owners' places; may reuse `total`."""
-        if self.size == 1:
-            return x if total is None else total + x
+def gather(x: Tensor, size: int, places: Iterable[Places]) -> list[Tensor]:
+    """Return for each of `places` the maps of its owners, (samples, owners * channels, height, width).
+
+    `x` is (samples, size * channels, height, width).
+    """
+    positions = [each.positions for each in places]
+    if all(each is None for each in positions):
+        return [x] * len(positions)
+    return [part.flatten(1, 2) for part in _Gather.apply(x.unflatten(1, (size, -1)), *positions)]
+
+
+def scatter(parts: Sequence[Tensor], size: int, places: Iterable[Places]) -> Tensor:
+    """Return the sum of maps (samples, owners * channels, ...) at their places, (samples, size * channels, ...).
+
+    An architecture that none of them owns gets zeros. The sum is formed in the order of `parts`.
+    """
+    positions = tuple(each.positions for each in places)
+    if all(each is None for each in positions):
+        return functools.reduce(torch.add, parts)
+    stacked = [
+        part.unflatten(1, (size if each is None else len(each), -1))
+        for part, each in zip(parts, positions, strict=True)
+    ]
+    shape = (len(stacked[0]), size, *stacked[0].shape[2:])
+    return _Scatter.apply(shape, positions, *stacked).flatten(1, 2)
+
+
+Positions = Sequence[Tensor | None]
+
+
+def _taken(x: Tensor, positions: Positions) -> tuple[Tensor, ...]:
+    return tuple(x.view_as(x) if each is None else x.index_select(1, each) for each in positions)
+
+
+def _summed(shape: Sequence[int], positions: Positions, parts: Sequence[Tensor | None]) -> Tensor | None:
+    total = None
+    for each, part in zip(positions, parts, strict=True):
+        if part is None:
+            continue
         if total is None:
-            total = torch.zeros_like(like)
-        if self.positions is None:
-            return total.add_(x)
-        total.unflatten(1, (self.size, -1)).index_add_(1, self.positions, x.unflatten(1, (len(self.positions), -1)))
-        return total
+            total = part.new_zeros(shape)
+        total = total.add_(part) if each is None else total.index_add_(1, each, part)
+    return total
+
+
+class _Gather(torch.autograd.Function):
+    """(samples, K, ...) -> for each of the positions, the maps there. Its derivative backward is `_Scatter`.
+
+    One function for all that leaves a node, and one for all that arrives: PyTorch's own derivative of adding in place
+    copies the whole node for every edge.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x, *positions):
+        return _taken(x, positions)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.positions, ctx.shape = inputs[1:], inputs[0].shape
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx, *gradients):
+        there = [
+            (each, gradient) for each, gradient in zip(ctx.positions, gradients, strict=True) if gradient is not None
+        ]
+        total = _Scatter.apply(ctx.shape, tuple(each for each, _ in there), *(g for _, g in there)) if there else None
+        return total, *(None for _ in ctx.positions)
+
+    @staticmethod
+    def jvp(ctx, tangent, *_):
+        return (None,) * len(ctx.positions) if tangent is None else _taken(tangent, ctx.positions)
+
+
+class _Scatter(torch.autograd.Function):
+    """The sum of maps at their positions, (samples, K, ...). Its derivative backward is `_Gather`."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(shape, positions, *parts):
+        return _summed(shape, positions, parts)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.shape, ctx.positions = inputs[0], inputs[1]
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        parts = (None for _ in ctx.positions) if gradient is None else _Gather.apply(gradient, *ctx.positions)
+        return None, None, *parts
+
+    @staticmethod
+    def jvp(ctx, _shape, _positions, *tangents):
+        return _summed(ctx.shape, ctx.positions, tangents)
 
 
 def conv_bn_relu(
@@ -123,9 +211,9 @@ def relu_conv_bn(
     owners: Sequence[int], inside: int, outside: int, kernel: int, stride: int = 1,
     on_path: Sequence[bool] | None = None,
 ) -> nn.Sequential:  # fmt: skip
-    """ReLU, convolution without bias, BatchNorm."""
+    """ReLU, convolution without bias, BatchNorm: the ReLUConvBN of the official code."""
     return nn.Sequential(
-        StackedReLU(owners, on_path),
+        StackedReLU(owners, on_path, blocks=1),
         StackedConv2d(owners, inside, outside, kernel, stride),
         StackedBatchNorm2d(owners, outside),
     )

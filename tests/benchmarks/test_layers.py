@@ -6,7 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.spaces.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, Take, allocate, like
+from benchmarks.spaces.layers import (
+    Places,
+    StackedBatchNorm2d,
+    StackedConv2d,
+    StackedLinear,
+    StackedReLU,
+    allocate,
+    gather,
+    like,
+    scatter,
+)
 
 OWNERS = (0, 2, 5)
 
@@ -76,30 +86,63 @@ def test_linear_of_one():
     torch.testing.assert_close(layer(x), nn.functional.linear(x, layer.weight, layer.bias).unsqueeze(1))
 
 
-def test_take_and_add():
-    x = torch.arange(2 * 6 * 2 * 3.0).view(2, 12, 1, 3)  # six architectures of two channels
-    take = Take(OWNERS, 6)
-    taken = take(x)
-    expected = torch.cat([x[:, 2 * owner : 2 * owner + 2] for owner in OWNERS], 1)
-    assert torch.equal(taken, expected)
-    total = take.add(None, taken, x)
-    kept = torch.zeros_like(x)
-    for owner in OWNERS:
-        kept[:, 2 * owner : 2 * owner + 2] = x[:, 2 * owner : 2 * owner + 2]
-    assert torch.equal(total, kept)
-    assert torch.equal(take.add(total.clone(), taken, x), 2 * kept)
-    whole = Take(range(6), 6)
-    assert whole(x) is x and torch.equal(whole.add(None, x, x), x) and torch.equal(whole.add(x.clone(), x, x), 2 * x)
+NODE = [Places((0, 2, 5), 6), Places(range(6), 6), Places((4, 2), 6)]
 
 
-def test_adding_for_one_never_changes_what_it_adds_to():
-    take, x = Take((0,), 1), torch.ones(1, 2, 1, 1)
-    total = take.add(None, x, x)
-    assert torch.equal(take.add(total, x, x), 2 * torch.ones_like(x)) and (x == 1).all()
+def by_hand(x, position, back=False):
+    """The maps of three sets of owners in a stack of six with two channels each, or the sum of such maps."""
+    if not back:
+        return [torch.cat([x[:, 2 * owner : 2 * owner + 2] for owner in owners], 1) for owners in position]
+    total = torch.zeros(len(x[0]), 12, *x[0].shape[2:], dtype=x[0].dtype)
+    for part, owners in zip(x, position, strict=True):
+        for row, owner in enumerate(owners):
+            total[:, 2 * owner : 2 * owner + 2] += part[:, 2 * row : 2 * row + 2]
+    return total
+
+
+OWNED = [(0, 2, 5), range(6), (4, 2)]
+
+
+def test_gather_and_scatter_by_hand():
+    x = torch.arange(2 * 6 * 2 * 3.0).view(2, 12, 1, 3)
+    taken = gather(x, 6, NODE)
+    for mine, expected in zip(taken, by_hand(x, OWNED), strict=True):
+        assert torch.equal(mine, expected)
+    assert torch.equal(scatter(taken, 6, NODE), by_hand(taken, OWNED, back=True))
+    assert torch.equal(scatter(taken[::2], 6, NODE[::2]), by_hand(taken[::2], OWNED[::2], back=True))
+
+
+def test_gather_and_scatter_of_one_are_the_map_and_the_sum():
+    one, x = Places((0,), 1), torch.ones(1, 2, 1, 1)
+    assert all(part is x for part in gather(x, 1, [one, one]))
+    assert torch.equal(scatter([x, x], 1, [one, one]), 2 * x) and (x == 1).all()
+
+
+def test_gather_and_scatter_are_differentiable_twice_forward_and_in_batches():
+    x = torch.randn(2, 12, 1, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+
+    def node(x):
+        first, whole, last = gather(x, 6, NODE)
+        return scatter([first.sin(), last.exp()], 6, NODE[::2]) * scatter([whole], 6, NODE[1:2])
+
+    def plain(x):
+        first, whole, last = by_hand(x, OWNED)
+        return by_hand([first.sin(), last.exp()], OWNED[::2], back=True) * whole
+
+    assert torch.autograd.gradcheck(node, x, check_forward_ad=True, check_batched_grad=True)
+    assert torch.autograd.gradgradcheck(node, x)
+    (mine,), (expected,) = torch.autograd.grad(node(x).sum(), x), torch.autograd.grad(plain(x).sum(), x)
+    torch.testing.assert_close(mine, expected)
+    batch = torch.stack([x.detach(), 2 * x.detach()])
+    torch.testing.assert_close(torch.func.vmap(node)(batch), torch.stack([node(each) for each in batch]))
+    per_sample = torch.func.vmap(torch.func.grad(lambda each: node(each).sum()))(batch)
+    torch.testing.assert_close(per_sample[0], expected)
 
 
 def test_allocate():
-    network = nn.Sequential(StackedConv2d((0,), 2, 3, 3), StackedBatchNorm2d((0,), 3), StackedReLU((0,)), Take((1,), 2))
+    network = nn.Sequential(
+        StackedConv2d((0,), 2, 3, 3), StackedBatchNorm2d((0,), 3), StackedReLU((0,)), Places((1,), 2)
+    )
     assert network[0].weight.is_meta and network[1].running_var.is_meta
     allocate(network, "cpu", torch.float64)
     assert all(not t.is_meta for t in (*network.parameters(), *network.buffers()))
@@ -111,7 +154,7 @@ def test_allocate():
 
 def test_like_is_a_module_of_its_own():
     first = nn.Sequential(
-        StackedConv2d((0, 1), 2, 3, 3), StackedBatchNorm2d((0, 1), 3), StackedReLU((0, 1)), Take((1,), 2)
+        StackedConv2d((0, 1), 2, 3, 3), StackedBatchNorm2d((0, 1), 3), StackedReLU((0, 1)), Places((1,), 2)
     )
     second = like(first)
     seen = []
