@@ -38,15 +38,18 @@ class MixedBlocks(nn.Module):
             for _ in range(blocks)
         )  # fmt: skip
 
-    def forward(self, x: Tensor, operations: Tensor, inputs: Tensor, blocked: bool = False) -> Tensor:
+    def forward(
+        self, x: Tensor, operations: Tensor, inputs: Tensor, blocked: bool = False, fed: bool = False
+    ) -> Tensor:
         """operations (masks, blocks, operations); inputs (masks, blocks + 1, blocks + 1).
 
-        `blocked`: convolutions of weight 0 run on zeros; projections run whatever their weight.
+        `blocked`: convolutions of weight 0 run on zeros, on their input where `fed`; projections run whatever their
+        weight.
         """
         nodes = [x]
         for block, named in enumerate(self.operations):
             received = self._received(block, nodes, inputs[:, block], blocked)
-            live = (operations[:, block] != 0).cpu()
+            live = (operations[:, block] != 0).cpu() | fed
             total: Tensor | None = None
             for at, (name, operation) in enumerate(named.items()):  # type: ignore[operator]
                 weights = operations[:, block, at]
@@ -79,6 +82,7 @@ class Supernet1Shot1(MixedNetwork):
     """Images (samples, channels, height, width) and weights (masks, rows, columns) -> (masks, samples, classes)."""
 
     operations = tuple(OPERATIONS)
+    fed_in_release = True
 
     def __init__(
         self, parents: Sequence[int], *, channels: int = 16, stacks: int = 3, modules: int = 3, classes: int = 10,
@@ -127,5 +131,5 @@ class Supernet1Shot1(MixedNetwork):
         if weights.shape[1] == self.blocks:
             inputs = self.all_inputs().to(weights).expand(len(weights), -1, -1)
         for module in self.body:
-            x = module(x, operations, inputs, blocked) if isinstance(module, MixedBlocks) else module(x)
+            x = module(x, operations, inputs, blocked, self.fed) if isinstance(module, MixedBlocks) else module(x)
         return self.last(x)

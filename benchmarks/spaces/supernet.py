@@ -22,6 +22,10 @@ class MixedNetwork(nn.Module):
     """Positions of operations that add nothing, whatever their weight."""
     skip: int | None = None
     """Position of the identity, where there is one."""
+    fed = False
+    """Whether convolutions of weight 0 that run all the same (`blocked`) see their input instead of zeros."""
+    fed_in_release = False
+    """The same in the released code of Zero-Cost-PT."""
     stem: nn.Module
     classifier: nn.Module
 

@@ -6,6 +6,7 @@ from harness.probe.observer import Observer
 
 OBSERVERS: dict[str, type[Observer]] = {
     "relu_gram": relus.ReluGram,
+    "relu_blocks": relus.ReluBlocks,
     "relu_words": relus.ReluWords,
     "relu_layer_words": relus.ReluLayerWords,
     "channel_correlations": maps.ChannelCorrelations,

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from harness.probe.layers import owned
 from harness.probe.observer import Observer, add, rows_of
 from harness.probe.precision import widened
+from harness.probe.relu_codes import hamming_kernel
 from harness.probe.view import stream
 
 ROUNDING = 1e-12
@@ -19,6 +20,17 @@ class ReluGram(Observer):
         owners, rows = rows_of(module, x)
         rows = rows.double()
         add(self.total, owners, rows @ rows.transpose(1, 2))
+
+
+class ReluBlocks(Observer):
+    """(archs, samples, samples) float64: Hamming kernel over every module with ReLU in its class's name.
+
+    A block that is named after the ReLU that it begins with (ReLUConvBN) counts besides that ReLU.
+    """
+
+    def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
+        owners, units = owned(module, x)
+        add(self.total, owners, hamming_kernel(units.flatten(2)) * (1 + getattr(module, "blocks", 0)))
 
 
 class ReluWords(Observer):

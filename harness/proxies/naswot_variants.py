@@ -1,7 +1,9 @@
 """Other scores of ReLU codes. K_r[i, j] counts the units of ReLU r that are both on or both off in samples i and j.
 
     naswot@naslib         log |det sum_r K_r| over every ReLU module that runs, whether it reaches the output or not
-    naswot@zero-cost-pt   the same with BatchNorm in evaluation mode: running statistics, 0 and 1 at initialisation
+    naswot@running-stats  the same with BatchNorm in evaluation mode: running statistics, 0 and 1 at initialisation
+    naswot@zero-cost-pt   likewise, over every module with ReLU in its class's name: a block ReLUConvBN counts besides
+                          the ReLU it begins with, so that its K_r counts twice
     naswot@layerwise      sum_r log |det K_r|, "lnwot" of WRCor's repository
     naswot@hnas           log |det sum_r X_r X_r^T|, X_r the raw inputs of ReLU r, one row a sample: no codes at all
 
@@ -32,13 +34,19 @@ def naswot_naslib(probe) -> Tensor:
     return log_determinant(probe, probe.sums(kernels, *[len(probe.inputs)] * 2), ALIKE)
 
 
+@proxy(name="naswot@running-stats", view=EVAL, reads="relu_kernels", labels=False, cost="F", paper=PAPER)
+def naswot_running_stats(probe) -> Tensor:
+    """naswot over every ReLU, BatchNorm in evaluation mode."""
+    return naswot_naslib(probe)
+
+
 @proxy(
-    name="naswot@zero-cost-pt", view=EVAL, reads="relu_kernels", labels=False, cost="F",
+    name="naswot@zero-cost-pt", view=EVAL, reads="relu_blocks", labels=False, cost="F",
     paper="Xiang et al. 2023, arXiv 2106.06799",
 )  # fmt: skip
 def naswot_zero_cost_pt(probe) -> Tensor:
-    """naswot with BatchNorm in evaluation mode."""
-    return naswot_naslib(probe)
+    """The same as Zero-Cost-PT's released code counts: a ReLU that begins a block named after it counts twice."""
+    return log_determinant(probe, probe.observed("relu_blocks"), ALIKE)
 
 
 @proxy(name="naswot@layerwise", reads="relu_kernels", labels=False, cost="F", paper=PAPER)

@@ -141,6 +141,46 @@ def test_many_masks_are_each_mask_alone(supernets, images, space):
     assert len(set(found.tolist())) > 5
 
 
+class Released(torch.nn.Module):
+    """The released network: every operation runs on what its block receives, whatever its weight."""
+
+    def __init__(self, supernet, mask):
+        super().__init__()
+        self.supernet, self.mask = supernet, mask
+
+    def forward(self, images):
+        x = self.supernet.stem(images)
+        for module in self.supernet.body:
+            x = self.cell(module, x) if hasattr(module, "projections") else module(x)
+        return self.supernet.last(x)
+
+    def cell(self, cell, x):
+        states, inputs = [], self.supernet.all_inputs()
+        for block, named in enumerate(cell.operations):
+            received = sum(
+                w * each for w, each in zip(inputs[block], [cell.projections[block](x), *states], strict=False)
+            )
+            states.append(sum(w * each(received) for w, each in zip(self.mask[block], named.values(), strict=True)))
+        kept = torch.cat([w * each for w, each in zip(inputs[-1][1:], states, strict=True)], 1)
+        return inputs[-1][0] * cell.projections[-1](x) + kept
+
+
+def test_in_the_released_code_convolutions_of_weight_zero_see_their_input(supernets, images):
+    """The ReLU of the block at the end counts twice."""
+    supernet, last = supernets[1], []
+    mask = mixture(draw_alphas(supernet.blocks, 3, seed=3))
+    masks = torch.cat([pruned(mask, 2), discretised(mask, 1)])
+    found = naswot_of_masks(supernet, images, masks, released=True)
+    assert not supernet.fed and (found - naswot_of_masks(supernet, images, masks)).abs().min() > 1e-3
+    hook = supernet.last[0].register_forward_hook(lambda _, inputs, y: last.append((inputs[0] > 0).flatten(1).double()))
+    for own, each in zip(found, masks, strict=True):
+        last.clear()
+        kernel = kernel_by_pairs(Released(supernet, each), images)
+        kernel += last[0] @ last[0].T + (1 - last[0]) @ (1 - last[0]).T
+        assert own.item() == pytest.approx(torch.linalg.slogdet(kernel).logabsdet.item(), rel=1e-9)
+    hook.remove()
+
+
 @pytest.mark.parametrize("space", PARENTS)
 def test_without_rows_of_sources_all_feed(supernets, images, space):
     supernet = supernets[space]

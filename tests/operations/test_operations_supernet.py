@@ -160,6 +160,65 @@ def test_a_convolution_of_weight_zero_adds_its_units_to_every_entry(supernet):
     torch.testing.assert_close(after - before, codes.shape[1] - once)
 
 
+class ReLUConvBN(torch.nn.Module):
+    """The block of the released code, whose input may be set to zero inside."""
+
+    def __init__(self, operation):
+        super().__init__()
+        self.op = operation
+
+    def forward(self, x, block_input=False):
+        return self.op(x * 0 if block_input else x)
+
+
+def released_kernel(supernet, images, mask):
+    """K as the released code counts: its cell and its hooks, on copies of the supernet's layers."""
+    body, codes = [], []
+    for module in copy.deepcopy(supernet).body:
+        if hasattr(module, "operations"):
+            module.blocks = torch.nn.ModuleList(
+                torch.nn.ModuleDict({name: ReLUConvBN(each) for name, each in named.items()})
+                for named in module.operations
+            )
+            del module.operations
+        else:
+            module.conv_a, module.conv_b = ReLUConvBN(module.conv_a), ReLUConvBN(module.conv_b)
+        body.append(module)
+    network = torch.nn.ModuleList([*body, copy.deepcopy(supernet.last)])
+    for module in network.modules():
+        if "ReLU" in str(type(module)):
+            module.register_forward_hook(lambda _, inputs, y: codes.append((inputs[0] > 0).flatten(1).double()))
+    x = supernet.stem(images)
+    for module in network:
+        x = released_cell(module, x, mask) if hasattr(module, "blocks") else module(x)
+    return sum(code @ code.T + (1 - code) @ (1 - code).T for code in codes)
+
+
+def released_cell(cell, x, mask):
+    nodes = [x]
+    for target in (1, 2, 3):
+        parts = []
+        for edge, (source, end) in enumerate(EDGES):
+            if end == target:
+                node, weights = nodes[source], mask[edge]
+                parts += [weights[1] * node, weights[4] * cell.pool(node)]
+                parts += [weights[at] * cell.blocks[edge][name](node, block_input=bool(weights[at] == 0))
+                          for at, name in ((2, CONV1), (3, CONV3))]  # fmt: skip
+        nodes.append(sum(parts))
+    return nodes[3]
+
+
+def test_the_released_counting_is_that_of_its_hooks(supernet, images):
+    mask = mixture(draw_alphas(6, 5, seed=3))
+    masks = torch.cat([pruned(mask, 1), discretised(mask, 5)])
+    found = naswot_of_masks(supernet, images, masks, released=True)
+    with torch.no_grad():
+        for own, each in zip(found, masks, strict=True):
+            kernel = released_kernel(supernet, images, each)
+            assert own.item() == pytest.approx(torch.linalg.slogdet(kernel).logabsdet.item(), rel=1e-9)
+    assert (found - naswot_of_masks(supernet, images, masks)).abs().min() > 1
+
+
 def test_removing_none_changes_no_score(supernet, images):
     for seed in range(3):
         mask = mixture(torch.randn(6, 5, generator=torch.Generator().manual_seed(seed)))
@@ -222,5 +281,6 @@ def test_many_macro_masks_are_each_mask_alone(macro, large):
     for value, each in zip(naswot_of_masks(macro, large, masks), masks, strict=True):
         kernel = kernel_by_pairs(Masked(macro, each), large)
         assert value.item() == pytest.approx(torch.linalg.slogdet(kernel).logabsdet.item(), rel=1e-9)
+    assert torch.equal(naswot_of_masks(macro, large, masks, released=True), naswot_of_masks(macro, large, masks))
     counts = [sum(1 for edge, at, _ in macro.convolutions() if at == operation) for operation in range(3)]
     assert counts == [3, 24, 24]

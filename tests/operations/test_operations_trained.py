@@ -112,6 +112,20 @@ def test_first_order_and_the_rate():
     )
 
 
+class OnAnAccelerator:
+    """Masks of a supernet in training: of use on the CPU only after they were brought there."""
+
+    def __init__(self, masks):
+        self.cpu = lambda: masks
+
+
+def test_masks_may_be_where_the_supernet_is(network, mask, batches):
+    """Their places index losses, which are on the CPU."""
+    expected = evaluate(network, mask[None], batches)
+    found = evaluate(network, OnAnAccelerator(mask[None]), batches)
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+
+
 @pytest.mark.parametrize("statistics", ["batch", "running"])
 def test_evaluation_side_by_side_is_each_mask_by_itself(network, mask, batches, statistics):
     """Masks one after the other in training mode (or evaluation mode), plain means over minibatches."""

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from networks import Bare, minibatch
+from networks import Bare, ReluConvBn, minibatch
 from proxy_checks import (
     cases,
     check_declared,
@@ -27,7 +27,7 @@ from harness.inputs.draw import gaussian_minibatches
 from harness.proxies.registry import registry
 
 SYNFLOW = ("synflow_bn", "logsynflow", "logsynflow@naslib")
-CODES = ("naswot@naslib", "naswot@zero-cost-pt", "naswot@layerwise", "naswot@hnas")
+CODES = ("naswot@naslib", "naswot@running-stats", "naswot@zero-cost-pt", "naswot@layerwise", "naswot@hnas")
 OTHERS = ("jacob_logdet", "grad_norm@zennas")
 TESTED = (*SYNFLOW, *CODES, *OTHERS)
 
@@ -46,12 +46,12 @@ def flow(model: nn.Module, *, keep_batchnorm: bool) -> list[tuple[np.ndarray, np
     return [(w.detach().numpy(), w.grad.numpy()) for w in used]
 
 
-def relu_inputs(model: nn.Module, x: Tensor) -> list[np.ndarray]:
-    """Of each ReLU call, (samples, units)."""
+def relu_inputs(model: nn.Module, x: Tensor, kinds: type | tuple[type, ...] = nn.ReLU) -> list[np.ndarray]:
+    """Of each call of a ReLU, or of modules of these kinds, (samples, units)."""
     kept: list[np.ndarray] = []
     handles = [
         m.register_forward_hook(lambda _, x, __: kept.append(x[0].detach().flatten(1).numpy().copy()))
-        for m in model.modules() if isinstance(m, nn.ReLU)
+        for m in model.modules() if isinstance(m, kinds)
     ]  # fmt: skip
     model(x)
     for handle in handles:
@@ -73,11 +73,13 @@ def test_values(case):
     ours = case.ours((*SYNFLOW, *CODES, "jacob_logdet"))
     x = minibatch(12)[0].double()
     with_bn, without = flow(case.plain, keep_batchnorm=True), flow(case.plain, keep_batchnorm=False)
+    evaluated = copy.deepcopy(case.plain).eval()
     expected = {
         "synflow_bn": sum(np.abs(w * g).sum() for w, g in with_bn),
         "logsynflow": sum(np.abs(w * np.log(g + 1)).sum() for w, g in without),
         "logsynflow@naslib": math.log(sum(np.abs(w * g).sum() for w, g in without)),
-        "naswot@zero-cost-pt": logdet(sum(agreements(r) for r in relu_inputs(copy.deepcopy(case.plain).eval(), x))),
+        "naswot@running-stats": logdet(sum(agreements(r) for r in relu_inputs(evaluated, x))),
+        "naswot@zero-cost-pt": logdet(sum(agreements(r) for r in relu_inputs(evaluated, x, (nn.ReLU, ReluConvBn)))),
     }
     relus = relu_inputs(copy.deepcopy(case.plain), x)
     kernels = [agreements(r) for r in relus]
@@ -95,6 +97,13 @@ def test_naslib_counts_what_the_output_does_not_need():
     """The small network throws one ReLU's result away."""
     ours = cases()[0].ours(("naswot", "naswot@naslib"))
     assert abs(score(ours, "naswot") - score(ours, "naswot@naslib")) > 1e-3
+
+
+def test_only_blocks_that_are_named_after_their_relu_count_twice():
+    """The cell of 201 has such blocks; the small network has none."""
+    small, _, cell = (case.ours(("naswot@running-stats", "naswot@zero-cost-pt")) for case in cases())
+    assert score(small, "naswot@zero-cost-pt") == score(small, "naswot@running-stats")
+    assert score(cell, "naswot@zero-cost-pt") > score(cell, "naswot@running-stats") + 1
 
 
 @pytest.mark.parametrize("case", cases("normal"), ids=lambda case: case.label)

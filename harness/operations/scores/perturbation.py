@@ -6,8 +6,9 @@
 
 The other weights stay as they were: pruning does not renormalise. The supernet's weights are drawn once a seed; a step
 of the search sees one minibatch, the same for all masks. Source: Xiang et al., "Zero-Cost Operation Scoring in
-Differentiable Architecture Search" (AAAI 2023, arXiv 2106.06799). The proxy is naswot as there
-(`harness.operations.scores.naswot`: BatchNorm in evaluation mode, never updated), or any of the registry in its view.
+Differentiable Architecture Search" (AAAI 2023, arXiv 2106.06799). The proxy is naswot, every ReLU counted once;
+naswot@zero-cost-pt, counted as in the released code (both: `harness.operations.scores.naswot`, BatchNorm in evaluation
+mode, never updated); or any of the registry in its view.
 
 tenas: a rank counts from 1 for the worst (a large condition number, few regions), ties share their mean. Ranks are over
 the masks that are evaluated together: those of all operations on all remaining edges, as in the released code, which
@@ -30,7 +31,7 @@ from torch import Tensor
 from harness.engine.scoring import ViewInputs, score_stack
 from harness.inputs.draw import Minibatch
 from harness.operations.config import usable
-from harness.operations.scores.naswot import naswot_of_masks
+from harness.operations.scores.naswot import RELEASED, naswot_of_masks
 from harness.operations.supernets.masks import Masked, discretised, distinct, pruned
 from harness.proxies.registry import Proxy, registry
 
@@ -102,8 +103,9 @@ class Evaluator:
         """Equal masks are run once; a weight of an operation that adds nothing makes no other mask."""
         different, place = distinct(masks, self.supernet.idle)
         self.evaluations += len(different)
-        if proxy == "naswot":
-            values = naswot_of_masks(self.supernet, minibatch.inputs, different.to(minibatch.inputs.device)).cpu()
+        if proxy in RELEASED:
+            masks = different.to(minibatch.inputs.device)
+            values = naswot_of_masks(self.supernet, minibatch.inputs, masks, released=RELEASED[proxy]).cpu()
             if singular := int((~values.isfinite()).sum()):
                 self.failures["two samples have the same code in every ReLU"] += singular
         else:

@@ -16,7 +16,8 @@ class FindConfig:
     base: OperationsConfig
     method: str = option(help="; ".join(f"{name}: {method.about}" for name, method in METHODS.items()))
     score: str | None = option(
-        None, help="what decides: a proxy of zero-cost-pt and disc-zc (default naswot); "
+        None, help="what decides: a proxy of zero-cost-pt and disc-zc (default naswot@zero-cost-pt, counted as in the"
+        " released code; naswot counts every ReLU once); "
         + "; ".join(f"of {name}: {', '.join(method.scores)}" for name, method in METHODS.items() if method.scores[1:])
     )  # fmt: skip
     order: str = option("", help=f"in which edges are decided: {', '.join(ORDERS)} (default random; darts and"

@@ -44,9 +44,9 @@ METHODS = {
     each.name: each
     for each in (
         Method("zero-cost-pt", "edges discretised one by one by zc-pt, N proposals, the best by a proxy of its network",
-               _XIANG, f"{HERE}.untrained:zero_cost_pt", ("naswot",), any_proxy=True, proposals=True),
-        Method("disc-zc", "the same by disc-zc", "", f"{HERE}.untrained:disc_zc", ("naswot",), any_proxy=True,
-               proposals=True),
+               _XIANG, f"{HERE}.untrained:zero_cost_pt", ("naswot@zero-cost-pt",), any_proxy=True, proposals=True),
+        Method("disc-zc", "the same by disc-zc", "", f"{HERE}.untrained:disc_zc", ("naswot@zero-cost-pt",),
+               any_proxy=True, proposals=True),
         Method("tenas", "the same by added ranks of NTK condition number and linear regions",
                "after Chen et al. 2021, arXiv 2102.11535", f"{HERE}.untrained:tenas", ("tenas",), proposals=True),
         Method("freedarts", "all edges at once by the saliency of architecture parameters", "FreeDARTS / ZEROS",

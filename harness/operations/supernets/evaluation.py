@@ -21,7 +21,7 @@ def evaluate(
     network: Any, masks: Tensor, minibatches: Sequence[Minibatch], statistics: str = "batch", chunk: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Return loss and accuracy, percent, of each mask, (masks,) float64, means over minibatches; `chunk` at a time."""
-    different, place = distinct(masks, network.idle)
+    different, place = distinct(masks.cpu(), network.idle)  # masks of a supernet in training are on its device
     images = minibatches[0].inputs
     chunk = chunk or at_once(network, images)
     loss, right = torch.zeros(2, len(different), dtype=torch.float64)
