@@ -4,11 +4,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.benchmark import EMBEDDED, EMBEDDED_DATASET
-from benchmarks.command import Parser, carry_out
-from benchmarks.errors import UserError
+from benchmarks.benchmark import EMBEDDED, EMBEDDED_DATASET, GROUPS, known, space_of
+from benchmarks.errors import Parser, UserError, carry_out
 from benchmarks.files.sources import DATA_HELP, IMAGES, VARIABLE, Source, data_folder, matches, readable_size
-from benchmarks.registry import GROUPS, known, space_of
 from benchmarks.spaces.space import Space
 from benchmarks.table import list_datasets, load_table
 

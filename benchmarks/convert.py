@@ -8,10 +8,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.command import Parser, Progress, carry_out, progress_bar
-from benchmarks.errors import UserError
+from benchmarks.benchmark import known, space_of
+from benchmarks.errors import Parser, Progress, UserError, carry_out, progress_bar
 from benchmarks.readers.recognise import KINDS, read, recognise
-from benchmarks.registry import known, space_of
 from benchmarks.table import Table, save_tables
 
 

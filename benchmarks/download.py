@@ -10,12 +10,11 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from benchmarks.command import Parser, Progress, carry_out, progress_bar
-from benchmarks.errors import UserError, suggest
+from benchmarks.benchmark import known, space_of
+from benchmarks.errors import Parser, Progress, UserError, carry_out, progress_bar, suggest
 from benchmarks.files.fetch import check_room, fetch, has_checksum
 from benchmarks.files.sources import DATA_HELP, IMAGES, VARIABLE, Source, data_folder, readable_size
 from benchmarks.files.write import digest
-from benchmarks.registry import known, space_of
 
 
 def all_sources() -> dict[str, Source]:

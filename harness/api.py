@@ -7,10 +7,9 @@ from typing import Any, Literal, overload
 import pandas as pd
 from torch import Tensor, nn
 
-from benchmarks.registry import GROUPS
+from benchmarks.benchmark import GROUPS
 from harness.analysis.ensembles import with_ensembles
-from harness.analysis.result import Correlation
-from harness.analysis.summary import summarise
+from harness.analysis.summary import Correlation, summarise
 from harness.engine.module_score import score_module
 from harness.proxies.choose import choose
 from harness.proxies.protocols import in_precision

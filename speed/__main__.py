@@ -4,7 +4,7 @@ import ast
 import sys
 from pathlib import Path
 
-from benchmarks.command import Parser
+from benchmarks.errors import Parser
 
 
 def benchmarks() -> dict[str, str]:

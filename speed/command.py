@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import Parser, carry_out
-from benchmarks.errors import UserError
+from benchmarks.errors import Parser, UserError, carry_out
 from benchmarks.files.write import write_text
 from harness.engine.devices import problem
 

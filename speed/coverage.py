@@ -21,17 +21,16 @@ import pandas as pd
 from scipy.stats import norm, rankdata, t
 from tqdm import tqdm
 
-from benchmarks.benchmark import load
+from benchmarks.benchmark import load, space_of
 from benchmarks.errors import UserError
 from benchmarks.files.sources import data_folder
 from benchmarks.files.write import write_text
 from benchmarks.nasbench101.archive import read_npz
-from benchmarks.registry import space_of
 from benchmarks.spaces.space import Space
 from harness import stats
-from harness.report.formats import markdown_table, write_csv
-from harness.stats.pairs import pair_sums
-from harness.stats.seeds import SAME_ORDER
+from harness.report.numbers import markdown_table, write_csv
+from harness.stats.agreement import SAME_ORDER
+from harness.stats.correlation import pair_sums
 from harness.store.stored_run import load_run
 from speed.command import CommandLine, numbers, say
 

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.benchmark import load
+from benchmarks.benchmark import load, space_of
 from benchmarks.errors import UserError
 from benchmarks.files.sources import data_folder
-from benchmarks.registry import space_of
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.summary import summarise
 from harness.engine.scorer import Chunk, Scorer, execute
-from harness.inputs.load import load_images, source_of
+from harness.inputs.draw import load_images, source_of
 from harness.report.write import write_report
 from harness.runs.config import RunConfig
 from harness.runs.runner import run

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from scipy.stats import spearmanr
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from harness.engine import stack_size
 from harness.engine.scorer import Chunk, Scorer
 from harness.probe.view import View

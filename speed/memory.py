@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
-from benchmarks.registry import space_of
 from benchmarks.table import Table, save_tables
 from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer

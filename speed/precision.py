@@ -26,7 +26,7 @@ from benchmarks.files.sources import data_folder
 from harness.engine.devices import local
 from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer, Setting
-from harness.inputs.load import load_images, source_of
+from harness.inputs.draw import load_images, source_of
 from harness.probe.precision import PRECISIONS, check_device
 from harness.proxies.choose import choose
 from harness.proxies.own import references

@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from harness.engine.devices import current, kind, local
 from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer

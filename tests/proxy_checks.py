@@ -11,7 +11,7 @@ import torch
 from networks import Bare, Reference201, Small, copy_from_stack, minibatch
 from torch import Tensor, nn
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import Scored, ViewInputs, of_space, plain_copy, score_stack
 from harness.inputs.draw import Minibatch

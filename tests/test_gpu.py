@@ -10,7 +10,7 @@ import torch
 from networks import Small, minibatch
 
 import harness
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import Scored, ViewInputs, of_space, score_stack
 from harness.inputs.draw import Minibatch

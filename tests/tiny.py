@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from benchmarks.table import Table, save_tables
 
 SIZES = {"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10, "resolution": 8}

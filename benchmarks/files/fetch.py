@@ -14,8 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from benchmarks.command import Progress
-from benchmarks.errors import UserError
+from benchmarks.errors import Progress, UserError
 from benchmarks.files.sources import readable_size
 from benchmarks.files.write import digest, put_in_place
 

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.command import Progress
-from benchmarks.errors import UserError, listed
+from benchmarks.errors import Progress, UserError, listed
 from benchmarks.files.write import digest
 from benchmarks.nasbench101.cells import (
     CELLS,

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.command import Progress
-from benchmarks.errors import UserError, listed
+from benchmarks.errors import Progress, UserError, listed
 from benchmarks.files.write import digest
 from benchmarks.nasbench101.cells import CELLS, OFFICIAL, OPERATIONS, Cell, graph_hash, print_cell, problem_of, pruned
 from benchmarks.nasbench101.space import Space101

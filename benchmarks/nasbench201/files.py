@@ -27,8 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.command import Progress
-from benchmarks.errors import UserError, listed, repeated
+from benchmarks.errors import Progress, UserError, listed, repeated
 from benchmarks.files.write import digest
 from benchmarks.readers.safe_pickle import load_pickle, readable_errors
 from benchmarks.readers.torch_files import Watched, is_torch_file, load_torch

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.command import Progress
-from benchmarks.errors import UserError, listed, repeated
+from benchmarks.errors import Progress, UserError, listed, repeated
 from benchmarks.files.write import digest
 from benchmarks.nasbench_macro.space import SpaceMacro
 from benchmarks.table import MEAN, Table, arch_problems

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 from pkgutil import resolve_name
 
-from benchmarks.command import Progress
-from benchmarks.errors import UserError
+from benchmarks.errors import Progress, UserError
 from benchmarks.readers.csv_table import read_csv
 from benchmarks.readers.tfrecord import starts_record
 from benchmarks.spaces.space import Space

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from benchmarks.command import Progress
-from benchmarks.errors import UserError
+from benchmarks.errors import Progress, UserError
 from benchmarks.readers.pickle_machine import Machine
 
 MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

@@ -6,27 +6,32 @@ the first in run order, with its own score and accuracy, not the mean of the cla
 others. Published values over the 9,445 distinct networks of NAS-Bench-201 take one string too, the one whose
 unreachable edges are all `none`. A uniform sample of strings meets a network of many strings more often. There each
 string counts 1 / (strings of the space that are its network), so that every network counts the same on average.
-What has no such weights is computed over the networks met, one string each.
+What has no such weights is computed over the networks met, one string each. Which proxies of a run are baselines is
+said here too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import harness.stats as stats
+from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
-from benchmarks.registry import space_of
 
 if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
 
-Array = NDArray[np.float64]
 
+Array = NDArray[np.float64]
+COUNTS = ("params", "flops", "layers", "params_reachable", "flops_reachable")
+"""Among these the automatic choice takes the best, the first of equal ones, as what other proxies are compared with."""
+BASELINES = (*COUNTS, "random")
+"""The baselines of a run whose manifest does not mark them."""
 POPULATIONS = {
     "all": "every architecture that was scored, disconnected ones and equivalent strings included",
     "connected": "architectures with a path from input to output",
@@ -127,3 +132,20 @@ def _class_sizes(run: StoredRun, rows: NDArray[np.intp]) -> NDArray[np.int64]:
     except (KeyError, IndexError, UserError):
         _, of_row, counts = np.unique(run.class_id[rows], return_inverse=True, return_counts=True)
         return counts[of_row]
+
+
+def facts_of(run: StoredRun, proxy: str) -> dict[str, Any]:
+    """Return what the manifest says of a proxy; empty where it says nothing."""
+    facts = (run.manifest.get("proxies") or {}).get(proxy)
+    return facts if isinstance(facts, dict) else {}
+
+
+def baselines(run: StoredRun) -> tuple[str, ...]:
+    """Return the proxies of a run that are baselines (counts and chance), in the run's order."""
+    return tuple(name for name in run.scores if facts_of(run, name).get("baseline", name in BASELINES))
+
+
+def candidates(run: StoredRun) -> list[str]:
+    """Return the baselines among which the automatic choice takes the best, the preferred first."""
+    known = baselines(run)
+    return [name for name in COUNTS if name in known]

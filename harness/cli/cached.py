@@ -1,6 +1,6 @@
 """`python -m harness.cached`: list the scores kept with the program; with a name, print these as CSV."""
 
-from benchmarks.command import Parser, carry_out
+from benchmarks.errors import Parser, carry_out
 from harness.cached import kept
 
 

@@ -8,8 +8,8 @@ empty, nan or inf is a failure and is counted. params, flops, layers and random 
 
 import sys
 
-from benchmarks.command import Parser, carry_out
-from benchmarks.registry import known
+from benchmarks.benchmark import known
+from benchmarks.errors import Parser, carry_out
 from harness.cli.options import add_options
 from harness.runs.config import RunConfig
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     options = vars(parser().parse_args(argv))
 
     def action() -> None:
-        from harness.cli.show import show
+        from harness.cli.options import show
         from harness.runs.evaluate_scores import store_scores
 
         scores, bench = options.pop("scores"), options.pop("bench")

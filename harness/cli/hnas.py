@@ -6,8 +6,8 @@ From one dataset to another: scored on one, judged by the errors of each.
 
 import sys
 
-from benchmarks.command import Parser, carry_out
-from benchmarks.registry import BENCHMARKS
+from benchmarks.benchmark import BENCHMARKS
+from benchmarks.errors import Parser, carry_out
 from harness.cli.options import add_options
 from harness.reproduce.hnas.config import HnasConfig
 

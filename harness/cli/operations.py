@@ -7,8 +7,8 @@ removal); docs/operations.md says what they are.
 
 import sys
 
-from benchmarks.command import Parser, carry_out
-from benchmarks.registry import BENCHMARKS
+from benchmarks.benchmark import BENCHMARKS
+from benchmarks.errors import Parser, carry_out
 from harness.cli.options import add_options
 from harness.operations.config import OperationsConfig
 

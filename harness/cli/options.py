@@ -1,10 +1,18 @@
-"""The options of a command line, made from the fields of a settings dataclass."""
+"""What commands share: options made from the fields of a settings dataclass, and the report of a run at the end."""
+
+from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, fields
+from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from benchmarks.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from harness.store.stored_run import StoredRun
 
 
 def add_options(
@@ -40,3 +48,51 @@ def _kind(hint: Any) -> type:
     """Return what turns a word into a value: of a union the one type that is not None, str where there are several."""
     kinds = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
     return kinds[0] if len(kinds) == 1 else str
+
+
+def show(run: StoredRun) -> None:
+    """Print the table of a run, write its report and print where the page is."""
+    from harness.analysis.ensembles import with_ensembles
+    from harness.analysis.summary import summarise
+    from harness.report.text import print_summary
+    from harness.report.write import write_report
+
+    whole = with_ensembles(run)
+    summary = summarise(whole)
+    print_summary(whole, summary)
+    paths = write_report(whole, summary)
+    print(f"report: {paths.get('html', whole.path)}")
+
+
+def show_stored(runs: Sequence[Path], out: Path | None, population: str, **settings: Any) -> None:
+    """Write and print the report of the first stored run, and the comparison where there are others.
+
+    population: the one printed, or "each"; settings: those of `summarise`. Raises UserError for all runs that cannot be
+    read at once.
+    """
+    from harness.analysis.ensembles import with_ensembles
+    from harness.analysis.populations import POPULATIONS
+    from harness.analysis.summary import summarise
+    from harness.report.compare import print_comparison, write_comparison
+    from harness.report.text import print_summary
+    from harness.report.write import write_report
+    from harness.store.stored_run import load_run
+
+    if population not in (*POPULATIONS, "each"):
+        raise suggest([population], [*POPULATIONS, "each"], "population")
+    shown = tuple(POPULATIONS) if population == "each" else (population,)
+    loaded, problems = [], []
+    for path in runs:
+        try:
+            loaded.append(with_ensembles(load_run(path)))
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("; ".join(problems))
+    summaries = [summarise(run, **settings) for run in loaded]
+    print_summary(loaded[0], summaries[0], populations=shown)
+    paths = write_report(loaded[0], summaries[0], out)
+    if len(loaded) > 1:
+        print_comparison(loaded, summaries, population=shown[0])
+        write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])
+    print(f"report: {paths['html']}")

@@ -1,6 +1,6 @@
 """`python -m harness.proxies`: list the proxies; with names, describe these in full."""
 
-from benchmarks.command import Parser, carry_out
+from benchmarks.errors import Parser, carry_out
 
 
 def main(argv: list[str] | None = None) -> int:

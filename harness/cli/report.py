@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.command import Parser, carry_out
+from benchmarks.errors import Parser, carry_out
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     options = vars(line.parse_args(argv))
 
     def action() -> None:
-        from harness.cli.show import show_stored
+        from harness.cli.options import show_stored
 
         show_stored(**options)
 

@@ -8,8 +8,7 @@ scores of stored runs instead.
 import sys
 from pathlib import Path
 
-from benchmarks.command import Parser, carry_out
-from benchmarks.errors import UserError
+from benchmarks.errors import Parser, UserError, carry_out
 from harness.cli.operations import main as operations
 from harness.cli.search import main as search
 from harness.reproduce.recipes import Recipe, choose

@@ -2,8 +2,8 @@
 
 import sys
 
-from benchmarks.command import Parser, carry_out
-from benchmarks.registry import GROUPS, known
+from benchmarks.benchmark import GROUPS, known
+from benchmarks.errors import Parser, carry_out
 from harness.cli.options import add_options
 from harness.runs.config import RunConfig, each_space
 
@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     spaces = options.pop("space")
 
     def action() -> None:
-        from harness.cli.show import show
+        from harness.cli.options import show
         from harness.runs.runner import run
 
         for config in each_space(spaces, **options):

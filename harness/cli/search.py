@@ -6,8 +6,8 @@ untrained (zero-cost-pt, ...) or trained (ostr-darts, ...), are those of `harnes
 
 import sys
 
-from benchmarks.command import Parser, carry_out
-from benchmarks.registry import BENCHMARKS
+from benchmarks.benchmark import BENCHMARKS
+from benchmarks.errors import Parser, carry_out
 from harness.cli.options import add_options
 from harness.cli.supernet_search import main as search_supernets
 from harness.operations.search.methods import METHODS as OVER_A_SUPERNET

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from benchmarks.command import Parser, carry_out
+from benchmarks.errors import Parser, carry_out
 from harness.cli.operations import BENCH, OUT, STOPPED
 from harness.cli.options import add_options
 from harness.operations.config import OperationsConfig

@@ -8,7 +8,7 @@ Finished stacks are committed one by one: repeating the command continues, more 
 
 from pathlib import Path
 
-from benchmarks.command import Parser, carry_out
+from benchmarks.errors import Parser, carry_out
 from benchmarks.files.sources import data_folder
 from benchmarks.spaces.settings import settings_from
 from harness.cli.options import add_options

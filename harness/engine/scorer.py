@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
-from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.devices import current, kind
 from harness.engine.processes import few_collections, one_thread, work

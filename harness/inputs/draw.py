@@ -1,8 +1,9 @@
-"""Minibatches: which images, how they become tensors, and what replaces them (noise, ones).
+"""Minibatches: images by name, which of them are drawn, how they become tensors, and what replaces them (noise, ones).
 
 Everything random depends on the seed alone, not on the global generators; minibatch i is the same for every count.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import numpy as np
 import torch
 
 from benchmarks.errors import UserError, suggest
-from harness.inputs.augmentation import augment as augmented
-from harness.inputs.augmentation import frozen_generator
-from harness.inputs.images import Images
-from harness.inputs.load import NAMES, load_images, native_shape
-from harness.inputs.official import key_of
+from benchmarks.table import Table
+from harness.inputs.images import Images, make_images
+from harness.inputs.official import DATASETS, batches_of, key_of, load, load_batches
+from harness.inputs.own import load_folder, load_npz
 
+DIGITS_SHAPE = (1, 8, 8)
+NAMES = (*DATASETS, "digits")
 CHOICE, NOISE, CROP = range(3)  # one random stream for each purpose
 
 
@@ -78,7 +80,7 @@ def draw_minibatches(
     images: Images, *, batch_size: int, count: int, seed: int, balanced: bool = False, resolution: int | None = None,
     augment: bool = False,
 ) -> list[Minibatch]:  # fmt: skip
-    """Choose (see `choose`), augment on request (see `augment`), normalise, and resize to `resolution` squared.
+    """Choose (see `choose`), augment on request (see `flip_and_crop`), normalise, and resize to `resolution` squared.
 
     Resizing: area averages where no side grows, otherwise bilinear (half-pixel centres). None: the size as it is.
     """
@@ -86,7 +88,7 @@ def draw_minibatches(
     for number, chosen in enumerate(choose(images, batch_size, count, seed, balanced)):
         pixels = images.pixels[chosen]
         if augment:
-            pixels = augmented(pixels, seed, (CROP, number))
+            pixels = flip_and_crop(pixels, seed, (CROP, number))
         inputs = resize(_normalise(pixels, images), resolution)
         drawn.append(Minibatch(inputs, torch.from_numpy(images.labels[chosen])))
     return drawn
@@ -169,3 +171,100 @@ def resize(inputs: torch.Tensor, resolution: int | None) -> torch.Tensor:
     smooth = {"mode": "bilinear", "align_corners": False, "antialias": True}
     how: dict[str, Any] = {"mode": "area"} if resolution <= min(inputs.shape[2:]) else smooth
     return torch.nn.functional.interpolate(inputs, size=(resolution, resolution), **how)
+
+
+def flip_and_crop(pixels: np.ndarray, seed: int, stream: tuple[int, ...] = ()) -> np.ndarray:
+    """Flip each image left-right with probability 1/2, then crop it at random from itself padded with zeros.
+
+    pixels: (samples, channels, height, width), uint8 and not yet normalised, so that the padding is black (float images
+    that came normalised: their mean). The padding is an eighth of each side (4 at 32x32, 2 at 16x16, at least 1), as
+    NAS-Bench-201 trains and as zero-cost-nas and NASLib score. `stream` tells draws of one seed apart.
+    Returns the same shape and dtype; the argument is left as it is.
+    """
+    samples, _, height, width = pixels.shape
+    pad_y, pad_x = max(1, height // 8), max(1, width // 8)
+    generator = frozen_generator(seed, *stream)
+    flips = generator.randint(0, 2, size=(samples,)).astype(bool)
+    tops = generator.randint(0, 2 * pad_y + 1, size=(samples,))
+    lefts = generator.randint(0, 2 * pad_x + 1, size=(samples,))
+    padded = np.pad(pixels, ((0, 0), (0, 0), (pad_y, pad_y), (pad_x, pad_x)))
+    padded[flips] = padded[flips, :, :, ::-1]
+    crops = [image[:, y : y + height, x : x + width] for image, y, x in zip(padded, tops, lefts, strict=True)]
+    return np.stack(crops)
+
+
+def frozen_generator(seed: int, *stream: int) -> np.random.RandomState:
+    """Return a generator that depends on these whole numbers >= 0 and on nothing else.
+
+    RandomState, because NumPy promises that its streams never change between versions; default_rng's may.
+    """
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed, spawn_key=stream)))
+
+
+def load_images(name: str | Path, folder: Path | None) -> Images:
+    """Load the training images called `name`: cifar10, cifar100, imagenet16-120, digits, or a path.
+
+    folder: the data folder, searched for the official files and then for images/<name>*.npz; not used by digits and
+    paths. A path is a folder with one subfolder of images for each class, an .npz file (see `own.read_npz`), or a
+    folder of files in CIFAR's Python layout (official or own: see `official.read_file`).
+    Raises UserError where nothing is found (saying where it looked and what to get) or a file cannot be used.
+    """
+    name = str(name)
+    key = key_of(name)
+    if key == "digits":
+        return _digits()
+    if key in DATASETS:
+        return load(key, folder)
+    path = Path(os.path.expanduser(name))
+    if path.is_dir():
+        if not batches_of(path):
+            return load_folder(path)
+        known = {dataset.subfolder: key for key, dataset in DATASETS.items()}
+        return load(known[path.name], path) if path.name in known else load_batches(path)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return load_npz(path)
+    if path.exists():
+        raise UserError(f"cannot read images from {path}: expected a folder of images or an .npz file")
+    if len(path.parts) > 1 or path.suffix:
+        raise UserError(f"no images at {path}: there is no such folder or .npz file")
+    raise suggest([name], NAMES, "image set (no folder or .npz file is called so)")
+
+
+def title_of(name: str) -> tuple[str, str | None]:
+    """Return what tables call an image set: its key, or the name of its file or folder with where that is."""
+    key = key_of(name)
+    if key in NAMES:
+        return key, None
+    path = Path(os.path.expanduser(name)).resolve()
+    return path.name.removesuffix(".npz"), str(path)
+
+
+def source_of(table: Table) -> str:
+    """Return the name or path of the images a table was trained on; UserError where they are no longer there."""
+    place = str(table.attributes.get("images", ""))
+    if place and not Path(place).exists():
+        name = "name them with --inputs PATH, or give --inputs gaussian"
+        raise UserError(f"the images of '{table.dataset}' are no longer at {place}: {name}")
+    return place or table.dataset
+
+
+def native_shape(dataset: str) -> tuple[int, int, int]:
+    """(channels, height, width) of the images of a named dataset, without reading them."""
+    key = key_of(dataset)
+    if key == "digits":
+        return DIGITS_SHAPE
+    if key not in DATASETS:
+        raise suggest([dataset], NAMES, "image set")
+    return (3, DATASETS[key].side, DATASETS[key].side)
+
+
+def _digits() -> Images:
+    """The 1,797 UCI digits (8x8) that scikit-learn ships; their 0..16 becomes 0..255, rounded."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UserError("the embedded digits need scikit-learn: python -m pip install scikit-learn") from None
+    bunch = load_digits()
+    pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
+    source = f"UCI digits as scikit-learn ships them: {len(pixels):,} images 8x8, values 0..16 scaled to 0..255"
+    return make_images(pixels, bunch.target, name="digits", source=source, classes=10)

@@ -14,8 +14,7 @@ from benchmarks.spaces.space import short
 from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
 from harness.operations.figure import write_figures, write_training
-from harness.report.formats import cell
-from harness.report.numbers import count, duration, number
+from harness.report.numbers import cell, count, duration, number
 from harness.report.result import ResultTable, markdown_page, result_folder, write_result
 
 LEGEND = (

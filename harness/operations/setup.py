@@ -10,16 +10,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.benchmark import Benchmark, load
+from benchmarks.benchmark import Benchmark, load, space_of
 from benchmarks.files.sources import data_folder
-from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from benchmarks.spaces.settings import changed, settings_from
 from benchmarks.spaces.space import Choices
 from harness.engine.devices import single
-from harness.inputs.draw import Minibatch, minibatches
+from harness.inputs.draw import Minibatch, load_images, minibatches
 from harness.inputs.images import Images
-from harness.inputs.load import load_images
 from harness.operations.config import OperationsConfig
 from harness.operations.supernets.darts import Training
 from harness.probe.initialise import initialise

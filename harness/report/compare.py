@@ -16,9 +16,8 @@ from benchmarks.files.write import write_text
 from harness.report import style
 from harness.report.comparison_figure import write_comparison_figure
 from harness.report.folder import writing
-from harness.report.formats import cell, markdown_table, write_csv
-from harness.report.headlines import target_line
-from harness.report.numbers import DASH, count, interval, number
+from harness.report.numbers import DASH, cell, count, interval, markdown_table, number, write_csv
+from harness.report.text import target_line
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

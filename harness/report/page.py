@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.files.write import write_text
 from harness.analysis.populations import POPULATIONS
 from harness.report import sections, style, variants
-from harness.report.headlines import best_line, ceiling_line, legend, protocol_line, target_line
 from harness.report.html import render
 from harness.report.points import scatter_data
 from harness.report.run_figures import svg
+from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

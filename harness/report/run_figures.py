@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from harness.analysis.tables import RANDOM_PICKS
+from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
 from harness.report.figures import GRID, drawing, save, short, svg_of
 from harness.report.numbers import number

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from harness.analysis.facts import facts_of
+from harness.analysis.populations import facts_of
 from harness.analysis.statistics import Statistic, shown_in
-from harness.analysis.tables import RANDOM_PICKS
+from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
-from harness.report.columns import statistic_interval, statistic_value
 from harness.report.html import Cell, Row, Table, row, shaded
-from harness.report.numbers import count
+from harness.report.numbers import count, statistic_interval, statistic_value
 from harness.report.run_figures import clustered
-from harness.report.verdicts import baseline, random_picks, verdict
+from harness.report.style import baseline, random_picks, verdict
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

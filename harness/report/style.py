@@ -1,4 +1,4 @@
-"""What all tables and figures share: the order of the proxies, their colours and marks."""
+"""What all tables and figures share: the order of the proxies, their colours and marks, what they are compared with."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.analysis.facts import facts_of
+from harness.analysis.populations import facts_of
+from harness.analysis.summary import RANDOM_PICKS
+from harness.report.numbers import DASH, number
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
+
 # Okabe and Ito's colour-blind safe set without yellow (too light on paper) and black (text).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 BASELINE_COLOUR = "#555555"
 DASHES = ((), (6, 2), (2, 1.5), (6, 2, 1.5, 2))
+PICKS = (1, 10, 100)
 
 
 @dataclass(frozen=True)
@@ -91,3 +95,27 @@ def mean_scores(run: StoredRun, proxy: str) -> np.ndarray:
     """Return the mean score over seeds, (archs,); NaN where any seed's score is missing or not finite."""
     scores = np.asarray(run.scores[proxy], dtype=float)
     return np.where(np.isfinite(scores), scores, np.nan).mean(axis=0)
+
+
+def random_picks(summary: Summary, population: str) -> dict[str, str]:
+    """Return {statistic: the regret expected of as many random picks}, printed; 0 past the last architecture."""
+    curve = summary.regret[(summary.regret["population"] == population) & (summary.regret["proxy"] == RANDOM_PICKS)]
+    known = {int(k): float(regret) for k, regret in zip(curve["k"], curve["regret"], strict=True)}
+    past = {k: 0.0 for k in PICKS if known and k > max(known)}
+    return {f"regret_{k}": number((past | known).get(k), 2) for k in PICKS}
+
+
+def baseline(summary: Summary, population: str) -> str:
+    """Return the baseline the differences of a population are to, or a dash."""
+    frame = summary.differences
+    found = frame.loc[frame["population"] == population, "baseline"]
+    return str(found.iloc[0]) if len(found) else DASH
+
+
+def verdict(summary: Summary, population: str, proxy: str) -> str:
+    """Return whether a proxy beats the baseline: "yes", "no, worse" or "undecided"; empty for the baseline itself."""
+    frame = summary.differences
+    found = frame.loc[(frame["population"] == population) & (frame["proxy"] == proxy), "better"].tolist()
+    if not found:
+        return ""
+    return "undecided" if found[0] is None or found[0] != found[0] else "yes" if found[0] else "no, worse"

@@ -9,12 +9,11 @@ import pandas as pd
 
 from benchmarks.files.write import write_text
 from harness.analysis.populations import POPULATIONS
-from harness.analysis.tables import RANDOM_PICKS
+from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style, variants
-from harness.report.columns import counted, measured, statistic_value, with_interval
-from harness.report.formats import cell, markdown_table, write_csv
-from harness.report.headlines import best_line, ceiling_line, legend, protocol_line, target_line
-from harness.report.verdicts import baseline, random_picks, verdict
+from harness.report.numbers import cell, counted, markdown_table, measured, statistic_value, with_interval, write_csv
+from harness.report.style import baseline, random_picks, verdict
+from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

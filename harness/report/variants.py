@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.analysis.facts import facts_of
+from harness.analysis.populations import facts_of
 from harness.report import style
-from harness.report.formats import markdown_table
 from harness.report.html import Cell, Row, Table, shaded
-from harness.report.numbers import count, interval, number
+from harness.report.numbers import count, interval, markdown_table, number
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

@@ -19,9 +19,8 @@ import pandas as pd
 
 import harness.stats as stats
 from benchmarks.benchmark import Benchmark
-from harness.analysis.ensembles import combined
+from harness.analysis.ensembles import combined, concordance
 from harness.analysis.populations import POPULATIONS
-from harness.analysis.votes import concordance
 from harness.proxies.registry import registry
 from harness.reproduce.recipes import Published
 from harness.reproduce.score_sets import COMBINED, ScoreSet

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.benchmark import EMBEDDED_DATASET
+from benchmarks.benchmark import EMBEDDED_DATASET, space_of
 from benchmarks.errors import UserError
-from benchmarks.registry import space_of
 from harness.cached import kept as cached
 from harness.proxies.ensembles import ENSEMBLES, Ensemble
 from harness.proxies.registry import registry

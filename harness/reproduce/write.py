@@ -12,7 +12,7 @@ import scipy
 
 from benchmarks.files.write import write_text
 from harness.report.folder import writing
-from harness.report.formats import write_csv
+from harness.report.numbers import write_csv
 from harness.report.result import write_manifest
 from harness.reproduce.compare import Reproduction, shares
 from harness.reproduce.figure import write_figure

@@ -1,7 +1,7 @@
 """Scores of a benchmark's architectures -> a StoredRun: the target accuracies, the counts and the baselines beside
 them.
 
-What `harness.run` scored itself and what `harness.evaluate` was given go through here alike.
+What `harness.run` scored itself and what `harness.evaluate` read go through here alike.
 """
 
 import os
@@ -20,13 +20,16 @@ import torch
 
 from benchmarks import UserError
 from benchmarks.benchmark import Benchmark
+from benchmarks.spaces.space import Space
 from harness.engine.scoring import Counts
 from harness.probe.view import stream
 from harness.proxies.protocols import described
 from harness.proxies.registry import Proxy
-from harness.runs.sampled import sample_facts
 from harness.store.stored_run import StoredRun
 from harness.store.version import VERSION
+
+FEWEST = 10
+"""Of fewer strings nothing can be told."""
 
 
 @dataclass(frozen=True)
@@ -203,3 +206,25 @@ def assemble(
         failures=pd.DataFrame(given.failures, columns=["proxy", "seed", "arch", "reason"]),
         space_best=float(np.nanmax(accuracy)),
     )  # fmt: skip
+
+
+def sample_facts(benchmark: Benchmark, rows: np.ndarray) -> dict[str, Any]:
+    """Return what a manifest says of the sample: the size of the space, in strings and networks, and the unit drawn.
+
+    The unit is strings, unless the rows or those of a partial table are networks: one string for each of them, the one
+    that names its class, or all of its strings.
+    """
+    space = benchmark.space
+    parts = [index for index in (benchmark.indices[rows], benchmark.indices) if len(index) < space.full_size]
+    unit = "networks" if any(_are_networks(space, index) for index in parts) else "strings"
+    networks = space.full_size - len(space) + len(np.unique(space.class_id))
+    return {"space_size": space.full_size, "space_networks": networks, "unit": unit}
+
+
+def _are_networks(space: Space, index: np.ndarray) -> bool:
+    sizes = space.class_sizes(index)
+    if len(index) < FEWEST or sizes.max() == 1:
+        return False
+    strings = np.unique(space.class_id[index], return_counts=True)[1]
+    closed = strings.max() > 1 and (1 / sizes).sum() == len(strings)
+    return bool(closed or (space.class_id[index] == index).all())

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from benchmarks.benchmark import GROUPS, expand, known, unknown_benchmark
 from benchmarks.errors import UserError, suggest
 from benchmarks.options import option
-from benchmarks.registry import GROUPS, expand, known, unknown_benchmark
 from harness.engine import devices
 from harness.probe.precision import PRECISIONS
 from harness.proxies.choose import choose

@@ -20,8 +20,8 @@ from harness.engine import ray_cluster
 from harness.engine.devices import kind, local, of_workers
 from harness.engine.scorer import Scorer, Setting
 from harness.engine.stack_size import find, usual
+from harness.inputs.draw import load_images, source_of
 from harness.inputs.images import Images
-from harness.inputs.load import load_images, source_of
 from harness.probe.precision import check_device
 from harness.proxies.own import references
 from harness.proxies.protocols import PROTOCOLS

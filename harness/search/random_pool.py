@@ -92,7 +92,7 @@ def net_votes(levels: np.ndarray) -> np.ndarray:
     """Return votes on pairs won minus lost, (archs,) float64; NaN where a proxy failed, and such a one is in no pair.
 
     `levels` are (proxies, archs), 0 for a failure. On a pair the vote is the sign that most proxies give, as in
-    `harness.analysis.votes.vote`; their sum (Copeland's rule) is an order although votes may run in circles.
+    `harness.analysis.ensembles.vote`; their sum (Copeland's rule) is an order although votes may run in circles.
     """
     there = (levels > 0).all(0)
     votes = np.zeros((there.sum(), there.sum()), dtype=np.int8)

@@ -1,5 +1,22 @@
 """Statistics of scores against accuracies: arrays in, numbers out. Knows no networks, no files, no proxies."""
 
+from harness.stats.agreement import (
+    different_seeds,
+    rho_difference,
+    same_order,
+    seed_agreement,
+    seed_mean,
+    seed_spread,
+    spearman_matrix,
+)
+from harness.stats.bootstrap import (
+    Paired,
+    bootstrap_spearman,
+    difference_p,
+    paired_difference,
+    percentile_interval,
+    resample_weights,
+)
 from harness.stats.correlation import (
     both_finite,
     kendall_tau_a,
@@ -8,48 +25,37 @@ from harness.stats.correlation import (
     partial_spearman,
     pearson,
     share,
+    size_strata,
     spearman,
-    spearman_matrix,
+    strata_mean,
+    stratum_spearman,
     tied,
     top_spearman,
+    weighted_tau,
     worst_case_spearman,
 )
 from harness.stats.influence import (
+    FEWEST_UNITS,
+    holm,
     partial_interval,
     rho_difference_interval,
     rho_influence,
     rho_interval,
     strata_interval,
+    tau_b_influence,
+    tau_b_interval,
 )
-from harness.stats.intervals import (
-    FEWEST_UNITS,
-    bootstrap_spearman,
-    difference_p,
-    holm,
-    percentile_interval,
-    resample_weights,
-)
-from harness.stats.kendall import tau_b_influence, tau_b_interval, weighted_tau
-from harness.stats.noise import seed_agreement
-from harness.stats.regret import (
+from harness.stats.top_k import (
+    best_rank_at_k,
     curve_points,
     expected_best,
+    ndcg_at_k,
     picked,
+    precision_at_k,
     random_regret,
     regret_curve,
     top_k_regret,
 )
-from harness.stats.seeds import (
-    Paired,
-    different_seeds,
-    paired_difference,
-    rho_difference,
-    same_order,
-    seed_mean,
-    seed_spread,
-)
-from harness.stats.strata import size_strata, strata_mean, stratum_spearman
-from harness.stats.top_k import best_rank_at_k, ndcg_at_k, precision_at_k
 
 __all__ = [
     "FEWEST_UNITS",

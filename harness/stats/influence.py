@@ -3,23 +3,39 @@
 rho is a smooth function of averages over pairs and triples of architectures, so for many of them its error is a sum of
 one term each (the delta method; Hoeffding 1948, "A class of statistics with asymptotically normal distribution").
 A difference of two rho, the partial rho and the mean over strata have sums of their terms. Above some hundred
-architectures this and the bootstrap of `intervals.py` give the same intervals up to the error of the resampling.
-Larger rho is better.
+architectures this and the bootstrap of `bootstrap.py` give the same intervals up to the error of the resampling.
+tau-b has terms too: it is a smooth function of three averages over pairs (Hoeffding 1948; Noether 1967), and a
+bootstrap would tie every architecture with its own copies. Larger is better.
+
+A 95 % interval holds the whole space's value in 95 % of samples. The unit is what was drawn: each string for itself in
+a uniform sample of strings, a network with all its strings in a sample of networks. A sample of n of N units without
+replacement varies less than one with replacement, by sqrt(1 - n/N): `shrink`. Intervals know nothing of seed noise.
+There are none with fewer than `FEWEST_UNITS` units, nor where there is no deviation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.stats.correlation import both_finite, partial_spearman, spearman, weighted_ranks
-from harness.stats.intervals import LEVEL, deviation_of
-from harness.stats.kendall import interval_of
-from harness.stats.seeds import pairs_of_seeds, same_order, seed_mean
-from harness.stats.strata import strata_mean, stratum_spearman, used_strata
+from harness.stats.agreement import pairs_of_seeds, same_order, seed_mean
+from harness.stats.correlation import (
+    both_finite,
+    kendall_tau_b,
+    pair_sums,
+    partial_spearman,
+    spearman,
+    strata_mean,
+    stratum_spearman,
+    used_strata,
+    weighted_ranks,
+)
 
 Array = NDArray[np.float64]
+LEVEL = 0.95
+FEWEST_UNITS = 10
+"""With fewer units no interval is given: five in perfect order would have [1, 1]."""
 
 
 def rho_interval(
@@ -27,6 +43,17 @@ def rho_interval(
 ) -> tuple[float, float]:
     """(low, high) for Spearman's rho, or for its mean over the rows of `scores` (seeds, archs); as `tau_b_interval`."""
     return interval_of(spearman, rho_influence, scores, accuracy, units, weights, shrink)
+
+
+def tau_b_interval(
+    scores: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
+) -> tuple[float, float]:
+    """(low, high) for Kendall's tau-b, or for its mean over the rows of `scores` (seeds, archs).
+
+    tau-b is a smooth function of three pair averages (concordance, untied in the score, untied in the accuracy), so
+    its error is a sum of one term per architecture (`tau_b_influence`); `interval_of_terms` says the rest.
+    """
+    return interval_of(kendall_tau_b, tau_b_influence, scores, accuracy, units, weights, shrink)
 
 
 def partial_interval(
@@ -73,6 +100,47 @@ def strata_interval(
     return interval_of(value, influence, scores, accuracy, units, weights, shrink)
 
 
+def interval_of(
+    correlation: Callable[..., float], influence: Callable[..., Array], scores: Array, accuracy: Array, units: NDArray,
+    weights: Array | None, shrink: float,
+) -> tuple[float, float]:  # fmt: skip
+    """(low, high) of a correlation, or of its mean over the rows of `scores` (seeds, archs) where it is defined."""
+    scores = np.atleast_2d(np.asarray(scores, float))
+    values = np.array([correlation(row, accuracy, weights) for row in scores])
+    known = np.isfinite(values)
+    terms = [influence(row, accuracy, weights) for row in scores[known]]
+    return interval_of_terms(values[known], terms, units, np.isfinite(scores).any(0) & both_finite(accuracy), shrink)
+
+
+def interval_of_terms(
+    values: Array, terms: Sequence[Array], units: NDArray, known: NDArray[np.bool_], shrink: float = 1.0
+) -> tuple[float, float]:
+    """(low, high) of the mean of a correlation over seeds, `values` (seeds,), on the scale of atanh with Student's t.
+
+    terms, units, known: as in `deviation_of`; `shrink` multiplies the deviation. NaN for too few units or no deviation.
+    """
+    deviation, count = deviation_of(terms, units, known)
+    mean = values.mean() if len(values) else np.nan
+    if not deviation > 1e-12 or not abs(mean) < 1:
+        return float("nan"), float("nan")
+    reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * shrink * deviation / (1 - mean**2)
+    return float(np.tanh(np.arctanh(mean) - reach)), float(np.tanh(np.arctanh(mean) + reach))
+
+
+def deviation_of(terms: Sequence[Array], units: NDArray, known: NDArray[np.bool_]) -> tuple[float, int]:
+    """Standard deviation of a statistic from its error terms, and how many units there are; NaN for too few.
+
+    terms: one (archs,) for each seed, averaged, then summed within units; the variance is the sum of their squares
+    times U/(U-1). known: the architectures that the statistic is of, whose U units count.
+    """
+    count = len(np.unique(np.asarray(units)[known]))
+    if count < FEWEST_UNITS or not len(terms):
+        return float("nan"), count
+    _, of_arch = np.unique(np.asarray(units), return_inverse=True)
+    sums = np.bincount(of_arch, np.mean(terms, axis=0))
+    return float(np.sqrt((sums**2).sum() * count / (count - 1))), count
+
+
 def rho_influence(score: Array, accuracy: Array, weights: Array | None = None) -> Array:
     """Each architecture's term in the error of rho, (archs,); the terms sum to 0 and are 0 where not finite.
 
@@ -108,6 +176,23 @@ def _above_minus_below(values: Array) -> Callable[[Array], Array]:
     return sums
 
 
+def tau_b_influence(score: Array, accuracy: Array, weights: Array | None = None) -> Array:
+    """Each architecture's term in the error of tau-b, (archs,); the terms sum to 0 and are 0 where not finite.
+
+    With S, X, Y the weighted totals of `pair_sums` and S_i, X_i, Y_i those of one architecture of weight w_i:
+    w_i [2 S_i / sqrt(X Y) - tau_b (X_i / X + Y_i / Y)].
+    """
+    keep = both_finite(score, accuracy)
+    x, y = np.asarray(score, float)[keep], np.asarray(accuracy, float)[keep]
+    w = np.ones(len(x)) if weights is None else weights[keep]
+    signs, untied_x, untied_y = pair_sums(x, y, w)
+    total_x, total_y = w @ untied_x, w @ untied_y
+    norm = np.sqrt(total_x * total_y)
+    terms = np.zeros(len(keep))
+    terms[keep] = w * (2 * signs / norm - w @ signs / norm * (untied_x / total_x + untied_y / total_y))
+    return terms
+
+
 def rho_difference_interval(
     one: Array, other: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
 ) -> tuple[float, float, float]:
@@ -130,3 +215,13 @@ def rho_difference_interval(
         return float("nan"), float("nan"), 1.0 if deviation < 1e-12 else float("nan")
     reach = float(stats.t.ppf((1 + LEVEL) / 2, drawn - 1)) * deviation * shrink
     return difference - reach, difference + reach, float(2 * stats.norm.sf(abs(difference) / deviation / shrink))
+
+
+def holm(p_values: Array) -> Array:
+    """Holm's step-down correction for the number of comparisons, (comparisons,); NaN stay NaN and are not counted."""
+    p_values = np.asarray(p_values, float)
+    known = np.flatnonzero(np.isfinite(p_values))
+    order = known[np.argsort(p_values[known])]
+    adjusted = np.full(len(p_values), np.nan)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * (len(order) - np.arange(len(order)))))
+    return adjusted

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
-from benchmarks.registry import space_of
 from benchmarks.spaces.space import Space
 from harness.engine.devices import single
 from harness.engine.processes import one_thread, work
+from harness.inputs.draw import load_images
 from harness.inputs.images import Images
-from harness.inputs.load import load_images
 from harness.training.recipe import Recipe, check, network_of
 from harness.training.splits import load_splits
 from harness.training.stack import train_stack, try_out

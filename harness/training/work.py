@@ -17,8 +17,8 @@ import torch
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_atomically, write_text
 from benchmarks.table import Table, save_tables
+from harness.inputs.draw import title_of
 from harness.inputs.images import Images
-from harness.inputs.load import title_of
 from harness.training.recipe import Recipe
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from toy_runs import toy_run
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from harness import stats
 from harness.analysis.populations import population_of, rows_of, share_of_space
 from harness.analysis.summary import summarise

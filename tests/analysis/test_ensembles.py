@@ -12,14 +12,23 @@ import pytest
 from scipy.stats import kendalltau
 
 from benchmarks.errors import UserError
-from harness.analysis.ensembles import available, combined, failed_last, log_rank, rank_sum, with_ensembles
+from harness.analysis.ensembles import (
+    available,
+    combined,
+    concordance,
+    failed_last,
+    judged_votes,
+    log_rank,
+    rank_sum,
+    vote,
+    with_ensembles,
+)
 from harness.analysis.summary import summarise
-from harness.analysis.votes import concordance, judged_votes, vote
 from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
 from harness.proxies.registry import registry
 from harness.report import html, style, tables, variants
-from harness.report.headlines import legend, mark_lines, vote_lines
+from harness.report.text import legend, mark_lines, vote_lines
 from harness.store.stored_run import StoredRun
 
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from harness import stats
-from harness.analysis import sampling_error, votes
+from harness.analysis import ensembles, sampling_error
 from harness.analysis.summary import summarise
 from harness.report import page, scatter
 from harness.report.figures import drawing
 from harness.runs import score_table
+from harness.stats.correlation import weighted_tau_by_counts
 from harness.stats.influence import rho_influence
-from harness.stats.kendall import weighted_tau_by_counts
 from speed.large_tables import made_up_run
 
 ARCHS = 3000
@@ -91,22 +91,22 @@ def test_scores_that_rank_alike_have_no_interval_of_their_difference():
 def test_chances_in_a_huge_tie_block_are_the_same_by_products(monkeypatch):
     accuracy = np.random.default_rng(4).normal(size=500)
     exact = stats.top_k_regret(np.zeros(500), accuracy, 10)
-    monkeypatch.setattr("harness.stats.regret.HUGE_BLOCK", 100)
+    monkeypatch.setattr("harness.stats.top_k.HUGE_BLOCK", 100)
     assert stats.top_k_regret(np.zeros(500), accuracy, 10) == pytest.approx(exact, rel=1e-9)
 
 
 def test_votes_on_drawn_pairs(run, monkeypatch):
-    exact = pd.DataFrame(votes.judged_votes(run.scores, run.accuracy))
-    monkeypatch.setattr(votes, "EXACT", 100)
-    monkeypatch.setattr(votes, "DRAWN", 1_000_000)
-    drawn = pd.DataFrame(votes.judged_votes(run.scores, run.accuracy))
+    exact = pd.DataFrame(ensembles.judged_votes(run.scores, run.accuracy))
+    monkeypatch.setattr(ensembles, "EXACT", 100)
+    monkeypatch.setattr(ensembles, "DRAWN", 1_000_000)
+    drawn = pd.DataFrame(ensembles.judged_votes(run.scores, run.accuracy))
     assert len(drawn) == 4 and (drawn["voter"] == exact["voter"]).all()
     assert ((drawn["concordance"] - exact["concordance"]).abs() < 0.002).all()
     assert (drawn["pairs"] <= 1_000_000).all()
 
 
 def test_drawn_pairs_are_said(run, monkeypatch):
-    monkeypatch.setattr("harness.analysis.tables.EXACT", 100)
+    monkeypatch.setattr("harness.analysis.summary.EXACT", 100)
     notes = summarise(run, intervals="never", populations=("all",)).notes
     assert any("judged on pairs drawn at random, 10,000,000 of" in note for note in notes)
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import benchmarks
-from benchmarks import UserError, convert, registry
+from benchmarks import UserError, benchmark, convert
 from benchmarks import __main__ as overview
 from benchmarks.files import sources
 from benchmarks.spaces.layers import allocate
@@ -39,7 +39,7 @@ def install(site: Path, package: str, points: dict[str, str]) -> Path:
     info = site / f"{package.replace('-', '_')}-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
-    lines = [f"[{registry.GROUP}]", *(f"{key} = {value}" for key, value in points.items())]
+    lines = [f"[{benchmark.GROUP}]", *(f"{key} = {value}" for key, value in points.items())]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return site
 
@@ -60,7 +60,7 @@ def site(tmp_path, monkeypatch) -> Path:
 def chains(site) -> Path:
     """The page's package, installed, and a data folder with its whole ground truth."""
     project = tomllib.loads(shown("pyproject.toml"))
-    install(site, project["project"]["name"], project["project"]["entry-points"][registry.GROUP])
+    install(site, project["project"]["name"], project["project"]["entry-points"][benchmark.GROUP])
     (site / "my_chains.py").write_text(shown("my_chains.py"))
     data = site.parent / "data"
     data.mkdir()
@@ -76,9 +76,9 @@ def chains(site) -> Path:
 def test_both_forms_of_the_entry_point_say_the_same():
     setup = configparser.ConfigParser()
     setup.read_string(shown("setup.cfg"))
-    (line,) = setup["options.entry_points"][registry.GROUP].strip().splitlines()
+    (line,) = setup["options.entry_points"][benchmark.GROUP].strip().splitlines()
     project = tomllib.loads(shown("pyproject.toml"))["project"]
-    assert dict([line.split(" = ")]) == project["entry-points"][registry.GROUP]
+    assert dict([line.split(" = ")]) == project["entry-points"][benchmark.GROUP]
 
 
 def test_the_space_of_the_page(chains):

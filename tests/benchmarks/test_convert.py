@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks import __main__ as overview
 from benchmarks import benchmark, convert, download
+from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
 from benchmarks.files import sources
-from benchmarks.registry import space_of
 from benchmarks.table import list_datasets, load_table
 
 ROOT = Path(__file__).resolve().parents[2]

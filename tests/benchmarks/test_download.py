@@ -17,10 +17,10 @@ import pytest
 from file_server import Served, serve
 
 from benchmarks import UserError, download
+from benchmarks.benchmark import space_of
 from benchmarks.files import fetch
 from benchmarks.files.sources import Source
 from benchmarks.files.write import digest
-from benchmarks.registry import space_of
 
 CONTENT = random.Random(0).randbytes(700_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()

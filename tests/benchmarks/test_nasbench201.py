@@ -12,9 +12,9 @@ import torch
 from networks import EDGES, Reference201, copy_from_stack, minibatch, operations
 
 from benchmarks import UserError
+from benchmarks.benchmark import space_of
 from benchmarks.nasbench201.cells import NONE, SKIP, Cell, parse_cell, print_cell, reachable
 from benchmarks.nasbench201.space import OPERATIONS, Space201
-from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.probe.initialise import initialise
 from harness.probe.view import stream

@@ -8,9 +8,9 @@ import pytest
 import torch
 from official_files import DATASETS, SEEDS, document, write_nats_folder, write_pth
 
+from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
 from benchmarks.nasbench201.files import read_official, thin
-from benchmarks.registry import space_of
 from benchmarks.table import Table
 
 nas_201_api = pytest.importorskip("nas_201_api")

@@ -14,10 +14,10 @@ from torch import nn
 
 import benchmarks
 from benchmarks import UserError, convert
+from benchmarks.benchmark import space_of
 from benchmarks.nasbench_macro.files import read_official
 from benchmarks.nasbench_macro.layers import canonical
 from benchmarks.nasbench_macro.space import SpaceMacro
-from benchmarks.registry import space_of
 from benchmarks.spaces.layers import allocate
 from harness.probe.initialise import initialise
 from harness.probe.view import stream

@@ -5,10 +5,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from benchmarks.benchmark import space_of
 from benchmarks.nasbench101.cells import OPERATIONS, Cell, graph_hash, parse_cell, print_cell, problem_of, pruned
 from benchmarks.nasbench101.enumerate import enumerate_cells
 from benchmarks.nasbench101.space import Space101
-from benchmarks.registry import space_of
 
 
 def listed(table):

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
 from benchmarks.files.write import atomic_path, write_text
 from benchmarks.readers.csv_table import dataset_key, read_csv
-from benchmarks.registry import space_of
 from benchmarks.table import Table, list_datasets, load_table, save_tables
 
 ACCURACY = np.array(  # (2 archs, 1 split, 2 budgets, seeds mean, 777, 888)

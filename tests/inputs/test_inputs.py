@@ -10,10 +10,16 @@ import torch
 from PIL import Image
 
 from benchmarks.errors import UserError
-from harness.inputs.augmentation import augment
-from harness.inputs.draw import choose, draw_minibatches, gaussian_minibatches, minibatches, ones
+from harness.inputs.draw import (
+    choose,
+    draw_minibatches,
+    flip_and_crop,
+    gaussian_minibatches,
+    load_images,
+    minibatches,
+    ones,
+)
 from harness.inputs.images import Images, make_images
-from harness.inputs.load import load_images
 
 
 def some_images(per_class=(30, 30, 30), side=8, channels=3) -> Images:
@@ -441,7 +447,7 @@ def test_resolution():
 def test_augment_flips_and_shifts_by_an_eighth():
     pixels = np.random.RandomState(0).randint(1, 256, (200, 3, 16, 16)).astype(np.uint8)
     kept = pixels.copy()
-    moved = augment(pixels, seed=0)
+    moved = flip_and_crop(pixels, seed=0)
     assert np.array_equal(pixels, kept) and moved.shape == pixels.shape and moved.dtype == np.uint8
     seen = set()
     for before, after in zip(pixels, moved, strict=True):
@@ -455,7 +461,9 @@ def test_augment_flips_and_shifts_by_an_eighth():
         assert len(found) == 1
         seen.update(found)
     assert {flipped for flipped, _, _ in seen} == {0, 1} and {y for _, y, _ in seen} == {0, 1, 2, 3, 4}
-    assert np.array_equal(moved, augment(pixels, seed=0)) and not np.array_equal(moved, augment(pixels, seed=1))
+    assert np.array_equal(moved, flip_and_crop(pixels, seed=0)) and not np.array_equal(
+        moved, flip_and_crop(pixels, seed=1)
+    )
 
 
 def test_gaussian_minibatches():

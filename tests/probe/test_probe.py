@@ -13,7 +13,7 @@ import torch
 from networks import Reference201, Small, copy_from_stack, minibatch
 from torch import nn
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import ViewInputs, of_space, plain_copy, score_adaptively, score_stack
 from harness.inputs.draw import Minibatch

@@ -10,7 +10,7 @@ import torch
 from networks import Small, minibatch
 from torch import nn
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import ViewInputs, as_seen, by_view, plain_copy
 from harness.inputs.draw import Minibatch

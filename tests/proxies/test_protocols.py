@@ -15,13 +15,11 @@ from torch.nn import functional
 
 import harness
 from benchmarks import UserError
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from harness.analysis.summary import summarise
 from harness.engine.scorer import Chunk, Scorer, Setting
 from harness.engine.scoring import by_view
-from harness.inputs.augmentation import augment
-from harness.inputs.draw import choose, gaussian_minibatches
-from harness.inputs.load import load_images
+from harness.inputs.draw import choose, flip_and_crop, gaussian_minibatches, load_images
 from harness.probe.initialise import initialise
 from harness.probe.view import View, stream
 from harness.proxies.choose import choose as choose_proxies
@@ -169,7 +167,7 @@ def test_each_architecture_has_its_own_augmented_minibatch(index: int):
     images, name = load_images("digits", None), space_of("201").archs[index]
     seed = stream(0, name, "minibatch").initial_seed()
     chosen = choose(images, 8, 1, seed)[0]
-    pixels = torch.from_numpy(augment(images.pixels[chosen], seed, (2, 0))).float() / 255
+    pixels = torch.from_numpy(flip_and_crop(images.pixels[chosen], seed, (2, 0))).float() / 255
     inputs = (pixels - images.mean[0]) / images.std[0]
     expected = sum(
         (w * g).abs().sum()

@@ -27,7 +27,7 @@ from networks import (
 from torch import nn
 
 import harness
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import ViewInputs, plain_copy, score_stack
 from harness.inputs.draw import Minibatch, gaussian_minibatches

@@ -24,7 +24,7 @@ from proxy_checks import (
 )
 from torch import nn
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import Counts, Scored, of_space, score_stack
 from harness.inputs.draw import gaussian_minibatches

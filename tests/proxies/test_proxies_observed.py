@@ -28,7 +28,7 @@ from proxy_checks import (
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from harness.inputs.draw import gaussian_minibatches
 from harness.probe.probe import Probe
 from harness.probe.relu_observers import absolute_correlations

@@ -12,8 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from toy_runs import HOSTILE, toy_run
 
-from harness.analysis.summary import summarise
-from harness.analysis.tables import RANDOM_PICKS
+from harness.analysis.summary import RANDOM_PICKS, summarise
 from harness.report import comparison_figure, run_figures, style
 from harness.report.axes import accuracy_scale, nice_ticks, rank_scale, score_scale
 from harness.report.figures import drawing

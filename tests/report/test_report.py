@@ -21,7 +21,7 @@ from benchmarks.errors import UserError
 from harness.analysis.populations import POPULATIONS, rows_of
 from harness.analysis.summary import Summary, summarise
 from harness.cli import report as command
-from harness.report import compare, html, page, points, style, verdicts
+from harness.report import compare, html, page, points, style
 from harness.report.numbers import number
 from harness.report.text import print_summary
 from harness.report.write import write_report
@@ -116,7 +116,7 @@ def test_terminal_table_shows_the_summary(run, summary):
     cells = next(line for line in strict.splitlines() if line.strip().startswith("zen†")).split()
     assert cells[1:4] == [number(style.rows(summary, name)["zen"]["rho"]) for name in POPULATIONS]
     picks = next(line for line in main.splitlines() if "random picks" in line).split()
-    assert picks[2:4] == [verdicts.random_picks(summary, "all")[f"regret_{k}"] for k in (1, 10)]
+    assert picks[2:4] == [style.random_picks(summary, "all")[f"regret_{k}"] for k in (1, 10)]
 
 
 def test_terminal_says_which_truth_and_what_the_columns_are(run, summary):

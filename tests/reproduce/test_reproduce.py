@@ -12,8 +12,8 @@ from scipy.stats import spearmanr
 from tiny import embed, tiny_table
 
 import benchmarks
+from benchmarks.benchmark import BENCHMARKS, space_of
 from benchmarks.errors import UserError
-from benchmarks.registry import BENCHMARKS, space_of
 from benchmarks.table import save_tables
 from harness.cli.operations import parser as of_operations
 from harness.cli.reproduce import main

@@ -14,9 +14,9 @@ import benchmarks
 import harness
 import harness.cli.run
 from benchmarks import UserError
+from benchmarks.benchmark import GROUPS, expand, space_of
 from benchmarks.nasbench1shot1.space import Space1Shot1
 from benchmarks.nasbench101.cells import graph_hash, print_cell
-from benchmarks.registry import GROUPS, expand, space_of
 from benchmarks.table import Table, save_tables
 
 REDUCED = {"channels": 6, "stacks": 2, "modules": 1, "input_channels": 1, "classes": 10, "resolution": 8}
@@ -135,7 +135,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_of_several_spaces(digits, tmp_path, monkeypatch, capsys):
     """A table and a folder for each; there, the other network is refused."""
-    monkeypatch.setattr("harness.cli.show.write_report", lambda run, summary: {})  # tested elsewhere, takes long
+    monkeypatch.setattr("harness.report.write.write_report", lambda run, summary: {})  # tested elsewhere, takes long
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", digits)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     options = ["--sample", "6", "--batch-size", "8", "--proxies", "naswot", "--workers", "1"]

@@ -8,7 +8,7 @@ import harness
 import harness.cli.evaluate
 import harness.cli.run
 from benchmarks import UserError
-from benchmarks.registry import BENCHMARKS
+from benchmarks.benchmark import BENCHMARKS
 from harness.proxies.choose import choose
 from harness.proxies.registry import baselines
 from harness.runs.config import RunConfig

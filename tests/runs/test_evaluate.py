@@ -9,7 +9,7 @@ from tiny import tiny_table
 
 import harness
 from benchmarks import UserError
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from harness.cli.evaluate import main
 from harness.store.stored_run import load_run
 

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 import benchmarks
+from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
-from benchmarks.registry import space_of
 from benchmarks.table import save_tables
 from harness import correlate, judge
-from harness.report.headlines import best_line, legend
-from harness.runs.sampled import sample_facts
+from harness.report.text import best_line, legend
+from harness.runs.assemble import sample_facts
 
 GAPS = 40
 

@@ -167,7 +167,7 @@ def test_same_bits_for_one_worker_and_two(out: Path):
 def test_sharing_gives_equal_networks_equal_scores(embedded: Path, tmp_path: Path, scored: list):
     from tiny import embed, tiny_table
 
-    from benchmarks.registry import space_of
+    from benchmarks.benchmark import space_of
 
     space = space_of("201")
     twins = [np.flatnonzero(space.class_id == each)[:2] for each in np.unique(space.class_id)]

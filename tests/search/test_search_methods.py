@@ -8,7 +8,7 @@ import search_tasks
 from search_tasks import LineSpace
 
 from benchmarks.errors import UserError
-from harness.analysis.votes import vote as vote_on_pair
+from harness.analysis.ensembles import vote as vote_on_pair
 from harness.search import evolution, local, outcomes, random_pool
 from harness.search.draws import BLOCK, Draws
 from harness.search.methods import METHODS, OPTIONS

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from speed import floor
 from speed.ceilings import Ceilings
 from speed.counts import PASSES, Layer, floor_seconds, layers_of, totals

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks import UserError
-from benchmarks.registry import space_of
+from benchmarks.benchmark import space_of
 from benchmarks.table import load_table
 from harness.cli.train import main
-from harness.inputs.load import load_images
+from harness.inputs.draw import load_images
 from harness.training import loop as training
 from harness.training.loop import plan, train
 from harness.training.recipe import Recipe

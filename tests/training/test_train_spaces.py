@@ -10,14 +10,14 @@ from torch.nn import functional
 
 import benchmarks
 from benchmarks import UserError
+from benchmarks.benchmark import space_of
 from benchmarks.nasbench101.space import Space101
 from benchmarks.nasbench_macro.space import SpaceMacro
-from benchmarks.registry import space_of
 from benchmarks.spaces.layers import StackedConv2d
 from benchmarks.table import load_table
 from harness.cli.run import main as run_main
 from harness.cli.train import main
-from harness.inputs.load import load_images
+from harness.inputs.draw import load_images
 from harness.training.loop import _images, plan, train
 from harness.training.recipe import Recipe, network_of
 from harness.training.splits import load_splits

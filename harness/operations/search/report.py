@@ -7,8 +7,7 @@ from benchmarks.spaces.space import short
 from harness.operations.figure import write_strip, write_training
 from harness.operations.search.config import FindConfig
 from harness.operations.search.run import Found
-from harness.report.formats import cell
-from harness.report.numbers import count, duration, number
+from harness.report.numbers import cell, count, duration, number
 from harness.report.result import markdown_page, result_folder, write_result
 
 TEXT = ("operations", "vertex_inputs")

@@ -8,8 +8,7 @@ import numpy as np
 
 from harness.report.axes import score_scale
 from harness.report.figures import GRID, Figure, Panel, drawing, save
-from harness.report.formats import cell
-from harness.report.numbers import DASH, count, interval, number
+from harness.report.numbers import DASH, cell, count, interval, number
 from harness.report.result import markdown_page, result_folder, write_result
 from harness.report.style import COLOURS
 from harness.reproduce.hnas.collect import Tables

@@ -1,26 +1,20 @@
-"""Sampling error: how far a correlation of a sample can be from that of the space it was drawn from.
+"""Sampling error by resampling: how far a correlation of a sample can be from that of the space it was drawn from.
 
-A 95 % interval holds the whole space's value in 95 % of samples. The unit that is resampled is the unit that was drawn:
-each string for itself in a uniform sample of strings, a network with all its strings in a sample of networks. rho and
-its differences: bootstrap, every architecture weighted by how often its unit was drawn. tau-b: analytic variance
-(`kendall.py`); for large tables rho has one too (`influence.py`). A sample of n of N units without replacement varies
-less than one with replacement, by sqrt(1 - n/N): `shrink`. Intervals know nothing of seed noise. There are none with
-fewer than `FEWEST_UNITS` units, nor where all resamples give the same value. SciPy is used for quantiles only.
+rho and its differences: every architecture is weighted by how often its unit was drawn. Units, `shrink` and intervals
+as in `influence.py`. SciPy is used for normal tails only.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from harness.stats.agreement import pairs_of_seeds, rho_difference, seed_mean
 from harness.stats.correlation import FEWEST
+from harness.stats.influence import LEVEL
 
 Array = NDArray[np.float64]
-LEVEL = 0.95
-FEWEST_UNITS = 10
-"""With fewer units no interval is given: five in perfect order would have [1, 1]."""
 CHUNK = 65_536
 """Values per working array: the bootstrap is fastest while its arrays stay in the processor's cache."""
 
@@ -122,45 +116,6 @@ def percentile_interval(samples: Array, level: float = LEVEL) -> tuple[float, fl
     return float(low), float(high)
 
 
-def deviation_of(terms: Sequence[Array], units: NDArray, known: NDArray[np.bool_]) -> tuple[float, int]:
-    """Standard deviation of a statistic from its error terms, and how many units there are; NaN for too few.
-
-    terms: one (archs,) for each seed, averaged, then summed within units; the variance is the sum of their squares
-    times U/(U-1). known: the architectures that the statistic is of, whose U units count.
-    """
-    count = len(np.unique(np.asarray(units)[known]))
-    if count < FEWEST_UNITS or not len(terms):
-        return float("nan"), count
-    _, of_arch = np.unique(np.asarray(units), return_inverse=True)
-    sums = np.bincount(of_arch, np.mean(terms, axis=0))
-    return float(np.sqrt((sums**2).sum() * count / (count - 1))), count
-
-
-def interval_of_terms(
-    values: Array, terms: Sequence[Array], units: NDArray, known: NDArray[np.bool_], shrink: float = 1.0
-) -> tuple[float, float]:
-    """(low, high) of the mean of a correlation over seeds, `values` (seeds,), on the scale of atanh with Student's t.
-
-    terms, units, known: as in `deviation_of`; `shrink` multiplies the deviation. NaN for too few units or no deviation.
-    """
-    deviation, count = deviation_of(terms, units, known)
-    mean = values.mean() if len(values) else np.nan
-    if not deviation > 1e-12 or not abs(mean) < 1:
-        return float("nan"), float("nan")
-    reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * shrink * deviation / (1 - mean**2)
-    return float(np.tanh(np.arctanh(mean) - reach)), float(np.tanh(np.arctanh(mean) + reach))
-
-
-def holm(p_values: Array) -> Array:
-    """Holm's step-down correction for the number of comparisons, (comparisons,); NaN stay NaN and are not counted."""
-    p_values = np.asarray(p_values, float)
-    known = np.flatnonzero(np.isfinite(p_values))
-    order = known[np.argsort(p_values[known])]
-    adjusted = np.full(len(p_values), np.nan)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * (len(order) - np.arange(len(order)))))
-    return adjusted
-
-
 def difference_p(difference: float, samples: Array) -> float:
     """Two-sided p of "no difference": the difference over the spread of its paired bootstrap samples, normal tails.
 
@@ -174,3 +129,33 @@ def difference_p(difference: float, samples: Array) -> float:
     if spread == 0:
         return 1.0 if difference == 0 else float("nan")
     return float(2 * stats.norm.sf(abs(difference) / spread))
+
+
+class Paired(NamedTuple):
+    """Two scores to compare, (seeds, archs), and their bootstrapped rho from the same resamples, (seeds, resamples).
+
+    Fewer seeds on one side (one row for what no seed changes) are repeated.
+    """
+
+    one: Array
+    other: Array
+    one_bootstrap: Array
+    other_bootstrap: Array
+
+
+def paired_difference(
+    pair: Paired, accuracy: Array, weights: NDArray, base: Array | None = None
+) -> tuple[float, Array]:
+    """(rho of `one` minus rho of `other`, its bootstrap samples (resamples,)); means over seeds.
+
+    On the architectures both scored in that seed; weights (resamples, archs) and base as in `bootstrap_spearman`.
+    """
+    samples = []
+    for seed, common in enumerate(pairs_of_seeds(pair.one, pair.other)):
+        i, j = seed % len(pair.one), seed % len(pair.other)
+        if np.array_equal(np.isfinite(pair.one[i]), np.isfinite(pair.other[j])):
+            samples.append(pair.one_bootstrap[i] - pair.other_bootstrap[j])
+        else:
+            first, second = bootstrap_spearman(common, accuracy, weights, base)
+            samples.append(first - second)
+    return rho_difference(pair.one, pair.other, accuracy, base), seed_mean(samples)
