@@ -5,7 +5,10 @@ out of memory halves the stack; anything else that goes wrong is the engine's ow
 """
 
 import copy
+import gc
 import time
+import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +21,7 @@ from harness.inputs.draw import Minibatch, gaussian_minibatches, ones
 from harness.probe.batchnorm import of_each_sample
 from harness.probe.initialise import initialise
 from harness.probe.layer_rules import batchnorms, rule_of
+from harness.probe.observer import memory_ran_out
 from harness.probe.precision import arithmetic
 from harness.probe.probe import Probe
 from harness.probe.view import View, seeded, stream
@@ -157,8 +161,11 @@ def score_stack(
     """
     results: dict[str, Scored] = {}
     network: nn.Module | None = None
+    drawn: dict[str, Tensor] = {}  # for the views that want the same weights
     building = 0.0
-    for (view, _), group in by_view(proxies).items():
+    groups = by_view(proxies)
+    wanted = Counter(_draw(view, repeat) for view, _ in groups for repeat in range(view.repeats))
+    for (view, _), group in groups.items():
         count = max(proxy.view.minibatches for proxy in group)
         given = [_Tally(len(names)) for _ in group]
         preparing = 0.0 if own_weights or network is None else building
@@ -168,7 +175,12 @@ def score_stack(
                 network = build()  # a network whose weights are drawn again serves one view after the other
                 building = time.perf_counter() - start
             if not (own_weights and view.init == "default"):
-                initialise(network, [stream(seed, name, f"{view.init} {repeat}") for name in names], view.init)
+                draw = _draw(view, repeat)
+                streams = [stream(seed, name, draw) for name in names]
+                numbers = initialise(network, streams, view.init, drawn.pop(draw, None))
+                wanted[draw] -= 1
+                if wanted[draw]:
+                    drawn[draw] = numbers
             feature_map, blocks = features(network)
             probe = Probe(
                 as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
@@ -189,6 +201,11 @@ def score_stack(
     return results
 
 
+def _draw(view: View, repeat: int) -> str:
+    """Return the purpose that seeds the weights of a view."""
+    return f"{view.init} {repeat}"
+
+
 class _Tally:
     """Adds up a proxy's scores over repeats."""
 
@@ -207,9 +224,9 @@ class _Tally:
                 if scores.shape != (self.archs,):
                     raise ValueError(f"returned the shape {tuple(scores.shape)}, expected ({self.archs},)")
                 reasons = probe.reasons
-            except torch.OutOfMemoryError:
-                raise
             except (Exception, SystemExit) as error:  # one proxy's failure is that proxy's alone
+                if memory_ran_out(error):
+                    raise
                 scores = torch.full((self.archs,), torch.nan, dtype=torch.float64)
                 reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
                 reasons = dict.fromkeys(range(self.archs), reason)
@@ -230,34 +247,50 @@ def score_adaptively(
     """Score a stack, halving it while memory does not suffice, and one by one where a proxy fails on the whole of it.
 
     Return what each proxy gave and the largest stack that was run.
-    """  # fmt: skip
+    """
     k = len(indices)
+    single = [proxy for proxy in proxies if proxy.on_module and k > 1]
+    stacked = [proxy for proxy in proxies if proxy not in single]
+    results = _unless_memory_ran_out(
+        lambda: score_stack(lambda: build(indices), names, stacked, inputs, seed=seed, features=features)
+    )
 
-    def alone(some: Sequence[Proxy]) -> list[dict[str, Scored]]:
-        return [
-            score_stack(partial(build, [i]), [name], some, inputs, seed=seed, features=features)
-            for i, name in zip(indices, names, strict=True)
-        ]
-
-    if k == 1:
-        return alone(proxies)[0], 1
-    single = [proxy for proxy in proxies if proxy.on_module]
-    stacked = [proxy for proxy in proxies if not proxy.on_module]
-    try:
-        results = score_stack(lambda: build(indices), names, stacked, inputs, seed=seed, features=features)
-    except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
-        half = k // 2
+    def divided(size: int, some: Sequence[Proxy]) -> tuple[dict[str, Scored], int]:
+        pieces = [slice(start, start + size) for start in range(0, k, size)]
         parts = [
-            score_adaptively(build, indices[a:b], names[a:b], proxies, inputs, seed=seed, features=features)
-            for a, b in ((0, half), (half, k))
+            score_adaptively(build, indices[piece], names[piece], some, inputs, seed=seed, features=features)
+            for piece in pieces
         ]
-        return {name: _joined([part[name] for part, _ in parts], [half, k - half]) for name in parts[0][0]}, half
-    single += [proxy for proxy in stacked if len(results[proxy.name].reasons) == k]  # perhaps one is the cause
-    if single:
-        apart = alone(single)
-        results |= {proxy.name: _joined([one[proxy.name] for one in apart], [1] * k) for proxy in single}
-    return results, k
+        sizes = [len(names[piece]) for piece in pieces]
+        joined = {proxy.name: _joined([scored[proxy.name] for scored, _ in parts], sizes) for proxy in some}
+        return joined, max(largest for _, largest in parts)
+
+    if results is None and k > 1:
+        return divided((k + 1) // 2, proxies)
+    if results is None and len(proxies) > 1:
+        results = {}
+        for proxy in proxies:  # one of them may need less than all
+            results |= divided(1, [proxy])[0]
+    elif results is None:
+        nan, why = torch.full((1,), torch.nan, dtype=torch.float64), {0: "memory does not suffice for one network"}
+        results = {proxies[0].name: Scored(nan, 0.0, why)}
+    if k > 1:
+        single += [proxy for proxy in stacked if len(results[proxy.name].reasons) == k]  # perhaps one is the cause
+    return results | (divided(1, single)[0] if single else {}), k
+
+
+def _unless_memory_ran_out(score: Callable[[], dict[str, Scored]]) -> dict[str, Scored] | None:
+    """Return the scores; None where memory does not suffice, and then all that the attempt held is freed."""
+    try:
+        return score()
+    except Exception as error:
+        if not memory_ran_out(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # they hold the network and its graph
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    return None
 
 
 def _joined(parts: Sequence[Scored], sizes: Sequence[int]) -> Scored:

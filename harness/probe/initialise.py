@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
@@ -20,26 +21,65 @@ INITIALISATIONS: dict[str, Callable[[int, int], float]] = {
 0."""
 
 
-def initialise(network: nn.Module, generators: Sequence[torch.Generator], scheme: str = "default") -> None:
+THREADS = 8
+"""Threads that draw for a GPU."""
+
+
+def initialise(
+    network: nn.Module, generators: Sequence[torch.Generator], scheme: str = "default", drawn: Tensor | None = None
+) -> Tensor:
     """Draw the weights of every architecture of a stack from its own generator; BatchNorm returns to its defaults.
 
-    `generators` has one for each position in the stack. An architecture gets the same weights in any stack.
+    `generators` has one for each position in the stack. An architecture gets the same weights in any stack. Returns the
+    numbers, one architecture after the other: another network of these architectures gets the same weights from
+    `drawn`, without drawing.
     """
+    slices = _slices(network, len(generators), scheme)
+    sizes = [[part.numel() for part, _ in parts] for parts in slices]
+    if drawn is None:
+        drawn = _draw([sum(each) for each in sizes], generators, scheme, next(network.parameters()).device)
+        pieces = drawn.split([size for each in sizes for size in each])
+        torch._foreach_mul_(pieces, [factor for parts in slices for _, factor in parts])
+    pieces = drawn.split([size for each in sizes for size in each])
+    targets = [part for parts in slices for part, _ in parts]
+    torch._foreach_copy_(targets, [piece.view_as(part) for piece, part in zip(pieces, targets, strict=True)])
+    reset(network)
+    return drawn
+
+
+def _slices(network: nn.Module, archs: int, scheme: str) -> list[list[tuple[Tensor, float]]]:
+    """Return for each architecture its part of every tensor that is drawn, in the order of layers, and its scale."""
     scale, uniform = INITIALISATIONS[scheme], scheme == "default"
-    slices: list[list[tuple[Tensor, float]]] = [[] for _ in generators]
+    slices: list[list[tuple[Tensor, float]]] = [[] for _ in range(archs)]
     for layer in layers_of(network):
         weight = layer.weight.unflatten(0, (len(layer.owners), -1))  # (owners, out, in, kernel, kernel)
         fan_in, fan_out = weight[0, 0].numel(), weight.shape[1] * weight[0, 0, 0].numel()
-        bias = None if layer.bias is None else layer.bias.detach().unflatten(0, (len(layer.owners), -1))
-        if bias is not None and not uniform:
-            bias.zero_()
-        for row, owner in enumerate(layer.owners):
-            slices[owner].append((weight[row], scale(fan_in, fan_out)))
-            if bias is not None and uniform:
-                slices[owner].append((bias[row], scale(fan_in, fan_out)))
-    for parts, generator in zip(slices, generators, strict=True):
-        flat = torch.empty(sum(part.numel() for part, _ in parts))
-        flat = flat.uniform_(-1.0, 1.0, generator=generator) if uniform else flat.normal_(generator=generator)
-        for (part, factor), values in zip(parts, flat.split([part.numel() for part, _ in parts]), strict=True):
-            part.copy_(values.view(part.shape).mul_(factor))
-    reset(network)
+        tensors = [weight]
+        if layer.bias is not None and uniform:
+            tensors.append(layer.bias.detach().unflatten(0, (len(layer.owners), -1)))
+        elif layer.bias is not None:
+            layer.bias.detach().zero_()
+        for owner, *parts in zip(layer.owners, *(tensor.unbind(0) for tensor in tensors), strict=True):
+            slices[owner] += [(part, scale(fan_in, fan_out)) for part in parts]
+    return slices
+
+
+def _draw(
+    counts: Sequence[int], generators: Sequence[torch.Generator], scheme: str, device: torch.device
+) -> Tensor:  # fmt: skip
+    """Return so many numbers of each generator, one after the other, on the device.
+
+    A GPU would wait for the CPU, which draws them: threads share that, and all of it is sent at once.
+    """
+    cuda = device.type == "cuda"
+    numbers = torch.empty(sum(counts), pin_memory=cuda)
+
+    def fill(part: Tensor, generator: torch.Generator) -> None:
+        if scheme == "default":
+            part.uniform_(-1.0, 1.0, generator=generator)
+        else:
+            part.normal_(generator=generator)
+
+    with ThreadPoolExecutor(THREADS if cuda else 1) as threads:
+        list(threads.map(fill, numbers.split(list(counts)), generators))
+    return numbers.to(device, non_blocking=True)

@@ -54,9 +54,9 @@ class Observer:
             try:
                 with torch.no_grad(), as_written(output):
                     self.see(module, widened(x.detach()), widened(output.detach()))
-            except torch.OutOfMemoryError:
-                raise
             except Exception as error:
+                if memory_ran_out(error):
+                    raise
                 self.error = error
         return None
 
@@ -67,14 +67,23 @@ class Observer:
         """Return the quantity, or the exception that stopped it."""
         try:
             return self.error or self.result()
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if memory_ran_out(error):
+                raise
             return error
 
     def result(self) -> object:
         """Return the quantity, or raise what a proxy that reads it shall fail with."""
         return self.total
+
+
+def memory_ran_out(error: BaseException) -> bool:
+    """Return whether an error means that there is no memory left, whichever library says so."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in text for words in ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED"))
+    )
 
 
 def add(total: Tensor, owners: tuple[int, ...], values: Tensor) -> None:

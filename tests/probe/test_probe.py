@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections import Counter
 from dataclasses import replace
 
@@ -378,6 +379,42 @@ def test_out_of_memory_halves_the_stack():
     assert k <= 2 and max(sizes) == 5
     for name in expected:
         torch.testing.assert_close(scored[name].scores, expected[name].scores, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("a test"), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")]
+)
+def test_memory_of_a_failed_stack_is_freed_before_its_halves_run(error):
+    alive = []
+
+    def watched(indices):
+        assert not any(network() is not None for network in alive), "the failed stack is still there"
+        network = build(indices)
+        alive.append(weakref.ref(network))
+        return network
+
+    def greedy(probe):
+        assert probe.gradients
+        if probe.archs > 1:
+            raise error
+        return torch.ones(1)
+
+    indices = CONNECTED[:4]
+    names = [SPACE.canonical(i) for i in indices]
+    scored, k = score_adaptively(watched, indices, names, [own(greedy, "greedy")], view_inputs(), seed=0)
+    assert k == 1 and len(alive) == 1 + 2 + 4 and scored["greedy"].scores.tolist() == [1] * 4
+
+
+def test_a_proxy_for_which_memory_never_suffices_fails_alone():
+    def greedy(probe):
+        raise torch.OutOfMemoryError("a test")
+
+    indices = CONNECTED[:2]
+    names = [SPACE.canonical(i) for i in indices]
+    proxies = [*proxies_named("snip"), own(greedy, "greedy")]
+    scored, _ = score_adaptively(build, indices, names, proxies, view_inputs(), seed=0)
+    assert scored["snip"].scores.isfinite().all()
+    assert set(scored["greedy"].reasons.values()) == {"memory does not suffice for one network"}
 
 
 def test_a_failing_network_fails_every_proxy_that_runs_it_with_the_reason():
