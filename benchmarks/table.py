@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.errors import UserError, listed, repeated, suggest
-from benchmarks.files.write import atomic_path
+from benchmarks.files.write import write_hdf5
+from benchmarks.readers.foreign import open_hdf5
 
 MEAN = "mean"
 
@@ -185,11 +186,10 @@ LABELS = ("splits", "epochs", "seeds")
 
 def save_tables(path: str | Path, tables: Sequence[Table]) -> None:
     """Write tables of one benchmark, one per dataset, to one file; it appears complete or not at all."""
-    import h5py
-
     if not tables or len({table.benchmark for table in tables}) > 1 or repeated([t.dataset for t in tables]):
         raise ValueError("save_tables needs one or more tables of one benchmark, each of another dataset")
-    with atomic_path(path) as part, h5py.File(part, "w") as file:
+
+    def fill(file: Any) -> None:
         file.attrs.update(schema=SCHEMA, schema_version=SCHEMA_VERSION, benchmark=tables[0].benchmark)
         for table in tables:
             group = file.create_group(f"datasets/{table.dataset}", track_order=True)
@@ -202,27 +202,20 @@ def save_tables(path: str | Path, tables: Sequence[Table]) -> None:
             labels = {name: getattr(table, name) for name in LABELS} | {"attributes": dict(table.attributes)}
             group.attrs.update({name: json.dumps(value) for name, value in labels.items()})
 
+    write_hdf5(path, fill)
+
 
 @contextlib.contextmanager
 def _opened(path: str | Path) -> Iterator:
     """Open a table file for reading; one UserError for a file that is absent, broken or of another kind."""
-    import h5py
-
-    if not Path(path).is_file():
-        raise UserError(f"{path}: no such file; expected a table written by `python -m benchmarks.convert`")
-    try:
-        with h5py.File(path, "r") as file:
-            ours = isinstance(file.attrs.get("schema"), str) and file.attrs["schema"] == SCHEMA
-            if not ours or not isinstance(file.get("datasets"), h5py.Group):
-                raise UserError(f"{path}: an HDF5 file, but not an accuracy table of `python -m benchmarks.convert`")
-            version = int(file.attrs["schema_version"])
-            if version > SCHEMA_VERSION:
-                raise UserError(f"{path}: table form {version}; this version reads up to {SCHEMA_VERSION}; update it")
-            yield file
-    except UserError:
-        raise
-    except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
-        raise UserError(f"{path}: truncated or not an accuracy table ({error}); convert the source again") from None
+    with open_hdf5(path, "an accuracy table of `python -m benchmarks.convert`", "convert the source again") as file:
+        ours = isinstance(file.attrs.get("schema"), str) and file.attrs["schema"] == SCHEMA
+        if not ours or not hasattr(file.get("datasets"), "keys"):
+            raise UserError(f"{path}: an HDF5 file, but not an accuracy table of `python -m benchmarks.convert`")
+        version = int(file.attrs["schema_version"])
+        if version > SCHEMA_VERSION:
+            raise UserError(f"{path}: table form {version}; this version reads up to {SCHEMA_VERSION}; update it")
+        yield file
 
 
 def _labels(group: Any) -> dict[str, Any]:

@@ -1,9 +1,5 @@
 """Reads NumPy archives of NAS-Bench-101 cells and errors, a form for parts of the benchmark."""
 
-import math
-import struct
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,11 +20,8 @@ from benchmarks.nasbench101.cells import (
 )
 from benchmarks.nasbench101.files import BUDGETS
 from benchmarks.nasbench101.space import Space101
+from benchmarks.readers.foreign import read_arrays
 from benchmarks.table import Table
-
-MOST = 1 << 30
-"""Bytes that the arrays of an archive may have; those of all cells have a fifth of it."""
-BROKEN = (zipfile.BadZipFile, zlib.error, struct.error)
 
 
 def read_npz(
@@ -42,7 +35,7 @@ def read_npz(
     as they are read.
     """
     path = Path(path)
-    found = _arrays(path, {"matrix", "ops", "errors", "hash"})
+    found = read_arrays(path, {"matrix", "ops", "errors", "hash"}, "cells of NAS-Bench-101")
     if missing := sorted({"matrix", "ops", "errors"} - set(found)):
         raise UserError(f"{path}: lacks {', '.join(missing)}; expected matrix, ops and errors of NAS-Bench-101 cells")
     n = len(found["matrix"]) if found["matrix"].ndim else 0
@@ -69,29 +62,6 @@ def read_npz(
             source=f"{n:,} of {CELLS:,} cells, not a random sample of them, from {path.name}",
         )
     ]  # fmt: skip
-
-
-def _arrays(path: Path, wanted: set[str]) -> dict[str, np.ndarray]:
-    """Return those of the wanted arrays that an archive holds; UserError for another file or one that is too large."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            held = {name.removesuffix(".npy") for name in archive.namelist()} & wanted
-            sizes = {name: archive.getinfo(f"{name}.npy").file_size for name in held}
-            for name in held:
-                with archive.open(f"{name}.npy") as file:
-                    first = np.lib.format.read_magic(file) == (1, 0)
-                    read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-                    shape, _, dtype = read(file)
-                    if math.prod(shape) * dtype.itemsize > sizes[name]:
-                        raise ValueError(f"{name} claims the shape {shape}")
-        if sum(sizes.values()) > MOST:
-            raise UserError(f"{path}: it unpacks to {sum(sizes.values()):,} bytes; refused, as no cells need so many")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in held}
-    except UserError:
-        raise
-    except (OSError, LookupError, ValueError, TypeError, RuntimeError, MemoryError, EOFError, *BROKEN) as error:
-        raise UserError(f"{path}: truncated or not a NumPy archive of plain arrays ({error})") from None
 
 
 def _npz_cells(path: Path, matrix: np.ndarray, ops: np.ndarray) -> list[Cell]:

@@ -21,6 +21,7 @@ from benchmarks.errors import Progress, UserError, listed
 from benchmarks.files.write import digest
 from benchmarks.nasbench101.cells import CELLS, OFFICIAL, OPERATIONS, Cell, graph_hash, print_cell, problem_of, pruned
 from benchmarks.nasbench101.space import Space101
+from benchmarks.readers.foreign import existing, reason
 from benchmarks.readers.tfrecord import message_fields, records
 from benchmarks.table import Table
 
@@ -45,15 +46,14 @@ def read_official(
     Cells are in the order of the file. With `complete` all 423,624 and three trainings of each must be there. Every
     record's checksum, every cell's graph hash and number of parameters are checked. Raises UserError.
     """
-    path = Path(path)
+    path = existing(path, "a TFRecord file of NAS-Bench-101")
     size = path.stat().st_size
     gathered = _Gathered()
     for number, (record, done) in enumerate(records(path), start=1):
         try:
             gathered.add(record)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            what = str(error) or type(error).__name__
-            raise UserError(f"{path}: record {number} is none of NAS-Bench-101: {what}") from None
+        except Exception as error:  # a forged record makes libraries raise anything
+            raise UserError(f"{path}: record {number} is none of NAS-Bench-101: {reason(error)}") from None
         if on_progress is not None and (number % 1000 == 0 or done == size):
             on_progress(done, size)
     if not gathered.archs:

@@ -29,11 +29,13 @@ import numpy as np
 
 from benchmarks.errors import Progress, UserError, listed, repeated
 from benchmarks.files.write import digest
-from benchmarks.readers.safe_pickle import load_pickle, readable_errors
+from benchmarks.readers.foreign import existing, refusing
+from benchmarks.readers.safe_pickle import load_pickle
 from benchmarks.readers.torch_files import Watched, is_torch_file, load_torch
 from benchmarks.table import Table, arch_problems
 
-ARCH_FILE = re.compile(r"(\d+)\.pickle\.pbz2")
+ARCH_FILE = re.compile(r"([0-9]{1,9})\.pickle\.pbz2")
+KIND = "a file of NAS-Bench-201 or NATS-Bench"
 
 NETWORK: dict[str, str | int | float] = {"channels": 16, "cells": 5}
 OFFICIAL = {
@@ -77,14 +79,12 @@ def read_official(
     if path.is_dir():
         archs, checksum = _read_folder(path, trainings, on_progress)
     else:
-        with readable_errors(str(path)):
-            if not path.is_file():
-                raise UserError("no such file")
+        existing(path, KIND)
+        with refusing(path, KIND):
             with Watched(path, on_progress) as stream:
                 read = load_torch if is_torch_file(path) else load_pickle
                 content = read(stream, on_dict=thin)
-        archs, checksum = _meta_archs(content, path), digest(path)
-        with readable_errors(str(path)):
+            archs, checksum = _meta_archs(content, path), digest(path)
             for index, infos in content["arch2infos"].items():
                 trainings += _trainings(archs, index, infos)
     present = {training.arch for training in trainings}
@@ -128,16 +128,17 @@ def _keep(values: dict, wanted: Callable[[Any], bool]) -> None:
 def _read_folder(folder: Path, trainings: list[Training], on_progress: Progress | None) -> tuple[list[str], str]:
     """Read meta file and architecture files of a NATS-Bench folder; return its architectures and the sha256 of all."""
     meta = folder / "meta.pickle.pbz2"
-    files = sorted((int(found[1]), file) for file in folder.iterdir() if (found := ARCH_FILE.fullmatch(file.name)))
+    with refusing(folder, "a folder that can be listed"):
+        found = [(each, file) for file in folder.iterdir() if (each := ARCH_FILE.fullmatch(file.name))]
+    files = sorted((int(each[1]), file) for each, file in found)
     if not meta.is_file() or not files:
         raise UserError(f"{folder}: not a NATS-Bench folder; expected meta.pickle.pbz2 and 000000.pickle.pbz2, ...")
     archs = _meta_archs(load_pickle(meta), meta)
     checksum = hashlib.sha256()
     for done, (index, file) in enumerate(files, start=1):
-        checksum.update(file.read_bytes())
-        infos = load_pickle(file, on_dict=thin)
-        with readable_errors(str(file)):
-            trainings += _trainings(archs, index, infos)
+        with refusing(file, KIND):
+            checksum.update(existing(file, KIND).read_bytes())
+            trainings += _trainings(archs, index, load_pickle(file, on_dict=thin))
         if on_progress is not None:
             on_progress(done, len(files))
     return archs, checksum.hexdigest()
@@ -165,11 +166,18 @@ def _trainings(archs: Sequence[str], index: int, infos: dict) -> Iterator[Traini
         for dataset, seeds in results["dataset_seed"].items():
             for seed in seeds:
                 run = results["all_results"][dataset, seed]
+                if not _whole(run["epochs"], 1) or not _whole(seed, 0) or not isinstance(dataset, str):
+                    raise ValueError(f"a training of {run['epochs']!r} epochs with seed {seed!r} on {dataset!r}")
                 last = run["epochs"] - 1
                 accuracy = {"train": float(run["train_acc1es"].get(last, np.nan))}
                 accuracy |= {key.removesuffix(f"@{last}"): float(value) for key, value in run["eval_acc1es"].items()}
                 seconds = float(run["train_times"]["total"]) if run["train_times"] else np.nan
                 yield Training(archs[index], dataset, run["epochs"], seed, accuracy, seconds)
+
+
+def _whole(value: Any, least: int) -> bool:
+    """Whether a value is a whole number that fits, such as a budget or a seed."""
+    return isinstance(value, (int, np.integer)) and least <= value < 1 << 31
 
 
 def _tables(order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str) -> list[Table]:

@@ -1,6 +1,5 @@
 """Reads the official JSON file of NAS-Bench-Macro."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,12 +8,13 @@ import numpy as np
 from benchmarks.errors import Progress, UserError, listed, repeated
 from benchmarks.files.write import digest
 from benchmarks.nasbench_macro.space import SpaceMacro
+from benchmarks.readers.foreign import read_json
 from benchmarks.table import MEAN, Table, arch_problems
 
 EPOCHS = 50
 """Training budget of the benchmark's networks by its authors' account; the file itself names none."""
-MOST, LARGEST = 1 << 26, 2**53
-"""Bytes of a file, and number in it, that are not read as one of the benchmark's."""
+LARGEST = 2**53
+"""Number in a file that is not read as one of the benchmark's."""
 KEYS = {"test_acc", "mean_acc", "std", "params", "flops"}
 
 
@@ -55,14 +55,7 @@ def _entries(path: Path) -> dict[str, dict]:
             raise UserError(f"{path}: keys that occur more than once: {listed(twice)}")
         return dict(pairs)
 
-    if path.stat().st_size > MOST:
-        raise UserError(f"{path}: {path.stat().st_size:,} bytes; nas-bench-macro_cifar10.json has about a million")
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once)
-    except UserError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: truncated or not JSON ({error}); expected nas-bench-macro_cifar10.json") from None
+    found = read_json(path, "nas-bench-macro_cifar10.json", object_pairs_hook=once)
     if not isinstance(found, dict) or not found or not all(isinstance(entry, dict) for entry in found.values()):
         raise UserError(f"{path}: a JSON file, but not an object of architectures like nas-bench-macro_cifar10.json")
     return found

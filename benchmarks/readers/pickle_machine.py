@@ -7,12 +7,16 @@ because a forged dtype or shape can crash NumPy. Anything else ends the reading 
 
 It reads as a stream: `on_dict` is called with every dictionary as it is filled and may thin it out, so a file of many
 GB needs little memory. Long runs of (key, number) pairs, which make up nearly all of such files, are read at once.
+
+A `Budget` for the whole file bounds memory, by what each step may take, and time. Keys of dictionaries and sets are
+short: to hash a tuple of tuples can take for ever, and crashes Python where it is nested deeply.
 """
 
 import collections
 import re
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -22,26 +26,51 @@ from benchmarks.readers.pickle_names import ALLOWED, CALLABLE, TORCH_NAMES, noth
 from benchmarks.readers.pickle_runs import INT1_RUN, INT2_RUN, REF1_RUN, REF4_RUN, X1, X8, X, text_run
 from benchmarks.readers.safe_arrays import Array, DType
 
-BLOCK = 1 << 22
+BLOCK = 1 << 18
 MARGIN = 1 << 14  # what is kept ahead, so that a run of pairs is not cut
-MAX_BYTES = 64 << 30  # what a compressed file may unpack to
 ABSENT = object()
+KEY_PARTS = 8
+"""Parts that a key may have, tuples in tuples counted through."""
+KEY_BITS = 60
+"""Bits of a whole number that is a key: many larger ones can have the same hash."""
+MEMORY, PER_BYTE = 320 << 20, 10
+"""Bytes that the objects may take by `SIZES`, and more for each byte read: files of NATS-Bench take 5."""
+SECONDS, BYTES_PER_SECOND = 6.0, 400_000
+"""Time that reading may take on the processor, and more for each byte read."""
+
+
+class Budget:
+    """What reading may take."""
+
+    def __init__(self) -> None:
+        self.taken, self.read = 0, 0
+        self._since = time.thread_time()
+
+    def take(self, size: int) -> None:
+        """Count `size` bytes of memory; UserError beyond what is allowed."""
+        self.taken += size
+        if self.taken > MEMORY + PER_BYTE * self.read:
+            raise UserError("its objects take far more memory than data of its size need; refused")
+
+    def check_time(self) -> None:
+        """UserError where it takes too long."""
+        if time.thread_time() - self._since > SECONDS + self.read / BYTES_PER_SECOND:
+            raise UserError("to read it takes far longer than data of its size need; refused")
 
 
 class Machine:
     """Reads pickles one after the other from `stream`.
 
     `encoding` is for the strings of Python 2 ("bytes" keeps them). `on_dict(dictionary)` is called whenever pairs
-    were put into a dictionary. With `drop_tensors` torch tensors become None; otherwise they are refused. A stream of
-    more than `max_bytes` is refused.
+    were put into a dictionary. With `drop_tensors` torch tensors become None; otherwise they are refused.
     """
 
     def __init__(
         self, stream: BinaryIO, encoding: str = "ASCII", on_dict: Callable[[dict], None] | None = None,
-        drop_tensors: bool = False, max_bytes: int = MAX_BYTES,
+        drop_tensors: bool = False,
     ) -> None:  # fmt: skip
         self._stream, self._encoding, self._on_dict, self._drop_tensors = stream, encoding, on_dict, drop_tensors
-        self._max_bytes, self._received = max_bytes, 0
+        self._budget = Budget()
         self._buffer, self._at = b"", 0
         self._strings: dict[str, str] = {}  # one object per text, however often it is written
 
@@ -50,10 +79,12 @@ class Machine:
         self._stack: list = []
         self._marks: list[list] = []
         self._memo: list = []
-        steps = STEPS
+        steps, sizes, taken = STEPS, SIZES, 0
         while True:
             if self._at + MARGIN > len(self._buffer):
                 self._fill(MARGIN)
+                self._budget.take(taken)
+                taken = 0
             if self._at >= len(self._buffer):
                 raise EOFError("the data end early")
             code = self._buffer[self._at]
@@ -63,6 +94,7 @@ class Machine:
             step = steps[code]
             if step is None:
                 raise UserError(f"step {bytes([code])!r}, which plain data of pickle protocols 2 to 5 does not need")
+            taken += sizes[code]
             step(self)
 
     def _fill(self, need: int) -> None:
@@ -72,10 +104,9 @@ class Machine:
         while have < need and (block := self._stream.read(BLOCK)):
             parts.append(block)
             have += len(block)
-            self._received += len(block)
-            if self._received > self._max_bytes:
-                raise UserError(f"it unpacks to more than {self._max_bytes:,} bytes; refused")
+            self._budget.read += len(block)
         self._buffer, self._at = b"".join(parts), 0
+        self._budget.check_time()
 
     def _take(self, n: int) -> bytes:
         if self._at + n > len(self._buffer):
@@ -112,6 +143,7 @@ class Machine:
             texts = [str(text, "utf-8", "surrogatepass") for text in pairs["text"].tolist()]
             keys = [self._strings.setdefault(text, text) for text in texts]
             self._memo += keys
+            self._budget.take(TEXT * len(keys))
         items = [None] * (2 * len(pairs))
         items[::2], items[1::2] = keys, pairs["value"].tolist()
         self._stack += items
@@ -131,6 +163,7 @@ class Machine:
     def _put(self, index: int) -> None:
         if index > len(self._memo) + 1000:  # writers number in order; Python 2 began at 1
             raise UserError("references that are out of order; refused")
+        self._budget.take(16 * max(0, index - len(self._memo)))
         while index > len(self._memo):
             self._memo.append(ABSENT)
         if index == len(self._memo):
@@ -162,20 +195,29 @@ class Machine:
         return self._stack[-1]
 
     def _set_items(self, pairs: list) -> None:
-        target = self._top(dict)
-        target.update(zip(pairs[::2], pairs[1::2], strict=True))
+        target, keys = self._top(dict), pairs[::2]
+        _check_keys(keys)
+        target.update(zip(keys, pairs[1::2], strict=True))
         if self._on_dict is not None:
             self._on_dict(target)
+            self._budget.check_time()
 
     def _append(self, items: list) -> None:
         self._top(list).extend(items)
 
     def _add(self, items: list) -> None:
-        self._top(set).update(items)
+        target = self._top(set)
+        _check_keys(items)
+        target.update(items)
 
-    def _close(self, kind: type) -> None:
+    def _frozen(self) -> None:
         items = self._pop_mark()
-        self._stack.append(kind(items))
+        _check_keys(items)
+        self._stack.append(frozenset(items))
+
+    def _tuple_of_marked(self) -> None:
+        items = self._pop_mark()
+        self._stack.append(tuple(items))
 
     def _tuple(self, n: int) -> None:
         if len(self._stack) < n:
@@ -199,11 +241,20 @@ class Machine:
         arguments, function = self._stack.pop(), self._stack.pop()
         if id(function) not in CALLABLE:
             raise UserError("a call of something that is no function")
+        for given in arguments:  # what is copied, as often as the file says
+            if isinstance(given, (list, tuple, set, frozenset, dict)):
+                self._budget.take(ENTRY * len(given))
+                if function in HASHING:
+                    pairs = function is collections.OrderedDict and not isinstance(given, dict)
+                    _check_keys([key for key, _ in given] if pairs else given)
+            elif isinstance(given, (str, bytes, bytearray)):
+                self._budget.take(len(given))
         self._stack.append(function(*arguments))
 
     def _build(self) -> None:
         state = self._stack.pop()
         if isinstance(self._stack[-1], (Array, DType)):
+            self._budget.take(sum(len(part) for part in state if isinstance(part, (str, bytes, bytearray))))
             self._stack[-1].__setstate__(state)
         elif not (self._drop_tensors and isinstance(self._stack[-1], collections.OrderedDict)):
             raise UserError(f"a state for a {type(self._stack[-1]).__name__}, which plain data never needs")
@@ -212,6 +263,20 @@ class Machine:
         if not self._drop_tensors:
             raise UserError("it refers to data outside itself; it is not a plain pickle")
         self._stack[-1] = None
+
+
+def _check_keys(keys: Iterable) -> None:
+    """Raise UserError for keys, of a dictionary or set, that data do not have: long, nested, or of odd types."""
+    for key in keys:
+        if type(key) in (str, bool, float, bytes) or key is None:
+            continue
+        parts = [key]
+        for part in parts:
+            if type(part) in (tuple, frozenset):
+                parts += part
+            wide = type(part) is int and part.bit_length() > KEY_BITS
+            if len(parts) > KEY_PARTS or wide or type(part) not in KEY_TYPES:
+                raise UserError(f"a {type(key).__name__} as a key that plain data never have; refused")
 
 
 def _steps() -> list[Callable[[Machine], Any] | None]:
@@ -266,8 +331,8 @@ def _steps() -> list[Callable[[Machine], Any] | None]:
         b"u": lambda m: m._set_items(m._pop_mark()),
         b"e": lambda m: m._append(m._pop_mark()),
         b"\x90": lambda m: m._add(m._pop_mark()),
-        b"\x91": lambda m: m._close(frozenset),
-        b"t": lambda m: m._close(tuple),
+        b"\x91": Machine._frozen,
+        b"t": Machine._tuple_of_marked,
         b"s": lambda m: m._set_items([m._stack.pop(), m._stack.pop()][::-1]),
         b"a": lambda m: m._append([m._stack.pop()]),
         b"\x85": lambda m: m._tuple(1),
@@ -284,3 +349,13 @@ def _steps() -> list[Callable[[Machine], Any] | None]:
 
 STOP = ord(".")
 STEPS = _steps()
+ENTRY, TEXT = 100, 150
+"""Bytes that an entry of a container and a remembered text may take."""
+SIZES = [40] * 256
+"""Bytes that the result of each of the 256 codes may take, without the bytes it is made of."""
+for _code, _size in ((b"}", 250), (b"]", 100), (b"\x8f", 230), (b"\x91", 230), (b"(", 120), (b"R", 250), (b"X", TEXT)):
+    SIZES[_code[0]] = _size
+for _code in (b"\x8c", b"\x8d", b"U", b"T"):
+    SIZES[_code[0]] = TEXT
+KEY_TYPES = (str, bytes, int, bool, float, type(None), tuple, frozenset)
+HASHING = (set, frozenset, collections.OrderedDict)

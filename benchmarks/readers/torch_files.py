@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from benchmarks.errors import Progress, UserError
+from benchmarks.readers.foreign import refusing
 from benchmarks.readers.pickle_machine import Machine
 
 MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -42,20 +43,21 @@ def _object_stream(stream: Any) -> Iterator[tuple[BinaryIO, int]]:
         stream.seek(0)
         yield stream, 3  # magic number, version, system
         return
-    try:
-        archive = zipfile.ZipFile(stream)
-        name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-    except (zipfile.BadZipFile, StopIteration) as error:
-        raise UserError(f"truncated, or a zip archive that torch did not write ({error}); get the file again") from None
-    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:  # torch never packs; a small file could fill memory
-        raise UserError(f"a zip archive that torch did not write ({name} is packed); get the file again")
-    with archive.open(name) as data:
+    archive = zipfile.ZipFile(stream)
+    held = [info for info in archive.infolist() if info.filename.endswith("/data.pkl")]
+    code = [info.filename for info in archive.infolist() if "/code/" in info.filename]
+    if code or not held:
+        what = "a TorchScript program" if code else "a zip archive that torch did not write"
+        raise UserError(f"{what}, which holds no data of a benchmark; get the file again")
+    if held[0].compress_type != zipfile.ZIP_STORED:  # torch never packs; a small file could fill memory
+        raise UserError(f"a zip archive that torch did not write ({held[0].filename} is packed); get the file again")
+    with archive.open(held[0]) as data:
         yield data, 0  # type: ignore[misc]
 
 
 def load_torch(stream: Any, on_dict: Callable[[dict], None] | None = None) -> Any:
-    """Return the object of a torch file open as `stream`; `on_dict` as for `pickle_machine.Machine`."""
-    with _object_stream(stream) as (data, before):
+    """Return the object of a torch file open as `stream`; `on_dict` as for `pickle_machine.Machine`. UserError."""
+    with refusing(stream.name, "a file of torch.save"), _object_stream(stream) as (data, before):
         machine = Machine(data, on_dict=on_dict, drop_tensors=True)
         for _ in range(before):
             machine.load()
