@@ -31,15 +31,19 @@ def read_npz(
 
     `matrix` (cells, 7, 7) 0 or 1, zero-padded; `ops` (cells, 7): -1 input, -2 output, 0 to 2 conv3x3, conv1x1,
     maxpool3x3, zero-padded; `errors` (cells, 2 for valid and test, 4 for 4, 12, 36, 108 epochs, trainings) as
-    fractions, NaN is a gap; `hash` (cells,), optional, the official graph hashes, which are checked. Cells are pruned
-    as they are read.
+    fractions, NaN is a gap, or `valid_error` (cells, 4) of one training; `hash` (cells,), optional, the official graph
+    hashes, which are checked. Cells are pruned as they are read.
     """
     path = Path(path)
-    found = read_arrays(path, {"matrix", "ops", "errors", "hash"}, "cells of NAS-Bench-101")
+    found = read_arrays(path, {"matrix", "ops", "errors", "valid_error", "hash"}, "cells of NAS-Bench-101")
+    splits, partial = ("valid", "test"), "not a random sample of them, "
+    if "errors" not in found and found.get("valid_error", np.zeros(0)).ndim == 2:
+        splits, partial = ("valid",), ""
+        found["errors"] = found["valid_error"][:, None, :, None]
     if missing := sorted({"matrix", "ops", "errors"} - set(found)):
         raise UserError(f"{path}: lacks {', '.join(missing)}; expected matrix, ops and errors of NAS-Bench-101 cells")
     n = len(found["matrix"]) if found["matrix"].ndim else 0
-    forms = {"matrix": (n, VERTICES, VERTICES), "ops": (n, VERTICES), "errors": (n, 2, len(BUDGETS), None)}
+    forms = {"matrix": (n, VERTICES, VERTICES), "ops": (n, VERTICES), "errors": (n, len(splits), len(BUDGETS), None)}
     for name, form in forms.items():
         kind, shape = found[name].dtype, found[name].shape
         fits = len(shape) == len(form) and all(a in (None, b) and b for a, b in zip(form, shape, strict=True))
@@ -56,10 +60,10 @@ def read_npz(
         on_progress(path.stat().st_size, path.stat().st_size)
     return [
         Table(
-            benchmark=Space101.name, dataset="cifar10", archs=tuple(map(print_cell, cells)), splits=("valid", "test"),
+            benchmark=Space101.name, dataset="cifar10", archs=tuple(map(print_cell, cells)), splits=splits,
             epochs=BUDGETS, seeds=tuple(str(i + 1) for i in range(found["errors"].shape[3])),
             accuracy=100 * (1 - found["errors"].astype(np.float64)), checksum=digest(path),
-            source=f"{n:,} of {CELLS:,} cells, not a random sample of them, from {path.name}",
+            source=f"{n:,} of {CELLS:,} cells, {partial}from {path.name}",
         )
     ]  # fmt: skip
 

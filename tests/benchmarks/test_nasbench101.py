@@ -484,10 +484,20 @@ def test_an_archive_of_cells(tmp_path, capsys):
     np.testing.assert_allclose(table.target("valid", 12), [75, 65, 55])
 
 
+def test_an_archive_of_validation_errors_of_one_training(tmp_path):
+    content = archive()
+    content["valid_error"] = content.pop("errors")[:, 0, :, 0].astype(np.float32)
+    np.savez(tmp_path / "mine.npz", **content)
+    table = read_npz(tmp_path / "mine.npz", complete=False)[0]
+    assert table.splits == ("valid",) and len(table.seeds) == 1 and "random" not in table.source
+    np.testing.assert_allclose(table.target("valid", 108), [75, 65, 55], atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"errors": None}, "lacks errors"),
+        ({"errors": None, "valid_error": np.zeros((3, 3))}, "errors is float64 of shape (3, 1, 3, 1)"),
         ({"errors": np.zeros((3, 2, 4))}, "errors is float64 of shape (3, 2, 4)"),
         ({"ops": np.zeros((3, 6))}, "ops is float64 of shape (3, 6)"),
         ({"ops": np.zeros((3, 7))}, "3 rows are no cells"),
