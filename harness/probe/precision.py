@@ -50,7 +50,8 @@ def arithmetic(precision: str, device: str | torch.device = "cpu") -> Iterator[N
     """Set PyTorch's flags for a view's precision inside the block; behind it they are as before.
 
     TF32 for convolutions where that is the mode, else nothing that is less exact than float32: not in cuDNN, not in
-    matrix products of CUDA, not in oneDNN (`torch.set_float32_matmul_precision("medium")` means bfloat16 there).
+    matrix products of CUDA, not in oneDNN (`torch.set_float32_matmul_precision("medium")` means bfloat16 there). cuDNN
+    takes algorithms that give the same bits every time.
     Raises UserError as `check_device`.
     """
     import torch
@@ -66,13 +67,16 @@ def arithmetic(precision: str, device: str | torch.device = "cpu") -> Iterator[N
     ]  # fmt: skip
     before = [flag.fp32_precision for flag, _ in wanted]
     older = _older_flags()
+    repeatable = backends.cudnn.deterministic
     try:
+        backends.cudnn.deterministic = True
         backends.cudnn.allow_tf32 = precision == "tf32"
         torch.set_float32_matmul_precision("highest")
         for flag, value in wanted:
             flag.fp32_precision = value
         yield
     finally:
+        backends.cudnn.deterministic = repeatable
         if older is not None:
             backends.cudnn.allow_tf32, matmul = older
             torch.set_float32_matmul_precision(matmul)

@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import nn
 
+from harness.probe import convolution as convolutions
 from harness.probe.convolution import convolution
 
 LAYERS = {
     "3x3": lambda: nn.Conv2d(4, 6, 3, padding=1),
     "stride": lambda: nn.Conv2d(4, 6, 3, stride=2, padding=1, bias=False),
     "1x1": lambda: nn.Conv2d(4, 6, 1),
+    "grouped 1x1": lambda: nn.Conv2d(4, 6, 1, groups=2),
     "groups": lambda: nn.Conv2d(4, 6, 3, padding=(1, 2), groups=2, dilation=2),
 }
 
@@ -34,6 +36,12 @@ def test_derivatives_are_pytorchs(name, layout):
     found = derivatives(module, lambda t: convolution(module, lambda: False, t), x)
     for value, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(value, wanted)
+
+
+@pytest.mark.parametrize("name", ["grouped 1x1", "groups"])
+def test_derivatives_by_group_as_on_a_gpu_are_pytorchs(name, monkeypatch):
+    monkeypatch.setattr(convolutions, "_by_group", lambda module, x: convolutions._grouped(module))
+    test_derivatives_are_pytorchs(name, torch.contiguous_format)
 
 
 def test_second_derivatives_numerically():
