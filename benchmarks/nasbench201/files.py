@@ -177,7 +177,7 @@ def _trainings(archs: Sequence[str], index: int, infos: dict) -> Iterator[Traini
 
 def _whole(value: Any, least: int) -> bool:
     """Whether a value is a whole number that fits, such as a budget or a seed."""
-    return isinstance(value, (int, np.integer)) and least <= value < 1 << 31
+    return isinstance(value, (int, np.integer)) and bool(least <= value < 1 << 31)
 
 
 def _tables(order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str) -> list[Table]:

@@ -47,7 +47,8 @@ def refusing(path: str | Path, kind: str, advice: str = "get the file again") ->
 
 def reason(error: Exception) -> str:
     """Return the first line of what an error says, and its type where that says more."""
-    said = getattr(error, "strerror", None) or next(iter(str(error).splitlines()), "")
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    said = getattr(error, "strerror", None) or next(iter(text.splitlines()), "")
     plain = type(error) in (UserError, ValueError, OSError, EOFError) or not said
     return (said if said and plain else f"{type(error).__name__}: {said}".removesuffix(": "))[:300]
 
@@ -104,9 +105,10 @@ def _array_head(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(stream, max_header_size=HEADER_MOST)
+    sides: list[Any] = list(shape)
     if dtype.kind not in NUMBERS_AND_TEXT or dtype.subdtype is not None:
         raise ValueError(f"an array of {dtype}")
-    if not all(type(side) is int and side >= 0 for side in shape) or (not dtype.itemsize and math.prod(shape)):
+    if any(type(side) is not int or side < 0 for side in sides) or (not dtype.itemsize and math.prod(sides)):
         raise ValueError(f"an array of shape {shape} and type {dtype}")
     return shape, fortran, dtype
 

@@ -86,8 +86,10 @@ class Reader:
     @staticmethod
     def _start() -> subprocess.Popen:
         command = [sys.executable, "-P", __file__]
-        quiet = {"stderr": subprocess.DEVNULL, "start_new_session": True}  # Ctrl-C is not for it
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **quiet)
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            start_new_session=True,  # Ctrl-C is not for it
+        )  # fmt: skip
 
 
 READER = Reader()

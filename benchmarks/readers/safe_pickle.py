@@ -9,7 +9,7 @@ import gzip
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from benchmarks.readers.foreign import Capped, existing, refusing, size_of
 from benchmarks.readers.pickle_machine import Machine
@@ -19,7 +19,7 @@ UNPACKED, TIMES = 1 << 24, 64
 to 40 times their size at most."""
 
 
-def decompressed(stream: BinaryIO) -> BinaryIO | Capped:
+def decompressed(stream: Any) -> Any:
     """Return a stream of the plain bytes of `stream`: gzip and bz2 are recognised by their first bytes."""
     start = stream.read(3)
     stream.seek(-len(start), io.SEEK_CUR)
@@ -42,7 +42,7 @@ def load_pickle(
     """
     name = str(source) if isinstance(source, (str, Path)) else str(getattr(source, "name", "pickle"))
     with contextlib.ExitStack() as stack, refusing(name, "a pickle"):
-        stream = source
+        stream: Any = source
         if isinstance(source, (str, Path)):
             stream = stack.enter_context(open(existing(source, "a pickle"), "rb"))
         return Machine(decompressed(stream), encoding, on_dict).load()

@@ -23,12 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-import h5py
 import numpy as np
 from filelock import FileLock, Timeout
 
 from benchmarks.errors import UserError
-from benchmarks.files.write import atomic_path, write_atomically
+from benchmarks.files.write import write_atomically, write_hdf5
 from harness.store.stored_run import Part, StoredRun, load_run, read_manifest, read_part, representatives, write_run
 
 EXTENDABLE = ("proxies", "own_proxies", "sample", "seeds")
@@ -57,6 +56,10 @@ def _foreign(folder: Path) -> str:
     """Return the first name in a folder that no run puts there, empty where there is none."""
     others = (path for path in sorted(folder.iterdir()) if path.name not in ("parts", NAME))
     return next((path.name for path in others if path.suffix not in (".part", ".tmp")), "")
+
+
+def _why(error: OSError) -> str:
+    return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror or error)
 
 
 def difference(old: dict, new: dict) -> str:
@@ -93,7 +96,7 @@ class Store:
                 self._continue(record, existing)
             self.write_manifest()
         except OSError as error:
-            raise UserError(f"cannot write the run folder {folder}: {error.strerror}; give another --out") from error
+            raise UserError(f"cannot write the run folder {folder}: {_why(error)}; give another --out") from error
 
     def __enter__(self) -> Store:
         return self
@@ -123,7 +126,7 @@ class Store:
         if (self.folder / "scores.h5").exists():
             self._absorb(load_run(self.folder))
         for path in self._part_files():
-            self._remember(read_part(path))
+            self._remember(read_part(path, self.size))
 
     def _absorb(self, run: StoredRun) -> None:
         """Take over what an earlier, finished run had scored."""
@@ -194,9 +197,9 @@ class Store:
         try:
             write_atomically(path, write)
         except OSError as error:
-            what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
             raise UserError(
-                f"cannot write {path}: {what}; everything committed before is kept: make room and repeat the command"
+                f"cannot write {path}: {_why(error)}; everything committed before is kept: make room and"
+                " repeat the command"
             ) from error
 
     def merge(self, run: StoredRun) -> None:
@@ -209,15 +212,14 @@ class Store:
             self._save(part)
         path = self.folder / "scores.h5"
         try:
-            with atomic_path(path) as aside, h5py.File(aside, "w") as file:
-                write_run(file, run)
-        except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
+            write_hdf5(path, lambda file: write_run(file, run))
+        except OSError as error:
             raise UserError(
-                f"cannot write {path}: {reason}; all scores are kept in parts/: make room and repeat"
+                f"cannot write {path}: {_why(error)}; all scores are kept in parts/: make room and repeat the command"
             ) from error
-        for path in parts:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that became read-only: a part that stays does no harm
+            for path in parts:
+                path.unlink(missing_ok=True)
 
     def _part_files(self) -> list[Path]:
         """Return the parts."""

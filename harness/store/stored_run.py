@@ -1,8 +1,6 @@
 """A finished run as statistics and reports read it, and its HDF5 file."""
 
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.errors import UserError
+from benchmarks.readers.foreign import open_hdf5, read_arrays, read_json, refusing
 
 
 @dataclass(frozen=True)
@@ -27,24 +26,26 @@ class Part:
     """By proxy: position -> reason."""
 
 
-def read_part(path: Path) -> Part:
-    """Return one committed part; UserError where the file is broken."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            reasons = tuple({int(k): str(v) for k, v in pairs} for pairs in json.loads(str(file["reasons"])))
-            proxies = tuple(str(name) for name in file["proxies"])
-            return Part(int(file["seed"]), proxies, file["index"], file["scores"], file["seconds"], reasons)
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise UserError(f"{path} cannot be read ({error}): delete it, its scores will be computed again") from error
+PART = ("seed", "proxies", "index", "scores", "seconds", "reasons")
+
+
+def read_part(path: Path, size: int | None = None) -> Part:
+    """Return one committed part; UserError where the file is broken, or has an index beyond a space of `size`."""
+    advice = "delete it, its scores will be computed again"
+    held = read_arrays(path, PART, "scores of a run", advice)
+    with refusing(path, "scores of a run", advice):
+        index, proxies = held["index"], tuple(str(name) for name in held["proxies"])
+        reasons = tuple({int(k): str(v) for k, v in pairs} for pairs in json.loads(str(held["reasons"])))
+        if index.ndim != 1 or index.dtype.kind not in "iu" or (index < 0).any() or (index >= (size or np.inf)).any():
+            raise ValueError(f"indices of architectures that cannot be: {index.dtype} of shape {index.shape}")
+        for name in ("scores", "seconds"):
+            if held[name].shape != (len(proxies), len(index)) or held[name].dtype.kind not in "fiu":
+                raise ValueError(f"{name} are {held[name].dtype} of shape {held[name].shape}")
+        if len(reasons) != len(proxies) or any(not 0 <= at < len(index) for row in reasons for at in row):
+            raise ValueError("reasons that belong to no score")
+        if held["seed"].shape != () or held["seed"].dtype.kind not in "iu":
+            raise ValueError("a seed that is no whole number")
+        return Part(int(held["seed"]), proxies, index, held["scores"], held["seconds"], reasons)
 
 
 SCHEMA_VERSION = 1
@@ -89,16 +90,32 @@ def representatives(run: StoredRun) -> np.ndarray:
 
 def read_manifest(path: Path) -> dict:
     """Return a manifest; UserError where it is not one."""
-    try:
-        manifest = json.loads(path.read_text())
-        if not isinstance(manifest["settings"], dict) or "bench" not in manifest["settings"]:
-            raise TypeError("no settings of a run in it")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is not the manifest of a run, or is damaged ({type(error).__name__}: {error}): give another --out,"
-            " or delete the folder if it was a run"
-        ) from error
+    advice = "give another --out, or delete the folder if it was a run"
+    manifest = read_json(path, "the manifest of a run", advice)
+    with refusing(path, "the manifest of a run", advice):
+        _check_manifest(manifest)
     return manifest
+
+
+KINDS: dict[str, Any] = {
+    "settings": dict, "target": dict, "proxies": dict, "earlier": list, "seconds": (int, float), "space_size": int,
+    "space_networks": int, "unit": str, "dataset": str, "benchmark": str, "table_source": str, "versions": dict,
+}  # fmt: skip
+"""Entry of a manifest -> what it has to be where it is there."""
+
+
+def _check_manifest(manifest: Any) -> None:
+    """Raise ValueError where a manifest lacks what is read of one, or has it of another kind."""
+    if not isinstance(manifest, dict) or "settings" not in manifest:
+        raise ValueError("no settings of a run in it")
+    wrong = [name for name, kind in KINDS.items() if name in manifest and not isinstance(manifest[name], kind)]
+    settings = {} if wrong else manifest["settings"]
+    if not isinstance(settings.get("bench"), str) or not isinstance(settings.get("own_proxies", {}), dict):
+        raise ValueError(f"{', '.join(wrong) or 'settings'} not as in a run")
+    if not all(isinstance(about, dict) for about in manifest.get("proxies", {}).values()):
+        raise ValueError("proxies not as in a run")
+    if not all(manifest.get(name, 1) > 0 for name in ("space_size", "space_networks")):
+        raise ValueError("a space of no architectures")
 
 
 def write_run(file: Any, run: StoredRun) -> None:
@@ -125,22 +142,34 @@ def load_run(folder: str | Path) -> StoredRun:
         begun = (folder / "manifest.json").is_file()
         hint = "it was not finished: repeat the command that made it" if begun else "give the folder of a run"
         raise UserError(f"no finished run in {folder} (no scores.h5): {hint}")
-    try:
-        with h5py.File(path, "r") as file:
-            rows = [[cell.decode() for cell in row] for row in file["failures"][:]]
-            failures = pd.DataFrame(rows, columns=["proxy", "seed", "arch", "reason"]).astype({"seed": int})
-            arrays = {
-                name: file[name][:]
-                for name in ("index", "accuracy", "seed_accuracy", "class_id", "connected", "params", "conv_count")
-            }
-            return StoredRun(
-                path=folder, manifest=json.loads(file.attrs["manifest"]),
-                archs=tuple(arch.decode() for arch in file["arch"][:]), **arrays,
-                scores={name: values[:] for name, values in file["scores"].items()},
-                seconds={name: values[:] for name, values in file["seconds"].items()},
-                failures=failures, space_best=float(file.attrs["space_best"]),
-            )  # fmt: skip
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(
-            f"{path} is not the scores of a run or is damaged ({error}): delete it and repeat the command that made it"
-        ) from error
+    with open_hdf5(path, "the scores of a run", "delete it and repeat the command that made it") as file:
+        manifest = json.loads(file.attrs["manifest"])
+        _check_manifest(manifest)
+        rows = [[cell.decode() for cell in row] for row in file["failures"][:]]
+        failures = pd.DataFrame(rows, columns=["proxy", "seed", "arch", "reason"]).astype({"seed": int})
+        archs = tuple(arch.decode() for arch in file["arch"][:])
+        arrays = {name: _values(file, name, kind, len(archs)) for name, kind in ARRAYS.items()}
+        scores, seconds = ({name: _values(file[kind], name, "f", len(archs), 1) for name in file[kind]}
+                           for kind in ("scores", "seconds"))  # fmt: skip
+        if scores.keys() != seconds.keys() or any(scores[name].shape != seconds[name].shape for name in scores):
+            raise ValueError("scores and seconds of different proxies")
+        return StoredRun(
+            path=folder, manifest=manifest, archs=archs, **arrays, scores=scores, seconds=seconds,
+            failures=failures, space_best=float(file.attrs["space_best"]),
+        )  # fmt: skip
+
+
+ARRAYS = {
+    "index": "iu", "accuracy": "f", "seed_accuracy": "f", "class_id": "iu", "connected": "b", "params": "f",
+    "conv_count": "iu",
+}  # fmt: skip
+"""Array of a run -> its kinds of numbers."""
+
+
+def _values(group: Any, name: str, kinds: str, archs: int, axis: int = 0) -> np.ndarray:
+    """Return an array; ValueError where it has other numbers, or `axis` another length than there are architectures."""
+    values = group[name][:]
+    dimensions = 2 if axis or name == "seed_accuracy" else 1
+    if values.dtype.kind not in kinds or values.ndim != dimensions or values.shape[axis] != archs:
+        raise ValueError(f"{name} is {values.dtype} of shape {values.shape}, for {archs} architectures")
+    return values

@@ -16,6 +16,7 @@ from benchmarks import UserError
 from harness.store.store import Store
 from harness.store.stored_run import Part, StoredRun, load_run, read_manifest
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZE = 20
 SETTINGS = {"bench": "201", "batch_size": 64, "share": True, "proxies": ["a"], "sample": 4, "seeds": 1}
 
@@ -197,10 +198,20 @@ def test_a_foreign_folder_gets_nothing_from_us(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"settings": 3}', "\x00\xff"])
+BROKEN_MANIFESTS = (
+    "", "{", "[]", "null", '{"settings": 3}', "\x00\xff", "[" * 100_000, "9" * 5000,
+    '{"settings": {"bench": "201", "own_proxies": []}}', '{"settings": {"bench": "201"}, "earlier": 3}',
+    '{"settings": {"bench": ["201"]}}', '{"settings": {"bench": "201"}, "proxies": {"a": 1}}',
+    '{"settings": {"bench": "201"}, "space_size": 0}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BROKEN_MANIFESTS, ids=range(len(BROKEN_MANIFESTS)))
 def test_a_damaged_manifest_is_one_line(text: str, folder: Path):
     (folder / "manifest.json").write_text(text)
-    assert "manifest.json is not the manifest of a run, or is damaged" in refused(folder)
+    said = refused(folder)
+    assert "manifest.json: truncated or not" in said and "the manifest of a run" in said
+    assert said.endswith("give another --out, or delete the folder if it was a run")
 
 
 def test_damaged_parts_and_scores_say_what_to_delete(folder: Path):
@@ -216,7 +227,47 @@ def test_damaged_parts_and_scores_say_what_to_delete(folder: Path):
     whole = (folder / "scores.h5").read_bytes()
     for content in (b"", whole[: len(whole) // 2], b"not HDF5 at all"):
         (folder / "scores.h5").write_bytes(content)
-        assert "scores.h5 is not the scores of a run or is damaged" in refused(folder)
+        assert "scores.h5: truncated or not the scores of a run" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"index": np.array([[3]])}, {"index": np.array([3.5])}, {"index": np.array([-1])}, {"index": np.array([10**9])},
+        {"scores": np.zeros(3)}, {"scores": np.array([["1"]])}, {"seconds": np.zeros((1, 5))}, {"seed": np.array("x")},
+        {"seed": np.array([1, 2])}, {"reasons": np.array('[[["9", "x"]]]')}, {"reasons": np.array("[]")},
+        {"proxies": np.array(1)}, {"reasons": np.array("[" * 9999)},
+    ],
+)  # fmt: skip
+def test_parts_with_other_arrays_are_one_line(changed: dict, folder: Path):
+    (path,) = (folder / "parts").glob("*.npz")
+    with np.load(path) as held:
+        content = dict(held)
+    np.savez(path, **content | changed)
+    said = refused(folder)
+    assert str(path) in said and "delete it" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("index", [1.5] * 2), ("class_id", None), ("accuracy", np.zeros((2, 2))), ("class_id", [1]),
+        ("connected", [1.0, 1.0]), ("scores/a", [[1.0, 2.0, 3.0]]), ("scores/a", [1.0, 2.0]),
+        ("scores/b", [[1.0, 2.0]]), ("scores/a/b", [1]), ("seconds/a", [[1.0, 2.0]] * 3),
+        ("failures", [[1, 2]]), ("arch", 5),
+    ],
+)  # fmt: skip
+def test_arrays_of_a_run_that_do_not_fit_are_one_line(name: str, value, folder: Path):
+    import h5py
+
+    reopened(folder).merge(stored(folder))
+    with h5py.File(folder / "scores.h5", "a") as file:
+        if name.split("/")[0] in file:
+            del file[name if name in file else name.split("/")[0]]
+        if value is not None:
+            file[name] = value
+    with pytest.raises(UserError, match="scores.h5: truncated or not the scores of a run"):
+        load_run(folder)
 
 
 def test_a_foreign_hdf5_file_is_one_line(folder: Path):
@@ -224,7 +275,7 @@ def test_a_foreign_hdf5_file_is_one_line(folder: Path):
 
     with h5py.File(folder / "scores.h5", "w") as file:
         file["arch"] = [1, 2]
-    assert "damaged" in refused(folder)
+    assert "scores.h5: truncated or not the scores of a run" in refused(folder)
 
 
 def test_unfinished_and_absent_runs(folder: Path, tmp_path: Path):
@@ -232,6 +283,29 @@ def test_unfinished_and_absent_runs(folder: Path, tmp_path: Path):
         load_run(folder)
     with pytest.raises(UserError, match="give the folder of a run"):
         load_run(tmp_path / "nowhere")
+
+
+FULL = """
+import resource, sys, pathlib
+sys.path.insert(0, "tests/store")
+from test_store import UserError, reopened, stored
+folder = pathlib.Path(sys.argv[1])
+with reopened(folder) as store:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+    try:
+        store.merge(stored(folder))
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_is_full_at_the_merge_is_one_line_and_no_crash(folder: Path):
+    """HDF5 writes into memory: the library crashes, after its error, where a disk is full."""
+    done = subprocess.run([sys.executable, "-c", FULL, str(folder)], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "scores.h5: File too large; all scores are kept in parts/: make room and repeat" in done.stdout
+    assert [path.suffix for path in (folder / "parts").iterdir()] == [".npz"]
+    assert reopened(folder).of("a", 0).done.sum() == 2
 
 
 def test_a_full_disk_loses_nothing_that_was_committed(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -244,7 +318,7 @@ def test_a_full_disk_loses_nothing_that_was_committed(folder: Path, monkeypatch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(UserError, match="the disk is full; everything committed before is kept"):
             store.commit(part([3.0], index=(7,)))
-        with pytest.raises(UserError, match="No space left.*all scores are kept in parts"):
+        with pytest.raises(UserError, match="the disk is full; all scores are kept in parts"):
             untouched.merge(stored(folder))
     assert [path.suffix for path in (folder / "parts").iterdir()] == [".npz"]  # no half-written file
     again = reopened(folder)
