@@ -4,23 +4,31 @@ import argparse
 import collections
 import contextlib
 import difflib
-import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NoReturn
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+LONGEST = 4000
+"""Characters of a message: what came may be of any length."""
+
+
+def printable(text: object) -> str:
+    """Return text with line breaks, control and other unprintable characters spelled out: no file moves the cursor."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(text))
 
 
 class UserError(ValueError):
     """Input that cannot be used. The message says what came, what was expected and what to do next.
 
-    It is always one line: line breaks and other control characters of a file or a name are spelled out.
+    It is always one line: line breaks and other control characters of a file or a name are spelled out, and the middle
+    of a very long one is left out.
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(CONTROL.sub(lambda found: repr(found[0])[1:-1], str(message)))
+        text = printable(message)
+        half = LONGEST // 2
+        super().__init__(text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}")
 
 
 def suggest(unknown: Sequence[str], valid: Iterable[str], what: str) -> UserError:
@@ -59,7 +67,7 @@ class Parser(argparse.ArgumentParser):
             name = word.split("=")[0]
             if name.startswith("--") and name not in valid and (near := difflib.get_close_matches(name, valid, n=1)):
                 message += f" (did you mean {near[0]}?)"
-        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+        self.exit(2, f"{self.prog}: {UserError(message)}; --help lists the options\n")
 
 
 def carry_out(name: str, action: Callable[[], None], stopped: str) -> int:
@@ -72,6 +80,10 @@ def carry_out(name: str, action: Callable[[], None], stopped: str) -> int:
         action()
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a disk, a folder or a name that the system refuses
+        place = f"{error.filename}: " if error.filename is not None else ""
+        print(f"{name}: {UserError(f'{place}{error.strerror or error}')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"\n{name}: {stopped}", file=sys.stderr)

@@ -15,47 +15,30 @@ short: to hash a tuple of tuples can take for ever, and crashes Python where it 
 import collections
 import re
 import struct
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.readers.pickle_names import ALLOWED, CALLABLE, TORCH_NAMES, nothing
+from benchmarks.readers.pickle_names import (
+    ALLOWED,
+    CALLABLE,
+    ENTRY,
+    HASHING,
+    SIZES,
+    TEXT,
+    TORCH_NAMES,
+    Budget,
+    check_keys,
+    nothing,
+)  # fmt: skip
 from benchmarks.readers.pickle_runs import INT1_RUN, INT2_RUN, REF1_RUN, REF4_RUN, X1, X8, X, text_run
 from benchmarks.readers.safe_arrays import Array, DType
 
 BLOCK = 1 << 18
 MARGIN = 1 << 14  # what is kept ahead, so that a run of pairs is not cut
 ABSENT = object()
-KEY_PARTS = 8
-"""Parts that a key may have, tuples in tuples counted through."""
-KEY_BITS = 60
-"""Bits of a whole number that is a key: many larger ones can have the same hash."""
-MEMORY, PER_BYTE = 320 << 20, 10
-"""Bytes that the objects may take by `SIZES`, and more for each byte read: files of NATS-Bench take 5."""
-SECONDS, BYTES_PER_SECOND = 6.0, 400_000
-"""Time that reading may take on the processor, and more for each byte read."""
-
-
-class Budget:
-    """What reading may take."""
-
-    def __init__(self) -> None:
-        self.taken, self.read = 0, 0
-        self._since = time.thread_time()
-
-    def take(self, size: int) -> None:
-        """Count `size` bytes of memory; UserError beyond what is allowed."""
-        self.taken += size
-        if self.taken > MEMORY + PER_BYTE * self.read:
-            raise UserError("its objects take far more memory than data of its size need; refused")
-
-    def check_time(self) -> None:
-        """UserError where it takes too long."""
-        if time.thread_time() - self._since > SECONDS + self.read / BYTES_PER_SECOND:
-            raise UserError("to read it takes far longer than data of its size need; refused")
 
 
 class Machine:
@@ -196,7 +179,7 @@ class Machine:
 
     def _set_items(self, pairs: list) -> None:
         target, keys = self._top(dict), pairs[::2]
-        _check_keys(keys)
+        check_keys(keys)
         target.update(zip(keys, pairs[1::2], strict=True))
         if self._on_dict is not None:
             self._on_dict(target)
@@ -207,12 +190,12 @@ class Machine:
 
     def _add(self, items: list) -> None:
         target = self._top(set)
-        _check_keys(items)
+        check_keys(items)
         target.update(items)
 
     def _frozen(self) -> None:
         items = self._pop_mark()
-        _check_keys(items)
+        check_keys(items)
         self._stack.append(frozenset(items))
 
     def _tuple_of_marked(self) -> None:
@@ -246,7 +229,7 @@ class Machine:
                 self._budget.take(ENTRY * len(given))
                 if function in HASHING:
                     pairs = function is collections.OrderedDict and not isinstance(given, dict)
-                    _check_keys([key for key, _ in given] if pairs else given)
+                    check_keys([key for key, _ in given] if pairs else given)
             elif isinstance(given, (str, bytes, bytearray)):
                 self._budget.take(len(given))
         self._stack.append(function(*arguments))
@@ -263,20 +246,6 @@ class Machine:
         if not self._drop_tensors:
             raise UserError("it refers to data outside itself; it is not a plain pickle")
         self._stack[-1] = None
-
-
-def _check_keys(keys: Iterable) -> None:
-    """Raise UserError for keys, of a dictionary or set, that data do not have: long, nested, or of odd types."""
-    for key in keys:
-        if type(key) in (str, bool, float, bytes) or key is None:
-            continue
-        parts = [key]
-        for part in parts:
-            if type(part) in (tuple, frozenset):
-                parts += part
-            wide = type(part) is int and part.bit_length() > KEY_BITS
-            if len(parts) > KEY_PARTS or wide or type(part) not in KEY_TYPES:
-                raise UserError(f"a {type(key).__name__} as a key that plain data never have; refused")
 
 
 def _steps() -> list[Callable[[Machine], Any] | None]:
@@ -349,13 +318,3 @@ def _steps() -> list[Callable[[Machine], Any] | None]:
 
 STOP = ord(".")
 STEPS = _steps()
-ENTRY, TEXT = 100, 150
-"""Bytes that an entry of a container and a remembered text may take."""
-SIZES = [40] * 256
-"""Bytes that the result of each of the 256 codes may take, without the bytes it is made of."""
-for _code, _size in ((b"}", 250), (b"]", 100), (b"\x8f", 230), (b"\x91", 230), (b"(", 120), (b"R", 250), (b"X", TEXT)):
-    SIZES[_code[0]] = _size
-for _code in (b"\x8c", b"\x8d", b"U", b"T"):
-    SIZES[_code[0]] = TEXT
-KEY_TYPES = (str, bytes, int, bool, float, type(None), tuple, frozenset)
-HASHING = (set, frozenset, collections.OrderedDict)
