@@ -7,6 +7,9 @@ import numpy as np
 
 from benchmarks.errors import UserError
 
+MOST_CLASSES = 1_000_000
+"""Classes that a set of images may have."""
+
 
 @dataclass(frozen=True, eq=False)
 class Images:
@@ -70,10 +73,10 @@ def check_labels(labels: object, name: str) -> np.ndarray:
         found = np.empty(0, dtype=object)
     if found.ndim != 1 or found.dtype.kind not in "iu" or found.size == 0:
         raise UserError(f"{name}: expected labels as a list of whole numbers, got {found.dtype} of shape {found.shape}")
-    found = found.astype(np.int64)
-    if found.min() < 0:
-        raise UserError(f"{name}: label {found.min()} is out of range; expected labels from 0 on")
-    return found
+    for label in (found.min(), found.max()):
+        if not 0 <= label < MOST_CLASSES:
+            raise UserError(f"{name}: label {label} is out of range; expected labels from 0 to {MOST_CLASSES - 1:,}")
+    return found.astype(np.int64)
 
 
 def _normalisation(
@@ -87,7 +90,8 @@ def _normalisation(
         return tuple(value / 255 for value in constants[0]), tuple(value / 255 for value in constants[1])
     mean, std = [], []
     for channel in range(channels):  # by counts: exact, and no float copy of the set
-        counts = np.bincount(pixels[:, channel].ravel(), minlength=256) / pixels[:, channel].size
+        counts = sum(np.bincount(image.ravel(), minlength=256) for image in pixels[:, channel])
+        counts = counts / pixels[:, channel].size
         values = np.arange(256) / 255
         mean.append(float(counts @ values))
         std.append(float(np.sqrt(counts @ (values - mean[-1]) ** 2)) or 1.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from benchmarks.errors import UserError
+from benchmarks.readers.foreign import existing, read_arrays, refusing
+from benchmarks.readers.hdf5_check import allowance
 from harness.inputs.images import Images, make_images
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ PIXEL_NAMES, LABEL_NAMES = ("images", "x", "pixels"), ("labels", "y")
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 OWN_CONSTANTS = "normalised by the set's own mean and std"
 LARGEST_BYTES = 4 * 2**30  # of pixels held in memory
+PIXELS = 1 << 25  # of one image
 
 
 def load_npz(path: Path) -> Images:
@@ -38,31 +40,22 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     are equal); (images, height, width) is one channel. Float arrays are taken as normalised already. Nothing pickled
     is read.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > LARGEST_BYTES:
-            raise UserError(f"{path}: {unpacked / 2**30:.0f} GiB unpacked, more than the {LARGEST_BYTES >> 30} allowed")
-        with np.load(path, allow_pickle=False) as arrays:
-            pixels, labels = (_pick(arrays, names, path) for names in (PIXEL_NAMES, LABEL_NAMES))
-    except UserError:
-        raise
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, NotImplementedError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: not a readable .npz file of plain arrays ({reason})") from None
+    arrays = read_arrays(path, {*PIXEL_NAMES, *LABEL_NAMES}, "images and labels")
+    pixels, labels = (_pick(arrays, names, path) for names in (PIXEL_NAMES, LABEL_NAMES))
     return _channels_first(pixels, path), labels
 
 
-def _pick(arrays: np.lib.npyio.NpzFile, names: tuple[str, ...], path: Path) -> np.ndarray:
+def _pick(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path) -> np.ndarray:
     for name in names:
-        if name in arrays.files:
+        if name in arrays:
             return arrays[name]
-    raise UserError(f"{path}: no array called {' or '.join(names)}; it has {', '.join(arrays.files) or 'none'}")
+    raise UserError(f"{path}: no array called {' or '.join(names)}; it has {', '.join(arrays) or 'none of them'}")
 
 
 def _channels_first(pixels: np.ndarray, path: Path) -> np.ndarray:
     if pixels.dtype.kind == "f":
-        pixels = pixels.astype(np.float32)
+        with np.errstate(over="ignore"):
+            pixels = pixels.astype(np.float32)
         if not np.isfinite(pixels).all():
             raise UserError(f"{path}: some pixels are not finite numbers")
     if pixels.dtype not in (np.uint8, np.float32) or pixels.ndim not in (3, 4):
@@ -84,16 +77,15 @@ def load_folder(path: Path) -> Images:
         import PIL  # noqa: F401
     except ImportError:
         raise UserError("reading a folder of images needs Pillow: python -m pip install pillow") from None
-    try:
+    with refusing(path, "a folder that can be listed", "look at its permissions"):
         classes, files, labels = _listed(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be listed ({error.strerror})") from None
     facts = _read_each(files, _facts)
     sizes, grey = {size for size, _ in facts}, all(is_grey for _, is_grey in facts)
     side = None if len(sizes) == 1 else min(min(size) for size in sizes)
     width, height = (side, side) if side else facts[0][0]
-    if len(files) * width * height * (1 if grey else 3) > LARGEST_BYTES:
-        more = f"more than the {LARGEST_BYTES >> 30} GiB that are held in memory; give fewer or smaller ones"
+    most = min(LARGEST_BYTES, allowance(sum(file.stat().st_size for file in files)))
+    if len(files) * width * height * (1 if grey else 3) > most:
+        more = f"more than the {most >> 20:,} MiB that files of this size may fill; give fewer or smaller ones"
         raise UserError(f"{path}: {len(files):,} images of {width} x {height} are {more}")
     pixels = np.stack(_read_each(files, functools.partial(_pixels, mode="L" if grey else "RGB", side=side)))
     resized = f", central squares resized from {len(sizes)} sizes" if side else ""
@@ -124,11 +116,11 @@ def _read_each(files: list[Path], read: Callable[[Image.Image], T]) -> list[T]:
 
     results = []
     for file in files:
-        try:
-            with Image.open(file) as image:
-                results.append(read(image))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UserError(f"{file}: not a readable image ({error}); remove or replace it") from None
+        existing(file, "an image; remove it")
+        with refusing(file, "an image", "remove or replace it"), Image.open(file) as image:
+            if image.width * image.height > PIXELS:
+                raise UserError(f"{image.width} x {image.height} pixels, too many for an image; remove or replace it")
+            results.append(read(image))
     return results
 
 

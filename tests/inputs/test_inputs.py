@@ -1,6 +1,8 @@
 """Inputs: what is read from which file, what is refused, and what a minibatch depends on."""
 
+import os
 import pickle
+import shutil
 import struct
 from pathlib import Path
 
@@ -263,6 +265,10 @@ def bad_npz(path: Path, kind: str) -> None:
         "three labels": {"images": pixels, "labels": labels[:3]},
         "negative": {"images": pixels, "labels": labels - 1},
         "no images": {"images": pixels[:0], "labels": labels[:0]},
+        "complex": {"images": pixels * 1j, "labels": labels},
+        "records": {"images": np.zeros(4, dtype=[("a", "u1")]), "labels": labels},
+        "too many classes": {"images": pixels, "labels": labels + 2**62},
+        "labels beyond int64": {"images": pixels, "labels": labels.astype(np.uint64) + 2**63},
     }
     if kind in arrays:
         np.savez(path, **arrays[kind])
@@ -286,8 +292,12 @@ def bad_npz(path: Path, kind: str) -> None:
         ("three labels", "4 images but 3 labels"),
         ("negative", "label -1"),
         ("no images", "none of them 0"),
-        ("text", "not a readable .npz"),
-        ("truncated", "not a readable .npz"),
+        ("complex", "got complex128"),
+        ("records", "plain arrays"),
+        ("too many classes", "expected labels from 0 to 999,999"),
+        ("labels beyond int64", "label 9223372036854775810 is out of range"),
+        ("text", "truncated or not a NumPy archive of plain arrays"),
+        ("truncated", "truncated or not a NumPy archive"),
     ],
 )
 def test_unusable_npz(tmp_path, kind, message):
@@ -332,6 +342,31 @@ def test_folder_of_unequal_images_takes_central_squares(tmp_path):
     assert (images.pixels[0] == 200).all() and (images.pixels[1] == 9).all()
 
 
+def test_an_archive_of_images_that_fills_the_memory_is_not_unpacked(tmp_path):
+    np.savez_compressed(tmp_path / "x.npz", images=np.zeros((300, 1, 1000, 1000), np.uint8), labels=np.arange(300))
+    with pytest.raises(UserError, match="x.npz: it unpacks to 300,00.* bytes, too many for a file of its size"):
+        load_images(str(tmp_path / "x.npz"), None)
+
+
+def test_images_that_fill_the_memory_are_not_unpacked(tmp_path):
+    save_png(tmp_path / "a" / "0.png", size=(8000, 4000), mode="L", colour=7)
+    for i in range(1, 9):
+        shutil.copy(tmp_path / "a" / "0.png", tmp_path / "a" / f"{i}.png")
+    with pytest.raises(UserError, match="9 images of 8000 x 4000 are more than the 256 MiB"):
+        load_images(str(tmp_path), None)
+    save_png(tmp_path / "a" / "0.png", size=(8000, 8000), mode="1", colour=1)
+    with pytest.raises(UserError, match="0.png: 8000 x 8000 pixels, too many for an image"):
+        load_images(str(tmp_path), None)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), os.mkdir])
+def test_what_is_no_file_is_not_opened_as_an_image(tmp_path, make):
+    (tmp_path / "a").mkdir()
+    make(tmp_path / "a" / "x.png")
+    with pytest.raises(UserError, match="x.png: (no such file, but a pipe or a device|a folder); expected an image"):
+        load_images(str(tmp_path), None)
+
+
 def test_unusable_folders(tmp_path):
     with pytest.raises(UserError, match="one subfolder for each class"):
         load_images(str(tmp_path), None)
@@ -342,7 +377,7 @@ def test_unusable_folders(tmp_path):
     save_png(tmp_path / "empty" / "bad.png", size=(60, 60))
     whole = (tmp_path / "empty" / "bad.png").read_bytes()
     (tmp_path / "empty" / "bad.png").write_bytes(whole[:60])  # the header is good, the pixels are not there
-    with pytest.raises(UserError, match="bad.png: not a readable image"):
+    with pytest.raises(UserError, match="bad.png: truncated or not an image"):
         load_images(str(tmp_path), None)
     Image.fromarray(np.full((6, 10), 40_000, np.uint16)).save(tmp_path / "empty" / "bad.png")
     with pytest.raises(UserError, match="8 bits a channel"):
