@@ -22,19 +22,21 @@ class LeadingWeights:
         self.probe = probe
         self.counts = [0] * probe.archs
         """Tensors taken of each architecture."""
-        self.columns: dict[nn.Module, dict[str, list[tuple[int, int, int]]]] = {}
-        """Module -> name of a tensor -> (place among the module's owners, owner, column)."""
+        self.columns: dict[nn.Module, dict[str, Tensor]] = {}
+        """Module -> name of a tensor -> (3, entries): place among the module's owners, owner, column."""
         self.roots: list[Tensor] = []
         """Parameters where a backward ends: their module's input does not depend on any other."""
         self.row = torch.zeros(0)
         """(archs, samples, limit): where the gradients of the running backward go."""
         for module in probe.network.modules():
             for name, _ in module.named_parameters(recurse=False):
+                entries = []
                 for place, owner in enumerate(owners_of(module)):
                     if self.counts[owner] < limit:
-                        entry = (place, owner, self.counts[owner])
-                        self.columns.setdefault(module, {}).setdefault(name, []).append(entry)
+                        entries.append((place, owner, self.counts[owner]))
                         self.counts[owner] += 1
+                if entries:
+                    self.columns.setdefault(module, {})[name] = torch.tensor(entries, device=probe.inputs.device).T
         for module in self.columns:
             if not (rule_of(module).leading and rule_of(module).knows(module)):
                 raise TypeError(f"gradients of single entries are not known for a {type(module).__name__}")
@@ -51,8 +53,8 @@ class LeadingWeights:
         channel = rule_of(module).leading_gradient(module, gradient).detach().double()  # (samples, owners, places)
         for name, entries in self.columns[module].items():
             values = (channel * kept if name == "weight" else channel).sum(2)
-            for place, owner, column in entries:
-                self.row[owner, :, column] += values[:, place]
+            place, owner, column = entries
+            self.row.transpose(1, 2).index_put_((owner, column), values[:, place].T, accumulate=True)
 
 
 def output_gradients(probe: Probe, limit: int) -> tuple[Tensor, list[int], Tensor]:

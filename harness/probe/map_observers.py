@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from harness.probe.layer_rules import rule_of
 from harness.probe.layers import owned
+from harness.probe.linalg import eigvalsh
 from harness.probe.observer import Observer, add
 from harness.probe.view import fixed_draw
 
@@ -54,7 +55,7 @@ class Conditioning(Observer):
         matrix = maps[0].flatten(2).double()
         if matrix.shape[1] > matrix.shape[2]:
             matrix = matrix.transpose(1, 2)
-        squares = torch.linalg.eigvalsh(matrix @ matrix.transpose(1, 2)).clamp(min=0)  # ascending
+        squares = eigvalsh(matrix @ matrix.transpose(1, 2)).clamp(min=0)  # ascending
         largest = squares[:, -1]
         add(self.total, owners, torch.where(largest > 0, squares[:, 0] / largest, 0.0).sqrt())
 

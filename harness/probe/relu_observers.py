@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from harness.probe.layers import owned
+from harness.probe.layers import owned, places
 from harness.probe.observer import Observer, add, rows_of
 from harness.probe.precision import widened
 from harness.probe.relu_codes import hamming_kernel
@@ -48,8 +48,7 @@ class ReluWords(Observer):
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
         if y.dim() == 4:
             owners, words = sign_words(module, y)
-            for owner, row in zip(owners, words, strict=True):
-                self.seen[owner][row] = True
+            self.seen[places(owners, y.device)[:, None], words] = True
 
     def result(self) -> Tensor:
         counts = self.seen.sum(1).double().cpu()
@@ -63,13 +62,13 @@ class ReluLayerWords(Observer):
     SAMPLES = 32
 
     def start(self, samples: int) -> None:
-        self.total = torch.zeros(self.context.archs, dtype=torch.float64)
+        self.total = self.context.zeros()
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
         if y.dim() == 4:
             owners, words = sign_words(module, y[: self.SAMPLES])
-            for owner, row in zip(owners, words, strict=True):
-                self.total[owner] += len(row.unique())
+            words = words.sort(1).values
+            add(self.total, owners, 1.0 + (words[:, 1:] != words[:, :-1]).sum(1).double())
 
 
 def sign_words(module: nn.Module, values: Tensor) -> tuple[tuple[int, ...], Tensor]:

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.probe.linalg import eigvalsh, svdvals
 from harness.probe.view import View
 from harness.proxies.registry import proxy
 
@@ -39,7 +40,7 @@ def entropies(probe) -> Tensor:
     for maps in probe.block_maps:
         columns = maps.double().permute(1, 2, 0, 3, 4).flatten(2)  # (archs, channels, samples * positions)
         columns = columns - columns.mean(2, keepdim=True)
-        eigenvalues = torch.linalg.eigvalsh(columns @ columns.transpose(1, 2) / columns.shape[2])
+        eigenvalues = eigvalsh(columns @ columns.transpose(1, 2) / columns.shape[2])
         total = eigenvalues.sum(1, keepdim=True)
         p = torch.where(total > 1e-30, eigenvalues / total, torch.nan)
         found.append(-(p * (p + 1e-8).log()).sum(1))
@@ -99,7 +100,7 @@ def _trainability(g: Tensor, v: Tensor) -> Tensor:
     if g.shape[3:] != v.shape[3:]:
         g = functional.pixel_unshuffle(g, g.shape[3] // v.shape[3])
     rows, signs = (each.double().permute(1, 2, 0, 3, 4).flatten(2) for each in (g, v))  # (archs, channels, places)
-    s = torch.linalg.svdvals(rows @ signs.transpose(1, 2) / signs.shape[2]).amax(1)
+    s = svdvals(rows @ signs.transpose(1, 2) / signs.shape[2]).amax(1)
     return torch.where(same, -torch.inf, 2 - s - 1 / (s + 1e-6))
 
 

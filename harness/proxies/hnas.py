@@ -18,6 +18,7 @@ outputs. Departures: float64; a singular Theta gives minus infinity and no gradi
 import torch
 from torch import Tensor
 
+from harness.probe.linalg import eigvalsh
 from harness.probe.per_sample import backprops_gram
 from harness.probe.view import View
 from harness.proxies.registry import proxy
@@ -29,7 +30,7 @@ PAPER = "Shu et al. 2022, arXiv 2201.09785"
 def negated_condition(probe, gram: Tensor) -> Tensor:
     """(archs, samples, samples) -> (archs,): -lambda_max / lambda_min; minus infinity where a kernel is singular in the
     precision of the inputs, NaN where it is zero."""
-    eigenvalues = torch.linalg.eigvalsh(gram)
+    eigenvalues = eigvalsh(gram)
     smallest, largest = eigenvalues[:, 0], eigenvalues[:, -1]
     empty = largest == 0
     singular = smallest <= largest * len(probe.inputs) * torch.finfo(probe.inputs.dtype).eps

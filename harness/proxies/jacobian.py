@@ -20,6 +20,7 @@ A constant or zero row of J (a network without a path) has no correlation: NaN, 
 import torch
 from torch import Tensor
 
+from harness.probe.linalg import eigvalsh
 from harness.proxies.registry import proxy
 
 K = 1e-5
@@ -44,7 +45,7 @@ def jacob_cov(probe) -> Tensor:
     """Eigenvalues of the correlations between input Jacobians."""
     matrix = correlation(probe.input_gradients)
     broken = ~matrix.isfinite().flatten(1).all(1)
-    eigenvalues = torch.linalg.eigvalsh(torch.where(broken[:, None, None], 0.0, matrix)) + K
+    eigenvalues = eigvalsh(torch.where(broken[:, None, None], 0.0, matrix)) + K
     probe.fail(broken, "a sample's input Jacobian is constant")
     return torch.where(broken, torch.nan, -(eigenvalues.log() + 1 / eigenvalues).sum(1))
 

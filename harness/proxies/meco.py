@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from harness.probe.layers import places
+from harness.probe.linalg import eigvalsh
 from harness.probe.view import View, fixed_draw
 from harness.proxies.registry import proxy
 
@@ -48,7 +49,7 @@ def _smallest(matrix: Tensor, positions: int) -> Tensor:
     """(owners, channels, channels) -> (owners,)."""
     if matrix.shape[1] > positions - 1:  # centred rows of so many positions span no more
         return matrix.new_zeros(len(matrix))
-    return torch.linalg.eigvalsh(matrix)[:, 0]
+    return eigvalsh(matrix)[:, 0]
 
 
 def _of_drawn(matrix: Tensor, positions: int) -> Tensor | None:

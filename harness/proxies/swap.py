@@ -45,12 +45,12 @@ def regularised(mu: float, sigma: float) -> Callable[..., Tensor]:
 
     def reg_swap(probe) -> Tensor:
         """swap, weighted by how near a network's size is to a preferred one."""
-        params = probe.zeros()
+        params = torch.zeros(probe.archs, dtype=torch.float64)
         for module in probe.network.modules():
             owners = owners_of(module)
             for parameter in module.parameters(recurse=False):
                 params[list(owners)] += parameter.numel() / len(owners)
-        return swap(probe).to(params.device) * torch.exp(-((params / 1e3 - mu) ** 2) / sigma)
+        return swap(probe).cpu() * torch.exp(-((params / 1e3 - mu) ** 2) / sigma)
 
     return reg_swap
 

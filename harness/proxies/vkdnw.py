@@ -28,6 +28,7 @@ from torch import Tensor
 
 from harness.probe.layers import owners_of
 from harness.probe.leading_weights import output_gradients
+from harness.probe.linalg import eigvalsh
 from harness.probe.view import View
 from harness.proxies.registry import proxy
 
@@ -52,7 +53,7 @@ def fisher_information(gradients: Tensor, outputs: Tensor) -> Tensor:
 
 def spread(information: Tensor) -> Tensor:
     """(tensors, tensors) -> the entropy of its normalised quantiles; NaN where they are all zero."""
-    values = torch.linalg.eigvalsh(information).abs()
+    values = eigvalsh(information).abs()
     values = torch.where(values > values.amax() * len(values) * torch.finfo(values.dtype).eps, values, 0.0)
     quantiles = values.quantile(torch.arange(1, 10, device=values.device, dtype=values.dtype) / 10)
     return torch.special.entr(quantiles / quantiles.sum()).sum()
@@ -71,7 +72,7 @@ def vkdnw(probe) -> Tensor:
 @proxy(view=VIEW, reads="weights", labels=False, cost="PS", paper=PAPER)
 def vkdnw_single(probe) -> Tensor:
     """Number of parameter tensors plus vkdnw."""
-    tensors = probe.zeros()
+    tensors = torch.zeros(probe.archs, dtype=torch.float64)
     for module in probe.network.modules():
         tensors[list(owners_of(module))] += len(list(module.parameters(recurse=False)))
-    return tensors + vkdnw(probe)
+    return tensors + vkdnw(probe).cpu()

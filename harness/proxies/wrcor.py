@@ -22,6 +22,7 @@ singular: minus infinity. `naswot@layerwise` is a third variant of that reposito
 import torch
 from torch import Tensor
 
+from harness.probe.linalg import eigvalsh
 from harness.proxies.registry import proxy
 
 PAPER = "Jing et al. 2025, arXiv 2507.08841"
@@ -31,7 +32,7 @@ SINGULAR = 1e-12
 def _log_determinant(probe, matrix: Tensor) -> Tensor:
     """(archs, samples, samples) symmetric -> (archs,)."""
     empty = ~(matrix != 0).flatten(1).any(1)
-    sizes = torch.linalg.eigvalsh(matrix).abs()
+    sizes = eigvalsh(matrix).abs()
     singular = sizes.amin(1) <= SINGULAR * sizes.amax(1)
     probe.fail(singular, "samples respond alike in every ReLU: the correlations are singular")
     probe.fail(empty, "no ReLU responds differently within a sample")
