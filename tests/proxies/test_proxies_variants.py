@@ -28,7 +28,7 @@ from harness.proxies.registry import registry
 
 SYNFLOW = ("synflow_bn", "logsynflow", "logsynflow@naslib")
 CODES = ("naswot@naslib", "naswot@running-stats", "naswot@zero-cost-pt", "naswot@layerwise", "naswot@hnas")
-OTHERS = ("jacob_logdet", "grad_norm@zennas")
+OTHERS = ("jacob_logdet", "grad_norm@zennas", "grad_norm@az_nas")
 TESTED = (*SYNFLOW, *CODES, *OTHERS)
 
 
@@ -112,6 +112,14 @@ def test_grad_norm_zennas(case):
     functional.cross_entropy(case.plain(noise.inputs.double()), noise.targets).backward()
     squares = [(p.grad**2).sum().item() for p in case.plain.parameters() if p.grad is not None]
     assert close(score(case.ours(["grad_norm@zennas"]), "grad_norm@zennas"), math.sqrt(sum(squares)))
+
+
+@pytest.mark.parametrize("case", cases("kaiming_fan_in"), ids=lambda case: case.label)
+def test_grad_norm_az_nas(case):
+    (noise,) = gaussian_minibatches(shape=(3, 8, 8), classes=5, batch_size=12, count=1, seed=0)
+    functional.cross_entropy(case.plain(noise.inputs.double()), noise.targets).backward()
+    squares = [(p.grad**2).sum().item() for p in case.plain.parameters() if p.grad is not None]
+    assert close(score(case.ours(["grad_norm@az_nas"]), "grad_norm@az_nas"), math.sqrt(sum(squares)))
 
 
 def test_grad_norm_zennas_leaves_zen_alone():
