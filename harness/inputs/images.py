@@ -90,8 +90,8 @@ def _normalisation(
         return tuple(value / 255 for value in constants[0]), tuple(value / 255 for value in constants[1])
     mean, std = [], []
     for channel in range(channels):  # by counts: exact, and no float copy of the set
-        counts = sum(np.bincount(image.ravel(), minlength=256) for image in pixels[:, channel])
-        counts = counts / pixels[:, channel].size
+        numbers = np.sum([np.bincount(image.ravel(), minlength=256) for image in pixels[:, channel]], axis=0)
+        counts = numbers / pixels[:, channel].size
         values = np.arange(256) / 255
         mean.append(float(counts @ values))
         std.append(float(np.sqrt(counts @ (values - mean[-1]) ** 2)) or 1.0)

@@ -295,7 +295,7 @@ def bad_npz(path: Path, kind: str) -> None:
         ("complex", "got complex128"),
         ("records", "plain arrays"),
         ("too many classes", "expected labels from 0 to 999,999"),
-        ("labels beyond int64", "label 9223372036854775810 is out of range"),
+        ("labels beyond int64", "label 9223372036854775808 is out of range"),
         ("text", "truncated or not a NumPy archive of plain arrays"),
         ("truncated", "truncated or not a NumPy archive"),
     ],
