@@ -1,7 +1,7 @@
 """`python -m speed.coverage`: how often the 95 % intervals of samples hold the value of the whole space.
 
 Draws samples as `--sample` draws, from tables whose scores are known on every architecture, and makes the intervals of
-`harness.analysis.sampling_error` in each: a bootstrap for rho and its difference to the best count, the analytic one
+`harness.analysis.populations` in each: a bootstrap for rho and its difference to the best count, the analytic one
 for tau-b. Quantiles of few resamples are those (Weibull's) whose expected coverage is that of many; widths are those
 of normal-unbiased quantiles. Prints and writes, for each table, n, score and statistic: coverage, mean width over the
 true one (3.92 standard deviations of the estimates), bias, and how often a proxy is found to beat the best count of
@@ -28,7 +28,7 @@ from benchmarks.files.write import write_text
 from benchmarks.nasbench101.archive import read_npz
 from benchmarks.spaces.space import Space
 from harness import stats
-from harness.report.numbers import markdown_table, write_csv
+from harness.report.style import markdown_table, write_csv
 from harness.stats.agreement import SAME_ORDER
 from harness.stats.correlation import pair_sums
 from harness.store.stored_run import load_run

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from benchmarks.nasbench201.cells import CONV1, CONV3, EDGES, KERNEL, NONE, POOL, SKIP, Cell, reachable
+from benchmarks.nasbench201.space import CONV1, CONV3, EDGES, KERNEL, NONE, POOL, SKIP, Cell, reachable
 from benchmarks.spaces.layers import (
     Places,
     StackedBatchNorm2d,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from benchmarks.nasbench201.cells import EDGES, KERNEL, OPERATIONS, POOL, SKIP
 from benchmarks.nasbench201.network import skeleton
+from benchmarks.nasbench201.space import EDGES, KERNEL, OPERATIONS, POOL, SKIP
 from benchmarks.spaces.layers import relu_conv_bn
 from benchmarks.spaces.supernet import ONE, MixedNetwork, add_weighted, by_sample, live_rows
 

@@ -32,7 +32,7 @@ from benchmarks.readers.pickle_names import (
     Budget,
     check_keys,
     nothing,
-)  # fmt: skip
+)
 from benchmarks.readers.pickle_runs import INT1_RUN, INT2_RUN, REF1_RUN, REF4_RUN, X1, X8, X, text_run
 from benchmarks.readers.safe_arrays import Array, DType
 

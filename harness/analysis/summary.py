@@ -19,14 +19,16 @@ from harness.analysis.ensembles import DRAWN, EXACT, VOTE_COLUMNS, judged_votes
 from harness.analysis.populations import (
     POPULATIONS,
     Population,
+    SamplingError,
     baselines,
     candidates,
     facts_of,
+    method,
     population_of,
     rows_of,
+    sampling_error,
     share_of_space,
 )
-from harness.analysis.sampling_error import SamplingError, method, sampling_error
 from harness.analysis.statistics import COLUMNS, STATISTICS, statistics_of
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def summarise(
     baseline: the proxy the others are compared with; "auto" takes the best count by rho in each
     population (chosen on the same data, which favours the baseline a little). intervals: "auto" leaves them out where
     the run holds the whole space (no sampling error); "always", "never". The same run and seed give the same numbers.
-    Above `sampling_error.LARGE` architectures the intervals of rho and its differences are analytic.
+    Above `populations.LARGE` architectures the intervals of rho and its differences are analytic.
     """
     _check(run, resamples, populations, baseline, intervals)
     share = share_of_space(run)

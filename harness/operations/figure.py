@@ -9,8 +9,7 @@ import pandas as pd
 from benchmarks.spaces.space import short
 from harness.operations.compare import Comparison
 from harness.report.figures import GRID, Figure, Panel, drawing, save
-from harness.report.numbers import number
-from harness.report.style import COLOURS
+from harness.report.style import COLOURS, number
 
 COLUMNS = 4
 """Panels in a row."""

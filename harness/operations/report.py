@@ -14,8 +14,8 @@ from benchmarks.spaces.space import short
 from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
 from harness.operations.figure import write_figures, write_training
-from harness.report.numbers import cell, count, duration, number
 from harness.report.result import ResultTable, markdown_page, result_folder, write_result
+from harness.report.style import cell, count, duration, number
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"

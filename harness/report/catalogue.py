@@ -16,7 +16,7 @@ from harness.analysis import ensembles
 from harness.proxies.ensembles import ENSEMBLES
 from harness.proxies.protocols import described
 from harness.proxies.registry import COSTS, registry
-from harness.report.numbers import DASH, cell, count, duration, interval, markdown_table, number
+from harness.report.style import DASH, cell, count, duration, interval, markdown_table, number
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "proxies.md"

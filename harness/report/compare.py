@@ -16,7 +16,7 @@ from benchmarks.files.write import write_text
 from harness.report import style
 from harness.report.comparison_figure import write_comparison_figure
 from harness.report.folder import writing
-from harness.report.numbers import DASH, cell, count, interval, markdown_table, number, write_csv
+from harness.report.style import DASH, cell, count, interval, markdown_table, number, write_csv
 from harness.report.text import target_line
 
 if TYPE_CHECKING:

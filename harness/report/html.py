@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from harness.report.numbers import DASH, number
+from harness.report.style import DASH, number
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from harness.analysis.populations import rows_of
 from harness.report import style
 from harness.report.axes import Scale, accuracy_scale, rank_scale, score_scale
-from harness.report.numbers import number
+from harness.report.style import number
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

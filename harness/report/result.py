@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.files.write import write_text
 from harness.report.folder import checked, writing
-from harness.report.numbers import markdown_table, write_csv
+from harness.report.style import markdown_table, write_csv
 
 ResultTable = tuple[str, Sequence[str], Sequence[Sequence[object]], Collection[int]]
 """A heading ("" for none), the heads of the columns, the rows, and the places of the columns of numbers."""

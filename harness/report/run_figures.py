@@ -15,8 +15,8 @@ from scipy.spatial.distance import squareform
 from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
 from harness.report.figures import GRID, drawing, save, short, svg_of
-from harness.report.numbers import number
 from harness.report.scatter import draw_scatter
+from harness.report.style import number
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

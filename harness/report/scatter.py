@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from harness.report import style
 from harness.report.axes import Scale, accuracy_scale, score_scale
 from harness.report.figures import short
-from harness.report.numbers import count, number
 from harness.report.points import even_draw
+from harness.report.style import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

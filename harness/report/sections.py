@@ -10,9 +10,8 @@ from harness.analysis.statistics import Statistic, shown_in
 from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
 from harness.report.html import Cell, Row, Table, row, shaded
-from harness.report.numbers import count, statistic_interval, statistic_value
 from harness.report.run_figures import clustered
-from harness.report.style import baseline, random_picks, verdict
+from harness.report.style import baseline, count, random_picks, statistic_interval, statistic_value, verdict
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

@@ -11,8 +11,18 @@ from benchmarks.files.write import write_text
 from harness.analysis.populations import POPULATIONS
 from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style, variants
-from harness.report.numbers import cell, counted, markdown_table, measured, statistic_value, with_interval, write_csv
-from harness.report.style import baseline, random_picks, verdict
+from harness.report.style import (
+    baseline,
+    cell,
+    counted,
+    markdown_table,
+    measured,
+    random_picks,
+    statistic_value,
+    verdict,
+    with_interval,
+    write_csv,
+)
 from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line
 
 if TYPE_CHECKING:

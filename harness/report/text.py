@@ -16,8 +16,7 @@ from harness.analysis.populations import facts_of
 from harness.analysis.statistics import STATISTICS, shown_in
 from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
-from harness.report.numbers import count, number, statistic_interval, statistic_value
-from harness.report.style import baseline, random_picks, verdict
+from harness.report.style import baseline, count, number, random_picks, statistic_interval, statistic_value, verdict
 from harness.stats import FEWEST_UNITS
 
 if TYPE_CHECKING:

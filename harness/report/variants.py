@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.analysis.populations import facts_of
 from harness.report import style
 from harness.report.html import Cell, Row, Table, shaded
-from harness.report.numbers import count, interval, markdown_table, number
+from harness.report.style import count, interval, markdown_table, number
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report.html import environment
-from harness.report.numbers import DASH, cell, markdown_table
+from harness.report.style import DASH, cell, markdown_table
 from harness.reproduce.compare import SUBSTITUTE, Reproduction, shares
 from harness.reproduce.recipes import Recipe
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, WHOLE

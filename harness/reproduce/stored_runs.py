@@ -21,8 +21,7 @@ from harness.analysis.ensembles import with_ensembles
 from harness.analysis.populations import rows_of
 from harness.analysis.summary import summarise
 from harness.report.folder import writing
-from harness.report.numbers import count, interval, markdown_table, number, write_csv
-from harness.report.style import mean_scores
+from harness.report.style import count, interval, markdown_table, mean_scores, number, write_csv
 from harness.reproduce.correlations import Sample
 from harness.reproduce.recipes import Published, published_correlations
 from harness.reproduce.verdict import DIFFERS, Estimate, correlation

@@ -12,8 +12,8 @@ import scipy
 
 from benchmarks.files.write import write_text
 from harness.report.folder import writing
-from harness.report.numbers import write_csv
 from harness.report.result import write_manifest
+from harness.report.style import write_csv
 from harness.reproduce.compare import Reproduction, shares
 from harness.reproduce.figure import write_figure
 from harness.reproduce.page import html, markdown

@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
-from harness.report.numbers import cell, count, duration, number
 from harness.report.result import markdown_page, result_folder, write_result
+from harness.report.style import cell, count, duration, number
 from harness.search.config import SearchConfig
 from harness.search.figure import write_figure
 from harness.search.outcomes import ELSEWHERE

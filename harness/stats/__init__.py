@@ -9,14 +9,6 @@ from harness.stats.agreement import (
     seed_spread,
     spearman_matrix,
 )
-from harness.stats.bootstrap import (
-    Paired,
-    bootstrap_spearman,
-    difference_p,
-    paired_difference,
-    percentile_interval,
-    resample_weights,
-)
 from harness.stats.correlation import (
     both_finite,
     kendall_tau_a,
@@ -34,10 +26,16 @@ from harness.stats.correlation import (
     weighted_tau,
     worst_case_spearman,
 )
-from harness.stats.influence import (
+from harness.stats.intervals import (
     FEWEST_UNITS,
+    Paired,
+    bootstrap_spearman,
+    difference_p,
     holm,
+    paired_difference,
     partial_interval,
+    percentile_interval,
+    resample_weights,
     rho_difference_interval,
     rho_influence,
     rho_interval,

@@ -110,38 +110,37 @@ def spearman_matrix(scores: Array) -> Array:
         result[np.ix_(whole, whole)] = np.clip(ranks @ ranks.T, -1, 1)
     if whole.all():
         return result
-    rows = [_sorted_row(row) for row in scores]
+    finite = np.isfinite(scores)
+    plans = [rank_plan(row[known]) for row, known in zip(scores, finite, strict=True)]
     for i in np.flatnonzero(~whole):
         for j in range(len(scores)):
             if whole[j] or j <= i:
-                both = rows[i].finite & rows[j].finite
-                one, other = (_ranks_within(row, both) for row in (rows[i], rows[j]))
+                both = finite[i] & finite[j]
+                one, other = (_ranks_within(plans[row], both[finite[row]]) for row in (i, j))
                 if len(one) >= FEWEST:
                     result[i, j] = result[j, i] = pearson(one, other)
     return result
 
 
-class SortedRow(NamedTuple):
-    """A row of scores sorted once; infinite and missing ones are left out."""
+class RankPlan(NamedTuple):
+    """One sort, good for the midranks of every part and every resample."""
 
-    finite: NDArray[np.bool_]  # (archs,)
-    order: NDArray[np.intp]  # (finite,) ascending
+    order: NDArray[np.intp]  # (archs,) ascending
     last: NDArray[np.intp]  # (blocks,) where in `order` each block of ties ends
-    block: NDArray[np.intp]  # (archs,) the block of each finite architecture
+    block: NDArray[np.intp]  # (archs,) the block of each architecture
 
 
-def _sorted_row(row: Array) -> SortedRow:
-    finite = np.isfinite(row)
-    places = np.flatnonzero(finite)
-    order = places[np.argsort(row[places], kind="stable")]
-    new = np.diff(row[order], prepend=np.nan) != 0
-    block = np.zeros(len(row), np.intp)
+def rank_plan(values: Array) -> RankPlan:
+    """The plan of finite `values` (archs,)."""
+    order = np.argsort(values, kind="stable")
+    new = np.r_[True, np.diff(values[order]) != 0] if len(values) else np.zeros(0, bool)
+    block = np.empty(len(values), np.intp)
     block[order] = np.cumsum(new) - 1
-    return SortedRow(finite, order, np.r_[np.flatnonzero(new)[1:] - 1, len(order) - 1][: new.sum()], block)
+    return RankPlan(order, np.r_[np.flatnonzero(new)[1:] - 1, len(values) - 1] if len(values) else block, block)
 
 
-def _ranks_within(row: SortedRow, part: NDArray[np.bool_]) -> Array:
-    """`midranks` of the architectures in `part` (archs,), all of them finite, in their order."""
-    up_to = np.cumsum(part[row.order])[row.last]
+def _ranks_within(plan: RankPlan, part: NDArray[np.bool_]) -> Array:
+    """`midranks` of the architectures in `part` (archs of the plan,), in their order."""
+    up_to = np.cumsum(part[plan.order])[plan.last]
     below = np.r_[0, up_to[:-1]]
-    return ((below + up_to + 1) / 2)[row.block[part]]
+    return ((below + up_to + 1) / 2)[plan.block[part]]

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from harness import stats
-from harness.analysis import ensembles, sampling_error
+from harness.analysis import ensembles, populations
 from harness.analysis.summary import summarise
 from harness.report import page, scatter
 from harness.report.figures import drawing
 from harness.runs import score_table
 from harness.stats.correlation import weighted_tau_by_counts
-from harness.stats.influence import rho_influence
+from harness.stats.intervals import rho_influence
 from speed.large_tables import made_up_run
 
 ARCHS = 3000
@@ -28,7 +28,7 @@ def run(tmp_path_factory):
 def summarised(run, large: int):
     """The statistics of one population, with the boundary between the two methods where the test wants it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling_error, "LARGE", large)
+        patch.setattr(populations, "LARGE", large)
         return summarise(run, intervals="always", resamples=300, populations=("all",))
 
 
@@ -53,9 +53,9 @@ def test_influence_is_what_leaving_one_out_does(decimals):
 def test_the_method_switches_at_the_stated_size_and_is_named(both):
     small, large = (summary.settings["method"] for summary in both)
     assert "bootstrap" in small and "analytic" in large
-    assert sampling_error.LARGE == 20_000
-    assert sampling_error.method(20_000, True) == small and sampling_error.method(20_001, True) == large
-    assert sampling_error.method(20_001, False) == "none"
+    assert populations.LARGE == 20_000
+    assert populations.method(20_000, True) == small and populations.method(20_001, True) == large
+    assert populations.method(20_001, False) == "none"
 
 
 def test_both_methods_agree_but_for_the_error_of_the_resampling(both):

@@ -7,7 +7,7 @@ import pytest
 
 from harness.analysis.populations import Population
 from harness.analysis.statistics import COLUMNS, STATISTICS, shown_in, statistics_of
-from harness.report.numbers import definitions
+from harness.report.style import definitions
 
 PAGE = Path(__file__).parents[2] / "docs" / "concepts.md"
 

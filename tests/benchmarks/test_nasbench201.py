@@ -13,8 +13,7 @@ from networks import EDGES, Reference201, copy_from_stack, minibatch, operations
 
 from benchmarks import UserError
 from benchmarks.benchmark import space_of
-from benchmarks.nasbench201.cells import NONE, SKIP, Cell, parse_cell, print_cell, reachable
-from benchmarks.nasbench201.space import OPERATIONS, Space201
+from benchmarks.nasbench201.space import NONE, OPERATIONS, SKIP, Cell, Space201, parse_cell, print_cell, reachable
 from benchmarks.spaces.layers import allocate
 from harness.probe.initialise import initialise
 from harness.probe.view import stream

@@ -10,8 +10,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks import UserError
-from benchmarks.nasbench201.cells import CONV1, CONV3
-from benchmarks.nasbench201.space import OPERATIONS, Space201
+from benchmarks.nasbench201.space import CONV1, CONV3, OPERATIONS, Space201
 from benchmarks.spaces.layers import allocate
 from harness.cli.operations import main
 from harness.inputs.draw import Minibatch

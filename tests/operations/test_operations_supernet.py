@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks.nasbench201.cells import CONV1, CONV3, EDGES, NONE, POOL, SKIP
 from benchmarks.nasbench201.network import Network201
-from benchmarks.nasbench201.space import OPERATIONS, Space201
+from benchmarks.nasbench201.space import CONV1, CONV3, EDGES, NONE, OPERATIONS, POOL, SKIP, Space201
 from benchmarks.nasbench_macro.network import NetworkMacro
 from benchmarks.nasbench_macro.space import SpaceMacro
 from benchmarks.spaces.layers import allocate

@@ -6,8 +6,7 @@ import pytest
 import benchmarks
 from benchmarks import UserError
 from benchmarks.benchmark import Benchmark, space_of
-from benchmarks.nasbench201.cells import EDGES, print_cell
-from benchmarks.nasbench201.space import OPERATIONS
+from benchmarks.nasbench201.space import EDGES, OPERATIONS, print_cell
 from benchmarks.spaces.space import Choices
 from harness.operations.agreement import agreement, argmax, by_edge, judge_choice, mean_by_edge
 from harness.operations.decide import Step

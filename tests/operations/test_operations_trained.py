@@ -147,7 +147,7 @@ def test_a_decided_supernet_is_evaluated_as_the_network_of_the_cell(network, bat
     from test_operations_supernet import SIZES as LARGER
     from test_operations_supernet import mask_of, stand_alone
 
-    from benchmarks.nasbench201.cells import CONV1, CONV3, POOL, SKIP
+    from benchmarks.nasbench201.space import CONV1, CONV3, POOL, SKIP
 
     larger = allocate(Space201().supernet(**LARGER), "cpu")
     initialise(larger, [stream(0, "supernet", "weights")])

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.errors import UserError
 from harness.report.folder import checked, writing
-from harness.report.numbers import cell, markdown_table
+from harness.report.style import cell, markdown_table
 
 
 def test_hostile_cells_in_markdown():

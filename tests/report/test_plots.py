@@ -16,8 +16,8 @@ from harness.analysis.summary import RANDOM_PICKS, summarise
 from harness.report import comparison_figure, run_figures, style
 from harness.report.axes import accuracy_scale, nice_ticks, rank_scale, score_scale
 from harness.report.figures import drawing
-from harness.report.numbers import number
 from harness.report.scatter import draw_scatter
+from harness.report.style import number
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from harness.analysis.populations import POPULATIONS, rows_of
 from harness.analysis.summary import Summary, summarise
 from harness.cli import report as command
 from harness.report import compare, html, page, points, style
-from harness.report.numbers import number
+from harness.report.style import number
 from harness.report.text import print_summary
 from harness.report.write import write_report
 from harness.store.stored_run import StoredRun, write_run

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from harness import stats
-from harness.stats.bootstrap import centred_midranks, rank_plan
 from harness.stats.correlation import pair_sums
+from harness.stats.intervals import centred_midranks, rank_plan
 
 
 def test_resamples_draw_whole_classes_and_repeat_with_the_seed():

@@ -7,8 +7,8 @@ from benchmarks.spaces.space import short
 from harness.operations.figure import write_strip, write_training
 from harness.operations.search.config import FindConfig
 from harness.operations.search.run import Found
-from harness.report.numbers import cell, count, duration, number
 from harness.report.result import markdown_page, result_folder, write_result
+from harness.report.style import cell, count, duration, number
 
 TEXT = ("operations", "vertex_inputs")
 """Columns of words."""

@@ -34,7 +34,7 @@ from harness.operations.supernets.darts import Bilevel, Training
 from harness.operations.supernets.evaluation import evaluate
 from harness.operations.supernets.masks import draw_alphas
 from harness.probe.view import stream
-from harness.report.numbers import write_csv
+from harness.report.style import write_csv
 
 
 @dataclass(frozen=True, eq=False)

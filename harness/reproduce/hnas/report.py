@@ -8,9 +8,8 @@ import numpy as np
 
 from harness.report.axes import score_scale
 from harness.report.figures import GRID, Figure, Panel, drawing, save
-from harness.report.numbers import DASH, cell, count, interval, number
 from harness.report.result import markdown_page, result_folder, write_result
-from harness.report.style import COLOURS
+from harness.report.style import COLOURS, DASH, cell, count, interval, number
 from harness.reproduce.hnas.collect import Tables
 from harness.reproduce.hnas.tables import FITTED, TITLES
 from harness.search.hnas import criterion

@@ -1,26 +1,29 @@
-"""Sampling error of Spearman's rho and of what is made of it, analytically: one term per architecture, no resampling.
-
-rho is a smooth function of averages over pairs and triples of architectures, so for many of them its error is a sum of
-one term each (the delta method; Hoeffding 1948, "A class of statistics with asymptotically normal distribution").
-A difference of two rho, the partial rho and the mean over strata have sums of their terms. Above some hundred
-architectures this and the bootstrap of `bootstrap.py` give the same intervals up to the error of the resampling.
-tau-b has terms too: it is a smooth function of three averages over pairs (Hoeffding 1948; Noether 1967), and a
-bootstrap would tie every architecture with its own copies. Larger is better.
+"""Sampling error: how far a correlation of a sample can be from that of the space it was drawn from.
 
 A 95 % interval holds the whole space's value in 95 % of samples. The unit is what was drawn: each string for itself in
 a uniform sample of strings, a network with all its strings in a sample of networks. A sample of n of N units without
 replacement varies less than one with replacement, by sqrt(1 - n/N): `shrink`. Intervals know nothing of seed noise.
 There are none with fewer than `FEWEST_UNITS` units, nor where there is no deviation.
+
+Analytic: rho and tau-b are smooth functions of averages over pairs and triples of architectures, so for many of them
+the error is a sum of one term each (the delta method; Hoeffding 1948; Noether 1967). A difference of two rho, the
+partial rho and the mean over strata have sums of their terms. Bootstrap, for rho and its differences: every
+architecture is weighted by how often its unit was drawn. Above some hundred architectures both give the same intervals
+up to the error of the resampling. For tau-b a bootstrap would tie every architecture with its own copies.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from harness.stats.agreement import pairs_of_seeds, same_order, seed_mean
+from harness.stats.agreement import RankPlan, pairs_of_seeds, rank_plan, rho_difference, same_order, seed_mean
 from harness.stats.correlation import (
+    FEWEST,
     both_finite,
     kendall_tau_b,
     pair_sums,
@@ -36,23 +39,21 @@ Array = NDArray[np.float64]
 LEVEL = 0.95
 FEWEST_UNITS = 10
 """With fewer units no interval is given: five in perfect order would have [1, 1]."""
+CHUNK = 65_536
+"""Values per working array: the bootstrap is fastest while its arrays stay in the processor's cache."""
 
 
 def rho_interval(
     scores: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
 ) -> tuple[float, float]:
-    """(low, high) for Spearman's rho, or for its mean over the rows of `scores` (seeds, archs); as `tau_b_interval`."""
+    """(low, high) for Spearman's rho, or for its mean over the rows of `scores` (seeds, archs)."""
     return interval_of(spearman, rho_influence, scores, accuracy, units, weights, shrink)
 
 
 def tau_b_interval(
     scores: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
 ) -> tuple[float, float]:
-    """(low, high) for Kendall's tau-b, or for its mean over the rows of `scores` (seeds, archs).
-
-    tau-b is a smooth function of three pair averages (concordance, untied in the score, untied in the accuracy), so
-    its error is a sum of one term per architecture (`tau_b_influence`); `interval_of_terms` says the rest.
-    """
+    """The same for Kendall's tau-b, a smooth function of three averages over pairs."""
     return interval_of(kendall_tau_b, tau_b_influence, scores, accuracy, units, weights, shrink)
 
 
@@ -98,6 +99,30 @@ def strata_interval(
         return terms
 
     return interval_of(value, influence, scores, accuracy, units, weights, shrink)
+
+
+def rho_difference_interval(
+    one: Array, other: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
+) -> tuple[float, float, float]:
+    """(low, high, p) of rho of `one` minus rho of `other`, (seeds, archs) both, means over seeds.
+
+    On the architectures both scored in that seed; p: two-sided, of "no difference", by normal tails. No interval of
+    scores in the `same_order`, where p is 1 if they never differ.
+    """
+    differences, terms, known = [], [], both_finite(accuracy)
+    for x, y in pairs_of_seeds(one, other):
+        gap = spearman(x, accuracy, weights) - spearman(y, accuracy, weights)
+        if np.isfinite(gap):
+            differences.append(gap)
+            terms.append(rho_influence(x, accuracy, weights) - rho_influence(y, accuracy, weights))
+    deviation, drawn = deviation_of(terms, units, known & np.isfinite(one).any(0) & np.isfinite(other).any(0))
+    if not differences or not np.isfinite(deviation):
+        return float("nan"), float("nan"), float("nan")
+    difference = float(seed_mean(differences))
+    if same_order(one, other):
+        return float("nan"), float("nan"), 1.0 if deviation < 1e-12 else float("nan")
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, drawn - 1)) * deviation * shrink
+    return difference - reach, difference + reach, float(2 * stats.norm.sf(abs(difference) / deviation / shrink))
 
 
 def interval_of(
@@ -193,30 +218,6 @@ def tau_b_influence(score: Array, accuracy: Array, weights: Array | None = None)
     return terms
 
 
-def rho_difference_interval(
-    one: Array, other: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
-) -> tuple[float, float, float]:
-    """(low, high, p) of rho of `one` minus rho of `other`, (seeds, archs) both, means over seeds.
-
-    On the architectures both scored in that seed; p: two-sided, of "no difference", by normal tails. No interval of
-    scores in the `same_order`, where p is 1 if they never differ.
-    """
-    differences, terms, known = [], [], both_finite(accuracy)
-    for x, y in pairs_of_seeds(one, other):
-        gap = spearman(x, accuracy, weights) - spearman(y, accuracy, weights)
-        if np.isfinite(gap):
-            differences.append(gap)
-            terms.append(rho_influence(x, accuracy, weights) - rho_influence(y, accuracy, weights))
-    deviation, drawn = deviation_of(terms, units, known & np.isfinite(one).any(0) & np.isfinite(other).any(0))
-    if not differences or not np.isfinite(deviation):
-        return float("nan"), float("nan"), float("nan")
-    difference = float(seed_mean(differences))
-    if same_order(one, other):
-        return float("nan"), float("nan"), 1.0 if deviation < 1e-12 else float("nan")
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, drawn - 1)) * deviation * shrink
-    return difference - reach, difference + reach, float(2 * stats.norm.sf(abs(difference) / deviation / shrink))
-
-
 def holm(p_values: Array) -> Array:
     """Holm's step-down correction for the number of comparisons, (comparisons,); NaN stay NaN and are not counted."""
     p_values = np.asarray(p_values, float)
@@ -225,3 +226,125 @@ def holm(p_values: Array) -> Array:
     adjusted = np.full(len(p_values), np.nan)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(p_values[order] * (len(order) - np.arange(len(order)))))
     return adjusted
+
+
+def resample_weights(units: NDArray, resamples: int, seed: int) -> NDArray[np.uint16]:
+    """How often each architecture is in each bootstrap sample; units (archs,) -> (resamples, archs).
+
+    Each resample draws as many units as there are, with replacement; all members of a unit get its count.
+    """
+    _, of_arch = np.unique(np.asarray(units), return_inverse=True)
+    count = int(of_arch.max()) + 1 if len(of_arch) else 0
+    weights = np.zeros((resamples, len(of_arch)), np.uint16)
+    generator = np.random.default_rng(seed)
+    for row in weights if count else ():
+        row[:] = np.bincount(generator.integers(0, count, count), minlength=count)[of_arch]
+    return weights
+
+
+def centred_midranks(plan: RankPlan, weights: Array) -> Array:
+    """Midranks minus their mean in samples that hold each architecture `weights` times; (resamples, archs) both.
+
+    With B copies below and W copies in the block of ties, of N in all: B + (W + 1)/2 - (N + 1)/2.
+    """
+    filled = np.cumsum(np.take(weights, plan.order, axis=1), axis=1)
+    everyone = filled[:, -1:].copy()
+    if len(plan.last) < len(plan.order):
+        filled = np.take(filled, plan.last, axis=1)
+    middle = filled - everyone
+    middle[:, 1:] += filled[:, :-1]
+    middle /= 2
+    return np.take(middle, plan.block, axis=1)
+
+
+def bootstrap_spearman(scores: Array, accuracy: Array, weights: NDArray, base: Array | None = None) -> Array:
+    """Spearman's rho of every row in every resample.
+
+    scores (rows, archs), accuracy (archs,), weights (resamples, archs) -> (rows, resamples); a copy counts `base` times.
+    The Pearson correlation of midranks in the sample written out with its copies; scores are sorted once. Architectures
+    that are not finite in a row leave that row. NaN where a side is constant.
+    """
+    scores, accuracy = np.atleast_2d(np.asarray(scores, float)), np.asarray(accuracy, float)
+    finite = np.isfinite(scores) & np.isfinite(accuracy)
+    result = np.full((len(scores), len(weights)), np.nan)
+    masks, mask_of = np.unique(finite, axis=0, return_inverse=True)
+    for number, keep in enumerate(masks):
+        rows = np.flatnonzero(np.ravel(mask_of) == number)
+        if keep.sum() >= FEWEST:
+            kept = weights if keep.all() else weights[:, keep]
+            ones = np.ones(1) if base is None else base[keep]
+            result[rows] = _bootstrap_finite(scores[np.ix_(rows, keep)], accuracy[keep], kept, ones)
+    return result
+
+
+def _bootstrap_finite(scores: Array, accuracy: Array, weights: NDArray, base: Array) -> Array:
+    plans, truth = [rank_plan(row) for row in scores], rank_plan(accuracy)
+    result = np.full((len(scores), len(weights)), np.nan)
+    step = max(1, CHUNK // len(accuracy))
+    for start in range(0, len(weights), step):
+        chunk = slice(start, start + step)
+        copies = weights[chunk].astype(float) * base
+        weighted_truth = centred_midranks(truth, copies)
+        truth_square = np.einsum("rn,rn->r", copies, weighted_truth**2)
+        weighted_truth *= copies
+        for row, plan in enumerate(plans):
+            ranks = centred_midranks(plan, copies)
+            product = np.einsum("rn,rn->r", ranks, weighted_truth)
+            np.multiply(ranks, ranks, out=ranks)
+            square = np.einsum("rn,rn->r", copies, ranks) * truth_square
+            np.divide(product, np.sqrt(square), out=result[row, chunk], where=square > 0)
+    return result
+
+
+def percentile_interval(samples: Array, level: float = LEVEL) -> tuple[float, float]:
+    """(low, high): the middle `level` of the bootstrap samples that are not NaN; NaN for none, or if all are the same."""
+    samples = np.asarray(samples, float)
+    samples = samples[np.isfinite(samples)]
+    if not len(samples) or np.ptp(samples) < 1e-12:
+        return float("nan"), float("nan")
+    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def difference_p(difference: float, samples: Array) -> float:
+    """Two-sided p of "no difference": the difference over the spread of its paired bootstrap samples, normal tails.
+
+    Counting samples beyond 0 cannot give less than 2/resamples, too coarse once many comparisons are corrected for.
+    """
+    samples = np.asarray(samples, float)
+    spread = np.std(samples[np.isfinite(samples)], ddof=1) if np.isfinite(samples).sum() > 1 else np.nan
+    if not np.isfinite(difference) or not np.isfinite(spread):
+        return float("nan")
+    if spread == 0:
+        return 1.0 if difference == 0 else float("nan")
+    return float(2 * stats.norm.sf(abs(difference) / spread))
+
+
+class Paired(NamedTuple):
+    """Two scores to compare, (seeds, archs), and their bootstrapped rho from the same resamples, (seeds, resamples).
+
+    Fewer seeds on one side (one row for what no seed changes) are repeated.
+    """
+
+    one: Array
+    other: Array
+    one_bootstrap: Array
+    other_bootstrap: Array
+
+
+def paired_difference(
+    pair: Paired, accuracy: Array, weights: NDArray, base: Array | None = None
+) -> tuple[float, Array]:
+    """(rho of `one` minus rho of `other`, its bootstrap samples (resamples,)); means over seeds.
+
+    On the architectures both scored in that seed; weights (resamples, archs) and base as in `bootstrap_spearman`.
+    """
+    samples = []
+    for seed, common in enumerate(pairs_of_seeds(pair.one, pair.other)):
+        i, j = seed % len(pair.one), seed % len(pair.other)
+        if np.array_equal(np.isfinite(pair.one[i]), np.isfinite(pair.other[j])):
+            samples.append(pair.one_bootstrap[i] - pair.other_bootstrap[j])
+        else:
+            first, second = bootstrap_spearman(common, accuracy, weights, base)
+            samples.append(first - second)
+    return rho_difference(pair.one, pair.other, accuracy, base), seed_mean(samples)
