@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import resolve_name
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "201": "benchmarks.nasbench201.space:Space201",
     "101": "benchmarks.nasbench101.space:Space101",
     "macro": "benchmarks.nasbench_macro.space:SpaceMacro",
+    "darts": "benchmarks.darts.space:SpaceDarts",
 } | {
     f"1shot1-{number}{population}": f"benchmarks.nasbench1shot1.space:space_{number}{population.replace('-', '_')}"
     for population in ("", "-closed", "-pruned")
@@ -53,12 +54,14 @@ class Benchmark:
     indices: np.ndarray
     """(table rows,) int: the index in the space of each row of the table."""
     network: dict[str, int | None]
-    """Settings of the networks that were trained: channels, cells_per_stage, input_channels, classes; None where it
+    """Settings of the networks that are scored: channels, cells_per_stage, input_channels, classes; None where it
     depends on the images."""
     resolution: int | None
     """Side of the images in pixels."""
     embedded: bool
     """Whether this is the table that ships with the project."""
+    trained: dict[str, int] = field(default_factory=dict)
+    """Those of `network` that differ in the networks that were trained, whose parameters and FLOPs are counted."""
 
     def network_settings(self, classes: int | None = None, changes: Mapping[str, int] | None = None) -> dict[str, int]:
         """Return the settings of the networks, as trained but for `changes`.
@@ -101,7 +104,8 @@ def load(
     indices = np.array([space.index(arch) for arch in table.archs])
     sizes = _sizes(space, table, path)
     resolution = sizes.pop("resolution")
-    return Benchmark(space, table, indices, sizes, resolution, embedded)
+    trained = {name: int(table.attributes.get(name, size)) for name, size in space.counted.items()}
+    return Benchmark(space, table, indices, sizes, resolution, embedded, trained)
 
 
 def space_of(bench: str, archs: Sequence[str] | None = None, network: str | None = None) -> Space:
@@ -240,10 +244,12 @@ def _open(path: Path, dataset: str | None, space: Space) -> Table:
 
 
 def _tables(path: Path, space: Space) -> dict[str, Table]:
-    """Return all tables of a file, by dataset."""
+    """Return all tables of a file, by dataset; of an official file that is read as it is, with those beside it."""
     if path.suffix == ".h5":
         return {name: load_table(path, name) for name in list_datasets(path)}
-    return {table.dataset: table for table in read(path, recognise(path), space)}
+    direct = [each for source in space.sources if source.direct for each in matches(source, path.parent)]
+    files = direct if path in direct else [path]
+    return {table.dataset: table for file in files for table in read(file, recognise(file), space)}
 
 
 def _default(there: Collection[str], space: Space) -> str:

@@ -63,7 +63,7 @@ def judge(
     bench: str = "201",
     *,
     dataset: str | None = None,
-    split: str = "test",
+    split: str | None = None,
     epochs: int | None = None,
     reduction: str = "mean",
     data: str | None = None,

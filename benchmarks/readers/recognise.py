@@ -1,11 +1,13 @@
 """What an official file is, by its content, and its tables by the reader of that kind."""
 
+import fnmatch
 import re
 from pathlib import Path
 from pkgutil import resolve_name
 
 from benchmarks.errors import Progress, UserError
 from benchmarks.readers.csv_table import read_csv
+from benchmarks.readers.foreign import existing, refusing
 from benchmarks.readers.tfrecord import starts_record
 from benchmarks.spaces.space import Space
 from benchmarks.table import Table
@@ -22,18 +24,24 @@ NAMES = {
 """Kind of file -> what it is called."""
 
 
+WEB_PAGE = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+
+
 def recognise(path: Path) -> str:
     """Return what a file or folder is by its content, a key of NAMES. UserError for every other kind."""
     if path.is_dir():
         if (path / "meta.pickle.pbz2").is_file():
             return "pickle"
         raise UserError(f"{path}: a folder without meta.pickle.pbz2; expected {KINDS}")
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; expected {KINDS}")
-    with open(path, "rb") as file:
+    with (
+        refusing(path, "a file that can be read", "look at its permissions"),
+        open(existing(path, KINDS), "rb") as file,
+    ):
         start = file.read(1 << 12)
     if not start:
         raise UserError(f"{path}: an empty file; get it again")
+    if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:14].lower().startswith(WEB_PAGE):
+        raise UserError(f"{path}: a web page, not the file it should be; download the file itself")
     if start[257:262] == b"ustar":
         raise UserError(f"{path}: a tar archive; unpack it first (tar -xf {path.name}) and give the folder")
     if start.startswith(b"\x89HDF"):
@@ -54,8 +62,9 @@ def recognise(path: Path) -> str:
 def read(
     path: Path, kind: str, space: Space, complete: bool = True, on_progress: Progress | None = None
 ) -> list[Table]:
-    """Return the tables in a file of a known kind, one per dataset; the space names the reader of what is no CSV."""
-    if kind == "csv":
+    """Return the tables in a file of a known kind, one per dataset; the space names readers of official files."""
+    official = kind in space.readers and any(fnmatch.fnmatch(path.name, source.key) for source in space.sources)
+    if kind == "csv" and not official:
         return read_csv(path, space.name, space.expected, complete=complete)
     if kind not in space.readers:
         what = f"{NAMES[kind]}, which is no form of {space.title}"

@@ -56,7 +56,10 @@ class Space:
     name: str
     """Key on the command line."""
     network: dict[str, Any]
-    """Settings of the networks that were trained; `build` and `sizes` take them by name."""
+    """Settings of the networks that are scored, as trained where `counted` is empty; `build` and `sizes` take them by
+    name."""
+    counted: dict[str, int] = {}
+    """Those of them that differ in the networks that were trained, whose parameters and FLOPs are counted."""
     reduced: dict[str, int] = {}
     """Those of them that differ in networks small enough to train by `harness.train`."""
     datasets: dict[str, tuple[int, int]]

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError
+from benchmarks.readers.foreign import refusing
 from benchmarks.readers.safe_pickle import load_pickle
 from harness.inputs.images import Images, check_labels, make_images
 from harness.inputs.own import read_npz
@@ -62,11 +63,14 @@ DATASETS = {
         where="https://image-net.org/download-images, downsampled 16x16, about 1 GB",
     ),
 }  # fmt: skip
+TABLES = ("-valid", "-halfway", "-545", "-nds")
+"""Endings by which benchmarks distinguish tables of one image set."""
 
 
 def key_of(name: str) -> str:
     """Return the dataset key of a name as people and benchmarks write it: ImageNet16_120, CIFAR10, cifar10-valid."""
-    return name.lower().replace("_", "-").removesuffix("-valid")
+    key = name.lower().replace("_", "-")
+    return next((key.removesuffix(ending) for ending in TABLES if key.endswith(ending)), key)
 
 
 def load(key: str, folder: Path | None) -> Images:
@@ -164,7 +168,12 @@ def read_file(path: Path, names: Sequence[str] = LABELS, side: int = 0) -> tuple
     `names` are the keys that labels may have, the first that is there; `side` 0 takes images of any size. UserError
     where the file is damaged or something else.
     """
-    content = load_pickle(path, encoding="latin1")
+    with refusing(path, "images in CIFAR's layout"):
+        return _batch(path, load_pickle(path, encoding="latin1"), names, side)
+
+
+def _batch(path: Path, content: object, names: Sequence[str], side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels and labels of the content of a file, as `read_file`."""
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a dictionary of data and labels, got {type(content).__name__}")
     fields = {key.decode("latin1") if isinstance(key, bytes) else key: value for key, value in content.items()}

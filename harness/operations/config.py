@@ -19,7 +19,9 @@ class OperationsConfig:
     scores: str = option("default", help="default, table, trained, all, or names separated by commas")
     reference: str | None = option(None, help="score that others are compared with (default: best-acc@trials if there)")
     dataset: str | None = option(None, help="of the ground truth (default: the first there is, or the embedded digits)")
-    split: str = option("test", help="accuracy by which results are judged: test (default), valid, train")
+    split: str | None = option(
+        None, help="accuracy that judges results: test (default; valid where the table has no test), valid, train"
+    )
     epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
     seeds: int = option(1, help="seeds of weights, architecture parameters and minibatches", least=1)
     first_seed: int = option(0, help="the first of them", least=0)

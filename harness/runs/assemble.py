@@ -55,10 +55,11 @@ def together(*checks: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def target_of(benchmark: Benchmark, split: str, epochs: int | None, reduction: str) -> Target:
+def target_of(benchmark: Benchmark, split: str | None, epochs: int | None, reduction: str) -> Target:
     """Return the target; UserError for a split, budget and reduction that the table does not have, all at once, and
-    where no architecture has that accuracy."""
+    where no architecture has that accuracy. The default split is test, or else valid, or else the first there is."""
     table = benchmark.table
+    split = split or next(each for each in ("test", "valid", *table.splits) if each in table.splits)
     together(
         lambda: table.target(split),
         lambda: table.target(table.splits[0], epochs),
@@ -93,7 +94,7 @@ def static_scores(
     resolution: int,
 ) -> dict[str, np.ndarray]:
     """Return {proxy: (seeds, archs)} of proxies that need no network, for architectures by index in the space."""
-    space = benchmark.space
+    space, network = benchmark.space, network | benchmark.trained
     official = space.sizes(resolution=resolution, **network)[:, indices]
     live = space.sizes(resolution=resolution, reachable_only=True, **network)[:, indices]
     counts = [torch.from_numpy(values) for values in (*official, live[0], live[1])]
@@ -200,8 +201,8 @@ def assemble(
     return StoredRun(
         path=out, manifest=manifest, archs=tuple(space.archs[i] for i in indices), index=indices,
         accuracy=accuracy[rows], seed_accuracy=benchmark.table.per_seed(target.split, target.epochs)[rows],
-        class_id=space.class_id[indices], connected=space.connected[indices],
-        params=space.sizes(resolution=resolution, **network)[0][indices], conv_count=space.conv_count[indices],
+        class_id=space.class_id[indices], connected=space.connected[indices], conv_count=space.conv_count[indices],
+        params=space.sizes(resolution=resolution, **network | benchmark.trained)[0][indices],
         scores=given.scores, seconds=given.seconds,
         failures=pd.DataFrame(given.failures, columns=["proxy", "seed", "arch", "reason"]),
         space_best=float(np.nanmax(accuracy)),

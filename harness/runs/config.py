@@ -27,10 +27,14 @@ class RunConfig:
         None, help="dataset of the ground truth (default: the first there is, otherwise the embedded digits)"
     )
     network: str | None = option(
-        None, help="1shot1: 101, the cell's network there (default), or oneshot, that of the searches"
+        None,
+        help="1shot1: 101, the cell's network there (default), or oneshot, that of the searches; darts: search"
+        " (default: 16 channels, 8 cells), cifar (36, 20), imagenet (48, 14), swap (that of SWAP-NAS)",
     )
-    split: str = option(
-        "test", help="accuracy to predict: test (default), valid, train", choices=("train", "valid", "test", "valtest")
+    split: str | None = option(
+        None,
+        help="accuracy to predict: test (default; valid where the table has no test), valid, train",
+        choices=("train", "valid", "test", "valtest"),
     )
     epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
     reduction: str = option("mean", help="over the accuracy's seeds: mean (default), max, or a seed label")
@@ -45,6 +49,9 @@ class RunConfig:
     batch_size: int | None = option(None, help="samples in the minibatch (default: the protocol's, usually 64)")
     balanced: bool = option(False, help="draw equal numbers of each class, up to one")
     inputs: str = option("images", help="images (default), gaussian, an .npz file or a folder of images")
+    resolution: int | None = option(
+        None, help="side in pixels that the minibatch is resized to (default: as the networks were trained)"
+    )
     protocol: str = option(
         "default", help=f"whose conventions to score under: {', '.join(PROTOCOLS)}", choices=tuple(PROTOCOLS)
     )
@@ -59,6 +66,9 @@ class RunConfig:
         "auto", help="architectures in one stack: a number, or auto (default: a short probe, or what the folder holds)"
     )
     workers: int = option(0, help="processes on a CPU (default: one for each core) or for each GPU (default: one)")
+    proxy_timeout: float = option(
+        300.0, help="seconds that a call of a proxy of your own may take, of one stack (default 300; 0: for ever)"
+    )
     executor: str = option(
         "local",
         help="local: processes here (default); ray: a cluster started by `ray start`",
@@ -102,18 +112,20 @@ class RunConfig:
             yield str(unknown_benchmark(self.bench))
         for each in fields(self):
             value, valid = getattr(self, each.name, None), each.metadata.get("choices")
-            if valid and value not in valid:
+            if valid and value not in (*valid, each.default):
                 yield str(suggest([str(value)], valid, f"value of --{each.name}"))
 
     def _numbers_out_of_range(self) -> Iterator[str]:
         """Yield what is wrong with the options that are numbers."""
-        for name, least in (("seeds", 1), ("batch_size", 1), ("workers", 0), ("epochs", 1)):
+        for name, least in (("seeds", 1), ("batch_size", 1), ("workers", 0), ("epochs", 1), ("resolution", 1)):
             if (value := getattr(self, name)) is not None and value < least:
                 yield f"--{name.replace('_', '-')} {value}: expected {least} or more"
         for name, words in (("sample", ("auto", "all")), ("stack", ("auto",))):
             value = getattr(self, name)
             if value not in words and not (value.isdecimal() and int(value) > 0):
                 yield f"--{name} '{value}': expected a whole number above 0 or {' or '.join(words)}"
+        if not 0 <= self.proxy_timeout < 1e6:
+            yield f"--proxy-timeout {self.proxy_timeout}: expected seconds, 0 (for ever) to 1,000,000"
         if not 0 < self.gpu_share <= 1:
             yield f"--gpu-share {self.gpu_share}: expected more than 0 and at most 1"
 

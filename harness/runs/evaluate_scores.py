@@ -40,7 +40,7 @@ def store_scores(
     bench: str,
     *,
     dataset: str | None = None,
-    split: str = "test",
+    split: str | None = None,
     epochs: int | None = None,
     reduction: str = "mean",
     data: str | None = None,

@@ -84,8 +84,8 @@ class Plan:
 
     @property
     def resolution(self) -> int:
-        """Side of the images in pixels."""
-        return self.setting.resolution or 32
+        """Side in pixels of the images that the networks were trained on, for counts."""
+        return self.benchmark.resolution or 32
 
     @property
     def first(self) -> np.ndarray:
@@ -181,18 +181,18 @@ def _setting(config: RunConfig, benchmark: Benchmark, device: str) -> Setting:
     return Setting(
         bench=config.bench, proxies=references(config.chosen),
         network={k: int(v) for k, v in network.items() if v is not None},
-        resolution=benchmark.resolution, inputs=inputs, dataset=benchmark.table.dataset,
+        resolution=config.resolution or benchmark.resolution, inputs=inputs, dataset=benchmark.table.dataset,
         batch_size=config.batch_size or PROTOCOLS[config.protocol].batch_size, protocol=config.protocol,
         balanced=config.balanced, share=config.share and not config.keep_unreachable,
         keep_unreachable=config.keep_unreachable, device=device,
         archs=benchmark.space.archs if benchmark.space.expected is None else None, form=benchmark.space.form,
-        precision=config.precision,
+        precision=config.precision, proxy_timeout=config.proxy_timeout,
     )  # fmt: skip
 
 
 def _workers(config: RunConfig, devices: list[str], setting: Setting, ray: Any) -> tuple[str, ...]:
     """Return the device of each process; a proxy that no file holds is not known in other processes than this one."""
-    here_only = [proxy.name for proxy in config.chosen if is_own(proxy) and not proxy.source]
+    here_only = [proxy.name for proxy in config.chosen if proxy.own and not proxy.source]
     if ray is None:
         return tuple(devices[:1] if here_only else of_workers(devices, config.workers))
     if here_only:
@@ -236,7 +236,7 @@ def settings_of(config: RunConfig, target: Target, benchmark: Benchmark, setting
         "sample": n,
         **({"form": setting.form} if setting.form else {}),
         "proxies": [proxy.name for proxy in config.chosen],
-        "own_proxies": {proxy.name: _checksum(proxy) for proxy in config.chosen if is_own(proxy)},
+        "own_proxies": {proxy.name: _checksum(proxy) for proxy in config.chosen if proxy.own},
     }
 
 
@@ -245,11 +245,6 @@ def default_folder(settings: dict[str, Any]) -> Path:
     fixed = dict(each for each in settings.items() if each[0] not in EXTENDABLE and each not in SINCE.items())
     mark = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
     return Path("results") / f"{settings['bench']}-{settings['dataset']}-{mark}"
-
-
-def is_own(proxy: Proxy) -> bool:
-    """Return whether a proxy is a user's."""
-    return bool(proxy.source) or not proxy.score.__module__.startswith("harness.")
 
 
 def _checksum(proxy: Proxy) -> str:

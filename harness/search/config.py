@@ -12,7 +12,9 @@ class SearchConfig:
     bench: str = "201"
     method: str = option("all", help="all (default) or names separated by commas")
     dataset: str | None = option(None, help="of the ground truth (default: the first there is, or the embedded digits)")
-    split: str = option("test", help="accuracy by which results are judged: test (default), valid, train")
+    split: str | None = option(
+        None, help="accuracy that judges results: test (default; valid where the table has no test), valid, train"
+    )
     epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
     reduction: str = option("mean", help="over the accuracy's seeds: mean (default), max, or a seed label")
     query_dataset: str | None = option(None, help="dataset that answers queries (default: the same)")

@@ -104,10 +104,10 @@ def _convolve(layer: StackedConv2d, x: Tensor) -> Tensor:
 
     A 5x5 depthwise convolution of a 1x1 map is a product, and many times faster as one.
     """
-    centre, weight = int(layer.padding[0]), layer.weight
-    reach = min(centre, max(x.shape[2:]) - 1)
+    centre, (step, _), weight = layer.kernel_size[0] // 2, layer.dilation, layer.weight
+    reach = min(centre, (max(x.shape[2:]) - 1) // step)
     if reach < centre:
         weight = weight[:, :, centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
     if reach == 0 < centre and layer.groups == layer.in_channels == layer.out_channels:
         return x * weight.view(1, -1, 1, 1)
-    return functional.conv2d(x, weight, None, layer.stride, reach, 1, layer.groups)
+    return functional.conv2d(x, weight, None, layer.stride, reach * step, step, layer.groups)

@@ -1,0 +1,229 @@
+"""DARTS: cells of four nodes with two inputs and one of seven operations each, known here as far as a table holds them.
+
+Source: Liu, Simonyan and Yang, "DARTS: Differentiable Architecture Search" (ICLR 2019, arXiv 1806.09055).
+`benchmarks.darts.genotypes` says what a genotype is, how it is printed and when two are the same network. There are
+1.08e18 in the standard space (S5); tables hold others too: `none`, and nodes that take one input twice.
+
+The networks scored have 16 channels and 8 cells, as those of searches; parameters and FLOPs are those of the networks
+that were trained, 36 channels and 20 cells. `with_network` has the other networks of the field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.darts.genotypes import (
+    INPUTS,
+    NODES,
+    SPACE,
+    Genotype,
+    canonical,
+    edits,
+    ordered,
+    parse_genotype,
+    random_genotype,
+    reachable,
+)
+from benchmarks.darts.sizes import plan, sizes, weighted_operations
+from benchmarks.errors import UserError, suggest
+from benchmarks.files.sources import Source
+from benchmarks.spaces.space import Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NETWORKS = {
+    "search": ("cifar", 16, 8),
+    "cifar": ("cifar", 36, 20),
+    "imagenet": ("imagenet", 48, 14),
+    "swap": ("none", 3, 1),
+}
+"""Kind of network -> (stem, channels, cells); the first is the one scored by default."""
+TRAINED = {"channels": 36, "cells": 20}
+DRAWN = 4_096
+"""Genotypes that stand for the whole space where one is to be drawn from."""
+GENOTYPES = (len(SPACE) ** (2 * NODES) * int(np.prod([n * (n - 1) // 2 for n in range(INPUTS, INPUTS + NODES)]))) ** 2
+RAW = "https://raw.githubusercontent.com"
+
+
+class SpaceDarts(Space):
+    """The genotypes of a table, in its order. A sample is drawn from those; neighbours are among them."""
+
+    name = "darts"
+    network = {"channels": 16, "cells": 8, "input_channels": 3}
+    """Channels (C), cells and image channels of the networks that are scored."""
+    counted = TRAINED
+    reduced = {"channels": 4, "cells": 3}
+    datasets = {"cifar10": (10, 32), "cifar10-545": (10, 32), "imagenet-nds": (1000, 224), "cifar10-nds": (10, 32)}
+    readers = {"csv": "benchmarks.darts.files:read_csv", "json": "benchmarks.darts.files:read_nds"}
+    network_class = "benchmarks.darts.network:NetworkDarts"
+    stem = "cifar"
+    sources = (
+        Source(
+            "DARTS_archs_CIFAR10.csv", "cifar10: 1,000 cells, 200 epochs", 423_509, "https://github.com/pym1024/SWAP",
+            f"{RAW}/pym1024/SWAP/f6049f7c979b0cfc9ac5a13666fedb79dfe3cce8/datasets/DARTS_archs_CIFAR10.csv",
+            "sha256:d28d263aa7dd4103b6a1da1775b1b03ae16ffd2516409ca3bd493c8784abe6b0", direct=True,
+        ),
+        Source(
+            "data-545.csv", "cifar10-545: 10 and 50 epochs", 285_105, "https://github.com/OnceNAS-Bench/OnceNAS-Bench",
+            f"{RAW}/OnceNAS-Bench/OnceNAS-Bench/8df26aa3d72a042c45b65cfc6fe0ae95ce41e042/data-545.csv",
+            "sha256:6ba0d143ae5c361324f74d4f58b074dcdb78bc0f2089c64f8da0222eb843302d", direct=True,
+        ),
+        *(
+            Source(name, f"{dataset}, from the archive of NDS", page="https://github.com/facebookresearch/nds",
+                   direct=True)
+            for name, dataset in (("*DARTS_in.json", "imagenet-nds"), ("*DARTS.json", "cifar10-nds"))
+        ),
+    )  # fmt: skip
+
+    def __init__(self, archs: Sequence[str] = ()) -> None:
+        self._archs = tuple(archs)
+
+    @property
+    def title(self) -> str:
+        """Name for people; says how many genotypes the table holds."""
+        return "DARTS" + f" ({len(self):,} genotypes)" * bool(len(self)) + f", {self.form} network" * bool(self.form)
+
+    def whole(self) -> SpaceDarts:
+        """Return a space of 4,096 genotypes of S5, drawn uniformly."""
+        generator = np.random.default_rng([0, NODES])
+        return self.over([str(random_genotype(generator)) for _ in range(DRAWN)])
+
+    def over(self, archs: Sequence[str]) -> SpaceDarts:
+        """Return the space of the genotypes of a table, with the same kind of network; UserError for what is none."""
+        other = SpaceDarts(archs).with_network(self.form)
+        _ = other.genotypes
+        return other
+
+    def with_network(self, name: str | None) -> SpaceDarts:
+        """Return the space with the networks called "search" (as None), "cifar", "imagenet" or "swap".
+
+        UserError for any other name. Parameters and FLOPs are of C = 48, 14 cells for "imagenet", else of C = 36, 20.
+        """
+        if name is not None and name not in NETWORKS:
+            raise suggest([name], NETWORKS, "network of DARTS")
+        other = copy(self)
+        other.form = None if name == "search" else name
+        other.stem, channels, cells = NETWORKS[name or "search"]
+        other.network = {**self.network, "channels": channels, "cells": cells}
+        other.counted = {"channels": channels, "cells": cells} if name == "imagenet" else TRAINED
+        return other
+
+    @property
+    def full_size(self) -> int:
+        """Number of genotypes of S5; of the table's where that has more."""
+        return max(GENOTYPES, len(self))
+
+    @property
+    def expected(self) -> None:
+        """None: a table may hold any genotypes and defines the space."""
+
+    @property
+    def archs(self) -> tuple[str, ...]:
+        """Genotypes as the table writes them."""
+        return self._archs
+
+    @cached_property
+    def genotypes(self) -> tuple[Genotype, ...]:
+        """Parsed, by index; UserError for what is none."""
+        return tuple(map(parse_genotype, self.archs))
+
+    @cached_property
+    def _of_genotype(self) -> dict[Genotype, int]:
+        """Genotype with sorted pairs -> index of the first."""
+        return {ordered(genotype): index for index, genotype in reversed(list(enumerate(self.genotypes)))}
+
+    def index(self, arch: str) -> int:
+        """Return the index of a genotype in any of its forms; UserError for one that the table lacks."""
+        if arch in self._position:
+            return self._position[arch]
+        if (found := self._of_genotype.get(ordered(parse_genotype(arch)))) is None:
+            raise UserError(f"'{arch}' is a DARTS genotype, but not among the {len(self):,} of the table at hand")
+        return found
+
+    @cached_property
+    def _canonical(self) -> tuple[Genotype, ...]:
+        return tuple(map(canonical, self.genotypes))
+
+    @cached_property
+    def class_id(self) -> np.ndarray:
+        """(archs,) int: the index of the first genotype that is the same network."""
+        first: dict[Genotype, int] = {}
+        return np.array([first.setdefault(each, index) for index, each in enumerate(self._canonical)], dtype=int)
+
+    def canonical(self, index: int) -> str:
+        """Return the genotype that stands for all that are the same network, whatever the table holds of them."""
+        return str(canonical(self.genotypes[index]))
+
+    @cached_property
+    def connected(self) -> np.ndarray:
+        """(archs,) bool: whether any path leads from the images to the output."""
+        cells = self.network["cells"]
+        return np.array([_connected(each, each.network[2] if each.network else cells) for each in self.genotypes], bool)
+
+    @cached_property
+    def conv_count(self) -> np.ndarray:
+        """(archs,) int: separable and dilated convolutions of both cells on a path, 0 to 16."""
+        return weighted_operations(self.genotypes)
+
+    def sizes(self, *, reachable_only: bool = False, **network: int) -> np.ndarray:
+        """Return params, FLOPs and number of parameter tensors of every genotype's network, (3, archs) float64.
+
+        FLOPs are multiply-accumulates of convolutions and the classifier for one image. Genotypes with a network of
+        their own (NDS) have its channels and cells.
+        """
+        total = np.zeros((3, len(self)))
+        for own in dict.fromkeys(genotype.network for genotype in self.genotypes):
+            rows = [index for index, genotype in enumerate(self.genotypes) if genotype.network == own]
+            members, shared = [self.genotypes[index] for index in rows], {"stem": "cifar"} | network
+            if self.form == "imagenet":
+                shared["stem"] = "imagenet"
+            settings = shared | self._own(own)
+            total[:, rows] = sizes(members, reachable_only=reachable_only, **settings)  # type: ignore[arg-type]
+        return total
+
+    def _own(self, network: tuple[str, int, int] | None) -> dict[str, str | int]:
+        """Return the settings of a genotype's own network; {} where it has none or another kind is requested."""
+        if network is None or self.form:
+            return {}
+        return dict(zip(("stem", "channels", "cells"), network, strict=True))
+
+    @property
+    def together(self) -> int | None:  # type: ignore[override]
+        """1 where the table's networks differ in size; otherwise there is no limit."""
+        return 1 if self.form is None and any(genotype.network for genotype in self.genotypes) else None
+
+    def neighbours(self, index: int) -> list[int]:
+        """Return the genotypes of the table that differ in one operation or one input."""
+        near = (self._of_genotype.get(ordered(each)) for each in edits(self.genotypes[index]))
+        return sorted({found for found in near if found is not None} - {index})
+
+    def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
+        """Return the networks of these genotypes as one stack, its weights not initialised.
+
+        UserError where their channels or cells differ.
+        """
+        source = self.genotypes if keep_unreachable else self._canonical
+        members = [source[index] for index in indices]
+        own = {genotype.network for genotype in members}
+        if len(own) > 1 and self.form is None:
+            raise UserError("networks of different channels and cells are no stack: leave --stack out, or give 1")
+        settings = {"stem": self.stem} | network | self._own(own.pop())
+        return self.stack(members, everything=keep_unreachable, **settings)
+
+
+def _connected(genotype: Genotype, cells: int) -> bool:
+    """Return whether the images reach the output."""
+    older = last = True
+    for _, reduction in plan(1, cells):
+        nodes = reachable(genotype.reduce if reduction else genotype.normal)
+        live = [older, last]
+        for pairs in nodes:
+            live.append(any(live[source] for name, source in pairs if name != "noise"))
+        older, last = last, any(live[INPUTS:])
+    return last
