@@ -44,7 +44,6 @@ def toy_run(path: Path, archs: int = 90, seeds: int = 2, hostile: str = "<b>mine
     )
     manifest = {
         "benchmark": "NAS-Bench-201",
-        "dataset": hostile,
         "target": {"dataset": hostile, "split": "test", "epochs": 200, "reduction": "mean"},
         "embedded": True,
         "table_source": "a table <of> ours",

@@ -8,12 +8,12 @@ import pandas as pd
 
 from benchmarks.errors import UserError
 from harness.cached.kept import ENDING, FOLDER, facts
-from harness.store.stored_run import load_run
+from harness.store.stored_run import load_run, target_in
 
 TABLES = FOLDER.parents[1] / "results" / "tables"
 FROM_MANIFEST = (
     *("benchmark", "command", "device", "minibatch", "revision", "seconds", "settings", "space_size", "started"),
-    *("table_checksum", "table_source", "versions"),
+    *("table_checksum", "table_source", "target", "versions"),
 )
 """Entries of the run's manifest that a set keeps."""
 
@@ -41,7 +41,7 @@ def pack(folder: Path) -> str:
     table = (folder / "scores.csv").read_text("utf-8") if (folder / "scores.csv").is_file() else _of_run(folder)
     head, *rows = table.splitlines()
     about = {
-        "bench": manifest["settings"]["bench"], "dataset": manifest["settings"]["dataset"], "archs": len(rows),
+        "bench": manifest["settings"]["bench"], "dataset": target_in(manifest)["dataset"], "archs": len(rows),
         "proxies": head.count(","), "scores": len(rows) * head.count(","),
         **{name: manifest[name] for name in FROM_MANIFEST if name in manifest},
     }  # fmt: skip

@@ -20,6 +20,7 @@ from harness.report.html import render
 from harness.report.points import scatter_data
 from harness.report.run_figures import svg
 from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line
+from harness.store.stored_run import target_in
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
@@ -40,7 +41,7 @@ def page(run: StoredRun, summary: Summary) -> str:
         "page.html",
         policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; "
         "base-uri 'none'",
-        title=f"{run.manifest.get('benchmark', '')} {run.manifest.get('dataset', '')}: zero-cost proxies".strip(),
+        title=f"{run.manifest.get('benchmark', '')} {target_in(run.manifest)['dataset']}: zero-cost proxies".strip(),
         sheet=sheet,
         script=script,
         points=_json(scatter_data(run, summary)),

@@ -18,6 +18,7 @@ from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
 from harness.report.style import baseline, count, number, random_picks, statistic_interval, statistic_value, verdict
 from harness.stats import FEWEST_UNITS
+from harness.store.stored_run import target_in
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
@@ -131,23 +132,11 @@ def _stricter_columns(summary: Summary, population: str) -> Columns:
 
 def target_line(run: StoredRun) -> str:
     """Return which ground truth the scores are compared with, and whether it is the table shipped with the package."""
-    manifest = run.manifest
-    known = [manifest.get("target"), manifest, manifest.get("settings")]
-
-    def fact(name: str) -> str:
-        found = (place[name] for place in known if isinstance(place, dict) and place.get(name) is not None)
-        return str(next(found, "?"))
-
-    reduction = fact("reduction")
-    parts = [
-        str(manifest.get("benchmark", "?")),
-        fact("dataset"),
-        f"{fact('split')} accuracy",
-        f"{fact('epochs')} epochs",
-        {"mean": "mean over seeds", "max": "best single trial"}.get(reduction, f"seed {reduction}"),
-    ]
-    line = " · ".join(parts) + f" · from {table_fact(run, 'source') or 'an unnamed table'}"
-    return line + (" · embedded: not the benchmark's own accuracies" if is_embedded(run) else "")
+    dataset, split, epochs, reduction = map(str, target_in(run.manifest).values())
+    over = {"mean": "mean over seeds", "max": "best single trial"}.get(reduction, f"seed {reduction}")
+    benchmark, source = (run.manifest.get(name, "?") for name in ("benchmark", "table_source"))
+    line = f"{benchmark} · {dataset} · {split} accuracy · {epochs} epochs · {over} · from {source}"
+    return line + (" · embedded: not the benchmark's own accuracies" if run.manifest.get("embedded") else "")
 
 
 def protocol_line(run: StoredRun) -> str:
@@ -224,20 +213,6 @@ def ceiling_line(summary: Summary, population: str) -> str:
         f" ({number(row['rho_top10pct'])} within the top 10 %); a score that knew the expected accuracy would reach"
         f" about {number(row['rho_ceiling'])} against the mean of {seeds} seeds (Spearman-Brown)"
     )
-
-
-def table_fact(run: StoredRun, name: str) -> str:
-    """Return what the manifest says of the ground-truth table (source, checksum), or an empty string."""
-    table = run.manifest.get("table")
-    if isinstance(table, dict) and table.get(name):
-        return str(table[name])
-    return str(run.manifest.get(f"table_{name}") or "")
-
-
-def is_embedded(run: StoredRun) -> bool:
-    """Return whether the ground truth is the table shipped with the package."""
-    table = run.manifest.get("table")
-    return bool(run.manifest.get("embedded") or (isinstance(table, dict) and table.get("embedded")))
 
 
 def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:

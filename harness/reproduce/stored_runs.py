@@ -25,19 +25,17 @@ from harness.report.style import count, interval, markdown_table, mean_scores, n
 from harness.reproduce.correlations import Sample
 from harness.reproduce.recipes import Published, published_correlations
 from harness.reproduce.verdict import DIFFERS, Estimate, correlation
-from harness.store.stored_run import StoredRun, load_run
+from harness.store.stored_run import StoredRun, load_run, target_in
 
 COLUMNS = ["proxy", "population", "statistic", "published", "value", "low", "high", "n", "verdict", "source", "note"]
-TARGET = ("bench", "dataset", "split", "epochs", "reduction")
-"""Settings that runs of one table have in common."""
 
 
 def write_comparison(folders: Sequence[Path], out: Path) -> str:
     """Write proxies.md and published.md, of several runs summary.csv and agreement.csv; return what to print."""
     runs = [with_ensembles(load_run(folder)) for folder in folders]
     table, agreement = joined(runs)
-    settings = runs[0].manifest["settings"]
-    compared = compare(table, settings["bench"], settings["dataset"], runs)
+    bench, dataset, *_ = _target(runs[0])
+    compared = compare(table, bench, dataset, runs)
     proxies = by_proxy(table, compared)
     with writing(out):
         write_text(out / "proxies.md", proxies)
@@ -49,11 +47,16 @@ def write_comparison(folders: Sequence[Path], out: Path) -> str:
     return f"{proxies}\n{agree if len(compared) else 'no published values for this target'}: {out}"
 
 
+def _target(run: StoredRun) -> tuple[Any, ...]:
+    """Return what runs of one table have in common: benchmark, dataset, split, epochs, reduction."""
+    return run.manifest["settings"]["bench"], *target_in(run.manifest).values()
+
+
 def joined(runs: Sequence[StoredRun]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of `Summary.table` of all runs, each proxy's from the first run that has it, and the agreement.
     The agreement has a row for every two proxies: proxy, other, Spearman's rho on the architectures that both scored,
     population (all). UserError where the runs are not of one target."""
-    targets = {tuple(run.manifest["settings"].get(name) for name in TARGET) for run in runs}
+    targets = {_target(run) for run in runs}
     if len(targets) > 1:
         said = " and ".join(" ".join(map(str, target)) for target in sorted(targets, key=str))
         raise UserError(f"the runs have different targets ({said}): give runs of one benchmark, dataset, split, budget")

@@ -126,7 +126,6 @@ def provenance(
         "command": " ".join(sys.argv),
         "benchmark": benchmark.space.title,
         "target": asdict(target),
-        **asdict(target),
         "embedded": benchmark.embedded,
         "table_source": benchmark.table.source,
         "table_checksum": benchmark.table.checksum,

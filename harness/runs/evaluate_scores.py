@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,7 @@ def _manifest(benchmark: Benchmark, target: Target, rows: np.ndarray, columns: G
     for name in sorted(columns):
         digest.update(name.encode() + columns[name][0].tobytes())
     settings = {
-        "bench": benchmark.space.name, **asdict(target), "table": benchmark.table.checksum,
+        "bench": benchmark.space.name, "table": benchmark.table.checksum,
         "scores": digest.hexdigest(), "sample": len(rows), "seeds": _seeds(columns), "share": False,
         "proxies": [*baselines(), *columns],
     }  # fmt: skip

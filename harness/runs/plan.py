@@ -113,10 +113,10 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> 
     scorer = Scorer(setting, config.chosen)
     indices = benchmark.indices[rows]
     networks = benchmark.space.class_id[indices] if setting.share else indices
-    settings = settings_of(config, target, benchmark, setting, len(rows))
+    settings = settings_of(config, benchmark, setting, len(rows))
     known, open_ = usual(setting, benchmark.space.together)
     settings["stack"] = int(config.stack) if config.stack != "auto" else "auto" if open_ else known
-    out = Path(config.out) if config.out else default_folder(settings)
+    out = Path(config.out) if config.out else default_folder(settings | asdict(target))
     workers = _workers(config, devices, setting, ray)
     if config.stack == "auto":
         settings["stack"] = _stack(config, settings["stack"], out, scorer, networks, workers, ray, say)
@@ -219,13 +219,12 @@ def _stack(
     return found.stack
 
 
-def settings_of(config: RunConfig, target: Target, benchmark: Benchmark, setting: Setting, n: int) -> dict[str, Any]:
+def settings_of(config: RunConfig, benchmark: Benchmark, setting: Setting, n: int) -> dict[str, Any]:
     """Return the settings of a run of `n` architectures as plain JSON, without the size of its stacks."""
     return {
         **{name: getattr(config, name) for name in ("bench", "seeds", "balanced", "protocol", "keep_unreachable")},
         "precision": config.precision,
         "batch_size": setting.batch_size,
-        **asdict(target),
         "inputs": config.inputs,
         "images": setting.inputs.checksum if isinstance(setting.inputs, Images) else setting.inputs,
         "table": benchmark.table.checksum,
@@ -241,7 +240,7 @@ def settings_of(config: RunConfig, target: Target, benchmark: Benchmark, setting
 
 
 def default_folder(settings: dict[str, Any]) -> Path:
-    """Return results/NAME, a name for every set of settings that cannot share a folder."""
+    """Return results/NAME, a name for every set of settings and targets that cannot share a folder."""
     fixed = dict(each for each in settings.items() if each[0] not in EXTENDABLE and each not in SINCE.items())
     mark = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
     return Path("results") / f"{settings['bench']}-{settings['dataset']}-{mark}"

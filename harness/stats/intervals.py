@@ -260,7 +260,7 @@ def centred_midranks(plan: RankPlan, weights: Array) -> Array:
 def bootstrap_spearman(scores: Array, accuracy: Array, weights: NDArray, base: Array | None = None) -> Array:
     """Spearman's rho of every row in every resample.
 
-    scores (rows, archs), accuracy (archs,), weights (resamples, archs) -> (rows, resamples); a copy counts `base` times.
+    scores (rows, archs), accuracy (archs,), weights (resamples, archs) -> (rows, resamples); copies count `base`.
     The Pearson correlation of midranks in the sample written out with its copies; scores are sorted once. Architectures
     that are not finite in a row leave that row. NaN where a side is constant.
     """
@@ -297,7 +297,7 @@ def _bootstrap_finite(scores: Array, accuracy: Array, weights: NDArray, base: Ar
 
 
 def percentile_interval(samples: Array, level: float = LEVEL) -> tuple[float, float]:
-    """(low, high): the middle `level` of the bootstrap samples that are not NaN; NaN for none, or if all are the same."""
+    """(low, high): the middle `level` of the bootstrap samples that are not NaN; NaN for none, or all the same."""
     samples = np.asarray(samples, float)
     samples = samples[np.isfinite(samples)]
     if not len(samples) or np.ptp(samples) < 1e-12:

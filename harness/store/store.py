@@ -28,7 +28,16 @@ from filelock import FileLock, Timeout
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_atomically, write_hdf5
-from harness.store.stored_run import Part, StoredRun, load_run, read_manifest, read_part, representatives, write_run
+from harness.store.stored_run import (
+    Part,
+    StoredRun,
+    load_run,
+    read_manifest,
+    read_part,
+    representatives,
+    target_in,
+    write_run,
+)
 
 EXTENDABLE = ("proxies", "own_proxies", "sample", "seeds")
 """Settings that may change between calls on one folder: more of each extends the run."""
@@ -114,7 +123,7 @@ class Store:
                 path.unlink(missing_ok=True)
             return
         settings = self.manifest["settings"]
-        if changed := difference(old["settings"], settings):
+        if changed := difference(*(each["settings"] | target_in(each) for each in (old, self.manifest))):
             raise UserError(
                 f"{self.folder} holds a run with other settings ({changed}): give another --out, or --existing replace"
             )

@@ -97,6 +97,16 @@ def read_manifest(path: Path) -> dict:
     return manifest
 
 
+TARGET = ("dataset", "split", "epochs", "reduction")
+"""Entries of a manifest's target: the accuracy that the scores are compared with."""
+
+
+def target_in(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the target of a run by its manifest; in those of earlier versions it is among the settings."""
+    held = manifest.get("target") or manifest["settings"]
+    return {name: held.get(name) for name in TARGET}
+
+
 KINDS: dict[str, Any] = {
     "settings": dict, "target": dict, "proxies": dict, "earlier": list, "seconds": (int, float), "space_size": int,
     "space_networks": int, "unit": str, "dataset": str, "benchmark": str, "table_source": str, "versions": dict,

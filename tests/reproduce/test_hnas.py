@@ -155,7 +155,7 @@ def test_tables_of_a_csv(folder, capsys):
 def test_substitute_images_are_named(folder, capsys):
     runs = [stored(folder, "cifar10", "CIFAR-10: all"), stored(folder, "cifar100", "CIFAR-100: a STAND-IN, not")]
     found = collect(HnasConfig(tuple(runs), data=str(folder / "data"), resamples=20))
-    assert found.manifest["dataset"] == "cifar10" and found.manifest["substitutes"] == ["cifar100"]
+    assert found.manifest["target"]["dataset"] == "cifar10" and found.manifest["substitutes"] == ["cifar100"]
     assert found.missing == {} and len(found.transfer) == 2 * 2 * 2
     assert "| cifar100 (NOT its images) | M\\_SNIP |" in markdown(found)
     assert "CIFAR-100: a STAND-IN, not; NOT the dataset's images" in markdown(found)

@@ -86,7 +86,7 @@ def test_runs_become_one_table_and_agree_on_what_both_scored(tmp_path):
 
 def test_runs_of_different_targets_are_refused(tmp_path):
     one, other = toy_run(tmp_path), toy_run(tmp_path)
-    other.manifest["settings"] = {**other.manifest["settings"], "dataset": "cifar100"}
+    other.manifest["target"] = {**other.manifest["target"], "dataset": "cifar100"}
     with pytest.raises(UserError, match="different targets"):
         joined([one, other])
 

@@ -1,7 +1,9 @@
 """A run's promises: continue, extend, refuse, stop, and the same bits whatever the workers, order and interrupts."""
 
+import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,10 @@ from processes import Session
 
 from benchmarks import UserError
 from harness.engine import scorer
+from harness.report.text import target_line
 from harness.runs import runner
 from harness.runs.config import RunConfig
+from harness.runs.plan import default_folder
 from harness.store.stored_run import StoredRun, load_run
 
 pytestmark = pytest.mark.usefixtures("own_proxies")
@@ -130,6 +134,23 @@ def test_any_other_setting_is_refused_with_the_difference(out: Path, embedded: P
     with pytest.raises(UserError, match="table '0000.* -> '1111"):
         score(out, sample=2)
     assert same(first, load_run(out))
+
+
+def test_the_target_is_stored_once_and_folders_of_before_go_on(out: Path, scored: list):
+    first, record = score(out, sample=3), out / "manifest.json"
+    new = json.loads(record.read_text())
+    assert new["target"] == {"dataset": "digits", "split": "test", "epochs": 12, "reduction": "mean"}
+    assert not new["target"].keys() & (new.keys() | new["settings"].keys())
+    old = {**new, **new["target"], "settings": new["settings"] | new["target"]}
+    for form in (old, {name: value for name, value in old.items() if name != "target"}):
+        record.write_text(json.dumps(form))
+        scored.clear()
+        with pytest.raises(UserError, match="split 'test' -> 'valid'"):
+            score(out, sample=3, split="valid")
+        assert same(first, score(out, sample=3)) and not scored
+        record.write_text(json.dumps(form))
+        assert target_line(replace(first, manifest=form)) == target_line(first)
+    assert default_folder(new["settings"] | new["target"]) == default_folder(old["settings"])
 
 
 def test_replace_and_refuse(out: Path, scored: list):

@@ -16,7 +16,7 @@ from harness.runs.assemble import Target, embedded_note, provenance, target_of
 from harness.search.guides import read_scores
 from harness.search.hnas import KAPPA, condition_numbers
 from harness.search.task_from_table import accuracy_elsewhere
-from harness.store.stored_run import load_run
+from harness.store.stored_run import load_run, target_in
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def collect(config: HnasConfig) -> Tables:
     if config.resamples < 2:
         raise UserError(f"--resamples {config.resamples}: expected at least 2, 1000 is usual")
     first = config.scores[0]  # a CSV does not say what it was scored on
-    dataset = config.dataset or (None if Path(first).is_file() else str(load_run(first).manifest["dataset"]))
+    dataset = config.dataset or (None if Path(first).is_file() else str(target_in(load_run(first).manifest)["dataset"]))
     benchmark = benchmarks.load(config.bench, dataset, config.data)
     target = target_of(benchmark, config.split, config.epochs, config.reduction)
     sources = _sources(config, benchmark)
@@ -115,7 +115,7 @@ def read_source(path: str, benchmark: Benchmark, resamples: int) -> Source:
     dataset, images, substitute = benchmark.table.dataset, "", False
     if not Path(path).is_file():
         manifest = load_run(path).manifest
-        dataset, images = dataset_key(str(manifest["dataset"])), str(manifest.get("minibatch") or "")
+        dataset, images = dataset_key(str(target_in(manifest)["dataset"])), str(manifest.get("minibatch") or "")
         inputs = manifest["settings"].get("inputs", "images")
         substitute = "SUBSTITUTE" in images or "STAND-IN" in images or inputs != "images"
         images = images if inputs == "images" else f"{inputs}, {images}"

@@ -103,7 +103,7 @@ def draw(figure: Figure, found: Tables) -> None:
         panels[0, 0].yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "25" else "")
     figure.supylabel("test error, %", fontsize=8.5)
     figure.supxlabel(
-        f"{found.manifest['benchmark']}, {found.manifest['dataset']}. †: fitted to these errors", fontsize=8.5
+        f"{found.manifest['benchmark']}, {found.manifest['target']['dataset']}. †: fitted to these errors", fontsize=8.5
     )
 
 
