@@ -1,9 +1,10 @@
 """`python -m speed.gpu`: all measurements of a GPU by one command, within ten minutes.
 
 Stages, each with a time limit, on NAS-Bench-201 at full size (C = 16, N = 5, batch 64) with the classic ten proxies:
-ceilings of the device; architectures a second for stacks of 1, 8, 32, 128 and of the size that `--stack auto` finds;
-one proxy at a time in plain PyTorch (`speed/one_by_one.py`) and the ratio; agreement of scores across stacks and with
-the CPU; all 15,625 architectures, with statistics where --data has the accuracies; the floor; precision modes.
+architectures a second for stacks of 1, 8, 32, 64 and of the size that `--stack auto` finds; a profile of the fastest;
+agreement of scores across stacks and with the CPU; all 15,625 architectures, with statistics where --data has the
+accuracies; every view of every proxy alone; the pieces that passes are made of; one proxy at a time in plain PyTorch
+(`speed/one_by_one.py`) and the ratio; ceilings of the device; the floor; precision modes.
 
 Every stage writes OUT/NAME.json as it goes. A stage that the clock cuts off keeps its results, and the same command
 does what is missing; if killed, it loses nothing. Inputs are Gaussian noise, except in the run with accuracies.

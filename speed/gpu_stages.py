@@ -21,6 +21,7 @@ from harness.engine.scorer import Chunk, Scorer
 from harness.probe.view import View
 from speed import ceilings, floor, gpu_full
 from speed.gpu_job import Job, Keep
+from speed.gpu_pieces import run_pieces, run_profile, run_views
 from speed.networks import draw_weights, one_of_each_class
 from speed.one_by_one import ALONE
 from speed.passes import Watch
@@ -202,6 +203,6 @@ def run_precision(job: Job, result: dict[str, Any], keep: Keep, stop: float) -> 
 
 RUN: dict[str, Callable[[Job, dict[str, Any], Keep, float], None]] = {
     "ceilings": run_ceilings, "stacks": run_stacks, "alone": run_alone, "agreement": run_agreement, "full": run_full,
-    "floor": run_floor, "precision": run_precision,
+    "floor": run_floor, "precision": run_precision, "profile": run_profile, "views": run_views, "pieces": run_pieces,
 }  # fmt: skip
 """Stage -> its function."""

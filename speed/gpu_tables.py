@@ -116,7 +116,28 @@ def _precision(job: Job, found: dict[str, Any], facts: dict[str, Any]) -> list[s
     return lines
 
 
+def _profile(job: Job, found: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    tables = [table for key, table in found.items() if key.startswith("self_")]
+    return [f"One stack of {found['stack']}, {found['seconds']:.2f} s under the profiler.", "", "```", *tables, "```"]
+
+
+def _views(job: Job, found: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    lines = [
+        "| proxies of one view | K | ms a network | repeats | minutes for 9,445 | peak GiB |",
+        "|---|" + "---:|" * 5,
+    ]
+    for names, row in found.items():
+        peak = "" if row["peak_gib"] is None else f"{row['peak_gib']:.2f}"
+        numbers = f"{row['stack']} | {row['ms']:.1f} | {row['repeats']} | {row['minutes']:.1f} | {peak}"
+        lines.append(f"| {names.replace(',', ', ')} | {numbers} |")
+    return lines
+
+
+def _pieces(job: Job, found: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+    return ["| piece | ms |", "|---|---:|", *(f"| {row['what']} | {row['ms']:.3f} |" for row in found["rows"])]
+
+
 WRITERS = {
     "ceilings": _ceilings, "stacks": _stacks, "alone": _alone, "agreement": _agreement, "full": _full, "floor": _floor,
-    "precision": _precision,
+    "precision": _precision, "profile": _profile, "views": _views, "pieces": _pieces,
 }  # fmt: skip
