@@ -66,6 +66,16 @@ def test_the_ladder(rates, limit, share, tried, found):
     assert f"--stack auto: {found} together" in result.why and "\n" not in result.why
 
 
+def test_on_a_gpu_the_first_stack_of_a_size_is_not_timed(monkeypatch: pytest.MonkeyPatch):
+    scorer, sizes = Scorer(SETTING), []
+    monkeypatch.setattr(scorer, "score", lambda chunk: sizes.append(len(chunk.index)))
+    trial = stack_size._Trial(scorer, range(8), ("cpu",))
+    trial.plans = True
+    for size in (2, 2, 4):
+        trial.time(size, 0.5)
+    assert sizes == [2, 2, 2, 4, 4]
+
+
 def test_the_share_of_the_run_counts_what_was_spent():
     """Trying 32 takes 2.1 s at 15 networks a second; three networks at 2 and 16 at 15 took 2.6 s before."""
     rates = {1: 2.0, 8: 15.0, 32: 50.0}
