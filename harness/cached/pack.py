@@ -13,7 +13,7 @@ from harness.store.stored_run import load_run, target_in
 TABLES = FOLDER.parents[1] / "results" / "tables"
 FROM_MANIFEST = (
     *("benchmark", "command", "device", "minibatch", "revision", "seconds", "settings", "space_size", "started"),
-    *("table_checksum", "table_source", "target", "versions"),
+    *("table_checksum", "table_source", "versions"),
 )
 """Entries of the run's manifest that a set keeps."""
 
@@ -44,6 +44,7 @@ def pack(folder: Path) -> str:
         "bench": manifest["settings"]["bench"], "dataset": target_in(manifest)["dataset"], "archs": len(rows),
         "proxies": head.count(","), "scores": len(rows) * head.count(","),
         **{name: manifest[name] for name in FROM_MANIFEST if name in manifest},
+        "settings": manifest["settings"] | target_in(manifest),
     }  # fmt: skip
     return json.dumps(about, sort_keys=True) + f"\n{table}"
 

@@ -52,7 +52,7 @@ def markdown(found: Tables) -> str:
         ("With test error", ["", "", "t", "c", "n", "ρ", "τ"], errors),
         ("From one dataset to another: M with test error", heads, transfer),
     )
-    title = f"Metrics of HNAS: {cell(facts['benchmark'])}, {cell(facts['dataset'])}"
+    title = f"Metrics of HNAS: {cell(facts['benchmark'])}, {cell(facts['target']['dataset'])}"
     of_numbers = ((*table, range(2, len(table[1]))) for table in tables)
     return markdown_page(title, map(cell, facts["notes"]), of_numbers, LEGEND)
 
