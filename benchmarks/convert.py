@@ -16,13 +16,13 @@ from benchmarks.table import Table, save_tables
 
 def convert(
     path: str | Path, out: str | Path | None = None, bench: str | None = None, partial: bool = False,
-    replace: bool = False, on_progress: Progress | None = None,
+    replace: bool = False, on_progress: Progress | None = None, fractions: bool = False,
 ) -> tuple[Path, list[Table]]:  # fmt: skip
     """Read ground truth and write it as a table file; return where, and the tables.
 
     `bench` None is what the file's name says, otherwise 201. `out` None is `nasbench<bench>.h5` in the file's folder.
-    `partial` accepts a file that lacks architectures of the space. An existing table is kept unless `replace`. The file
-    appears complete or not at all. Raises UserError.
+    `partial` accepts a file that lacks architectures of the space. `fractions`: the accuracies of a CSV are 0 to 1. An
+    existing table is kept unless `replace`. The file appears complete or not at all. Raises UserError.
     """
     path = Path(path)
     bench = bench or _bench_of(path)
@@ -31,7 +31,7 @@ def convert(
     out = Path(out) if out is not None else path.parent / f"nasbench{bench}.h5"
     _check_target(out, replace)
     try:
-        tables = read(path, kind, space, complete=not partial, on_progress=on_progress)
+        tables = read(path, kind, space, complete=not partial, on_progress=on_progress, fractions=fractions)
         save_tables(out, tables)
     except OSError as error:
         raise UserError(f"cannot read or write: {error}; nothing was written") from None
@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = ", ".join(known())
     line.add_argument("--bench", metavar="NAME", help=f"{names} (default: as FILE's name says, or 201)")
     line.add_argument("--partial", action="store_true", help="accept a file that lacks architectures of the space")
+    line.add_argument("--fractions", action="store_true", help="the accuracies of a CSV are 0 to 1, not percent")
     line.add_argument("--replace", action="store_true", help="overwrite a table that is there already")
     line.add_argument("--quiet", action="store_true", help="no progress bar")
     options = line.parse_args(arguments)
@@ -95,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def action() -> None:
         file = options.file
         with progress_bar(file.name, "" if file.is_dir() else "B", options.quiet) as show:
-            written = convert(file, options.out, options.bench, options.partial, options.replace, show)
+            written = convert(
+                file, options.out, options.bench, options.partial, options.replace, show, options.fractions
+            )
         print(_summary(*written))
 
     return carry_out("benchmarks.convert", action, "stopped; nothing was written")

@@ -62,6 +62,44 @@ def parse_cell(text: str) -> Cell:
     return cell
 
 
+NASLIB = ("input", "output", "maxpool3x3", "conv1x1", "conv3x3")
+"""Labels of vertices by NASLib's numbers."""
+MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+def printed(text: str) -> str:
+    """Return the printed form, pruned, of a cell in any of these spellings; UserError says what is wrong with it.
+
+    The printed one, with our names of the operations or the official ones (conv3x3-bn-relu); the numbers of NASLib and
+    NAS-Bench-Suite-Zero, those of the matrix row by row and then those of the vertices: (0, 1, 0, ..., 0, 4, 2, 1).
+    """
+    text = text.strip().replace("-bn-relu", "").replace(" ", "")
+    numbers = text.strip("()[]").split(",")
+    if not all(re.fullmatch("[0-9]", number) for number in numbers):
+        found = FORM.fullmatch(text)
+        if not found:
+            return print_cell(parse_cell(text))
+        operations = tuple(filter(None, found[1].split(",")))
+        return _print_pruned(text, operations, tuple((int(edge[0]), int(edge[1])) for edge in found[2].split(",")))
+    side = next((n for n in range(2, VERTICES + 1) if n * n + n == len(numbers)), 0)
+    labels = [NASLIB[int(n)] if int(n) < len(NASLIB) else "?" for n in numbers[side * side :]]
+    if not side or labels[0] != "input" or labels[-1] != "output" or not set(numbers[: side * side]) <= {"0", "1"}:
+        raise UserError(f"'{text[:80]}' is not a NAS-Bench-101 cell: expected a matrix, row by row, and its labels")
+    edges = tuple(divmod(i, side) for i in range(side * side) if numbers[i] == "1")
+    return _print_pruned(text, tuple(labels[1:-1]), edges)
+
+
+def _print_pruned(text: str, operations: tuple[str, ...], edges: tuple[tuple[int, int], ...]) -> str:
+    if unknown := sorted(set(operations) - set(OPERATIONS)):
+        raise suggest(unknown, OPERATIONS, "NAS-Bench-101 operation")
+    cell = Cell(operations, tuple(sorted(edges)))
+    if problem := problem_of(cell):
+        raise UserError(f"'{text[:80]}' is not a NAS-Bench-101 cell: {problem}")
+    kept = pruned(cell)
+    assert kept is not None
+    return print_cell(kept)
+
+
 def problem_of(cell: Cell) -> str:
     """Return why a cell is not one of the space, or nothing. The limits hold for what is left after pruning."""
     if any(not a < b < cell.vertices for a, b in cell.edges):

@@ -16,7 +16,16 @@ import numpy as np
 from benchmarks.errors import UserError
 from benchmarks.files.sources import GB, MB, Source
 from benchmarks.nasbench101.arrays import as_arrays, edited, fingerprints, sizes
-from benchmarks.nasbench101.cells import CELLS, VERTICES, Cell, parse_cell, print_cell
+from benchmarks.nasbench101.cells import (
+    CELLS,
+    MD5,
+    VERTICES,
+    Cell,
+    graph_hash,
+    parse_cell,
+    print_cell,
+    printed,
+)  # fmt: skip
 from benchmarks.nasbench101.enumerate import enumerate_cells
 from benchmarks.spaces.space import Space
 
@@ -161,6 +170,20 @@ class Space101(CellSpace):
         if found < 0:
             raise UserError(f"'{arch}' is a NAS-Bench-101 cell, but not among the {len(self):,} of the table at hand")
         return found
+
+    def printed(self, name: str) -> str:
+        """Return the printed form of any spelling (`cells.printed`); of an official MD5, the table's cell with it."""
+        if MD5.fullmatch(name.strip()) is None:
+            return printed(name)
+        if (found := self._of_hash.get(name.strip())) is None:
+            what = f"of no cell among the {len(self):,} at hand" if len(self) else "which does not say the cell itself"
+            raise UserError(f"'{name}' is an MD5, {what}: give the cell's operations and edges")
+        return self.archs[found]
+
+    @cached_property
+    def _of_hash(self) -> dict[str, int]:
+        """Official MD5 -> index; takes a minute for all cells."""
+        return {graph_hash(parse_cell(arch)): index for index, arch in reversed(list(enumerate(self.archs)))}
 
     def neighbours(self, index: int) -> list[int]:
         """Return the cells of the table one edit away: an edge added or removed, an operation changed, then pruned."""

@@ -50,6 +50,23 @@ def parse_cell(text: str) -> Cell:
     return cell
 
 
+NASLIB = (SKIP, NONE, CONV3, CONV1, POOL)
+"""Operations by NASLib's numbers (`op_indices`), one for each edge; it orders the edges by source node."""
+OP_INDICES = re.compile(r"[\[(]?" + r"[, ]*".join([r"([0-4])"] * len(EDGES)) + r"[\])]?")
+
+
+def printed(text: str) -> str:
+    """Return the official string of a cell in any of these spellings; UserError says what is wrong with it.
+
+    The official one, blanks in it passed over; `op_indices` of NASLib and NAS-Bench-Suite-Zero: (4, 0, 3, 1, 4, 3).
+    """
+    text = text.strip()
+    if found := OP_INDICES.fullmatch(text):
+        operations = dict(zip(sorted(EDGES), (NASLIB[int(number)] for number in found.groups()), strict=True))
+        return print_cell(tuple(operations[edge] for edge in EDGES))
+    return print_cell(parse_cell(text.replace(" ", "")))
+
+
 def reachable(cell: Cell) -> Cell:
     """Return the cell with every edge that lies on no path from node 0 to node 3 set to `none`.
 
@@ -110,6 +127,10 @@ class Space201(Space):
     @cached_property
     def _reachable(self) -> tuple[Cell, ...]:
         return tuple(reachable(cell) for cell in self.cells)
+
+    def printed(self, name: str) -> str:
+        """Return the official string of any spelling, `op_indices` among them."""
+        return printed(name)
 
     def index(self, arch: str) -> int:
         """Return the official index of an architecture string."""

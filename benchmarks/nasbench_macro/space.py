@@ -53,6 +53,11 @@ class SpaceMacro(Space):
         """Strings by index."""
         return tuple(map("".join, itertools.product(OPERATIONS, repeat=LAYERS)))
 
+    def printed(self, name: str) -> str:
+        """Return the string of eight digits, also where it was written as a number, 1220, or as [0, 0, 0, 0, 1, ...]."""
+        digits = "".join(digit for digit in name if digit not in " ,[]()")
+        return digits.zfill(LAYERS) if digits.isdecimal() and digits.isascii() else name
+
     @cached_property
     def class_id(self) -> np.ndarray:
         """(archs,) int: the index of the member whose identities come last in each stage; 3,969 different values."""

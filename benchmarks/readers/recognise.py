@@ -60,12 +60,21 @@ def recognise(path: Path) -> str:
 
 
 def read(
-    path: Path, kind: str, space: Space, complete: bool = True, on_progress: Progress | None = None
-) -> list[Table]:
-    """Return the tables in a file of a known kind, one per dataset; the space names readers of official files."""
+    path: Path, kind: str, space: Space, complete: bool = True, on_progress: Progress | None = None,
+    fractions: bool = False,
+) -> list[Table]:  # fmt: skip
+    """Return the tables in a file of a known kind, one per dataset; the space names readers of official files.
+
+    `fractions`: the accuracies of a CSV are 0 to 1.
+    """
     official = kind in space.readers and any(fnmatch.fnmatch(path.name, source.key) for source in space.sources)
     if kind == "csv" and not official:
-        return read_csv(path, space.name, space.expected, complete=complete)
+        classes = {name: count for name, (count, _) in space.datasets.items() if count}
+        return read_csv(
+            path, space.name, space.expected, complete, fractions=fractions, printed=space.printed, classes=classes
+        )
+    if fractions:
+        raise UserError(f"{path}: --fractions is for a CSV; official files say themselves what their accuracies are")
     if kind not in space.readers:
         what = f"{NAMES[kind]}, which is no form of {space.title}"
         raise UserError(f"{path}: {what}; this version converts {KINDS}")

@@ -113,6 +113,17 @@ class Space:
             raise UserError(f"'{arch}' is not an architecture of {self.title}; expected one like '{self.archs[0]}'")
         return self._position[arch]
 
+    def printed(self, name: str) -> str:
+        """Return the string of an architecture that a paper or package spells in another way; UserError for none.
+
+        By default there is no other way.
+        """
+        return name
+
+    def locate(self, name: str) -> int:
+        """Return the index of an architecture by any spelling; UserError where it is none."""
+        return self.index(self.printed(name))
+
     @cached_property
     def _position(self) -> dict[str, int]:
         """Architecture -> index."""

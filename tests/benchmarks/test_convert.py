@@ -68,10 +68,11 @@ def test_an_official_file_becomes_a_table(tmp_path, capsys):
         ("x.h5", b"\x89HDF\r\n\x1a\n....", "an HDF5 file already"),
         ("x.tar", b"\0" * 257 + b"ustar" + b"\0" * 250, "a tar archive; unpack it first"),
         ("x.pth", b"", "an empty file"),
-        ("x.pth", b"PK\x03\x04 and nothing more", "truncated, or a zip archive that torch did not write"),
+        ("x.pth", b"\n<!DOCTYPE html><html><title>Virus scan warning</title></html>", "a web page, not the file it"),
+        ("x.pth", b"PK\x03\x04 and nothing more", "truncated or not a file of torch.save (BadZipFile"),
         ("x.pth", pickle.dumps({"a": 1}), "not a NAS-Bench-201 or NATS-Bench file"),
         ("x.pbz2", b"BZh9 and nothing more", "truncated or not a pickle"),
-        ("x.csv", b"hello\n", "no column 'arch'"),
+        ("x.csv", b"hello\n", "no accuracy column; expected names like cifar10_test_200, found: hello"),
         ("x.csv", b"arch,cifar10_test_200\n|none~0|,50\n", "1 architectures are not in the space"),
     ],
 )

@@ -515,3 +515,45 @@ def test_archives_that_cannot_be_right(tmp_path, change, said):
     with pytest.raises(UserError) as error:
         read_npz(tmp_path / "mine.npz", complete=False)
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_spellings_of_a_cell():
+    """Printed by others: isomorphic, with vertices on no path, with official names, in NASLib's numbers, by MD5."""
+    cell = "maxpool3x3,conv1x1,conv3x3|01,02,13,24,34"
+    space = Space101(["conv3x3|01,12", cell])
+    swapped = "conv1x1,maxpool3x3,conv3x3|01,02,14,23,34"
+    loose = "maxpool3x3,conv1x1,conv3x3,conv1x1|01,02,04,13,25,35"
+    matrix = [[0] * 5 for _ in range(5)]
+    for source, target in ((0, 1), (0, 2), (1, 3), (2, 4), (3, 4)):
+        matrix[source][target] = 1
+    numbers = tuple(bit for row in matrix for bit in row) + (0, 2, 3, 4, 1)
+    official = cell.replace("conv1x1", "conv1x1-bn-relu").replace("conv3x3", "conv3x3-bn-relu")
+    for text in (
+        cell,
+        f" {cell}",
+        swapped,
+        loose,
+        official,
+        str(numbers),
+        str(list(numbers)),
+        graph_hash(parse_cell(cell)),
+    ):
+        assert space.locate(text) == 1, text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0" * 32, "is an MD5, of no cell among the 1 at hand"),
+        ("(0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0)", "expected a matrix, row by row, and its labels"),
+        ("(0, 1)", "expected a matrix"),
+        ("conv5x5-bn-relu|01,12", "unknown NAS-Bench-101 operation: 'conv5x5'"),
+        ("conv3x3|01", "no path leads from the input to the output"),
+        ("conv3x3|01,21", "edges lead from a lower to a higher vertex"),
+        ("x", "is not a NAS-Bench-101 cell"),
+    ],
+)
+def test_what_is_no_spelling_of_a_cell(text, said):
+    with pytest.raises(UserError) as error:
+        Space101(["conv3x3|01,12"]).locate(text)
+    assert said in str(error.value)

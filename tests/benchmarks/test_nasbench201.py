@@ -337,3 +337,18 @@ def test_blocks_and_features(space):
 
 def test_operations_are_the_official_five():
     assert OPERATIONS == ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+
+@pytest.mark.parametrize("text", ["(4, 0, 3, 1, 4, 2)", "[4,0,3,1,4,2]", "[4 0 3 1 4 2]", "403142", " {} "])
+def test_numbers_of_naslib(text):
+    """NASLib lists its operations as skip, none, 3x3, 1x1, pool, and the edges 01, 02, 03, 12, 13, 23."""
+    arch = "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|nor_conv_1x1~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+    space = space_of("201")
+    assert space.printed(text.format(arch)) == arch
+    assert space.locate(text.format(arch)) == space.index(arch)
+
+
+@pytest.mark.parametrize("text", ["(4, 0, 3, 1, 4)", "(4, 0, 3, 1, 4, 5)", "|none~0|", "17", ""])
+def test_what_is_no_spelling_of_a_cell(text):
+    with pytest.raises(UserError, match="is not a NAS-Bench-201 cell; expected the form"):
+        space_of("201").locate(text)

@@ -306,3 +306,10 @@ def test_relu6_would_hardly_differ(space):
             module.register_forward_hook(look)
     stack(torch.randn(32, 36, 16, 16, generator=torch.Generator().manual_seed(2)))
     assert above / units < 1e-5
+
+
+@pytest.mark.parametrize("text", ["00122012", "122012", "[0, 0, 1, 2, 2, 0, 1, 2]", "0 0 1 2 2 0 1 2"])
+def test_spellings_of_a_string(text):
+    """A table that is read as numbers loses the zeros in front."""
+    space = benchmarks.space_of("macro")
+    assert space.archs[space.locate(text)] == "00122012"

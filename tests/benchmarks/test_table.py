@@ -205,10 +205,16 @@ def test_csv_need_not_be_complete(tmp_path):
         ("arch,x_test_1\na,1\nb,101\nc,-3\n", "2 cells of x_test_1 are no accuracy in 0..100 percent: row 2 b '101'"),
         ("arch,x_test_1\na,1\nb,inf\nc,hello\n", "2 cells of x_test_1"),
         ("arch,x_test_1_per_seed\na,1;2\nb,1;;x\nc,3\n", "row 2 b 'x'"),
-        ("arch,x_test_1\na,1\nb,1\nc\n", "2 columns expected, but row 3 has 1; is the file complete?"),
+        ("arch,x_test_1\na,1\nb,1\nc\n", "2 columns expected, but line 4 has 1; decimal commas, or a file"),
+        ("arch;x_test_1\na;90,5\nb;1;2\nc;1\n", "2 columns expected, but line 3 has 3; decimal commas"),
+        ("index,x_test_1\n0,1\n3,2\nx,3\n", "indices that are not 0 to 2 in 2 rows: row 2, row 3"),
+        ("x_test_1\n1\n2\n", "no column 'arch' or 'index', found: x_test_1; without one, 3 rows in the order"),
+        ("arch,x_test_1\na,0.9\nb,0.5\nc,0\n", "x_test_1 has 0.5 to 0.9 as fractions; if they are fractions, convert"),
+        ("arch,x_test_1\na,0.2\nb,90\nc,91\n", "fractions and percent are mixed (x_test_1 0.2 to 91)"),
+        ("arch,x_test_1,y_test_1\na,0.9,90\nb,0.5,95\nc,0,90\n", "fractions and percent are mixed (x_test_1 0.5 to"),
         ("arch,x_test_1\n", "a header and no rows"),
         ("", "an empty file"),
-        ("name,x_test_1\na,1\n", "no column 'arch'"),
+        ("name,x_test_1\nx,1\ny,2\nz,3\n", "no column 'arch'"),
         ("arch,x_test\na,1\n", "no accuracy column"),
         ("arch,x_tset_1\na,1\n", "unknown split in the column names: 'tset' (did you mean test"),
         ("arch,x_test_1,x_test_1\na,1,1\n", "columns that occur more than once: x_test_1"),
@@ -224,6 +230,45 @@ def test_csv_says_what_is_wrong(tmp_path, text, said):
         read_csv(write(tmp_path, text), expected=("a", "b", "c"))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arch;x_test_1\nb;2.5\na;1.5\n", "arch\tx_test_1\nb\t2.5\na\t1.5\n", "\ufeffarch,x_test_1\nb,2.5\na,1.5\n",
+        "arch_str,x_test_1\nb,2.5\na,1.5\n", "Architecture;x_test_1\nb;2.5\na;1.5\n", "idx,x_test_1\n1,2.5\n0,1.5\n",
+        "arch_index,x_test_1\n1.0,2.5\n0.0,1.5\n", ",x_test_1\n1,2.5\n0,1.5\n", "Unnamed: 0,x_test_1\n1,2.5\n0,1.5\n",
+        "network,x_test_1,note\nb,2.5,x\na,1.5,y\n",
+        ",arch,x_test_1\n0,b,2.5\n1,a,1.5\n", "x_test_1\n1.5\n2.5\n", "arch,index,x_test_1\nb,1.0,2.5\na,0.0,1.5\n",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_csv_as_others_write_it(tmp_path, text, encoding):
+    (tmp_path / "own.csv").write_bytes(text.encode(encoding))
+    (table,) = read_csv(tmp_path / "own.csv", expected=("a", "b"))
+    assert table.archs == ("a", "b") and table.target().tolist() == [1.5, 2.5]
+
+
+def test_fractions_become_percent_on_request(tmp_path):
+    path = write(tmp_path, "arch,x_test_1\na,0.9\nb,0.5\n")
+    (table,) = read_csv(path, expected=("a", "b"), fractions=True)
+    assert table.target().tolist() == [90.0, 50.0]
+    with pytest.raises(UserError, match="--fractions: accuracies from 0 to 1 expected, but x_test_1 has 50 to 90"):
+        read_csv(write(tmp_path, "arch,x_test_1\na,90\nb,50\n"), expected=("a", "b"), fractions=True)
+
+
+def test_low_accuracies_in_percent_are_no_fractions(tmp_path):
+    """ImageNet16-120 by chance is 0.83 %; far below chance, a number is a fraction."""
+    rows = [f"{i},{0.8333 if i < 3 else 30 + i}\n" for i in range(40)]
+    archs, classes = tuple(map(str, range(40))), {"imagenet16-120": 120}
+    (table,) = read_csv(write(tmp_path, "arch,imagenet16_120_test_200\n" + "".join(rows)), "201", archs)
+    assert table.target()[0] == 0.8333
+    few = write(tmp_path, "arch,cifar10_test_200\n" + "".join(rows))
+    with pytest.raises(UserError, match="mixed"):
+        read_csv(few, "201", archs, classes={"cifar10": 10})
+    rows[3:6] = [f"{i},0.35\n" for i in range(3, 6)]
+    with pytest.raises(UserError, match="mixed"):
+        read_csv(write(tmp_path, "arch,imagenet16_120_test_200\n" + "".join(rows)), "201", archs, classes=classes)
 
 
 def test_csv_names_all_problems_at_once(tmp_path):
