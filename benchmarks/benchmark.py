@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import UserError, joined, suggest
 from benchmarks.files.sources import VARIABLE, data_folder, matches, readable_size
 from benchmarks.readers.csv_table import dataset_key
 from benchmarks.readers.recognise import read, recognise
@@ -23,6 +23,7 @@ BENCHMARKS = {
     "101": "benchmarks.nasbench101.space:Space101",
     "macro": "benchmarks.nasbench_macro.space:SpaceMacro",
     "darts": "benchmarks.darts.space:SpaceDarts",
+    "mobilenet": "benchmarks.mobilenet.space:SpaceMobile",
 } | {
     f"1shot1-{number}{population}": f"benchmarks.nasbench1shot1.space:space_{number}{population.replace('-', '_')}"
     for population in ("", "-closed", "-pruned")
@@ -86,6 +87,7 @@ def load(
     truth, the embedded digits. UserError for a dataset that is not found: where it was looked for and what to get.
     `network` as for `space_of`.
     """
+    bench = str(bench)
     space = space_of(bench, network=network)
     folder = data_folder(data)
     wanted = None if dataset is None else dataset_key(dataset)
@@ -114,6 +116,7 @@ def space_of(bench: str, archs: Sequence[str] | None = None, network: str | None
     `archs` are those of a table, for a space that its table defines. `network` names the kind of networks of its
     architectures, where there are several.
     """
+    bench = str(bench)
     points = declared().get(bench, [])
     if problem := collision(bench, points, bench in BENCHMARKS or bench in GROUPS):
         raise problem
@@ -136,12 +139,13 @@ def expand(bench: str, spaces: str | None = None) -> tuple[str, ...]:
 
     UserError for spaces the group does not have, or where the name is no group.
     """
+    bench = str(bench)
     if bench not in GROUPS:
         if spaces is not None:
             raise UserError(f"--space {spaces}: only for --bench {', '.join(GROUPS)}, not {bench}")
         return (bench,)
     members = {key.split("-")[1]: key for key in GROUPS[bench]}
-    wanted = list(members) if spaces is None else [each.strip() for each in spaces.split(",")]
+    wanted = list(members) if spaces is None else [each.strip() for each in joined(spaces).split(",")]
     if unknown := [each for each in wanted if each not in members]:
         raise suggest(unknown, members, f"space of {bench}")
     return tuple(members[each] for each in dict.fromkeys(wanted))
