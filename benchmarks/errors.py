@@ -55,6 +55,11 @@ def listed(examples: Sequence, total: int | None = None) -> str:
     return ", ".join(map(str, examples[:3])) + (f" and {more} more" if more > 0 else "")
 
 
+def joined(names: object) -> str:
+    """Return names as a command line has them, separated by commas; from Python they may come as a list or a number."""
+    return ",".join(map(str, names)) if isinstance(names, list | tuple | set | frozenset) else str(names)
+
+
 class Parser(argparse.ArgumentParser):
     """Reports a wrong option in one line, with the nearest valid one; accepts no shortened option names."""
 

@@ -55,7 +55,7 @@ def correlate(bench: str = "201", *, space: str | None = None, **settings: Any) 
     For a benchmark of several spaces return {key: result}; `space` "1,3" chooses among them.
     """
     found = {config.bench: _with_statistics(run(config)) for config in each_space(space, bench=bench, **settings)}
-    return found if bench in GROUPS else found[bench]
+    return found if str(bench) in GROUPS else found[str(bench)]
 
 
 def judge(

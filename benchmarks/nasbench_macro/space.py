@@ -54,7 +54,7 @@ class SpaceMacro(Space):
         return tuple(map("".join, itertools.product(OPERATIONS, repeat=LAYERS)))
 
     def printed(self, name: str) -> str:
-        """Return the string of eight digits, also where it was written as a number, 1220, or as [0, 0, 0, 0, 1, ...]."""
+        """Return the string of eight digits, also where it was written as a number, 1220, or as [0, 0, 0, 1, ...]."""
         digits = "".join(digit for digit in name if digit not in " ,[]()")
         return digits.zfill(LAYERS) if digits.isdecimal() and digits.isascii() else name
 

@@ -22,8 +22,10 @@ from benchmarks.readers.hdf5_check import allowance, hdf5_problem
 
 NUMBERS_AND_TEXT = "biufcSU"
 """Kinds of NumPy types that arrays may have."""
-JSON_MOST = 1 << 24
-"""Bytes of a JSON file; as objects it takes up to twenty times as many."""
+JSON_MOST = 1 << 27
+"""Bytes of a JSON file."""
+OBJECTS_MOST = 700 << 20
+"""Bytes that its objects may take."""
 HEADER_MOST = 10_000
 """Characters of the head of an array in a NumPy archive."""
 
@@ -73,7 +75,11 @@ def read_json(path: str | Path, kind: str, advice: str = "get the file again", *
     with refusing(path, f"JSON, expected {kind}", advice):
         if (size := path.stat().st_size) > JSON_MOST:
             raise UserError(f"{size:,} bytes, too many for {kind}")
-        return json.loads(path.read_text(encoding="utf-8"), **options)
+        raw = path.read_bytes()
+        objects = 160 * (raw.count(b"{") + raw.count(b"[")) + 60 * (raw.count(b",") + raw.count(b":"))
+        if objects + 3 * size > OBJECTS_MOST:
+            raise UserError(f"its objects would take {objects + 3 * size:,} bytes, too many for {kind}; refused")
+        return json.loads(raw.decode("utf-8"), **options)
 
 
 def read_arrays(

@@ -1,21 +1,22 @@
 """A list of proxies as a user types it -> the proxies."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import UserError, joined, suggest
 from harness.proxies.ensembles import ENSEMBLES
 from harness.proxies.own import load_file
 from harness.proxies.registry import CORE, Proxy, baselines, registry
 
 
-def choose(text: str) -> list[Proxy]:
-    """Return the proxies that a comma-separated list names: names, `core`, `all`, `FILE.py:NAME` of a user's own, or an
-    ensemble, which stands for its members.
+def choose(proxies: str | Sequence[str]) -> list[Proxy]:
+    """Return the proxies that a list names, separated by commas or from Python.
 
-    The baselines come first whether named or not. A file is read once. UserError lists all unknown names at once.
+    Names, `core`, `all`, `FILE.py:NAME` of a user's own, or an ensemble, which stands for its members. The baselines
+    come first whether named or not. A file is read once. UserError lists all unknown names at once.
     """
     known = registry()
-    words = [word for part in text.split(",") if (word := part.strip())]
+    words = [word for part in joined(proxies).split(",") if (word := part.strip())]
     own = _own([word for word in words if ".py:" in word])
     names = list(baselines())
     members: list[str] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.benchmark import GROUPS, expand, known, unknown_benchmark
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import UserError, joined, suggest
 from benchmarks.options import option
 from harness.engine import devices
 from harness.probe.precision import PRECISIONS
@@ -85,8 +85,8 @@ class RunConfig:
     """What `proxies` names, the baselines first."""
 
     def __post_init__(self) -> None:
-        for name in ("sample", "stack"):
-            object.__setattr__(self, name, str(getattr(self, name)))
+        for name in ("bench", "sample", "stack", "proxies", "devices"):  # from Python lists and numbers too
+            object.__setattr__(self, name, joined(getattr(self, name)))
         problems = [*self._unknown_words(), *self._numbers_out_of_range()]
         if self.stack not in ("auto", "1") and self.protocol in PROTOCOLS and PROTOCOLS[self.protocol].own_minibatch:
             problems.append(
@@ -142,7 +142,7 @@ def each_space(spaces: str | None = None, *, bench: str, out: str | None = None,
     """
     if "device" in settings:
         settings["devices"] = settings.pop("device")
-    several = bench in GROUPS
+    several = str(bench) in GROUPS
     return [
         RunConfig(bench=key, out=str(Path(out) / key) if out and several else out, **settings)
         for key in expand(bench, spaces)

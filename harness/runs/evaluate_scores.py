@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 import benchmarks
 from benchmarks import Benchmark
@@ -26,7 +25,7 @@ from harness.runs.assemble import (
     together,
 )
 from harness.runs.config import EXISTING
-from harness.runs.score_table import Given, arrange, read_csv
+from harness.runs.score_table import Given, arrange
 from harness.store.store import Store
 from harness.store.stored_run import StoredRun, load_run
 
@@ -35,7 +34,7 @@ OWN = "@given"
 
 
 def store_scores(
-    scores: pd.DataFrame | str | Path,
+    scores: Any,
     bench: str,
     *,
     dataset: str | None = None,
@@ -47,14 +46,17 @@ def store_scores(
     existing: str = "resume",
     say: Callable[[str], None] = lambda line: None,
 ) -> StoredRun:
-    """Check scores computed elsewhere and store them with the target accuracies as a run; return it."""
+    """Check scores computed elsewhere and store them with the target accuracies as a run; return it.
+
+    `scores` are those that `harness.runs.score_table.sheet_of` takes.
+    """
     source = str(scores) if isinstance(scores, (str, Path)) else "the scores"
     if existing not in EXISTING:
         raise suggest([existing], EXISTING, "value of --existing")
     benchmark = benchmarks.load(bench, dataset, data)
     target, (rows, columns) = together(
         lambda: target_of(benchmark, split, epochs, reduction),
-        lambda: arrange(read_csv(scores) if isinstance(scores, (str, Path)) else scores, benchmark, source),
+        lambda: arrange(scores, benchmark, source),
     )
     check_known(known_rows(benchmark, target)[rows], target, source)
     columns = {name + OWN * (name in baselines()): values for name, values in columns.items()}

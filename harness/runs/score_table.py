@@ -1,17 +1,24 @@
-"""Scores computed elsewhere: a CSV or a DataFrame -> arrays in the order of the rows, with a reason for each gap."""
+"""Scores computed elsewhere: a file or Python values -> arrays in the order of the rows, with a reason for each gap.
+
+A file is a CSV (`benchmarks.readers.csv_file` says how columns may be called) or a JSON file in the form of
+NAS-Bench-Suite-Zero, {dataset: {architecture: {proxy: {"score": number}}}}. Python values are DataFrames, Series and
+dictionaries by architecture or index, or arrays of one score for each architecture of the table.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError
-from benchmarks.readers.csv_file import opened
+from benchmarks.readers.csv_file import DECIMAL_COMMA, known_columns, opened
+from benchmarks.readers.csv_table import dataset_key
+from benchmarks.readers.foreign import existing, read_json, refusing
 
 Given = dict[str, tuple[np.ndarray, np.ndarray]]
 """proxy -> scores (seeds, archs) float64 and why they are not finite (seeds, archs) str."""
@@ -41,12 +48,79 @@ class Sheet:
         return self.cells[name] if name in self.cells else _cells(self.keys[name])
 
 
-def read_csv(path: str | Path) -> Sheet:
-    """Return a CSV file; UserError where it is not one."""
+def sheet_of(scores: Any, benchmark: Benchmark) -> Sheet:
+    """Return scores, the path of a file or values, as a table; UserError where they are none."""
+    if not isinstance(scores, (str, Path)):
+        return _sheet([_frame(scores, benchmark)])
+    path = existing(scores, "scores, as CSV with a column arch or index and one for each proxy, or as JSON")
+    with refusing(path, "a file that can be read"), open(path, "rb") as file:
+        start = file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t")
+    if start[:1] == b"{":
+        return _sheet([_suite_zero(path, benchmark.table.dataset)])
     with opened(path, "a CSV with a column arch or index and one for each proxy") as (names, rows):
         chunks = iter(lambda: list(islice(rows, ROWS)), [])
         frames = (pd.DataFrame(chunk, columns=names, dtype=str) for chunk in chunks)
         return _sheet(chain([pd.DataFrame(columns=names, dtype=str)], frames))
+
+
+def _frame(scores: Any, benchmark: Benchmark) -> pd.DataFrame:
+    """Return Python values as a table with a column arch or index; UserError for values of another kind."""
+    if isinstance(scores, dict):
+        nested = any(isinstance(value, (dict, list, tuple, np.ndarray, pd.Series)) for value in scores.values())
+        try:
+            scores = pd.DataFrame(scores) if nested else pd.Series(scores, dtype=object)
+        except (ValueError, TypeError) as error:
+            raise UserError(f"the scores: a dictionary of lists that do not fit together ({error})") from None
+    if isinstance(scores, pd.Series):
+        scores = scores.to_frame(scores.name if isinstance(scores.name, str) and scores.name else "score")
+    if isinstance(scores, pd.DataFrame):
+        plain = isinstance(scores.index, pd.RangeIndex) or {"arch", "index"} & set(known_columns(scores.columns))
+        if plain or isinstance(scores.index, pd.MultiIndex):
+            return scores
+        name = "arch" if scores.index.inferred_type == "string" else "index"
+        return scores.rename_axis(name).reset_index() if name not in scores.columns else scores
+    try:
+        values = np.asarray(scores, dtype=np.float64)
+    except (ValueError, TypeError):
+        values = np.empty(())
+    if values.ndim not in (1, 2) or len(values) != len(benchmark.table):
+        has = f"{len(values):,} of them" if values.ndim else f"a {type(scores).__name__}"
+        raise UserError(
+            f"the scores: {has}; expected a path, a DataFrame, a Series or dictionary by architecture, or"
+            f" {len(benchmark.table):,} numbers, one for each architecture of {benchmark.table.source}"
+        )
+    names = ["score"] if values.ndim == 1 else [f"score_{at + 1}" for at in range(values.shape[1])]
+    return pd.DataFrame(values.reshape(len(values), -1), columns=names)
+
+
+def _suite_zero(path: Path, dataset: str) -> pd.DataFrame:
+    """Return the scores of a dataset in a JSON file of NAS-Bench-Suite-Zero, a row for each architecture."""
+    kind = "scores as NAS-Bench-Suite-Zero has them, {dataset: {architecture: {proxy: {score}}}}"
+    content = read_json(path, kind)
+    with refusing(path, kind, "give a CSV instead"):
+        by_dataset = {dataset_key(name): value for name, value in content.items()}
+        if all(_is_record(value) for value in content.values()):
+            by_dataset = {dataset: content}
+        if dataset not in by_dataset:
+            raise UserError(f"no scores on '{dataset}'; it has {', '.join(by_dataset)}: name one with --dataset")
+        rows = []
+        for arch, record in by_dataset[dataset].items():
+            if not _is_record(record):
+                raise ValueError(f"no scores by proxy of '{arch}'")
+            values = {name: each["score"] if isinstance(each, dict) else each for name, each in record.items()}
+            rows.append({"arch": arch} | {name: value for name, value in values.items() if name not in NO_PROXIES})
+        return pd.DataFrame(rows)
+
+
+NO_PROXIES = ("arch", "id", "val_accuracy", "test_accuracy", "accuracy", "train_time")
+"""Entries of a record of NAS-Bench-Suite-Zero that are no scores."""
+
+
+def _is_record(value: Any) -> bool:
+    """Whether a value has the scores of one architecture by proxy."""
+    return isinstance(value, dict) and all(
+        isinstance(each, (int, float)) or (isinstance(each, dict) and "score" in each) for each in value.values()
+    )
 
 
 def _sheet(frames: Iterable[pd.DataFrame]) -> Sheet:
@@ -54,10 +128,9 @@ def _sheet(frames: Iterable[pd.DataFrame]) -> Sheet:
     columns: list[str] = []
     keys, parts, rows = [], [], 0
     for frame in frames:
-        columns = [str(name) for name in frame.columns]
-        named = frame.set_axis(columns, axis=1).loc[
-            :, ~np.array([name in columns[:i] for i, name in enumerate(columns)])
-        ]
+        columns = known_columns(frame.columns)
+        first = np.array([bool(name) and name not in columns[:i] for i, name in enumerate(columns)], dtype=bool)
+        named, columns = frame.set_axis(columns, axis=1).loc[:, first], [name for name in columns if name]
         keys.append(named[[name for name in KEYS if name in columns]])
         parts.append({name: _cells(named[name], rows) for name in named.columns if name not in KEYS})
         rows += len(frame)
@@ -70,9 +143,12 @@ def _sheet(frames: Iterable[pd.DataFrame]) -> Sheet:
     })  # fmt: skip
 
 
-def arrange(frame: pd.DataFrame | Sheet, benchmark: Benchmark, source: str) -> tuple[np.ndarray, Given]:
-    """Return the rows of the table that were scored, (archs,), and the scores of each proxy."""
-    sheet = frame if isinstance(frame, Sheet) else _sheet([frame])
+def arrange(scores: Any, benchmark: Benchmark, source: str) -> tuple[np.ndarray, Given]:
+    """Return the rows of the table that were scored, (archs,), and the scores of each proxy.
+
+    `scores` are those `sheet_of` takes, `source` what messages call them. Raises UserError.
+    """
+    sheet = _identified(sheet_of(scores, benchmark), benchmark)
     names, long, labels = _names(sheet, source)
     keys, problems = sheet.keys, []
     cells = {name: sheet.column(name) for name in (["score"] if long else names)}
@@ -106,6 +182,37 @@ def arrange(frame: pd.DataFrame | Sheet, benchmark: Benchmark, source: str) -> t
     return rows, given
 
 
+def _identified(sheet: Sheet, benchmark: Benchmark) -> Sheet:
+    """Return a table with a column arch or index: one of another name, or the order of the rows."""
+    if {"arch", "index"} & set(sheet.columns):
+        return sheet
+    count = len(next(iter(sheet.cells.values())).numbers) if sheet.cells else 0
+    texts = {name: cells.odd for name, cells in sheet.cells.items() if len(cells.odd) == count > 0}
+    for name, odd in texts.items():
+        if _row(odd[0], {}, benchmark, {}) is not None:
+            keys = sheet.keys.assign(arch=[odd[row] for row in range(count)])
+            columns = ["arch" if each == name else each for each in sheet.columns]
+            return Sheet(columns, keys, {each: cells for each, cells in sheet.cells.items() if each != name})
+    if texts or count != len(benchmark.table):
+        return sheet
+    keys = pd.DataFrame({"index": benchmark.indices.astype(str)}).join(sheet.keys.reset_index(drop=True))
+    return Sheet(["index", *sheet.columns], keys, sheet.cells)
+
+
+def _row(name: str, literal: dict[str, int], benchmark: Benchmark, rows: dict[int, int]) -> int | None:
+    """Return the row in the table of an architecture by any spelling; None where it is none.
+
+    `literal` are the rows by the table's own strings, `rows` those by index in the space.
+    """
+    if name in literal:
+        return literal[name]
+    try:
+        index = benchmark.space.locate(name)
+    except UserError:
+        return None
+    return rows.get(index) if rows else index
+
+
 def _rows_of(labels: list[str], count: int, long: bool) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each proxy and which rows hold its scores, bool (rows,)."""
     codes, names = pd.factorize(np.array(labels, dtype=object))
@@ -133,7 +240,9 @@ def _names(sheet: Sheet, source: str) -> tuple[list[str], bool, list[str]]:
     if not len(sheet.keys) and not any(len(column.numbers) for column in sheet.cells.values()):
         problems.append("no rows")
     labels = [str(value).strip() for value in sheet.keys["proxy"]] if long and not problems else names
-    if bad := sorted({label for label in labels if not label or "/" in label or label == "."}):
+    if bad := sorted(
+        {label for label in labels if not label or "/" in label or label == "." or not label.isprintable()}
+    ):
         problems.append(f"names that no proxy can have: {', '.join(map(repr, bad))}")
     if problems:
         raise UserError(f"{source}: {'; '.join(problems)}")
@@ -161,23 +270,26 @@ def _wrong(column: Cells) -> str:
         return ""
     shown = ", ".join(f"'{column.odd[row][:30]}' in row {row + 1}" for row in wrong[:3])
     more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return f"cells that are no numbers: {shown}{more}"
+    hint = "; write decimal points" if any(DECIMAL_COMMA.fullmatch(column.odd[row]) for row in wrong[:3]) else ""
+    return f"cells that are no numbers: {shown}{more}{hint}"
 
 
 def _rows(frame: pd.DataFrame, benchmark: Benchmark) -> tuple[np.ndarray, list[str]]:
     """Return the row in the table of each row of the frame, and what is wrong."""
     table, space, problems, found = benchmark.table, benchmark.space, [], {}
+    of_index = {int(index): row for row, index in enumerate(benchmark.indices)}
     if "arch" in frame:
         place = {arch: row for row, arch in enumerate(table.archs)}
         names = [str(name).strip() for name in frame["arch"]]
-        found["arch"] = np.array([place.get(name, -1) for name in names])
-        if unknown := list(dict.fromkeys(name for name in names if name not in place)):
+        rows = [_row(name, place, benchmark, of_index) for name in names]
+        found["arch"] = np.array([-1 if row is None else row for row in rows])
+        if unknown := list(dict.fromkeys(name for name, row in zip(names, rows, strict=True) if row is None)):
             problems.append(_unknown(unknown, "architectures", table.source, space.archs[0]))
     if "index" in frame:
-        place = {str(index): row for row, index in enumerate(benchmark.indices)}
-        names = [str(name).strip() for name in frame["index"]]
-        found["index"] = np.array([place.get(name, -1) for name in names])
-        if unknown := list(dict.fromkeys(name for name in names if name not in place)):
+        names = [str(name).strip().removesuffix(".0") for name in frame["index"]]
+        numbers = [int(name) if name.isdecimal() and len(name) < 10 else -1 for name in names]
+        found["index"] = np.array([of_index.get(number, -1) for number in numbers])
+        if unknown := list(dict.fromkeys(name for name, row in zip(names, found["index"], strict=True) if row < 0)):
             problems.append(_unknown(unknown, "indices", table.source, f"0 to {len(space) - 1}"))
     if len(found) == 2 and not problems and (differ := np.flatnonzero(found["arch"] != found["index"])).size:
         at = int(differ[0])

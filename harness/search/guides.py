@@ -13,7 +13,7 @@ from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
 from harness.runs.assemble import counts_of
 from harness.runs.evaluate_scores import OWN
-from harness.runs.score_table import arrange, read_csv
+from harness.runs.score_table import arrange
 from harness.store.stored_run import load_run
 
 COUNTS = ("params", "flops", "layers")
@@ -71,7 +71,7 @@ def _of_run(folder: Path, benchmark: Benchmark) -> Scores:
 
 
 def _of_csv(path: Path, benchmark: Benchmark) -> Scores:
-    rows, read = arrange(read_csv(path), benchmark, str(path))
+    rows, read = arrange(path, benchmark, str(path))
     static = counts(benchmark, rows)
     values = {name + OWN * (name in static.values): _mean(scores) for name, (scores, _) in read.items()}
     unknown = dict.fromkeys(values, float("nan"))

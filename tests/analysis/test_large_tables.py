@@ -142,7 +142,7 @@ def test_a_csv_is_read_in_parts_with_the_same_result(tmp_path: Path, monkeypatch
     monkeypatch.setattr(score_table, "ROWS", 2)
     path = tmp_path / "scores.csv"
     path.write_text("index,a,b\n1,0.1,\n2,nan,5\n3,inf,x y\n4,1e3,7\n5,2,oops\n")
-    sheet = score_table.read_csv(path)
+    sheet = score_table.sheet_of(path, None)
     assert list(sheet.keys["index"]) == ["1", "2", "3", "4", "5"]
     np.testing.assert_array_equal(sheet.cells["a"].numbers, [0.1, np.nan, np.inf, 1000, 2])
     assert sheet.cells["a"].odd == {1: "nan", 2: "inf"}

@@ -1,5 +1,7 @@
 """Scores computed elsewhere: the same statistics as a run's own, failures counted, bad files refused in one line."""
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +9,13 @@ import pandas as pd
 import pytest
 from tiny import tiny_table
 
+import benchmarks
 import harness
 from benchmarks import UserError
 from benchmarks.benchmark import space_of
 from harness.cli.evaluate import main
+from harness.runs.config import each_space
+from harness.runs.score_table import arrange
 from harness.store.stored_run import load_run
 
 TABLE = tiny_table()
@@ -121,9 +126,16 @@ def test_other_scores_in_the_same_folder_are_refused(out: Path):
         ("", "an empty file; expected a CSV with a column arch or index"),
         ("arch,mine\n", "no rows"),
         ("arch\n{0}\n", "no column of scores"),
-        ("name,mine\n{0},1\n", "no column 'arch' or 'index'"),
-        ("arch,mine\n{0},abc\n{1},1\n{2},1,5\n", "2 columns expected, but row 3 has 3; is the file complete?"),
-        ("arch,mine\n{0},1\n{1}", "2 columns expected, but row 2 has 1; is the file complete?"),
+        ("name,mine\nx,1\n", "no column 'arch' or 'index'"),
+        ("mine\n1\n2\n", "no column 'arch' or 'index'"),
+        ("arch;mine\n{0};0,126\n", "'0,126' in row 1; write decimal points"),
+        ("arch,mi\x07ne\n{0},1\n", "names that no proxy can have"),
+        ("{{", "truncated or not JSON"),
+        ('{{"cifar100": {{"{0}": {{"a": {{"score": 1}}}}}}}}', "no scores on 'digits'; it has cifar100"),
+        ('{{"digits": {{"{0}": []}}}}', "no scores by proxy of '{0}'"),
+        ('{{"digits": []}}', "scores as NAS-Bench-Suite-Zero has them"),
+        ("arch,mine\n{0},abc\n{1},1\n{2},1,5\n", "2 columns expected, but line 4 has 3; decimal commas, or"),
+        ("arch,mine\n{0},1\n{1}", "2 columns expected, but line 3 has 1; decimal commas, or"),
         ("arch,mine\n{0},abc\n{1},1\n", "column 'mine' has cells that are no numbers: 'abc' in row 1"),
         ("arch,mine\n{0},1\n{0},2\n", "1 architectures occur more than once, the first {0}"),
         ("arch,mine,seed\n{0},1,1\n{0},2,1\n", "more than once with the same seed"),
@@ -141,6 +153,85 @@ def test_bad_files_are_one_line(text: str, said: str, out: Path, tmp_path: Path,
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and said.format(*TABLE.archs) in lines[0]
     assert not out.exists()
+
+
+INDICES = [space_of("201").index(arch) for arch in TABLE.archs]
+NUMBERS = [float(f"{value:.6g}") for value in ACCURACY]
+
+
+def naslib(arch: str) -> str:
+    """Operations by NASLib's numbers, the edges ordered 01, 02, 03, 12, 13, 23."""
+    words = re.findall(r"([a-z_0-9]+)~", arch)
+    order = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+    return str(tuple(order.index(words[at]) for at in (0, 1, 3, 2, 4, 5)))
+
+
+def rows(form: str, *keys) -> str:
+    return "\n".join(form.format(*row) for row in zip(*keys, NUMBERS, strict=True)) + "\n"
+
+
+FILES = {
+    "semicolons": "arch;mine\n" + rows("{};{}", TABLE.archs),
+    "tabs and a mark": "\ufeffarch\tmine\n" + rows("{}\t{}", TABLE.archs),
+    "arch_str": "arch_str,mine\n" + rows("{},{}", TABLE.archs),
+    "any name": "my network,mine\n" + rows("{},{}", TABLE.archs),
+    "arch_index": "arch_index,mine\n" + rows("{},{}", INDICES),
+    "numbers with a point": "idx,mine\n" + rows("{}.0,{}", INDICES),
+    "unnamed index": ",mine\n" + rows("{},{}", INDICES),
+    "pandas' own index": ",arch,mine\n" + rows("{},{},{}", range(30), TABLE.archs),
+    "order": "mine\n" + rows("{}"),
+    "NASLib": "op_indices,mine\n" + rows('"{}",{}', map(naslib, TABLE.archs)),
+    "Suite-Zero": json.dumps({"cifar10": {}, "digits": {
+        naslib(arch): {"id": 1, "val_accuracy": 5.0, "mine": {"score": value, "time": 1}}
+        for arch, value in zip(TABLE.archs, NUMBERS, strict=True)}}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_files_as_others_write_them(form: str, embedded: Path, tmp_path: Path):
+    (tmp_path / "scores.csv").write_text(FILES[form], encoding="utf-8")
+    found, given = arrange(tmp_path / "scores.csv", benchmarks.load("201"), "scores.csv")
+    assert found.tolist() == list(range(30)) and given.keys() == {"mine"}
+    assert given["mine"][0][0].tolist() == NUMBERS
+
+
+VALUES = {
+    "indexed by arch": pd.DataFrame({"score": NUMBERS}, index=list(TABLE.archs)),
+    "indexed by index": pd.DataFrame({"score": NUMBERS}, index=INDICES),
+    "Series": pd.Series(NUMBERS, index=list(TABLE.archs)),
+    "dictionary": dict(zip(TABLE.archs, NUMBERS, strict=True)),
+    "dictionary by index": dict(zip(INDICES, NUMBERS, strict=True)),
+    "dictionaries": {"score": dict(zip(TABLE.archs, NUMBERS, strict=True))},
+    "columns": {"arch": list(TABLE.archs), "score": NUMBERS},
+    "array": np.array(NUMBERS), "list": NUMBERS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", VALUES)
+def test_values_as_python_users_have_them(form: str, embedded: Path):
+    found, given = arrange(VALUES[form], benchmarks.load("201"), "the scores")
+    assert found.tolist() == list(range(30)) and given["score"][0][0].tolist() == NUMBERS
+
+
+def test_numbers_and_lists_where_the_command_line_has_words(out: Path):
+    run = harness.judge(np.array(NUMBERS), out=out / "judged", bench=201).run
+    assert run.archs == TABLE.archs and run.scores["score"][0].tolist() == NUMBERS
+    lists = {"proxies": ["params", "flops"], "sample": 4, "devices": ["cpu"], "workers": 1}
+    assert harness.correlate(201, **lists, out=out / "run").run.scores.keys() >= {"params", "flops"}
+    assert [config.bench for config in each_space([1, 3], bench="1shot1")] == ["1shot1-1", "1shot1-3"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        (NUMBERS[:3], "3 of them; expected a path, a DataFrame"), (None, "a NoneType; expected a path"),
+        ({"a": [1], "b": [1, 2]}, "lists that do not fit together"), (object(), "a object; expected a path"),
+        (pd.Series([1.0], index=["x"]), "1 architectures without ground truth"), ({}, "no column"),
+        (np.zeros((30, 2, 2)), "30 of them"), ([["x"] * 30], "a list; expected"),
+    ],
+)  # fmt: skip
+def test_values_that_are_no_scores_are_one_line(scores, said: str, out: Path):
+    assert said in refused(scores, out)
 
 
 def test_everything_wrong_is_said_at_once(out: Path):
