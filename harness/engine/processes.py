@@ -1,66 +1,165 @@
 """Jobs -> results in worker processes of one thread each; an interrupt stops them, none outlives its parent."""
 
+import contextlib
 import gc
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+import traceback
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
+from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any
 
+import psutil
+
 from benchmarks.errors import UserError
+
+Rescue = Callable[[Any, Any, bool], tuple[list, list]]
+"""(job, the last note, whether it was killed) of a worker that died -> results to yield, jobs to do in its place."""
+KILLED = (-signal.SIGKILL, -signal.SIGTERM)
+"""Exit codes of what others ended: the system where memory ran out, or a user."""
 
 
 def work(
-    function: Callable, jobs: Iterable, workers: int, prepare: Callable | None = None, *shared: Any, large: Any = None
-) -> Iterator:
+    function: Callable, jobs: Iterable, workers: int, prepare: Callable | None = None, *shared: Any, large: Any = None,
+    each: Sequence = (), rescue: Rescue | None = None,
+) -> Generator:  # fmt: skip
     """Yield function(job) of every job, in the order they are done; `prepare(large, *shared)` runs once a process.
 
-    Functions and jobs must be importable and picklable. `large` reaches a worker through a queue: what a process is
-    started with must fit into a pipe, as a process that dies before it has read more would block this one for ever.
-    Raises what a job raised, and UserError where a worker died. Closing the iterator, or an exception, ends the
-    workers.
+    Functions and jobs must be importable and picklable. `each` has one more argument of `prepare` for each worker. A
+    worker that dies is replaced where `rescue` says how to go on; otherwise it is a UserError. Raises what a job
+    raised. Closing the iterator, or an exception, ends the workers.
     """
-    context = multiprocessing.get_context("spawn")
+    waiting = iter(jobs)
+    first = list(islice(waiting, workers))
+    starts = [(function, prepare, large, (*shared, *each[i : i + 1])) for i in range(len(first))]
     before = set(multiprocessing.active_children())
-    parcels = context.Queue()
-    for _ in range(workers if prepare is not None else 0):
-        parcels.put(large)
-    initargs = (os.getpid(), prepare, parcels, shared)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=initargs)
-    running: set[Future] = set()
+    pool: list[_Worker] = []
+    waiting = chain(first, waiting)
+    again: deque = deque()
+    patience = 0.0
     try:
-        for job in jobs:
-            with _undisturbed():
-                running.add(pool.submit(function, job))
-            if len(running) >= 2 * workers:
-                yield from _finished(running)
-        while running:
-            yield from _finished(running)
-        pool.shutdown()
-    except BrokenProcessPool as error:
-        again = "everything committed is kept: repeat the command, perhaps with fewer --workers"
-        raise UserError(f"a worker process died (killed, or out of memory?); {again}") from error
+        pool += map(_Worker, starts)
+        for worker in pool:
+            worker.begin()
+        while _feed(pool, again, waiting):
+            errors = []
+            for at, message in _messages(pool):
+                worker = pool[at]
+                if message is None:
+                    results, more = _lost(worker, rescue)
+                    again.extend(more)
+                    yield from results
+                    worker.pipe.close()
+                    _end([worker.process], 0.0)
+                    pool[at] = _Worker(worker.start)
+                    pool[at].begin()
+                elif message[0] == "note":
+                    worker.note = message[1]
+                elif message[0] == "done":
+                    worker.jobs.popleft()
+                    yield message[1]
+                else:
+                    errors.append(message[1:])
+            for error, trace in errors:
+                error.add_note(trace)
+                raise error
+        patience = 2.0  # for all, to end by themselves
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        parcels.cancel_join_thread()
-        parcels.close()
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
+        for worker in pool:
+            worker.pipe.close()
+        _end(set(multiprocessing.active_children()) - before, time.monotonic() + patience)
 
 
-def _finished(running: set[Future]) -> Iterator:
-    """Yield the results of all jobs that are done, waiting for one; what was done before a failure comes first."""
-    done, _ = wait(running, return_when=FIRST_COMPLETED)
-    running -= done
-    for future in sorted(done, key=lambda each: each.exception() is not None):
-        yield future.result()
+class _Worker:
+    """A process, and the jobs that it has: the one at work first, then one that waits."""
+
+    def __init__(self, start: tuple) -> None:
+        self.start = start
+        self.jobs: deque = deque()
+        self.note: Any = None
+        context = multiprocessing.get_context("spawn")
+        self.pipe, there = context.Pipe()
+        self.process = context.Process(target=_serve, args=(there, os.getpid()))
+        with _undisturbed():  # what it is started with fits into a pipe: one that dies at once blocks nobody
+            self.process.start()
+        there.close()
+
+    def begin(self) -> None:
+        """Send what the process works with."""
+        self.send(self.start)
+
+    def send(self, what: Any) -> None:
+        """Send an object; nothing happens where the process is dead, which `_messages` sees."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.pipe.send(what)
+
+
+def _end(processes: Iterable, until: float) -> None:
+    """End processes and what they started; they have until this time to do so by themselves."""
+    started = [child for process in processes for child in _children(process.pid)]
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+        process.kill()
+    for child in started:
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    for process in processes:
+        process.join()
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    """Return the processes that a process started, and those that they did."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).children(recursive=True)
+    return []
+
+
+def _feed(pool: list[_Worker], again: deque, waiting: Iterator) -> bool:
+    """Give each worker a job, then a second one that waits; say whether any is at work."""
+    for depth in (1, 2):
+        for worker in pool:
+            if len(worker.jobs) < depth:
+                job = again.popleft() if again else next(waiting, _NONE)
+                if job is not _NONE:
+                    worker.jobs.append(job)
+                    worker.send(job)
+    return any(worker.jobs for worker in pool)
+
+
+_NONE = object()
+
+
+def _messages(pool: list[_Worker]) -> Iterator[tuple[int, Any]]:
+    """Yield (place of the worker, message) of all that have said something, waiting for one; None is its death."""
+    wait([worker.pipe for worker in pool], timeout=1)
+    for at, worker in enumerate(pool):
+        gone = worker.process.exitcode is not None  # a process that it left behind may hold its pipe open
+        try:
+            while worker.pipe.poll():
+                yield at, worker.pipe.recv()
+        except (EOFError, OSError):
+            gone = True
+        if gone:
+            yield at, None
+
+
+def _lost(worker: _Worker, rescue: Rescue | None) -> tuple[list, list]:
+    """Return results and jobs in place of those that a dead worker had; UserError where there is no way to go on."""
+    if rescue is None or worker.note is None:
+        again = "everything committed is kept: repeat the command, perhaps with fewer --workers"
+        raise UserError(f"a worker process died (killed, or out of memory?); {again}")
+    worker.process.join()
+    results, jobs = rescue(worker.jobs.popleft(), worker.note, worker.process.exitcode in KILLED)
+    return results, [*jobs, *worker.jobs]
 
 
 @contextmanager
@@ -117,13 +216,31 @@ def _undisturbed() -> Iterator[None]:
             signal.raise_signal(caught[0])
 
 
-def _start(parent: int, prepare: Callable | None, parcels: Any, shared: tuple) -> None:
-    """Prepare a worker: one thread, interrupts left to the parent, and an end when the parent is gone."""
-    import torch
+_parent: Connection | None = None
+"""In a worker, the pipe to the process that gives it jobs."""
 
+
+def in_worker() -> bool:
+    """Return whether this process does the jobs of another one."""
+    return _parent is not None
+
+
+def note(what: Any) -> None:
+    """Let the parent know what a worker is at; None: nothing that might end it."""
+    if _parent is not None:
+        try:
+            _parent.send(("note", what))
+        except OSError:  # the parent is gone
+            os._exit(1)
+
+
+def _serve(pipe: Connection, parent: int) -> None:
+    """Do jobs with one thread until the pipe closes; interrupts are left to the parent."""
+    global _parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    torch.set_num_threads(1)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -131,7 +248,45 @@ def _start(parent: int, prepare: Callable | None, parcels: Any, shared: tuple) -
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-    if prepare is not None:
-        prepare(parcels.get(), *shared)
+    try:
+        start = pipe.recv_bytes()
+        import torch
+
+        torch.set_num_threads(1)
+        _parent = pipe
+        job = _prepared(*pickle.loads(start))
+        while True:
+            pipe.send(job(pipe.recv()))
+    except (EOFError, OSError):  # no more jobs, or nobody to do them for
+        return
+
+
+def _prepared(function: Callable, prepare: Callable | None, large: Any, shared: tuple) -> Callable[[Any], tuple]:
+    """Prepare this process; return what turns a job into a message."""
+    made: BaseException | None = None
+    try:
+        if prepare is not None:
+            prepare(large, *shared)
+    except Exception as error:  # what the first job raises
+        made = error
     gc.collect()
     gc.freeze()  # as `few_collections`
+
+    def job(what: Any) -> tuple:
+        try:
+            if made is not None:
+                raise made
+            return "done", function(what)
+        except BaseException as error:
+            return "failed", _sendable(error), traceback.format_exc()
+
+    return job
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """Return an exception that survives pickling."""
+    try:
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")

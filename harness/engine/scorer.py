@@ -1,17 +1,18 @@
 """What one process scores with: the setting of a run as plain data, and a `Scorer` made of it once."""
 
-import multiprocessing
-from collections.abc import Generator, Iterable, Sequence
+import time
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.benchmark import space_of
-from benchmarks.errors import UserError
 from benchmarks.spaces.layers import allocate
 from harness.engine.devices import current, kind
+from harness.engine.guard import expendable
 from harness.engine.processes import few_collections, one_thread, work
 from harness.engine.scoring import ViewInputs, of_space, score_adaptively
 from harness.inputs.draw import minibatches
@@ -48,6 +49,8 @@ class Setting:
     """Which networks stand for the architectures (`benchmarks.space_of`); None is those that were trained."""
     precision: str = "float32"
     """A word of harness.probe.precision.PRECISIONS."""
+    proxy_timeout: float = 0.0
+    """Seconds that one call of a user's own proxy may take; 0 is for ever."""
 
 
 @dataclass(frozen=True)
@@ -143,37 +146,105 @@ def join(parts: list[Part]) -> list[Part]:
     return joined
 
 
+class Rescue:
+    """What becomes of a chunk whose process a user's own proxy ended: that proxy fails on it, the others go on.
+
+    That a process was killed may be no fault of the proxy that was at work, so its chunk is tried once more. A proxy
+    that ended `STRIKES` processes, or one before it gave any score, is given up: it fails on all chunks that are left.
+    """
+
+    STRIKES = 3
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.failed: list[Part] = []
+        """Parts of chunks that were not tried, until somebody takes them."""
+        self.suspects: set[tuple[Chunk, str]] = set()
+        self.strikes: Counter[str] = Counter()
+        self.answered: set[str] = set()
+        self.given_up: dict[str, str] = {}
+
+    def __call__(self, chunk: Chunk, note: tuple[str, str, float], killed: bool) -> tuple[list[Part], list[Chunk]]:
+        """Return parts and chunks in place of a chunk that a process died at; the note is that of `guard.call`."""
+        name, reason, started = note
+        if not reason and self.limit and time.monotonic() - started >= self.limit:
+            reason = f"{name} took longer than {self.limit:g} s (--proxy-timeout)"
+        if not reason and killed and (chunk, name) not in self.suspects:
+            self.suspects.add((chunk, name))
+            return [], [chunk]
+        ended = "was killed twice at work" if killed else "ended its process (os._exit or a crash)"
+        return self.without(chunk, name, reason or f"{name} {ended}")
+
+    def without(self, chunk: Chunk, name: str, reason: str) -> tuple[list[Part], list[Chunk]]:
+        """Return the part in which a proxy failed, and what is left of the chunk."""
+        self.strikes[name] += 1
+        if self.strikes[name] == self.STRIKES or name not in self.answered:
+            self.given_up.setdefault(name, f"{reason}; given up")
+        rest = tuple(each for each in chunk.proxies if each != name)
+        return [failed(chunk, name, reason)], [replace(chunk, proxies=rest)] if rest else []
+
+    def lessened(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """Give chunks without the proxies that are given up by then."""
+        for chunk in chunks:
+            gone = [name for name in chunk.proxies if name in self.given_up]
+            self.failed += [failed(chunk, name, self.given_up[name]) for name in gone]
+            if rest := tuple(name for name in chunk.proxies if name not in gone):
+                yield replace(chunk, proxies=rest)
+
+    def seen(self, parts: Iterable[Part]) -> Iterator[Part]:
+        """Give parts as they come, and those of chunks that were not tried."""
+        for part in parts:
+            self.answered.update(n for n, row in zip(part.proxies, part.scores, strict=True) if np.isfinite(row).any())
+            yield part
+            yield from self.untried()
+        yield from self.untried()
+
+    def untried(self) -> Iterator[Part]:
+        """Take the parts of chunks that were not tried."""
+        while self.failed:
+            yield self.failed.pop()
+
+
+def failed(chunk: Chunk, name: str, reason: str) -> Part:
+    """Return the part in which a proxy failed on all of a chunk."""
+    nan = np.full((1, len(chunk.index)), np.nan)
+    reasons = (dict.fromkeys(range(len(chunk.index)), reason),)
+    return Part(chunk.seed, (name,), np.array(chunk.index), nan, np.zeros_like(nan), reasons)
+
+
+def in_files(setting: Setting) -> bool:
+    """Return whether some proxies of a setting are users' own, which only processes apart can survive."""
+    return any(reference.path for reference in setting.proxies)
+
+
 def execute(chunks: list[Chunk], scorer: Scorer, devices: Sequence[str]) -> Generator[Part, None, None]:
     """Yield the parts of all chunks as they are done, in any order: by a process for each of `devices`, which may name
     one several times; by `scorer` where this process is enough. A free process takes the next chunk."""
-    if len(devices) > 1 and len(chunks) > 1:
-        free = multiprocessing.get_context("spawn").SimpleQueue()
-        for device in devices:
-            free.put(device)
-        yield from work(_score, chunks, len(devices), _start, free, large=scorer.setting)
+    own = in_files(scorer.setting)
+    if chunks and (own or (len(devices) > 1 and len(chunks) > 1)):
+        rescue = Rescue(scorer.setting.proxy_timeout)
+        jobs, count = rescue.lessened(chunks), min(len(devices), len(chunks))
+        saved = rescue if own else None
+        with closing(work(_score, jobs, count, _start, large=scorer.setting, each=devices, rescue=saved)) as parts:
+            yield from rescue.seen(parts)
         return
     with one_thread(), few_collections(), current(devices[0]):
         for chunk in chunks:
             yield scorer.score(chunk)
 
 
-_scorer: Scorer | UserError
-"""Of a worker process, or why it has none."""
+_scorer: Scorer
+"""Of a worker process."""
 
 
-def _start(setting: Setting, free: Any) -> None:
-    """Prepare a worker: it takes a device that no other has taken."""
+def _start(setting: Setting, device: str) -> None:
+    """Prepare a worker."""
     global _scorer
-    device = free.get()
     if kind(device) == "cuda":
         torch.cuda.set_device(device)
-    try:
-        _scorer = Scorer(replace(setting, device=device))
-    except UserError as error:  # raised by the first job: here it would look like the death of the process
-        _scorer = error
+    expendable(setting.proxy_timeout)
+    _scorer = Scorer(replace(setting, device=device))
 
 
 def _score(chunk: Chunk) -> Part:
-    if isinstance(_scorer, UserError):
-        raise _scorer
     return _scorer.score(chunk)

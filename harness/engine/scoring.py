@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from harness.engine.guard import call
+from harness.engine.processes import in_worker
 from harness.inputs.draw import Minibatch, gaussian_minibatches, ones
 from harness.probe.batchnorm import of_each_sample
 from harness.probe.initialise import initialise
@@ -25,6 +27,7 @@ from harness.probe.observer import memory_ran_out
 from harness.probe.precision import arithmetic
 from harness.probe.probe import Probe
 from harness.probe.view import View, seeded, stream
+from harness.proxies.own import plain, said
 from harness.proxies.registry import Proxy
 
 Features = Callable[[Any], tuple[Callable[[Tensor], Tensor] | None, Sequence[str]]]
@@ -140,10 +143,11 @@ REPLACING = {"one": 1, "off": 2}
 def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
     """Group proxies that can share a probe; model-level proxies are kept apart.
 
-    Views that change a network for good come last, so that one network can be put into them one after the other.
+    Views that change a network for good come last, so that one network can be put into them one after the other. Users'
+    own proxies come last in their group.
     """
     groups: dict[tuple[View, bool], list[Proxy]] = {}
-    for proxy in sorted(proxies, key=lambda proxy: REPLACING.get(proxy.view.batchnorm, 0)):
+    for proxy in sorted(proxies, key=lambda proxy: (REPLACING.get(proxy.view.batchnorm, 0), proxy.own)):
         groups.setdefault((proxy.view, proxy.on_module), []).append(proxy)
     return groups
 
@@ -219,22 +223,31 @@ class _Tally:
         before = dict(probe.seconds)
         start = time.perf_counter()
         with probe.reading() as used:
-            try:
-                scores = torch.as_tensor(proxy.score(probe)).detach().to("cpu", torch.float64)
-                if scores.shape != (self.archs,):
-                    raise ValueError(f"returned the shape {tuple(scores.shape)}, expected ({self.archs},)")
-                reasons = probe.reasons
-            except (Exception, SystemExit) as error:  # one proxy's failure is that proxy's alone
-                if memory_ran_out(error):
-                    raise
-                scores = torch.full((self.archs,), torch.nan, dtype=torch.float64)
-                reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
-                reasons = dict.fromkeys(range(self.archs), reason)
+            scores, reasons = self._scores(proxy, probe)
         own = time.perf_counter() - start - sum(probe.seconds.values()) + sum(before.values())
         self.seconds += own + sum(probe.seconds.get(name, 0.0) for name in used)
         self.total += scores
         for position in (~scores.isfinite()).nonzero().flatten().tolist():
             self.reasons.setdefault(position, reasons.get(position, f"the formula gave {scores[position].item()}"))
+
+    def _scores(self, proxy: Proxy, probe: Probe) -> tuple[Tensor, dict[int, str]]:
+        """Return what a proxy gives, and why not; what it does wrong is that proxy's failure alone."""
+
+        def compute() -> Tensor:
+            scores = torch.as_tensor(proxy.score(probe)).detach().to("cpu", torch.float64).as_subclass(Tensor)
+            if scores.shape != (self.archs,):
+                raise ValueError(f"returned the shape {tuple(scores.shape)}, expected ({self.archs},)")
+            return scores
+
+        try:
+            scores = call(proxy, probe, compute) if proxy.own else compute()
+            return scores, {position: plain(reason) for position, reason in probe.reasons.items()}
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt) and not in_worker()  # workers get none
+            if interrupted or (not proxy.own and memory_ran_out(error)):
+                raise
+            nan = torch.full((self.archs,), torch.nan, dtype=torch.float64)
+            return nan, dict.fromkeys(range(self.archs), said(error))
 
     def result(self, repeats: int, preparing: float) -> Scored:
         return Scored(self.total / repeats, (self.seconds + preparing) / self.archs, self.reasons)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from harness.engine.devices import current, kind
+from harness.engine.guard import expendable
 from harness.engine.memory import meter
 from harness.engine.processes import one_thread, work
-from harness.engine.scorer import Chunk, Scorer, Setting
+from harness.engine.scorer import Chunk, Scorer, Setting, in_files
 from harness.proxies.protocols import PROTOCOLS
 
 LADDER = {"cpu": (8, 32, 128, 512), "cuda": (1, 8, 32, 128, 512, 2048)}
@@ -62,8 +64,11 @@ def find(scorer: Scorer, networks: tuple[int, ...], seeds: int, workers: tuple[s
 
     `workers` has the device of each process of the run; the first device stands for all.
     """
-    if kind(scorer.setting.device) == "cuda" and len(workers) > 1:  # this process does not compute: no GPU memory
-        (found,) = work(find_of, [(scorer.setting, networks, seeds, workers)], 1)
+    apart = kind(scorer.setting.device) == "cuda" and len(workers) > 1  # this process does not compute: no GPU memory
+    if apart or in_files(scorer.setting):
+        known = Found(usual(scorer.setting, scorer.space.together)[0], "--stack auto: as is usual; ")
+        jobs = [(scorer.setting, networks, seeds, workers)]
+        (found,) = work(find_of, jobs, 1, expendable, large=scorer.setting.proxy_timeout, rescue=partial(_usual, known))
         return found
     try:
         return _find(scorer, networks, seeds, workers)
@@ -71,6 +76,11 @@ def find(scorer: Scorer, networks: tuple[int, ...], seeds: int, workers: tuple[s
         gc.collect()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
+
+
+def _usual(known: Found, job: tuple, note: tuple, killed: bool) -> tuple[list[Found], list]:
+    """Return what is known where a user's own proxy ended the process of the probe."""
+    return [replace(known, why=f"{known.why}{note[0]} ended the process that tried sizes")], []
 
 
 def find_of(job: tuple[Setting, tuple[int, ...], int, tuple[str, ...]]) -> Found:
@@ -136,9 +146,15 @@ class _Trial:
         self.clock = time.process_time if kind(workers[0]) == "cpu" else time.perf_counter  # the one load moves least
         self.spent = 0.0
         self.limit = len(networks)
+        self.plans = kind(workers[0]) == "cuda"
+        """Whether the first stack of a size takes longer: cuDNN chooses algorithms for its shapes."""
+        self.planned: set[int] = set()
 
     def time(self, stack: int, place: float) -> float:
         """Return the seconds of a stack; `place`, from 0 to 1, distinguishes stacks of the same size."""
+        if self.plans and stack not in self.planned:
+            self.planned.add(stack)
+            self.time(stack, place)
         chosen = self.networks[((np.arange(stack) + place) * len(self.networks) / stack).astype(int)]
         self.meter.start()
         start = self.clock()

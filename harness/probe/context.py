@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,8 @@ class PassContext:
         """Wall time of each pass."""
         self.reasons: dict[int, str] = {}
         """Position in the stack -> why the proxy at work gave no score there."""
+        self.watch: Any = None
+        """What guards it against users' own proxies."""
         self._used: set[str] = set()
 
     @property

@@ -62,6 +62,11 @@ class Proxy:
     """Fields of the view that are part of its definition though they have default values: no protocol changes them."""
 
     @property
+    def own(self) -> bool:
+        """Whether it is a user's."""
+        return bool(self.source) or not self.score.__module__.startswith("harness.")
+
+    @property
     def summary(self) -> str:
         """First line of the docstring."""
         return (self.score.__doc__ or "").strip().split("\n")[0]

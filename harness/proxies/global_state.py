@@ -1,0 +1,253 @@
+"""What a user's code can change for all that runs after it in the same process: recorded before it, put back after it.
+
+Settings of PyTorch, NumPy and Python, generators, the environment, the folder, signal handlers, and the functions of
+PyTorch, NumPy, Python's basic modules and this project, which others may have patched. Generators start from a seed, so
+that what a user's code draws is the same in every process.
+
+PyTorch is imported by the functions that need it.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import gc
+import math
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from operator import is_
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.probe.precision import arithmetic
+from harness.probe.view import seeded
+
+
+class Setting(NamedTuple):
+    """One thing that a process has once, and how to put it back."""
+
+    name: str
+    read: Callable[[], Any]
+    write: Callable[[Any], object]
+
+
+@contextmanager
+def unchanged(seed: int) -> Iterator[list[str]]:
+    """Let user code run inside the block; behind it the state of the process is as before.
+
+    Generators of PyTorch, NumPy and Python start from `seed` inside. After the block the list names what was changed.
+    """
+    changed: list[str] = []
+    before = [setting.read() for setting in _settings()]
+    spaces = _namespaces()
+    states = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        with seeded(seed):
+            yield changed
+    finally:
+        for setting, value in zip(_settings(), before, strict=True):
+            if setting.read() != value:
+                setting.write(value)
+                changed.append(setting.name)
+        changed += [space.name for space in spaces if space.put_back()]
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def load(run: Callable[[], None]) -> None:
+    """Run the code of a user's file, which leaves the state of the process as it is."""
+    with unchanged(0), arithmetic("float32"):
+        run()
+
+
+@cache
+def _settings() -> tuple[Setting, ...]:
+    return (*_of_python(), *_of_torch())
+
+
+def _attributes(of: Any, *names: str) -> Iterator[Setting]:
+    """Yield attributes of an object that are settings."""
+    for name in names:
+        if hasattr(of, name):
+            yield Setting(f"{of.__name__}.{name}", partial(getattr, of, name), partial(setattr, of, name))
+
+
+def _of_python() -> Iterator[Setting]:
+    yield Setting("the environment", lambda: dict(os.environ), _set_environment)
+    yield Setting("the working directory", _folder, _set_folder)
+    yield Setting("the warnings filters", lambda: list(warnings.filters), _set_filters)
+    yield from _attributes(sys, "stdout", "stderr", "excepthook")
+    yield Setting("sys.path", lambda: list(sys.path), lambda path: sys.path.__setitem__(slice(None), path))
+    yield Setting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit)
+    yield Setting("the trace function", sys.gettrace, sys.settrace)
+    yield Setting("the profile function", sys.getprofile, sys.setprofile)
+    yield Setting("garbage collection", gc.isenabled, lambda on: gc.enable() if on else gc.disable())
+    yield Setting("NumPy's error state", np.geterr, lambda state: np.seterr(**state))
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD):
+            yield Setting(number.name, partial(signal.getsignal, number), partial(signal.signal, number))
+        yield Setting("the alarm", lambda: signal.getitimer(signal.ITIMER_REAL)[0] > 0, lambda _: signal.alarm(0))
+
+
+def _of_torch() -> Iterator[Setting]:
+    import torch
+    from torch.autograd import forward_ad
+    from torch.nn.modules import module
+    from torch.utils import _python_dispatch
+
+    backends = torch.backends
+    yield Setting("the default dtype", torch.get_default_dtype, torch.set_default_dtype)
+    yield Setting("the default device", torch.get_default_device, _set_device)
+    yield Setting("grad mode", torch.is_grad_enabled, torch.set_grad_enabled)
+    yield Setting("inference mode", torch.is_inference_mode_enabled, _set_inference)
+    yield Setting("the number of threads", torch.get_num_threads, torch.set_num_threads)
+    yield Setting(
+        "deterministic algorithms",
+        lambda: (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()),
+        lambda mode: torch.use_deterministic_algorithms(mode[0], warn_only=mode[1]),
+    )
+    yield Setting("float32 precision", _precision, lambda _: None)  # `arithmetic` puts it back
+    yield from _attributes(backends.cudnn, "enabled", "benchmark", "deterministic")
+    yield from _attributes(backends.mkldnn, "enabled", "deterministic")
+    yield from _attributes(torch.utils.deterministic, "fill_uninitialized_memory")
+    yield Setting(
+        "anomaly detection",
+        lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        lambda mode: torch.autograd.set_detect_anomaly(*mode),
+    )
+    yield Setting("flushing of denormal numbers", lambda: _SMALLEST * _ONE == 0, torch.set_flush_denormal)
+    for kind in ("cpu", "cuda"):
+        for what in ("enabled", "dtype"):
+            read = torch.is_autocast_enabled if what == "enabled" else torch.get_autocast_dtype
+            write = torch.set_autocast_enabled if what == "enabled" else torch.set_autocast_dtype
+            yield Setting(f"autocast on {kind} ({what})", partial(read, kind), partial(write, kind))
+    yield Setting("dual numbers", lambda: forward_ad._current_level, lambda _: forward_ad.exit_dual_level())
+    for name in sorted(name for name, value in vars(module).items() if name.startswith("_global") and value == {}):
+        hooks = getattr(module, name)
+        yield Setting(f"global hooks ({name})", hooks.copy, partial(_refill, hooks))
+    for what, pop, depth in (
+        ("functions", torch.overrides._pop_mode, torch._C._len_torch_function_stack),
+        ("dispatch", _python_dispatch._pop_mode, torch._C._len_torch_dispatch_stack),
+    ):
+        yield Setting(f"modes of {what}", depth, partial(_pop, pop, depth))
+
+
+_SMALLEST, _ONE = 5e-324, 1.0
+
+
+def _refill(hooks: dict, content: dict) -> None:
+    hooks.clear()
+    hooks.update(content)
+
+
+def _precision() -> tuple:
+    import torch
+
+    try:
+        return torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    except RuntimeError:  # set in a way that these cannot say
+        return ("mixed",)
+
+
+def _pop(pop: Callable[[], object], depth: Callable[[], int], least: int) -> None:
+    while depth() > least:
+        pop()
+
+
+def _set_device(device: Any) -> None:
+    import torch
+
+    torch.set_default_device(None if device.type == "cpu" else device)
+
+
+_modes: list = []
+
+
+def _set_inference(on: bool) -> None:
+    import torch
+
+    _modes.append(torch.inference_mode(on))  # it holds while it is alive
+    _modes[-1].__enter__()
+
+
+def _set_environment(names: dict[str, str]) -> None:
+    for name in os.environ.keys() - names.keys():
+        del os.environ[name]
+    os.environ.update(names)
+
+
+def _folder() -> str:
+    with contextlib.suppress(OSError):  # it may have been deleted
+        return os.getcwd()
+    return ""
+
+
+def _set_folder(folder: str) -> None:
+    if folder:
+        os.chdir(folder)
+
+
+def _set_filters(filters: list) -> None:
+    warnings.filters[:] = filters  # type: ignore[index]
+    getattr(warnings, "_filters_mutated", lambda: None)()  # what was decided by the others is forgotten
+
+
+class Namespace:
+    """A module or class, and the functions and classes in it as they were."""
+
+    def __init__(self, of: Any) -> None:
+        self.of, self.name = of, f"functions of {of.__name__}"
+        self._record()
+
+    def _record(self) -> None:
+        self.names, self.values = list(vars(self.of)), list(vars(self.of).values())
+
+    def put_back(self) -> bool:
+        """Undo patches; say whether there were any. Names that a module got since then stay: imports make them."""
+        now = vars(self.of)
+        if len(now) == len(self.values) and all(map(is_, now.values(), self.values)):
+            return False
+        old = dict(zip(self.names, self.values, strict=True))
+        patched = [name for name, value in old.items() if now.get(name) is not value and _is_code(value)]
+        for name in patched:
+            setattr(self.of, name, old[name])
+        added = list(now.keys() - old.keys()) if isinstance(self.of, type) else []
+        for name in added:
+            delattr(self.of, name)
+        self._record()
+        return bool(patched or added)
+
+
+def _is_code(value: Any) -> bool:
+    return callable(value) or isinstance(value, property | staticmethod | classmethod)
+
+
+@cache
+def _namespaces() -> tuple[Namespace, ...]:
+    import torch
+    from torch import linalg, nn
+
+    modules: list[Any] = [
+        torch, nn, nn.functional, nn.init, torch.autograd, torch.autograd.functional, linalg, torch.special,
+        torch.func, torch.random, torch.cuda, torch._C._nn, torch._VF, np, np.linalg, np.random, math, random, time,
+        builtins,
+    ]  # fmt: skip
+    modules += [m for name, m in sys.modules.items() if name.split(".")[0] in ("harness", "benchmarks")]
+    classes = [each for each in vars(nn).values() if isinstance(each, type)]
+    return tuple(Namespace(each) for each in [*modules, torch.Tensor, *dict.fromkeys(classes)] if _patchable(each))
+
+
+def _patchable(each: Any) -> bool:
+    return isinstance(each, type | ModuleType) and hasattr(each, "__dict__")
