@@ -1,7 +1,7 @@
 """`python -m speed.coverage`: how often the 95 % intervals of samples hold the value of the whole space.
 
 Draws samples as `--sample` draws, from tables whose scores are known on every architecture, and makes the intervals of
-`harness.analysis.populations` in each: a bootstrap for rho and its difference to the best count, the analytic one
+`harness.analysis.statistics` in each: a bootstrap for rho and its difference to the best count, the analytic one
 for tau-b. Quantiles of few resamples are those (Weibull's) whose expected coverage is that of many; widths are those
 of normal-unbiased quantiles. Prints and writes, for each table, n, score and statistic: coverage, mean width over the
 true one (3.92 standard deviations of the estimates), bias, and how often a proxy is found to beat the best count of

@@ -1,16 +1,32 @@
 """The statistics of a run: one record each. Headings, CSV columns, tooltips and the table in docs come from them.
 
 A new statistic is a new `Statistic` in `STATISTICS`. Formulas and tie rules: harness/stats.
+
+Intervals of a population's statistics: none, by the bootstrap, or analytic for large tables. With up to `LARGE`
+architectures in a run, rho and its differences to the baseline come from a bootstrap over what was drawn. Above, a
+resample is a pass over the table for each score and a thousand of them take hours, while the bootstrap has nothing left
+to add: rho's analytic intervals agree with it up to the error of the resampling. tau-b, partial and within-size rho are
+analytic whatever the size. Regret has no interval: none of those tried held the expected regret of a sample of that
+size in 90 % of samples (docs/method.md).
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import harness.stats as stats
 from harness.analysis.populations import Array, Population
+
+Interval = tuple[float, float]
+LARGE = 20_000
+"""Architectures of a run above which intervals of rho are analytic."""
+NOTHING = (float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
@@ -35,8 +51,8 @@ class Statistic:
     """Which values are better: larger or smaller; empty where neither is."""
     shown: str = "page"
     """Table it is printed in: main, stricter (correlations under stricter conditions), or the page alone."""
-    interval: bool = False
-    """Whether it has one: the columns NAME_low and NAME_high, made by the method NAME of `SamplingError`."""
+    interval: Callable[[Array, Population], Interval] | None = None
+    """Its analytic 95 % interval, of a score's seeds (seeds, archs); the columns NAME_low and NAME_high."""
     weighted: bool = False
     """Whether it knows the weights of a population; others are over the networks met."""
     fewest: int = 3
@@ -99,7 +115,8 @@ STATISTICS = (
         "tau_b", "tau-b", "τ-b",
         "Kendall's tau-b: (concordant - discordant pairs) / sqrt((pairs - ties in score)(pairs - ties in accuracy))",
         of_score=lambda score, part: stats.kendall_tau_b(score, part.accuracy, part.weight),
-        shown="main", interval=True, weighted=True,
+        interval=lambda scores, part: stats.tau_b_interval(scores, part.accuracy, **part.drawn),
+        shown="main", weighted=True,
     ),
     Statistic(
         "tau_a", "tau-a", "τ-a",
@@ -115,7 +132,8 @@ STATISTICS = (
     Statistic(
         "rho", "rho", "ρ", "Spearman's rho: Pearson's correlation of mid-ranks",
         of_score=lambda score, part: stats.spearman(score, part.accuracy, part.weight),
-        shown="main", interval=True, weighted=True,
+        interval=lambda scores, part: stats.rho_interval(scores, part.accuracy, **part.drawn),
+        shown="main", weighted=True,
     ),
     Statistic(
         "pearson", "Pearson", "Pearson", "Pearson's linear correlation; depends on the scale of the score",
@@ -125,7 +143,8 @@ STATISTICS = (
         "rho_partial_params", "partial rho (params)", "partial ρ (params)",
         "rho with the rank of the parameter count partialled out",
         of_score=lambda score, part: stats.partial_spearman(score, part.accuracy, part.params, part.weight),
-        shown="stricter", interval=True, weighted=True,
+        interval=lambda scores, part: stats.partial_interval(scores, part.accuracy, part.params, **part.drawn),
+        shown="stricter", weighted=True,
     ),
     Statistic(
         "rho_top10pct", "top 10 %", "ρ, top 10 %", "rho within the top 10 % by accuracy, with all that tie at the cut",
@@ -134,7 +153,8 @@ STATISTICS = (
     Statistic(
         "rho_strata", "within-size rho", "within-size ρ",
         "mean rho among architectures of equal size, weighted by their number",
-        of_score=_strata, shown="stricter", interval=True, weighted=True, fewest=10,
+        interval=lambda scores, part: stats.strata_interval(scores, part.accuracy, part.strata, **part.drawn),
+        of_score=_strata, shown="stricter", weighted=True, fewest=10,
     ),
     Statistic(
         "rho_worst", "rho, worst case", "ρ, worst case",
@@ -226,3 +246,96 @@ def statistics_of(proxy: str, part: Population) -> dict[str, float]:
             value = float(stats.seed_mean([each.of_score(score, here) for score in here.scores[proxy]]))
         values[each.name] = round(value) if each.form == "count" else value
     return values
+
+
+def method(archs: int, sampled: bool, unit: str = "strings") -> str:
+    """How intervals of rho are made in a run of so many architectures; `sampled`: whether there is sampling error."""
+    if not sampled:
+        return "none"
+    return f"bootstrap over {unit}" if archs <= LARGE else f"analytic (delta method) over {unit}"
+
+
+def sampling_error(part: Population, archs: int, sampled: bool, resamples: int, seed: int) -> SamplingError:
+    """Return the intervals of a population of a run of `archs` architectures."""
+    if not sampled:
+        return SamplingError(part)
+    return Bootstrap(part, resamples, seed) if archs <= LARGE else Analytic(part)
+
+
+@dataclass(frozen=True)
+class SamplingError:
+    """The intervals of one population, (low, high) at 95 %, NaN where there is none; here none at all."""
+
+    part: Population
+
+    def interval(self, statistic: Statistic, proxy: str) -> Interval:
+        """Return that of a statistic which has one."""
+        return NOTHING
+
+    def difference(self, proxy: str, baseline: str) -> tuple[float, float, float, float]:
+        """rho minus the baseline's on the architectures both scored, its interval, and p of "no difference"."""
+        return self._gap(proxy, baseline), *NOTHING, float("nan")
+
+    def _gap(self, proxy: str, baseline: str) -> float:
+        part = self.part
+        return stats.rho_difference(part.scores[proxy], part.scores[baseline], part.accuracy, part.weight)
+
+
+@dataclass(frozen=True)
+class Analytic(SamplingError):
+    """From one term per architecture."""
+
+    def interval(self, statistic: Statistic, proxy: str) -> Interval:
+        assert statistic.interval
+        return statistic.interval(self.part.scores[proxy], self.part)
+
+    def difference(self, proxy: str, baseline: str) -> tuple[float, float, float, float]:
+        one, other = self.part.scores[proxy], self.part.scores[baseline]
+        return self._gap(proxy, baseline), *stats.rho_difference_interval(
+            one, other, self.part.accuracy, **self.part.drawn
+        )
+
+
+@dataclass(frozen=True)
+class Bootstrap(Analytic):
+    """rho and its differences from the same resamples, so that they can be subtracted."""
+
+    resamples: int
+    seed: int
+
+    @cached_property
+    def _weights(self) -> NDArray[np.uint16]:
+        return stats.resample_weights(self.part.unit, self.resamples, self.seed)
+
+    @cached_property
+    def _rhos(self) -> dict[str, Array]:
+        """{proxy: rho in every resample, (seeds, resamples)}."""
+        part = self.part
+        together = np.concatenate(list(part.scores.values()))
+        rows = stats.bootstrap_spearman(together, part.accuracy, self._weights, part.weight)
+        ends = np.cumsum([len(scores) for scores in part.scores.values()])[:-1]
+        return dict(zip(part.scores, np.split(rows, ends), strict=True))
+
+    def interval(self, statistic: Statistic, proxy: str) -> Interval:
+        if statistic.name != "rho":
+            return super().interval(statistic, proxy)
+        part = self.part
+        values = [stats.spearman(score, part.accuracy, part.weight) for score in part.scores[proxy]]
+        return self._interval(float(stats.seed_mean(values)), stats.seed_mean(self._rhos[proxy]), proxy)
+
+    def difference(self, proxy: str, baseline: str) -> tuple[float, float, float, float]:
+        part = self.part
+        pair = stats.Paired(part.scores[proxy], part.scores[baseline], self._rhos[proxy], self._rhos[baseline])
+        gap, samples = stats.paired_difference(pair, part.accuracy, self._weights, part.weight)
+        if stats.same_order(pair.one, pair.other):
+            return gap, *NOTHING, 1.0 if np.ptp(samples) == 0 else float("nan")
+        ends = self._interval(gap, samples, proxy, baseline)
+        p = stats.difference_p(gap, gap + part.shrink * (samples - gap)) if np.isfinite(ends).all() else float("nan")
+        return gap, *ends, p
+
+    def _interval(self, value: float, samples: Array, *proxies: str) -> Interval:
+        """The middle of the resamples, drawn nearer to the value; none for too few units."""
+        known = np.logical_and.reduce([np.isfinite(self.part.scores[proxy]).any(0) for proxy in proxies])
+        if len(np.unique(self.part.unit[known])) < stats.FEWEST_UNITS:
+            return NOTHING
+        return stats.percentile_interval(value + self.part.shrink * (samples - value))

@@ -19,17 +19,14 @@ from harness.analysis.ensembles import DRAWN, EXACT, VOTE_COLUMNS, judged_votes
 from harness.analysis.populations import (
     POPULATIONS,
     Population,
-    SamplingError,
     baselines,
     candidates,
     facts_of,
-    method,
     population_of,
     rows_of,
-    sampling_error,
     share_of_space,
 )
-from harness.analysis.statistics import COLUMNS, STATISTICS, statistics_of
+from harness.analysis.statistics import COLUMNS, STATISTICS, SamplingError, method, sampling_error, statistics_of
 
 if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
@@ -101,7 +98,7 @@ def summarise(
     baseline: the proxy the others are compared with; "auto" takes the best count by rho in each
     population (chosen on the same data, which favours the baseline a little). intervals: "auto" leaves them out where
     the run holds the whole space (no sampling error); "always", "never". The same run and seed give the same numbers.
-    Above `populations.LARGE` architectures the intervals of rho and its differences are analytic.
+    Above `statistics.LARGE` architectures the intervals of rho and its differences are analytic.
     """
     _check(run, resamples, populations, baseline, intervals)
     share = share_of_space(run)
@@ -196,7 +193,7 @@ def statistics_table(run: StoredRun, part: Population, errors: SamplingError) ->
         row: dict[str, Any] = {"population": part.name, "proxy": proxy, **statistics_of(proxy, part)}
         for each in STATISTICS:
             if each.interval:
-                row[f"{each.name}_low"], row[f"{each.name}_high"] = getattr(errors, each.name)(proxy)
+                row[f"{each.name}_low"], row[f"{each.name}_high"] = errors.interval(each, proxy)
         row |= {"fitted": bool(facts.get("fitted")), "reference_set": float(facts.get("reference_set") or np.nan)}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -103,7 +103,7 @@ TARGET = ("dataset", "split", "epochs", "reduction")
 
 def target_in(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the target of a run by its manifest; in those of earlier versions it is among the settings."""
-    held = manifest.get("target") or manifest["settings"]
+    held = manifest.get("target") or manifest.get("settings", {})
     return {name: held.get(name) for name in TARGET}
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness import stats
-from harness.analysis import ensembles, populations
+from harness.analysis import ensembles, statistics
 from harness.analysis.summary import summarise
 from harness.report import page, scatter
 from harness.report.figures import drawing
@@ -28,7 +28,7 @@ def run(tmp_path_factory):
 def summarised(run, large: int):
     """The statistics of one population, with the boundary between the two methods where the test wants it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(populations, "LARGE", large)
+        patch.setattr(statistics, "LARGE", large)
         return summarise(run, intervals="always", resamples=300, populations=("all",))
 
 
@@ -53,9 +53,9 @@ def test_influence_is_what_leaving_one_out_does(decimals):
 def test_the_method_switches_at_the_stated_size_and_is_named(both):
     small, large = (summary.settings["method"] for summary in both)
     assert "bootstrap" in small and "analytic" in large
-    assert populations.LARGE == 20_000
-    assert populations.method(20_000, True) == small and populations.method(20_001, True) == large
-    assert populations.method(20_001, False) == "none"
+    assert statistics.LARGE == 20_000
+    assert statistics.method(20_000, True) == small and statistics.method(20_001, True) == large
+    assert statistics.method(20_001, False) == "none"
 
 
 def test_both_methods_agree_but_for_the_error_of_the_resampling(both):
