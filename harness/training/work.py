@@ -3,8 +3,6 @@
 import hashlib
 import json
 import platform
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,6 +14,7 @@ import torch
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_atomically, write_text
+from benchmarks.readers.foreign import read_arrays, read_json, refusing
 from benchmarks.table import Table, save_tables
 from harness.inputs.draw import title_of
 from harness.inputs.images import Images
@@ -45,7 +44,10 @@ def claim(out: Path, settings: dict) -> None:
     record = out / "recipe.json"
     try:
         if record.exists():
-            old = asdict(Recipe()) | json.loads(record.read_text())
+            advice = "give another --out, or delete the folder"
+            old = read_json(record, "the recipe of a training", advice)
+            with refusing(record, "the recipe of a training", advice):
+                old = asdict(Recipe()) | old
             if old != settings:
                 said = [f"{key} {old.get(key)} -> {settings.get(key)}" for key in sorted(old.keys() | settings)
                         if old.get(key) != settings.get(key)]  # fmt: skip
@@ -56,8 +58,6 @@ def claim(out: Path, settings: dict) -> None:
         write_text(record, json.dumps(settings, indent=1, sort_keys=True))
     except OSError as error:
         raise UserError(f"cannot write the folder {out}: {error.strerror}; give another --out") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, TypeError) as error:
-        raise UserError(f"{record} is damaged ({error}): give another --out, or delete the folder") from error
 
 
 def _ours(name: str) -> bool:
@@ -84,12 +84,12 @@ def trained(out: Path, seed: int) -> dict[str, np.ndarray]:
     """Return {canonical string: accuracy (splits,)} of what is trained with a seed; UserError for a broken file."""
     found: dict[str, np.ndarray] = {}
     for path in sorted((out / "parts").glob(f"seed{seed}_*.npz")):
-        try:
-            with np.load(path) as part:
-                found |= dict(zip(map(str, part["names"]), part["accuracy"], strict=True))
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            again = "delete it, its networks will be trained again"
-            raise UserError(f"{path} cannot be read ({error}): {again}") from error
+        again = "delete it, its networks will be trained again"
+        part = read_arrays(path, ("names", "accuracy"), "trained networks", again)
+        with refusing(path, "trained networks", again):
+            if part["accuracy"].shape != (len(part["names"]), 2) or part["accuracy"].dtype.kind != "f":
+                raise ValueError(f"accuracies of shape {part['accuracy'].shape}")
+            found |= dict(zip(map(str, part["names"]), part["accuracy"], strict=True))
     return found
 
 

@@ -295,7 +295,7 @@ def test_what_cannot_be_used_is_one_line(embedded, tmp_path, capsys):
     with pytest.raises(UserError, match="there is no seed0.pt in it"):
         trained(tmp_path, supernet=str(tmp_path))
     (tmp_path / "supernets/seed0.pt").write_bytes(b"nothing")
-    with pytest.raises(UserError, match="is no checkpoint of a supernet"):
+    with pytest.raises(UserError, match="truncated or not a checkpoint of a supernet"):
         trained(tmp_path, epochs=1)
     with pytest.raises(UserError, match="not on --inputs gaussian"):
         trained(tmp_path / "x", inputs="gaussian")

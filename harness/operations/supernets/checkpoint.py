@@ -1,7 +1,6 @@
 """The file of a trained supernet: its settings, history and state, written whole or not at all."""
 
 import json
-import pickle
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_atomically
+from benchmarks.readers.foreign import existing, refusing
 from harness.inputs.images import Images
 from harness.operations.setup import Setup
 from harness.operations.supernets.darts import Bilevel
@@ -39,17 +39,14 @@ def save(path: Path, facts: dict, bilevel: Bilevel) -> None:
 
 def read(path: Path, setup: Setup, seed: int) -> dict[str, Any]:
     """Return settings, history and state, without executing a pickle; UserError for no checkpoint or other settings."""
-    try:
+    kind = "a checkpoint of a supernet"
+    with refusing(existing(path, kind), kind, "delete it, or give another one"):
         content = torch.load(path, map_location=setup.device, weights_only=True)
         found = {"state": content["state"]} | {name: json.loads(content[name]) for name in ("settings", "history")}
         own = found["settings"]
         wanted = {name: value for name, value in settings_of(setup, seed).items()
                   if not (name == "training" and setup.config.supernet)}  # fmt: skip
         different = [name for name in wanted if own.get(name) != wanted[name]]
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError,
-            pickle.UnpicklingError) as error:  # fmt: skip
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path} is no checkpoint of a supernet ({reason}): delete it, or give another one") from error
     if different:
         said = ", ".join(_difference(name, own.get(name), wanted[name]) for name in different)
         raise UserError(f"{path} is a supernet of other settings ({said}): give the same ones, or another folder")
