@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import pandas as pd
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.benchmark import GROUPS
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.summary import Correlation, summarise
-from harness.engine.module_score import score_module
+from harness.engine.module_score import Scores, score_module
+from harness.probe.logits import Choice
 from harness.proxies.choose import choose
 from harness.proxies.protocols import in_precision
 from harness.runs.config import each_space
@@ -21,26 +22,38 @@ from harness.store.stored_run import StoredRun
 
 def score(
     model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
+    inputs: Any,
+    targets: Any = None,
     proxies: str = "core",
     *,
-    blocks: Sequence[str] | None = None,
+    blocks: str | Sequence[str] | None = None,
+    logits: Choice = None,
+    strict: bool = False,
     seed: int = 0,
     precision: str = "float32",
-) -> dict[str, float]:
+) -> Scores:
     """Return {proxy: score} of a module for one minibatch, larger is better; NaN where a proxy failed, with a warning.
 
-    `inputs` (samples, channels, height, width), `targets` (samples,) class numbers; the module returns (samples,
-    classes). The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with
-    several minibatches (zico) splits the given one evenly. `blocks` names modules whose outputs are the feature blocks;
-    the last is the map before pooling. `precision` is a mode of `harness.probe.precision`: float32, tf32, bfloat16.
+    `inputs` (samples, ...): a tensor or an array of floats (images, sequences), whole numbers (tokens), or a mapping of
+    these by keyword of the model's forward. `targets` (samples,): class numbers; proxies that use no labels never look
+    at them, and None is right where all are such. The module returns logits (samples, classes); of one output a sample
+    it is read as the logit of class 1. `logits` chooses among several outputs: a place, a key, or a function of what
+    the module returns. `blocks` names modules whose outputs are the feature blocks ("stem,layer1" or a list); the last
+    is the map before pooling. `precision` is a mode of `harness.probe.precision`: float32, tf32, bfloat16.
 
-    The module is left as it was: everything happens on copies. Raises UserError for unknown proxies, all at once, and
-    for tf32 where the module is not on a CUDA device.
+    The given weights are used; a proxy that draws weights by definition (zen) does so on a copy. A proxy with several
+    minibatches (zico) splits the given one evenly. Layer types have rules (`harness.probe.layer_rules`); parameters
+    that none knows are named in a warning and in `left_out` of the result, `strict=True` refuses them. `reasons` of the
+    result says of each failed proxy why.
+
+    The module is left as it was: everything happens on copies. Raises UserError for unknown proxies, all at once, for
+    tf32 where the module is not on a CUDA device, for what is no ordinary module (TorchScript, lazy layers), for inputs
+    that are empty or not finite or that the module does not take, and for outputs of which the logits are not clear.
     """
     chosen = in_precision(choose(proxies), precision)
-    return score_module(model, inputs, targets, chosen, blocks=blocks, seed=seed, precision=precision)
+    return score_module(
+        model, inputs, targets, chosen, blocks=blocks, logits=logits, strict=strict, seed=seed, precision=precision
+    )
 
 
 @overload

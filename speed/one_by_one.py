@@ -24,8 +24,9 @@ def layers_of(network: nn.Module) -> list[nn.Conv2d | nn.Linear]:
 
 
 def logits(network: nn.Module, inputs: Tensor) -> Tensor:
-    """(samples, classes) of a stack of one."""
-    return network(inputs)[:, 0]
+    """(samples, classes) of a stack of one, or of a plain module."""
+    outputs = network(inputs)
+    return outputs[:, 0] if outputs.dim() == 3 else outputs
 
 
 def without_batchnorm(network: nn.Module) -> nn.Module:

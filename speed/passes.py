@@ -111,7 +111,7 @@ def _one(
         original = building.time("building", ready)
         for proxy in (*names, *extra):
             score, scale = alone.time(proxy, partial(_alone, ALONE[proxy], original, inputs.minibatches[0]))
-            if proxy in ours and not _same(score, ours[proxy], scale, LOOSE.get(proxy, TOLERANCE)):
+            if proxy in ours and not same(score, ours[proxy], scale, LOOSE.get(proxy, TOLERANCE)):
                 disagree.add(f"{proxy} ({ours[proxy]:.6g} shared, {score:.6g} alone)")
         _bare(copy.deepcopy(original), inputs.minibatches[0].inputs, inputs.minibatches[0].targets, passes)
     result: dict = {"arch": space.archs[index], "disagree": sorted(disagree)}
@@ -128,7 +128,7 @@ def _alone(proxy: Callable[..., tuple[float, float]], original: nn.Module, minib
     return proxy(copy.deepcopy(original), minibatch.inputs, minibatch.targets)
 
 
-def _same(one: float, other: float, scale: float, tolerance: float) -> bool:
+def same(one: float, other: float, scale: float, tolerance: float) -> bool:
     """Return whether two scores agree, relative to the size of what was summed; failed on both sides is the same."""
     if not (math.isfinite(one) and math.isfinite(other)):
         return not math.isfinite(one) and not math.isfinite(other)

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.scoring import Scored, ViewInputs, of_space, plain_copy, score_stack
+from harness.engine.scoring import Scored, ViewInputs, of_space, score_stack
 from harness.inputs.draw import Minibatch
 from harness.probe.initialise import initialise
+from harness.probe.twin import Twin
 from harness.probe.view import stream
 from harness.proxies.registry import Proxy, registry
 
@@ -67,8 +68,8 @@ def scores_of(
     """Our scores of an ordinary module with its own weights, or those its view draws."""
     proxies = _seen(names, {"precision": "float64"} | (view or {}))
     return score_stack(
-        lambda: plain_copy(model), ["model"], proxies, inputs or given(), seed=0, own_weights=True,
-        features=lambda network: (None, blocks),
+        lambda view: Twin(model), ["model"], proxies, inputs or given(), seed=0, own_weights=True,
+        features=lambda network: (None, [f"network.{name}" for name in blocks]),
     )  # fmt: skip
 
 

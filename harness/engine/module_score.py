@@ -1,78 +1,207 @@
 """The scores of any module for one minibatch: the body of `harness.score`."""
 
 import warnings
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from harness.engine.scoring import Counts, ViewInputs, named, plain_copy, score_stack
+from benchmarks.errors import UserError
+from harness.engine.module_inputs import labels, served_blocks, served_inputs, served_model
+from harness.engine.scoring import Counts, ViewInputs, named, score_stack, unknown
 from harness.inputs.draw import Minibatch
+from harness.probe.copies import copied
 from harness.probe.layer_rules import rule_of
+from harness.probe.logits import Choice
+from harness.probe.named_inputs import NamedInputs
 from harness.probe.precision import check_device
-from harness.probe.view import seeded, stream
+from harness.probe.twin import Refused, Twin, unfused
+from harness.probe.view import View, seeded, stream
 from harness.proxies.registry import Proxy
+
+
+class Scores(dict[str, float]):
+    """{proxy: score}, larger is better; NaN or infinite where a proxy failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reasons: dict[str, str] = {}
+        """Proxy -> why its score is not finite."""
+        self.left_out: dict[str, float] = {}
+        """Parameter that no rule of a layer type knows -> its share of all parameters."""
 
 
 @torch.inference_mode(False)
 def score_module(
-    model: nn.Module, inputs: Tensor, targets: Tensor, proxies: Sequence[Proxy], *,
-    blocks: Sequence[str] | None, seed: int, precision: str,
-) -> dict[str, float]:  # fmt: skip
-    """Return {proxy: score} as `harness.score` says; `precision` is the mode that the proxies' views are in.
+    model: Any, inputs: Any, targets: Any, proxies: Sequence[Proxy], *, blocks: str | Sequence[str] | None,
+    logits: Choice, strict: bool, seed: int, precision: str,
+) -> Scores:  # fmt: skip
+    """Return what `harness.score` says; `precision` is the mode that the proxies' views are in.
 
-    Warns of proxies that failed, in the name of the caller of `harness.score`.
+    Warns of proxies that failed, and of parameters without a rule, in the name of the caller of `harness.score`.
     """
-    inputs, targets = inputs.clone(), targets.clone()  # the model may work in place on what it is given
-    device = next((parameter.device for parameter in model.parameters()), inputs.device)
+    model, (x, keyword) = served_model(model), served_inputs(inputs)
+    device = next((parameter.device for parameter in model.parameters()), x.device)
     check_device(precision, device)
-    twin = plain_copy(model)
-    with seeded(seed, device), torch.no_grad():
-        classes = twin.eval()(inputs[:2].clone().to(device)).shape[-1]
-    results: dict[str, float] = {}
-    for proxy in proxies:
-        if proxy.static:
-            with seeded(seed, device):
-                results[proxy.name] = float(proxy.score(_counts(twin, inputs[:1].clone().to(device), seed)))
-    for group, minibatches in _by_minibatches(proxies, inputs, targets):
-        views = ViewInputs(minibatches, classes, seed, device)
-        build, features = partial(plain_copy, model), named(blocks)
-        scored = score_stack(build, ["model"], group, views, seed=seed, own_weights=True, features=features)
-        for name, each in scored.items():
-            results[name] = each.scores.item()
-            if each.reasons:
-                warnings.warn(f"{name} is {results[name]}: {each.reasons[0]}", RuntimeWarning, stacklevel=4)
-    return {proxy.name: results[proxy.name] for proxy in proxies}
+    names = [f"network.{name}" for name in served_blocks(model, blocks)]
+    with seeded(seed, device), unfused():
+        twin = Twin(model, keyword=keyword, logits=logits)
+        scores = Scores()
+        scores.left_out = twin.left_out
+        _say_left_out(scores.left_out, strict)
+        flops, classes = _look(twin, x[:2].to(device))
+        y, wrong = labels(targets, len(x), classes)
+        counts = _counts(twin, flops, seed)
+        work = _Work(model, twin, Minibatch(x, y), classes, device, names, seed)  # type: ignore[arg-type]
+        for proxy in proxies:
+            if proxy.static:
+                scores[proxy.name] = float(proxy.score(counts))
+            elif reason := _unfit(proxy, x, wrong):
+                scores[proxy.name], scores.reasons[proxy.name] = torch.nan, reason
+        for group, parts in _by_minibatches([each for each in proxies if each.name not in scores]):
+            for name, value, reason in work.scored(group, parts):
+                scores[name] = value
+                if reason:
+                    scores.reasons[name] = reason
+    _say_failed(scores, twin)
+    ordered = {proxy.name: scores[proxy.name] for proxy in proxies}
+    scores.clear()
+    scores.update(ordered)
+    return scores
 
 
-def _by_minibatches(
-    proxies: Sequence[Proxy], inputs: Tensor, targets: Tensor
-) -> list[tuple[list[Proxy], list[Minibatch]]]:
+class _Work:
+    """One module with its minibatch, and how it is scored."""
+
+    def __init__(
+        self, model: nn.Module, twin: Twin, minibatch: Minibatch, classes: int, device: torch.device,
+        blocks: list[str], seed: int,
+    ) -> None:  # fmt: skip
+        self.model, self.twin, self.minibatch, self.classes = model, twin, minibatch, classes
+        self.device, self.blocks, self.seed = device, blocks, seed
+
+    def scored(self, proxies: Sequence[Proxy], parts: int) -> list[tuple[str, float, str]]:
+        """Return name, score and reason of proxies that see the minibatch in this many parts. Raises UserError where
+        the model's output does not serve."""
+        batch = self.minibatch
+        split = list(map(Minibatch, batch.inputs.tensor_split(parts), batch.targets.tensor_split(parts)))
+        views = ViewInputs(split, self.classes, self.seed, self.device)
+        found = []
+        for some, build, features in (
+            ([proxy for proxy in proxies if not proxy.on_module], self._twin, named(self.blocks)),
+            ([proxy for proxy in proxies if proxy.on_module], self._model, unknown),
+        ):
+            scored = score_stack(
+                build, ["model"], some, views, seed=self.seed, own_weights=True, features=features
+            )  # fmt: skip
+            if self.twin.seen.refused:
+                raise UserError(self.twin.seen.refused)
+            found += [(name, each.scores.item(), each.reasons.get(0, "")) for name, each in scored.items()]
+        return found
+
+    def _twin(self, view: View) -> nn.Module:
+        return self.twin.copy(share=view.init == "default" and not view.absolute_weights)
+
+    def _model(self, view: View) -> nn.Module:
+        return copied(self.model)
+
+
+def _look(twin: Twin, x: Tensor | NamedInputs) -> tuple[int, int]:
+    """Run one sample through a module: return multiply-accumulates and classes, and note what it does in place.
+
+    Raises UserError for a module that does not run on the inputs, or whose output does not serve.
+    """
+    for samples in (1, 2):  # some modules do not bear a single one
+        network = twin.copy(share=True).eval()
+        done: list[int] = []
+        outputs: list[tuple[str, Tensor, int]] = []
+        for name, module in network.named_modules():
+            if rule_of(module).weights:
+                module.register_forward_hook(_counting(name, done, outputs))
+        try:
+            with torch.no_grad():
+                classes = network(x[:samples].clone()).shape[1]
+        except Exception as error:
+            if samples == 1 < len(x):
+                continue
+            twin.seen.refused = ""
+            raise _does_not_run(error, x) from error
+        twin.seen.rewritten |= {name for name, output, version in outputs if output._version != version}
+        return sum(done) // samples, classes
+    raise AssertionError
+
+
+def _counting(name: str, done: list[int], outputs: list[tuple[str, Tensor, int]]) -> Callable[..., None]:
+    def hook(module: nn.Module, _: object, output: Tensor) -> None:
+        done.append(rule_of(module).multiply_adds(module, output))
+        outputs.append((name, output, output._version))
+
+    return hook
+
+
+def _does_not_run(error: Exception, x: Tensor | NamedInputs) -> UserError:
+    if isinstance(error, Refused):
+        return UserError(str(error))
+    what = f"{tuple(x.shape[1:])} a sample, {str(x.dtype).removeprefix('torch.')}"
+    what = f"{', '.join(x.tensors)}" if isinstance(x, NamedInputs) else what
+    line = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+    return UserError(f"the model does not run on the inputs ({what}): {line}")
+
+
+def _unfit(proxy: Proxy, x: Tensor | NamedInputs, wrong_labels: str) -> str:
+    """Return why a proxy cannot be computed from these inputs and labels; "" where it can."""
+    view = proxy.view
+    own = view.inputs == "minibatch"
+    if own and proxy.labels and wrong_labels:
+        return wrong_labels
+    if own and view.minibatches > len(x):
+        return f"compares {view.minibatches} minibatches: needs as many samples, got {len(x)}"
+    if not own and (isinstance(x, NamedInputs) or not x.is_floating_point()):
+        what = "Gaussian noise" if view.inputs == "gaussian" else "ones"
+        have = "several tensors" if isinstance(x, NamedInputs) else "whole numbers"
+        return f"replaces the inputs by {what}, which is not defined for {have}"
+    return ""
+
+
+def _by_minibatches(proxies: Sequence[Proxy]) -> list[tuple[list[Proxy], int]]:
     """Return the proxies that see the whole minibatch, and those that need several, which get even parts of it."""
     several = [proxy for proxy in proxies if proxy.view.inputs == "minibatch" and proxy.view.minibatches > 1]
-    whole = [proxy for proxy in proxies if not proxy.static and proxy not in several]
+    whole = [proxy for proxy in proxies if proxy not in several]
     count = max((proxy.view.minibatches for proxy in several), default=1)
-    parts = map(Minibatch, inputs.tensor_split(count), targets.tensor_split(count))
-    return [(group, found) for group, found in ((whole, [Minibatch(inputs, targets)]), (several, list(parts))) if group]
+    return [(group, parts) for group, parts in ((whole, 1), (several, count)) if group]
 
 
-def _counts(model: nn.Module, image: Tensor, seed: int) -> Counts:
-    """Count weights, parameter tensors, and multiply-accumulates of the layers that have a rule."""
-    sizes = [parameter.numel() for parameter in model.parameters()]
-    done: list[int] = []
-
-    def add(module: nn.Module, _: object, output: Tensor) -> None:
-        done.append(rule_of(module).multiply_adds(module, output))
-
-    handles = [module.register_forward_hook(add) for module in model.modules() if rule_of(module).weights]
-    try:
-        with torch.no_grad():
-            model.eval()(image)
-    finally:
-        for handle in handles:
-            handle.remove()
-    params, flops = sum(sizes), sum(done)
+def _counts(twin: Twin, flops: int, seed: int) -> Counts:
+    """Return the counts of one module."""
+    sizes = [parameter.numel() for parameter in twin.parameters()]
+    params = sum(sizes) - twin.fewer
     values = [torch.tensor([float(each)], dtype=torch.float64) for each in (params, flops, len(sizes), params, flops)]
     noise = torch.randn(1, generator=stream(seed, "model", "random"), dtype=torch.float64)
     return Counts(*(*values, noise))
+
+
+LEVEL = 5
+"""Frames between a warning here and the caller of `harness.score`."""
+
+
+def _say_left_out(left_out: Mapping[str, float], strict: bool) -> None:
+    if not left_out:
+        return
+    names = list(left_out)
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    text = f"no rule of a layer type knows {shown}: {sum(left_out.values()):.2%} of the parameters"
+    if strict:
+        raise UserError(f"{text}; without strict=True they are left out by proxies of weights")
+    warnings.warn(f"{text}, left out by proxies of weights", RuntimeWarning, stacklevel=LEVEL)
+
+
+def _say_failed(scores: Scores, twin: Twin) -> None:
+    """Warn of proxies that failed; where weights are not finite, that is the reason."""
+    if not scores.reasons:
+        return
+    broken = [name for name, p in twin.network.named_parameters() if not bool(p.isfinite().all())]
+    for name, reason in scores.reasons.items():
+        if broken and not reason.startswith(("needs", "replaces", "compares")):
+            reason = scores.reasons[name] = f"the model's {', '.join(broken[:3])} holds NaN or infinite values"
+        warnings.warn(f"{name} is {scores[name]}: {reason}", RuntimeWarning, stacklevel=LEVEL)

@@ -4,7 +4,6 @@ The engine knows no accuracies. What one proxy raises is caught at one place and
 out of memory halves the stack; anything else that goes wrong is the engine's own error and stops the run.
 """
 
-import copy
 import gc
 import time
 import traceback
@@ -23,9 +22,11 @@ from harness.inputs.draw import Minibatch, gaussian_minibatches, ones
 from harness.probe.batchnorm import of_each_sample
 from harness.probe.initialise import initialise
 from harness.probe.layer_rules import batchnorms, rule_of
+from harness.probe.named_inputs import placed
 from harness.probe.observer import memory_ran_out
 from harness.probe.precision import arithmetic
 from harness.probe.probe import Probe
+from harness.probe.twin import Twin
 from harness.probe.view import View, seeded, stream
 from harness.proxies.own import plain, said
 from harness.proxies.registry import Proxy
@@ -82,7 +83,7 @@ class ViewInputs:
             first = slice(view.batch_size)
             chosen = [Minibatch(m.inputs[first], m.targets[first]) for m in self.minibatches[:count]]
         dtype = stored_dtype(view)
-        return [Minibatch(m.inputs.to(self.device, dtype), m.targets.to(self.device)) for m in chosen]
+        return [Minibatch(placed(m.inputs, self.device, dtype), m.targets.to(self.device)) for m in chosen]
 
 
 def stored_dtype(view: View) -> torch.dtype:
@@ -154,14 +155,14 @@ def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
 
 @torch.enable_grad()
 def score_stack(
-    build: Callable[[], nn.Module], names: Sequence[str], proxies: Sequence[Proxy], inputs: ViewInputs, *, seed: int,
+    build: Callable[..., nn.Module], names: Sequence[str], proxies: Sequence[Proxy], inputs: ViewInputs, *, seed: int,
     own_weights: bool = False, features: Features = unknown, spent: dict[str, float] | None = None,
 ) -> dict[str, Scored]:  # fmt: skip
     """Score one stack with proxies that are not static; return what each gave, by name.
 
-    `build` returns the stack's network, uninitialised unless `own_weights`; `names` are the strings that seed each
-    architecture. `features` says where a network keeps its feature blocks. `spent` collects the passes that ran and
-    their seconds, over all views.
+    `build` returns the stack's network, uninitialised; with `own_weights` it takes a view. `names` are the strings that
+    seed each architecture. `features` says where a network keeps its feature blocks. `spent` collects the passes that
+    ran and their seconds, over all views.
     """
     results: dict[str, Scored] = {}
     network: nn.Module | None = None
@@ -176,7 +177,8 @@ def score_stack(
         for repeat in range(view.repeats):
             start = time.perf_counter()
             if network is None or (own_weights and (not repeat or view.init == "default")):
-                network = build()  # a network whose weights are drawn again serves one view after the other
+                # a network whose weights are drawn again serves one view after the other
+                network = build(view) if own_weights else build()
                 building = time.perf_counter() - start
             if not (own_weights and view.init == "default"):
                 draw = _draw(view, repeat)
@@ -190,7 +192,8 @@ def score_stack(
                 as_seen(network, view), inputs.of(view, count, repeat), archs=len(names),
                 reads=[read for proxy in group for read in proxy.reads], objective=view.objective,
                 precision=view.precision, feature_map=feature_map, blocks=blocks,
-                channels_last=not own_weights and len(names) == 1 and torch.device(inputs.device).type == "cpu",
+                channels_last=len(names) == 1 and torch.device(inputs.device).type == "cpu"
+                and (network.channels_last if isinstance(network, Twin) else not own_weights),
             )  # fmt: skip
             preparing += time.perf_counter() - start
             for proxy, tally in zip(group, given, strict=True):
@@ -315,12 +318,3 @@ def _joined(parts: Sequence[Scored], sizes: Sequence[int]) -> Scored:
         start += size
     seconds = sum(part.seconds * size for part, size in zip(parts, sizes, strict=True)) / start
     return Scored(torch.cat([part.scores for part in parts]), seconds, reasons)
-
-
-def plain_copy(model: nn.Module) -> nn.Module:
-    """Return a copy of a user's module in which no activation works in place, so that hooks see what flowed."""
-    twin = copy.deepcopy(model)
-    for module in twin.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False  # type: ignore[assignment]  # a flag, no submodule
-    return twin

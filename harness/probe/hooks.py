@@ -16,6 +16,7 @@ from harness.probe.layers import Layer, places
 from harness.probe.observer import Observer
 from harness.probe.precision import widened
 from harness.probe.relu_codes import ReluCodes
+from harness.probe.twin import Twin
 
 
 class Hooks:
@@ -30,10 +31,15 @@ class Hooks:
         self.handles: list = []
         self.replaced: list[nn.Module] = []
         """Modules whose forward is another one during the pass."""
+        self.error: Exception | None = None
+        """What went wrong with saliencies."""
         self.codes = ReluCodes(context)
         self.salient: dict[nn.Module, Tensor] = {}
         self.curvature: Tensor | None = None
-        self.euler = all(rule_of(layer.module).knows(layer.module) for layer in context.layers)
+        self.seen = context.network.seen if isinstance(context.network, Twin) else None
+        self.known = all(rule_of(layer.module).knows(layer.module) for layer in context.layers)
+        self.constant = False
+        """Whether a layer's input does not depend on the network's."""
 
     def __enter__(self) -> Hooks:
         reads = self.context.reads
@@ -66,13 +72,18 @@ class Hooks:
         for module in self.replaced:
             del module.forward
 
+    @property
+    def euler(self) -> bool:
+        """Whether Euler's rule holds: every weight is used by its layer alone, on what depends on the input."""
+        return self.known and not self.constant and not (self.seen is not None and self.seen.elsewhere)
+
     def _skip_weights(self) -> bool:
         """Return whether the backward that runs needs no gradients of weights."""
         return self.context.phase in ("jacobian", "curvature")
 
-    def _keep(self, output: Tensor) -> Tensor:
+    def _keep(self, output: Tensor, name: str) -> Tensor:
         kept = output.detach()
-        if self.copying:
+        if self.copying or (self.seen is not None and name in self.seen.rewritten):
             return kept.clone()
         self.kept.append((kept, kept._version))
         return kept
@@ -84,27 +95,51 @@ class Hooks:
         return changed
 
     def _saliency_of(self, layer: Layer):
+        samples = len(self.context.inputs)
         by_channel = rule_of(layer.module).by_channel
+
+        def samples_first(values: Tensor) -> Tensor:
+            turned = len(values) != samples and values.dim() == 3 and values.shape[1] == samples
+            return values.transpose(0, 1) if turned else values  # (time, samples, channels)
 
         def hook(module: nn.Module, _: object, output: Tensor) -> None:
             if not output.requires_grad:
                 return
-            kept = self._keep(output)  # not `output`: a hook that holds its own tensor keeps the whole graph for good
+            kept = self._keep(
+                output, layer.name
+            )  # not `output`: a hook that holds its own tensor keeps the whole graph for good
 
             def reduce(gradient: Tensor) -> None:
                 if self.context.phase == "backward":
-                    summed = by_channel(module, widened(kept) * gradient.detach())
+                    summed = self._by_sample(by_channel(module, samples_first(widened(kept) * gradient.detach())))
                     self.salient[module] = self.salient[module] + summed if module in self.salient else summed
 
             output.register_hook(reduce)
 
         return hook
 
-    def saliency(self) -> list[Tensor]:
-        """By layer, (samples, owners * out); zeros where the loss does not depend on the layer."""
+    def _by_sample(self, summed: Tensor) -> Tensor:
+        """(rows, owners * out) -> (samples, owners * out): adds up rows of one sample, such as windows."""
         samples = len(self.context.inputs)
-        return [
-            self.salient.get(layer.module, torch.zeros(samples, layer.weight.shape[0], device=layer.weight.device))
+        if len(summed) in (1, samples):
+            return summed
+        if len(summed) % samples:
+            self.error = ValueError(
+                f"cannot tell the {samples} samples apart in {len(summed)} rows of a layer's output"
+            )
+            return summed
+        return summed.unflatten(0, (samples, -1)).sum(1)
+
+    def saliency(self, gradients: list[Tensor]) -> list[Tensor] | Exception:
+        """By layer, (samples, owners * out), zeros where the loss does not depend on the layer; or what a proxy that
+        reads it shall fail with, such as a LookupError where no output of the layer was seen."""
+        samples = len(self.context.inputs)
+        for layer, gradient in zip(self.context.layers if self.seen is not None else (), gradients, strict=False):
+            if layer.module not in self.salient and gradient.any():
+                name = layer.name.removeprefix("network.")
+                self.error = LookupError(f"no output of {name} is seen: a function uses its weight")
+        return self.error or [
+            self.salient.get(layer.module, torch.zeros(samples, layer.channels, device=layer.weight.device))
             for layer in self.context.layers
         ]
 
@@ -112,7 +147,7 @@ class Hooks:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             only_here = inputs[0].view_as(inputs[0])  # so that its gradient is this layer's part
             if not only_here.requires_grad:
-                self.euler = False
+                self.constant = True
                 return (only_here,)
 
             def first(gradient: Tensor) -> None:
@@ -130,7 +165,7 @@ class Hooks:
 
         def hook(module: nn.Module, _: object, output: Tensor) -> None:
             if output.requires_grad:
-                kept = without_bias(module, self._keep(output))
+                kept = without_bias(module, self._keep(output, layer.name))
                 output.register_hook(lambda second: self._add(widened(second.detach()) * kept, layer.owners))
 
         return hook

@@ -17,6 +17,8 @@ class Layer:
     owners: tuple[int, ...]
     tensor: str = "weight"
     """Name of the weight in the module."""
+    channels: int = 0
+    """Output channels, of all owners together."""
 
     @property
     def parameter(self) -> nn.Parameter:

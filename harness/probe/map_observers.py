@@ -16,7 +16,7 @@ class ChannelCorrelations(Observer):
     """By layer: (owners, Pearson correlations of the channels of the first sample's map (owners, channels, channels)
     float64, positions). A constant channel's correlations are zero, with itself too.
 
-    Layers are convolutions, BatchNorm and activations that return a map.
+    Layers are convolutions, linear layers, normalisations and activations that return a map, of one or more dimensions.
     """
 
     def start(self, samples: int) -> None:
@@ -26,7 +26,7 @@ class ChannelCorrelations(Observer):
         return rule_of(module).maps
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        if y.dim() != 4:
+        if not self.is_map(y):
             return
         owners, maps = owned(module, y[:1])
         rows = maps[0].flatten(2).double()  # (owners, channels, positions)
@@ -49,7 +49,7 @@ class Conditioning(Observer):
         self.total = self.context.zeros()
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        if y.dim() != 4:
+        if not self.is_map(y):
             return
         owners, maps = owned(module, y[:1])
         matrix = maps[0].flatten(2).double()
@@ -78,33 +78,40 @@ class SquareBlocks(Observer):
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
         owners, parts = owned(module, y)  # (samples, owners, channels, height, width) or (samples, owners, features)
         rows = parts.transpose(0, 1)  # owners first
-        rows = rows.permute(0, 1, 4, 3, 2) if rows.dim() == 5 else rows
+        if self.twin is not None or rows.dim() == 5:
+            rows = rows.permute(0, 1, *range(rows.dim() - 1, 1, -1))
         rows = rows.flatten(1, -2)  # (owners, rows, channels)
         channels, count = rows.shape[2], rows.shape[1]
         spare = max(count - channels, 0)
         start = int(torch.randint(spare + 1, (), generator=fixed_draw(channels, f"rows of {count}")))
-        self.total.append((owners, rows[:, start : start + channels].double()))
-
-
-def _keep(maps: dict[str, Tensor], name: str, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-    maps[name] = output
-    return output.clone()  # what comes later may work in place
+        block = rows[:, start : start + channels]
+        self.total.append(
+            (owners, block.to(torch.float64, copy=self.twin is not None))
+        )  # which may work in place later
 
 
 class BlockMaps(Observer):
-    """By feature block: its map (samples, archs * channels, height, width), with its part of the graph."""
+    """By feature block: its map (samples, archs * channels, height, width), with its part of the graph, and the axis of
+    its channels where that is not the second."""
 
     graph = True
 
     def start(self, samples: int) -> None:
-        self.total: dict[str, Tensor] = {}
+        self.total: dict[str, tuple[Tensor, int | None]] = {}
 
     def attach(self) -> None:
         for name in self.context.blocks:
             module = self.context.network.get_submodule(name)
-            self.handles.append(module.register_forward_hook(partial(_keep, self.total, name)))
+            self.handles.append(module.register_forward_hook(partial(self._keep, name)))
 
-    def result(self) -> list[Tensor]:
+    def _keep(self, name: str, module: nn.Module, inputs: object, output: Tensor) -> Tensor | None:
+        if not isinstance(output, Tensor):
+            self.error = TypeError(f"the block {name} returns a {type(output).__name__}: name one that returns a map")
+            return None
+        self.total[name] = output, None if self.twin is None else self.twin.layout(module)
+        return output.clone()  # what comes later may work in place
+
+    def result(self) -> list[tuple[Tensor, int | None]]:
         """Raises LookupError where the network does not say which modules they are."""
         if not self.context.blocks:
             raise LookupError("needs feature blocks: name the modules that give them in blocks=")

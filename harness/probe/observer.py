@@ -13,6 +13,7 @@ from harness.probe.context import PassContext
 from harness.probe.layer_rules import is_relu
 from harness.probe.layers import owned, places
 from harness.probe.precision import as_written, widened
+from harness.probe.twin import Twin
 
 
 class Observer:
@@ -25,6 +26,8 @@ class Observer:
     def __init__(self, context: PassContext) -> None:
         self.context = context
         self.handles: list = []
+        self.twin = context.network if isinstance(context.network, Twin) else None
+        """The network, where it is a user's module."""
         self.error: Exception | None = None
         """What went wrong; raised to proxies that read this quantity, not to others that read the pass."""
         self.start(len(context.inputs))
@@ -53,7 +56,12 @@ class Observer:
             x = inputs[0] if inputs and isinstance(inputs[0], Tensor) else output
             try:
                 with torch.no_grad(), as_written(output):
-                    self.see(module, widened(x.detach()), widened(output.detach()))
+                    x, output = x.detach(), output.detach()
+                    if self.twin is not None:
+                        axis = self.twin.layout(module)
+                        x = self.twin.arranged(x, axis if x.shape == output.shape else None)
+                        output = self.twin.arranged(output, axis)
+                    self.see(module, widened(x), widened(output))
             except Exception as error:
                 if memory_ran_out(error):
                     raise
@@ -61,7 +69,11 @@ class Observer:
         return None
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        """Reduce the input of a module, x, and its output, y."""
+        """Reduce the input of a module, x, and its output, y; of a user's module both are (samples, channels, ...)."""
+
+    def is_map(self, y: Tensor) -> bool:
+        """Whether an output has positions; in a stack that of a linear layer has not."""
+        return y.dim() == 4 if self.twin is None else y.dim() > 2 and y[0, 0].numel() > 1
 
     def gathered(self) -> object:
         """Return the quantity, or the exception that stopped it."""

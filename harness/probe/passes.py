@@ -16,6 +16,7 @@ from harness.probe.context import PassContext
 from harness.probe.hooks import Hooks
 from harness.probe.observers import OBSERVERS
 from harness.probe.precision import in_bfloat16
+from harness.probe.twin import Twin
 
 READS = (
     "weights", "outputs", "gradients", "other_gradients", "input_gradients", "channel_saliency",
@@ -47,7 +48,7 @@ class Passes(PassContext):
         self.objective = objective
         self._bfloat16 = precision == "bfloat16"
         self._gathered: dict[str, object] = {}
-        self._graph: tuple[Tensor, Tensor, Tensor] | None = None
+        self._graph: tuple[Tensor, Tensor] | None = None
         self._hooks: Hooks | None = None
         self._gradients: list[Tensor] | None = None
         self._feature_map = feature_map
@@ -80,11 +81,18 @@ class Passes(PassContext):
                 observers = {name: OBSERVERS[name](self) for name in sorted(self.reads & OBSERVERS.keys())}
                 hooks = Hooks(self, list(observers.values()), copying)
                 inputs = self._stacked(self.inputs)
-                if self.channels_last:
+                if self.channels_last and isinstance(inputs, Tensor) and inputs.dim() == 4:
                     inputs = inputs.contiguous(memory_format=torch.channels_last)
-                inputs.requires_grad_(differentiable)
-                with hooks, torch.set_grad_enabled(differentiable):
-                    outputs = self._logits(inputs.clone())  # not a leaf: a network may work in place on its input
+                if inputs.is_floating_point():
+                    getattr(inputs, "main", inputs).requires_grad_(differentiable)
+                try:
+                    with hooks, torch.set_grad_enabled(differentiable):
+                        outputs = self._logits(inputs.clone())  # not a leaf: a network may work in place on its input
+                except RuntimeError:
+                    if not (self.channels_last and isinstance(self.network, Twin)):
+                        raise
+                    self.channels_last = False  # a module that takes its maps apart may not bear it
+                    return self._forward()
                 if not hooks.overwritten():
                     break
             self._gathered["outputs"] = outputs.detach()
@@ -96,11 +104,13 @@ class Passes(PassContext):
             for name, observer in observers.items():
                 self._gathered[name] = observer.gathered()
             if differentiable:
-                self._graph = (inputs, outputs, self._objective(outputs, self.targets))
+                self._graph = (inputs, outputs)
                 self._hooks = hooks
 
     def _stacked(self, inputs: Tensor) -> Tensor:
         """Give every architecture its own copy of the inputs: (samples, archs * channels, height, width)."""
+        if self.archs == 1:
+            return inputs.clone()
         return inputs.repeat(1, self.archs, *[1] * (inputs.dim() - 2))
 
     def run(self, forward: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
@@ -115,10 +125,12 @@ class Passes(PassContext):
         """Summed over architectures, which do not touch one another: each gets its own gradient."""
         if self.objective == "sum":
             return outputs.sum()
+        if len(targets) != len(outputs):
+            raise LookupError("needs labels, and there are none")
         labels = targets.repeat_interleave(outputs.shape[1])
         return functional.cross_entropy(outputs.flatten(0, 1), labels, reduction="sum") / len(targets)
 
-    def _ensure_graph(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _ensure_graph(self) -> tuple[Tensor, Tensor]:
         if self._graph is None:
             self.reads.add("input_gradients")
             self._forward()
@@ -126,7 +138,8 @@ class Passes(PassContext):
         return self._graph
 
     def _backward(self) -> None:
-        _, _, loss = self._ensure_graph()
+        _, outputs = self._ensure_graph()
+        loss = self._objective(outputs, self.targets)
         curved = "weight_curvature" in self.reads
         with self.timed("backward"):
             with self.differentiating("backward"):
@@ -134,7 +147,7 @@ class Passes(PassContext):
             self._gathered["gradients"] = [g.detach() for g in self._gradients]
             if "channel_saliency" in self.reads:
                 assert self._hooks is not None  # they come with the graph
-                self._gathered["channel_saliency"] = self._hooks.saliency()
+                self._gathered["channel_saliency"] = self._hooks.saliency(self._gradients)
 
     def _differentiate(self, objective: Tensor, create_graph: bool = False, retain_graph: bool = True) -> list[Tensor]:
         weights = [layer.parameter for layer in self.layers]
@@ -144,7 +157,10 @@ class Passes(PassContext):
         return [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
 
     def _jacobian(self) -> None:
-        inputs, outputs, _ = self._ensure_graph()
+        inputs, outputs = self._ensure_graph()
+        inputs = getattr(inputs, "main", inputs)
+        if not inputs.is_floating_point():
+            raise LookupError("needs the gradient of the inputs, which are whole numbers")
         with self.timed("jacobian"):
             found = None
             if outputs.requires_grad:
@@ -168,14 +184,14 @@ class Passes(PassContext):
         if self._graph is None or "gradients" not in self._gathered or self._gradients is None:
             self._ensure_graph()
             self._backward()
-        inputs, _, _ = self._ensure_graph()
+        inputs, _ = self._ensure_graph()
         with self.timed("curvature"):
             assert self._gradients is not None and self._hooks is not None  # just made, with the graph
             inner: Any = sum((g * g.detach()).sum() for g in self._gradients)
             self._hooks.curvature = self.zeros()
             if inner.requires_grad and self._hooks.euler:
                 with self.differentiating("curvature"):
-                    torch.autograd.grad(inner, inputs, retain_graph=True, allow_unused=True)
+                    torch.autograd.grad(inner, getattr(inputs, "main", inputs), retain_graph=True, allow_unused=True)
             elif inner.requires_grad:
                 products = self._differentiate(inner)
                 self._hooks.curvature += self.total(layer.weight * h for layer, h in self.by_layer(products))

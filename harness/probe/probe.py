@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from harness.probe.batchnorm import constant_statistics
-from harness.probe.layer_rules import batchnorms
+from harness.probe.layer_rules import batchnorms, rule_of
 from harness.probe.layers import owners_of
 from harness.probe.observers import OBSERVERS
 from harness.probe.passes import Passes
 from harness.probe.precision import widened
+from harness.probe.twin import Twin
 
 
 class Probe(Passes):
@@ -62,6 +63,13 @@ class Probe(Passes):
             observer.detach()
         return _raised(observer.gathered())
 
+    @property
+    def not_linear(self) -> set[str]:
+        """Names of modules, and of functions seen so far, that are not piecewise linear, running statistics given."""
+        if isinstance(self.network, Twin):
+            return self.network.not_linear
+        return {type(module).__name__ for module in self.network.modules() if rule_of(module).smooth}
+
     def pushforward(self, inputs: Tensor, tangents: Tensor) -> Tensor:
         """Return how the outputs move, (samples, archs, classes), when the inputs move along the tangents.
 
@@ -83,7 +91,7 @@ class Probe(Passes):
     @property
     def block_maps(self) -> list[Tensor]:
         """By feature block: its map (samples, archs, channels, height, width). LookupError where none are known."""
-        return [widened(maps.detach()).unflatten(1, (self.archs, -1)) for maps in self.observed("block_maps")]
+        return [widened(self._as_map(maps.detach(), axis)) for maps, axis in self.observed("block_maps")]
 
     def block_pullback(self, position: int, vector: Tensor) -> Tensor:
         """Return the gradient of <vector, block `position`> with respect to the block before it.
@@ -92,13 +100,21 @@ class Probe(Passes):
         """
         maps = self.observed("block_maps")
         with self.own_pass("block pullback"):
-            before, after = maps[position - 1], maps[position]
+            (before, axis), (after, _) = maps[position - 1], maps[position]
             found = None
             if after.requires_grad and before.requires_grad:
                 (found,) = torch.autograd.grad(
-                    after, before, vector.flatten(1, 2).to(after.dtype), retain_graph=True, allow_unused=True
+                    self._as_map(*maps[position]), before, vector.to(after.dtype), retain_graph=True, allow_unused=True
                 )
-            return widened(torch.zeros_like(before) if found is None else found).unflatten(1, (self.archs, -1))
+            return widened(self._as_map(torch.zeros_like(before) if found is None else found, axis))
+
+    def _as_map(self, values: Tensor, axis: int | None) -> Tensor:
+        """(samples, archs, channels, height, width) of a block's output; `axis` is that of its channels."""
+        if not isinstance(self.network, Twin):
+            return values.unflatten(1, (self.archs, -1))
+        maps = self.network.arranged(values, axis)
+        maps = maps[(..., *[None] * (4 - maps.dim()))] if maps.dim() < 4 else maps.flatten(2, -2)
+        return maps.unsqueeze(1)
 
     @property
     def gradients(self) -> list[Tensor]:
@@ -108,7 +124,7 @@ class Probe(Passes):
     @property
     def channel_saliency(self) -> list[Tensor]:
         """By layer: (samples, owners * out), the sum over positions of output times its loss gradient."""
-        return self._get("channel_saliency", "backward")
+        return _raised(self._get("channel_saliency", "backward"))
 
     @property
     def input_gradients(self) -> Tensor:
@@ -128,7 +144,10 @@ class Probe(Passes):
     def logits(self) -> Tensor:
         """(samples, archs, classes), by a forward of its own, with a graph of its own and none of the probe's hooks."""
         inputs = self._stacked(self.inputs)
-        if self.channels_last and not self.network.training:  # with BatchNorm's statistics it is not exact enough
+        laid = isinstance(inputs, Tensor) and inputs.dim() == 4
+        if (
+            laid and self.channels_last and not self.network.training
+        ):  # with BatchNorm's statistics it is not exact enough
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         return self._logits(inputs)
 

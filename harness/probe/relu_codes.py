@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from harness.probe.context import PassContext
 from harness.probe.layers import owners_of
 from harness.probe.precision import as_written
+from harness.probe.twin import Twin
 
 PACKED_FROM = 4096
 """Units from which counting bits on a CPU is faster than the product (docs/speed.md)."""
@@ -33,14 +34,18 @@ class ReluCodes:
     def hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Forward hook of a ReLU."""
         owners, x = owners_of(module), inputs[0]
+        twin = self.context.network if isinstance(self.context.network, Twin) else None
         seen = (a for of, version, a in self.latest if of() is x and version == x._version and len(a) == len(owners))
         if (kernel := next(seen, None)) is None:
             plain = x.detach()
-            if len(owners) == 1 and x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+            if twin is not None:
+                plain = twin.arranged(plain, twin.layout(module))
+            if len(owners) == 1 and plain.dim() == 4 and plain.is_contiguous(memory_format=torch.channels_last):
                 plain = plain.movedim(1, 3)  # the order of units does not matter, a copy would cost
-            kernel = hamming_kernel(plain.reshape(len(x), len(owners), -1))
+            kernel = hamming_kernel(plain.reshape(len(plain), len(owners), -1))
             self.latest.append((ref(x), x._version, kernel))
-        self.calls.append((module, kernel, x[0].numel() // len(owners), output.grad_fn))
+        units = x[0].numel() // len(owners) if twin is None else int(kernel[0, 0, 0])  # a sample agrees with itself
+        self.calls.append((module, kernel, units, output.grad_fn))
 
     def reaching(self, outputs: Tensor) -> Tensor:
         """(archs, samples, samples) float64: the sum over the ReLUs that reach the outputs."""

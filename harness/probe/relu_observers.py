@@ -1,5 +1,7 @@
 """Observers of ReLUs: Gram matrices, sign patterns, correlations of and distances between samples, hashes of codes."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +48,7 @@ class ReluWords(Observer):
         self.seen = torch.zeros(self.context.archs, 1 << samples, dtype=torch.bool, device=self.context.inputs.device)
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        if y.dim() == 4:
+        if self.is_map(y):
             owners, words = sign_words(module, y)
             self.seen[places(owners, y.device)[:, None], words] = True
 
@@ -65,7 +67,7 @@ class ReluLayerWords(Observer):
         self.total = self.context.zeros()
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        if y.dim() == 4:
+        if self.is_map(y):
             owners, words = sign_words(module, y[: self.SAMPLES])
             words = words.sort(1).values
             add(self.total, owners, 1.0 + (words[:, 1:] != words[:, :-1]).sum(1).double())
@@ -103,7 +105,8 @@ class ReluCorrelations(Observer):
     """(blocks + 1, archs, samples, samples) float64: sums over ReLU calls of |Pearson correlations| of their outputs.
 
     One sum for each feature block, of the ReLUs inside it. A ReLU outside all blocks goes with the next block in module
-    order; the last sum is of those behind all blocks, and of all of them where no blocks are known.
+    order, of a user's module in the order of calls; the last sum is of those behind all blocks, and of all of them
+    where no blocks are known.
     """
 
     def start(self, samples: int) -> None:
@@ -115,10 +118,38 @@ class ReluCorrelations(Observer):
             passed += name in blocks
             inside = [i for i, block in enumerate(blocks) if f"{name}.".startswith(f"{block}.")]
             self.block[module] = inside[-1] if inside else passed
+        self.entered: list[int] = []
+        """Blocks that run now."""
+        self.left = 0
+        """Blocks that have run."""
+
+    def attach(self) -> None:
+        super().attach()
+        for place, name in enumerate(self.context.blocks if self.twin is not None else ()):
+            block = self.context.network.get_submodule(name)
+            self.handles.append(block.register_forward_pre_hook(partial(self._enter, place)))
+            self.handles.append(block.register_forward_hook(partial(self._leave, place), prepend=True))
+
+    def _enter(self, place: int, *_: object) -> None:
+        self.entered.append(place)
+
+    def _leave(self, place: int, *_: object) -> None:
+        self.entered.remove(place)
+        self.left = max(self.left, place + 1)
+
+    def place(self, module: nn.Module) -> int:
+        """Return which sum a ReLU goes into that runs now."""
+        if self.twin is None:
+            return self.block[module]
+        return self.entered[-1] if self.entered else self.left
 
     def see(self, module: nn.Module, x: Tensor, y: Tensor) -> None:
-        owners, rows = rows_of(module, y)
-        add(self.total[self.block[module]], owners, absolute_correlations(rows))
+        self.add_at(self.place(module), module, y)
+
+    def add_at(self, place: int, module: nn.Module, values: Tensor) -> None:
+        """Add the correlations of the values at a ReLU."""
+        owners, rows = rows_of(module, values)
+        add(self.total[place], owners, absolute_correlations(rows))
 
 
 class ReluGradientCorrelations(ReluCorrelations):
@@ -127,11 +158,13 @@ class ReluGradientCorrelations(ReluCorrelations):
     graph = True
 
     def _hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        place, axis = self.place(module), None if self.twin is None else self.twin.layout(module)
+
         def reduce(gradient: Tensor) -> None:
             if self.context.phase == "backward":
                 with torch.no_grad():
                     wide = widened(gradient.detach())
-                    self.see(module, wide, wide)
+                    self.add_at(place, module, wide if self.twin is None else self.twin.arranged(wide, axis))
 
         if isinstance(output, Tensor) and output.requires_grad:
             output.register_hook(reduce)

@@ -24,7 +24,6 @@ import math
 import torch
 from torch import Tensor
 
-from harness.probe.layer_rules import rule_of
 from harness.probe.view import View, fixed_draw
 from harness.proxies.registry import proxy
 
@@ -53,8 +52,8 @@ def curvature(v: Tensor, a: Tensor) -> Tensor:
 @proxy(view=VIEW, reads="conditioning", labels=False, cost="F", paper="Asthana et al. 2025, arXiv 2508.12977")
 def dextr(probe) -> Tensor:
     """Conditioning of the maps and curvature of the output along a circle."""
-    if smooth := {type(m).__name__ for m in probe.network.modules() if rule_of(m).smooth}:
-        raise LookupError(f"curvature is for piecewise linear activations, not for {', '.join(sorted(smooth))}")
+    if smooth := probe.not_linear:
+        raise LookupError(f"curvature is for piecewise linear networks, not for {', '.join(sorted(smooth))}")
     points, moves = circle(probe.inputs)
     moved = probe.pushforward(torch.cat([points, points]), torch.cat([moves, -points]))
     c = (1 + curvature(*moved.split(POINTS)).mean(0)).log()  # (archs,)

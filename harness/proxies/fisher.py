@@ -16,6 +16,6 @@ from harness.proxies.registry import proxy
 def fisher(probe) -> Tensor:
     """Channel saliency squared, weighted by channel size."""
     return probe.total(
-        0.5 * saliency.double().square().mean(0) * layer.weight[0].numel()
+        0.5 * saliency.double().square().mean(0) * (layer.weight.numel() // layer.channels)
         for layer, saliency in probe.by_layer(probe.channel_saliency)
     )

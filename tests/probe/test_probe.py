@@ -16,10 +16,11 @@ from torch import nn
 
 from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.scoring import ViewInputs, of_space, plain_copy, score_adaptively, score_stack
+from harness.engine.scoring import ViewInputs, of_space, score_adaptively, score_stack
 from harness.inputs.draw import Minibatch
 from harness.probe.initialise import initialise
 from harness.probe.probe import Probe
+from harness.probe.twin import Twin
 from harness.probe.view import DEFAULT, stream
 from harness.proxies.registry import Proxy, registry
 
@@ -251,12 +252,12 @@ def test_grasp_adds_one_backward_through_the_backward():
 )
 def test_what_was_not_declared_works_and_costs_a_pass(name):
     """Reads that no proxy declared give the same values, by passes of their own."""
-    probe = Probe(plain_copy(Small()).train(), view_inputs().of(DEFAULT, 2), reads=["outputs"])
+    probe = Probe(Twin(Small()).train(), view_inputs().of(DEFAULT, 2), reads=["outputs"])
     (proxy,) = proxies_named(name)
     assert probe.outputs.shape == (12, 1, 5) and probe.passes == {"forward": 1}
     late = proxy.score(probe)
     assert probe.passes["forward"] == 2
-    declared = Probe(plain_copy(Small()).train(), view_inputs().of(DEFAULT, 2), reads=proxy.reads)
+    declared = Probe(Twin(Small()).train(), view_inputs().of(DEFAULT, 2), reads=proxy.reads)
     assert torch.equal(proxy.score(declared), late)
 
 
@@ -272,12 +273,14 @@ def test_undeclared_after_declared():
 
 
 def test_no_hook_outlives_its_pass():
-    network = plain_copy(Small()).train()
+    network = Twin(Small()).train()
+    network(torch.zeros(2, 3, 8, 8))
+    before = [(list(each._forward_hooks), list(each._forward_pre_hooks)) for each in network.modules()]
     reads = ("channel_saliency", "weight_curvature", "relu_agreement")
     probe = Probe(network, view_inputs().of(DEFAULT, 2), reads=reads)
     assert probe.relu_agreement.shape == (1, 12, 12) and probe.passes == {"forward": 1}
-    for module in network.modules():
-        assert not module._forward_hooks and not module._forward_pre_hooks and "forward" not in vars(module)
+    assert before == [(list(each._forward_hooks), list(each._forward_pre_hooks)) for each in network.modules()]
+    assert not any("forward" in vars(module) for module in network.modules())
     broken = nn.Sequential(nn.Conv2d(3, 4, 5), nn.BatchNorm2d(4), nn.ReLU(), nn.Linear(9, 9))
     with pytest.raises(RuntimeError):
         _ = Probe(broken, view_inputs().of(DEFAULT, 1), reads=reads).outputs

@@ -12,9 +12,10 @@ from torch import nn
 
 from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.scoring import ViewInputs, as_seen, by_view, plain_copy
+from harness.engine.scoring import ViewInputs, as_seen, by_view
 from harness.inputs.draw import Minibatch
 from harness.probe.initialise import INITIALISATIONS, initialise
+from harness.probe.twin import Twin
 from harness.probe.view import DEFAULT, View, seeded, stream
 from harness.proxies.choose import choose
 from harness.proxies.registry import registry
@@ -89,7 +90,7 @@ def test_the_same_weights_in_any_stack():
 
 
 def test_as_seen():
-    model = plain_copy(Small())
+    model = copy.deepcopy(Small())
     model.body.norm.bias.data.fill_(-1)
     model.body.norm.running_mean.fill_(-2)
     seen = as_seen(copy.deepcopy(model), View(batchnorm="off", precision="float64", absolute_weights=True))
@@ -138,9 +139,9 @@ def test_seeded_leaves_the_global_generator():
         assert torch.equal(torch.rand(2), inside)
 
 
-def test_plain_copy():
+def test_a_twin_is_a_copy_without_activations_in_place():
     model = Small()
-    twin = plain_copy(model)
+    twin = Twin(model)
     assert model.relu.inplace and not any(getattr(m, "inplace", False) for m in twin.modules())
-    twin.hidden.weight.data.zero_()
+    twin.network.hidden.weight.data.zero_()
     assert model.hidden.weight.abs().sum() > 0

@@ -29,9 +29,10 @@ from torch import nn
 import harness
 from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
-from harness.engine.scoring import ViewInputs, plain_copy, score_stack
+from harness.engine.scoring import ViewInputs, score_stack
 from harness.inputs.draw import Minibatch, gaussian_minibatches
 from harness.probe.initialise import initialise
+from harness.probe.twin import Twin
 from harness.probe.view import stream
 from harness.proxies.registry import registry
 
@@ -62,13 +63,13 @@ def scores_of(model, x, y, names, *, precision: str, feature_map=None, further=(
     ]
     given = ViewInputs([Minibatch(x, y), *(Minibatch(*pair) for pair in further)], 5, 0)
     scored = score_stack(
-        lambda: plain_copy(model),
+        lambda view: Twin(model),
         ["model"],
         proxies,
         given,
         seed=0,
         own_weights=True,
-        features=lambda network: (feature_map and partial(feature_map, network), ()),
+        features=lambda twin: (feature_map and partial(feature_map, twin.network), ()),
     )
     assert all(not each.reasons for each in scored.values()), {name: each.reasons for name, each in scored.items()}
     return {name: each.scores.item() for name, each in scored.items()}

@@ -23,10 +23,11 @@ from proxy_checks import (
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.engine.scoring import as_seen, plain_copy
+from harness.engine.scoring import as_seen
 from harness.inputs.draw import Minibatch
 from harness.probe.per_sample import coupled_gram, each_sample
 from harness.probe.probe import Probe
+from harness.probe.twin import Twin
 from harness.probe.view import View
 from harness.proxies.registry import registry
 
@@ -121,7 +122,7 @@ class Odd(nn.Module):
 
 def probe_of(model: nn.Module, x: Tensor, y: Tensor, batchnorm: str) -> Probe:
     view = View(batchnorm=batchnorm, precision="float64")
-    return Probe(as_seen(plain_copy(model), view), [Minibatch(x.double(), y)])
+    return Probe(as_seen(Twin(model), view), [Minibatch(x.double(), y)])
 
 
 def test_every_kind_of_layer():
@@ -178,16 +179,18 @@ def test_properties():
 
 
 def test_by_hand():
-    """One weight w and inputs x: outputs w x, gradients x; K = x x^T has rank one: singular."""
+    """One weight w and inputs x: the logit w x of class 1, gradients x; K = x x^T has rank one: singular."""
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 1, bias=False))
     x, _ = minibatch(3)
     kernel = x.double().flatten(1) @ x.double().flatten(1).T
-    inputs = given(3, labels=torch.zeros(3, dtype=torch.long))
+    inputs = given(3, labels=torch.ones(3, dtype=torch.long))
     eigenvalues = torch.linalg.eigvalsh(kernel)
     ours = scores_of(model, ["ntk_cond", "ntk_trace", "knas", "gradsign"], inputs=inputs)
     assert score(ours, "ntk_cond") == pytest.approx(-(eigenvalues[-1] / eigenvalues[0]).item())
     assert score(ours, "ntk_trace") == pytest.approx(math.sqrt(kernel.trace().item() / 3))
-    assert score(ours, "knas") == score(ours, "gradsign") == 0  # one class: the loss is zero
+    slopes = ((model(x).double().sigmoid() - 1) * x.double().flatten(1)).detach()  # of the binary cross-entropy
+    assert score(ours, "knas") == pytest.approx(slopes.mean(0).square().sum().item())
+    assert score(ours, "gradsign") == slopes.sign().sum(0).abs().sum().item()
 
 
 def test_degenerate():

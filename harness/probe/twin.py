@@ -1,0 +1,134 @@
+"""A user's module as the probe reads it: a private copy that takes one tensor and returns logits.
+
+In it every weight is a plain parameter (`harness.probe.copies`), attention and recurrent layers are written in linear
+layers (`harness.probe.spelled_out`), activations are seen wherever they are called (`harness.probe.functions`), and the
+output is (samples, classes) (`harness.probe.logits`). So the same function with the same weights, written in another
+way, looks the same to proxies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from benchmarks.errors import UserError
+from harness.probe.copies import copied, plain_weights
+from harness.probe.functions import Functions, Seen, beside_input, functional_modules
+from harness.probe.layer_rules import batchnorms, layers_of, rule_of, without_rule
+from harness.probe.logits import Choice, logits_of
+from harness.probe.named_inputs import NamedInputs
+from harness.probe.spelled_out import spell_out
+
+
+class Refused(Exception):
+    """The module's output does not serve: raised to every proxy, and once to the caller as a UserError."""
+
+
+class Twin(nn.Module):
+    """A rewritten copy of a module. `network` is the copy; names of its modules begin with that word."""
+
+    def __init__(self, model: nn.Module, *, keyword: str = "", logits: Choice = None) -> None:
+        """`keyword` is the argument of `forward` that gets the input, "" for the first one."""
+        super().__init__()
+        self.network: nn.Module = copied(model)
+        self.fewer = plain_weights(self.network)
+        """How many numbers fewer are trained than the weights have."""
+        spell_out(self.network)
+        beside_input(self.network)
+        self.functional = functional_modules()
+        self.keyword, self.choice, self.seen = keyword, logits, Seen()
+        self.functions: Functions | None = None
+        self.samples = 0
+        """Of the forward that runs, or ran last."""
+        self.network.float()
+
+    def copy(self, share: bool) -> Twin:
+        """Return another twin of one that has not run; `share`: over the same weights, for callers that never write to
+        them."""
+        assert self.functions is None
+        return copied(self, share)
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether passes may run in that layout: two-dimensional convolutions, and no normalisation that is less exact
+        there."""
+        norms = [module for module in self.network.modules() if rule_of(module).batch_statistics]
+        exact = all(rule_of(module).knows(module) for module in batchnorms(self))
+        others = any(
+            rule_of(m).smooth and rule_of(m).maps and not rule_of(m).activation for m in self.network.modules()
+        )
+        convolutions = any(isinstance(module, nn.Conv2d) for module in self.network.modules())
+        return bool(convolutions and exact and not others and len(norms) == len(batchnorms(self)))
+
+    @property
+    def left_out(self) -> dict[str, float]:
+        """Parameters that no rule knows -> their share of all parameters."""
+        total = sum(parameter.numel() for parameter in self.parameters())
+        return {
+            name.removeprefix("network."): parameter.numel() / total for name, parameter in without_rule(self).items()
+        }
+
+    def arranged(self, values: Tensor, axis: int | None) -> Tensor:
+        """Return what flows in the running forward as (samples, channels, ...); `axis` is that of its channels.
+
+        Rows of several samples, such as windows, become positions; what is the same for all samples is repeated.
+        Raises ValueError where the samples cannot be told apart.
+        """
+        shape, samples = tuple(values.shape), self.samples
+        if axis == -1 and values.dim() > 2:
+            values = values.movedim(-1, 1)
+        if len(values) == samples:
+            return values
+        if values.dim() == 3 and values.shape[2] == samples:  # (time, samples, channels)
+            return values.transpose(0, 2)
+        if len(values) == 1:
+            return values.expand(samples, *values.shape[1:])
+        if len(values) % samples:
+            raise ValueError(f"cannot tell the {samples} samples apart in a tensor of the shape {shape}")
+        parts = values.unflatten(0, (samples, -1))
+        return parts.movedim(1, 2) if parts.dim() > 2 else parts
+
+    def layout(self, module: nn.Module) -> int | None:
+        """Return the axis of the channels in what a module returns: its own, or that of the layer that ran last."""
+        axis = rule_of(module).axis(module)
+        if axis is None and self.functions is not None and self.functions.layer is not None:
+            axis = rule_of(self.functions.layer).axis(self.functions.layer)
+        return axis
+
+    @property
+    def not_linear(self) -> set[str]:
+        """Names of modules and functions, of those that ran so far, that are not piecewise linear."""
+        own = {type(module).__name__ for module in self.network.modules() if rule_of(module).smooth}
+        return own | self.seen.smooth
+
+    def forward(self, x: Any) -> Tensor:
+        """Input -> (samples, classes). Raises Refused for an output that does not serve."""
+        if self.functions is None:
+            weights = {id(layer.parameter): (layer.name, layer.module) for layer in layers_of(self)}
+            self.functions = Functions(self.functional, weights, self.seen)
+            self.functions.watch(self.network)
+        self.functions.inside, self.functions.layer, self.samples = 0, None, len(x)
+        given = x.tensors if isinstance(x, NamedInputs) else {self.keyword: x} if self.keyword else None
+        with sdpa_kernel(SDPBackend.MATH), self.functions:  # the fused kernels have no second derivative
+            output = self.network(x) if given is None else self.network(**given)
+        try:
+            return logits_of(output, len(x), self.choice)
+        except UserError as error:
+            self.seen.refused = str(error)
+            raise Refused(str(error)) from None
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """Keep transformer layers from their fused evaluation, which no hook sees."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
