@@ -50,6 +50,8 @@ def unchanged(seed: int) -> Iterator[list[str]]:
     changed: list[str] = []
     before = [setting.read() for setting in _settings()]
     spaces = _namespaces()
+    for space in spaces:
+        space.record()
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
@@ -209,16 +211,25 @@ class Namespace:
 
     def __init__(self, of: Any) -> None:
         self.of, self.name = of, f"functions of {of.__name__}"
-        self._record()
+        self.names: list[str] = []
+        self.values: list[Any] = []
 
-    def _record(self) -> None:
-        self.names, self.values = list(vars(self.of)), list(vars(self.of).values())
+    @property
+    def as_it_was(self) -> bool:
+        """Whether nothing was set or deleted since `record`."""
+        now = vars(self.of)
+        return len(now) == len(self.values) and all(map(is_, now.values(), self.values))
+
+    def record(self) -> None:
+        """Take it as it is."""
+        if not self.as_it_was:
+            self.names, self.values = list(vars(self.of)), list(vars(self.of).values())
 
     def put_back(self) -> bool:
         """Undo patches; say whether there were any. Names that a module got since then stay: imports make them."""
-        now = vars(self.of)
-        if len(now) == len(self.values) and all(map(is_, now.values(), self.values)):
+        if self.as_it_was:
             return False
+        now = vars(self.of)
         old = dict(zip(self.names, self.values, strict=True))
         patched = [name for name, value in old.items() if now.get(name) is not value and _is_code(value)]
         for name in patched:
@@ -226,7 +237,6 @@ class Namespace:
         added = list(now.keys() - old.keys()) if isinstance(self.of, type) else []
         for name in added:
             delattr(self.of, name)
-        self._record()
         return bool(patched or added)
 
 

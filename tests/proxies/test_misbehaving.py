@@ -1,0 +1,122 @@
+"""Users' own proxies that do what they must not: runs end, no other score changes by a bit, each failure is named."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from harness.engine import guard, scorer
+from harness.proxies.own import load_file
+from harness.runs.config import RunConfig
+from harness.runs.runner import run
+from harness.store.stored_run import StoredRun
+
+FILE = Path(__file__).with_name("misbehaving.py")
+ENDING = {
+    "exits": "ended its process", "crashes": "ended its process", "loops": "took longer than 2 s (--proxy-timeout)",
+    "leaves_a_thread": "left threads running", "interrupts": "KeyboardInterrupt",
+}  # fmt: skip
+IN_PLACE = {
+    "gradients_in_place": "gradients", "gradients_by_data": "gradients", "gradients_by_numpy": "gradients",
+    "list_of_gradients": "gradients", "weights_in_place": "weights", "weights_by_data": "weights",
+    "inputs_in_place": "inputs", "targets_in_place": "inputs", "outputs_in_place": "outputs",
+}  # fmt: skip
+FAILING = {
+    "default_device": "meta", "patched_torch": "RuntimeError", "patched_modules": "RuntimeError",
+    "probe_itself": "RuntimeError", "leaves": "SystemExit: 0", "own_exception": "Own, which cannot be printed",
+    "no_memory": "OutOfMemoryError: CUDA out of memory", "subclass": "RuntimeError: odd",
+}  # fmt: skip
+GOOD = ("good_first", "good_last")
+OTHERS = "snip,naswot,zen@naslib"
+
+
+def scores(out: Path, names, proxies: str = OTHERS, **settings) -> StoredRun:
+    words = [f"{FILE}:{GOOD[0]}", *(f"{FILE}:{name}" for name in names), f"{FILE}:{GOOD[1]}", proxies]
+    usual = {"bench": "201", "batch_size": 16, "workers": 1, "sample": 2, "stack": 2}
+    return run(RunConfig(**usual | settings, proxies=",".join(words), out=str(out)), say=lambda line: None)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, embedded: Path) -> None:
+    """Score in this process, though proxies are users' own."""
+    monkeypatch.setattr(scorer, "in_files", lambda setting: False)
+
+
+@pytest.fixture
+def alone(tmp_path: Path, here: None) -> StoredRun:
+    """The scores of the others."""
+    return scores(tmp_path / "alone", ())
+
+
+def reasons_of(found: StoredRun, alone: StoredRun) -> dict[str, str]:
+    """Return each failed proxy's reason, once the others have been seen to have equal bits."""
+    for name, values in alone.scores.items():
+        assert np.isfinite(values).all() and values.tobytes() == found.scores[name].tobytes(), name
+    assert (found.failures.groupby("proxy").size() == 2).all()
+    return dict(found.failures.groupby("proxy")["reason"].first())
+
+
+def state() -> tuple:
+    """Return what some of them change."""
+    return (
+        torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled(), torch.get_num_threads(),
+        torch.is_inference_mode_enabled(), torch.backends.mkldnn.enabled, torch.is_autocast_enabled("cpu"),
+        torch.get_float32_matmul_precision(), torch.relu, nn.functional.conv2d, nn.Conv2d.forward, np.isfinite,
+        nn.BatchNorm2d.__call__, torch.Tensor.sum, dict(os.environ), os.getcwd(), list(warnings.filters),
+        signal.getsignal(signal.SIGTERM), random.getstate(), torch.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(), len(nn.modules.module._global_forward_hooks),
+    )  # fmt: skip
+
+
+def test_what_a_proxy_changes_is_put_back_or_named(tmp_path: Path, alone: StoredRun):
+    names = [name for name, proxy in load_file(FILE).items() if name not in (*ENDING, *GOOD) and not proxy.static]
+    before = state()
+    found = scores(tmp_path / "all", names)
+    assert state() == before
+    reasons = reasons_of(found, alone)
+    assert len(names) > 28 and set(reasons) == {*IN_PLACE, *FAILING}
+    for name, what in IN_PLACE.items():
+        assert reasons[name] == f"Tampering: {name} changed {what} in place, which other proxies read: work on a copy"
+    assert all(said in reasons[name] for name, said in FAILING.items()), reasons
+    usual = found.scores["seeds"]  # the same formula
+    assert all((found.scores[name] == usual).all() for name in ("default_dtype", "grad_mode", "own_backward", "forks"))
+
+
+def test_a_process_that_ends_or_hangs_names_the_proxy(tmp_path: Path, alone: StoredRun, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path / "embedded")
+    tried = [name for name in ENDING if name != "crashes"]  # as exits, and as slow
+    reasons = reasons_of(scores(tmp_path / "ending", tried, proxy_timeout=2), alone)
+    assert set(reasons) == set(tried) and all(name in reasons[name] for name in tried if name != "interrupts")
+    assert all(ENDING[name] in reasons[name] for name in tried), reasons
+
+
+def test_an_honest_proxy_runs_no_pass_again(tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch):
+    """What is recorded around calls is as before after those that change nothing."""
+    forgotten: list = []
+    monkeypatch.setattr(guard._Watch, "_forget", lambda self, probe: forgotten.append(probe))
+    scores(tmp_path / "run", ("noise", "seeds"))
+    assert not forgotten
+
+
+def test_a_proxy_that_ends_processes_is_given_up():
+    rescue, chunk = scorer.Rescue(5.0), scorer.Chunk(0, (3, 4), ("a", "b"))
+    note = ("a", "", 0.0)
+    assert rescue(chunk, ("a", "", np.inf), killed=True) == ([], [chunk])  # perhaps no fault of its own
+    (part,), (rest,) = rescue(chunk, ("a", "", np.inf), killed=True)
+    assert part.proxies == ("a",) and part.reasons[0][1] == "a was killed twice at work" and rest.proxies == ("b",)
+    assert [each.proxies for each in rescue.lessened([chunk])] == [("b",)]  # it never answered
+    assert [each.proxies for each in rescue.seen([])] == [("a",)] and "given up" in rescue.given_up["a"]
+    rescue = scorer.Rescue(5.0)
+    rescue.answered.add("a")
+    for _ in range(3):
+        assert "took longer than 5 s" in rescue(chunk, note, killed=False)[0][0].reasons[0][0]
+    assert list(rescue.given_up) == ["a"]
