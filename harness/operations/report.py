@@ -7,7 +7,6 @@ from typing import Literal
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.spaces.space import short
@@ -15,7 +14,7 @@ from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
 from harness.operations.figure import write_figures, write_training
 from harness.report.result import ResultTable, markdown_page, result_folder, write_result
-from harness.report.style import cell, count, duration, number
+from harness.report.style import cell, count, duration, number, plain
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
@@ -44,12 +43,12 @@ def print_comparison(found: Comparison, console: Console | None = None) -> None:
     """Print what each score selects, rho on each edge, and the agreement of the scores."""
     console = console or Console()
     for title, heads, lines, numeric in _tables(found):
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=escape(title), title_justify="left")
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=plain(title), title_justify="left")
         for place, head in enumerate(heads):
             side: Literal["left", "right"] = "right" if place in numeric else "left"
             table.add_column(head, justify=side, no_wrap=head != "cell", overflow="fold")
         for line in lines:
-            table.add_row(*(escape(str(each)) for each in line))
+            table.add_row(*(plain(str(each)) for each in line))
         console.print(table)
     console.print(LEGEND, style="dim", highlight=False)
 

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.files.write import write_text
 from harness.report import style
-from harness.report.comparison_figure import write_comparison_figure
-from harness.report.folder import writing
-from harness.report.style import DASH, cell, count, interval, markdown_table, number, write_csv
+from harness.report.figures import GRID, drawing, save, short
+from harness.report.result import writing
+from harness.report.style import COLOURS, DASH, cell, count, interval, markdown_table, number, plain, write_csv
 from harness.report.text import target_line
 
 if TYPE_CHECKING:
@@ -102,16 +102,48 @@ def print_comparison(
         console.width = max(console.width, 120)
     table, names = comparison(runs, summaries, population), labels(runs)
     for label, run in zip(names, runs, strict=True):
-        console.print(escape(f"{label}: {setting(run)}"))
+        console.print(plain(f"{label}: {setting(run)}"))
     shown = Table(box=SIMPLE_HEAD, title=f"rho, population: {population}", title_justify="left", pad_edge=False)
     shown.add_column("proxy", overflow="fold")
     for label in names:
-        shown.add_column(escape(label), justify="right", overflow="fold")
+        shown.add_column(plain(label), justify="right", overflow="fold")
     for proxy in table.index:
-        shown.add_row(escape(proxy), *(escape(value(table, proxy, label)) for label in names))
+        shown.add_row(plain(proxy), *(plain(value(table, proxy, label)) for label in names))
     console.print(shown)
     if len({setting(run) for run in runs}) > 1 or len({run.archs for run in runs}) > 1:
         console.print(
             "the runs differ in ground truth, protocol or architectures, which is part of any difference in rho",
             style="dim",
         )
+
+
+def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -> dict[str, Path]:
+    """Write figures/comparison.{png,svg}: rho per proxy, one mark per run.
+
+    `table` has proxy as index and for each run label the columns (label, "rho"), (label, "rho_low") and
+    (label, "rho_high").
+    """
+    with drawing(5.4, 1.1 + 0.22 * max(len(table), 4)) as figure:
+        panel = figure.subplots()
+        places = np.arange(len(table))[::-1]
+        for order, label in enumerate(labels):
+            shift = 0.0 if len(labels) == 1 else 0.3 - 0.6 * order / (len(labels) - 1)
+            colour = COLOURS[order % len(COLOURS)]
+            panel.hlines(
+                places + shift, table[(label, "rho_low")], table[(label, "rho_high")], color=colour, linewidth=0.9
+            )
+            panel.plot(
+                table[(label, "rho")], places + shift, "osD^vP"[order % 6], markersize=3.5, color=colour,
+                linestyle="none", label=short(label, 40),
+            )  # fmt: skip
+        for place in places[:-1]:
+            panel.axhline(place - 0.5, color="#eeeeee", linewidth=0.5)
+        panel.axvline(0, color="black", linewidth=0.6)
+        panel.set_yticks(places, [short(str(name)) for name in table.index])
+        panel.set_ylim(-0.6, len(table) - 0.4)
+        panel.tick_params(axis="y", length=0)
+        panel.grid(axis="x", **GRID)
+        panel.set_axisbelow(True)
+        panel.set_xlabel("Spearman ρ")
+        figure.legend(loc="outside upper right", ncols=2, frameon=False)
+        return save(figure, out, "comparison")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from rich.markup import escape
 
+from benchmarks.errors import printable
 from benchmarks.files.write import write_atomically
 from harness.analysis.populations import facts_of
 from harness.analysis.statistics import STATISTICS, Statistic, shown_in
@@ -187,10 +190,36 @@ def definitions() -> list[str]:
     return markdown_table(["column", "definition", "better", "needs n"], rows, [3])
 
 
+def plain(text: object) -> str:
+    """Return text for a rich console that neither marks up nor moves the cursor, whatever a file or a name holds."""
+    return escape(printable(text))
+
+
 def write_csv(frame: pd.DataFrame, path: Path, *, index: bool = False) -> Path:
-    """Write a frame as CSV: shortest digits that read back to the same number, empty for undefined, \\n line ends."""
+    """Write a frame as CSV: shortest digits that read back to the same number, empty for undefined, \\n line ends.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     form: dict[str, Any] = {"index": index, "lineterminator": "\n", "encoding": "utf-8", "errors": "replace"}
-    return write_atomically(path, lambda file: frame.to_csv(file, mode="wb", **form))
+    safe = frame.rename(columns=_no_formula)
+    for place, kind in enumerate(frame.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            safe.isetitem(place, safe.iloc[:, place].map(_no_formula))
+    if index:
+        safe = safe.rename(index=_no_formula)
+    return write_atomically(path, lambda file: safe.to_csv(file, mode="wb", **form))
+
+
+def _no_formula(value: Any) -> Any:
+    """Return a cell as it is, or text that begins like a formula with an apostrophe in front."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+FORMULA = re.compile(r"[=@+-].", re.DOTALL)
+NUMBER = re.compile(r"[+-]?[\d.,]+(?:[eE][+-]?\d+)?%?")
 
 
 def markdown_table(
@@ -212,7 +241,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def cell(value: object) -> str:
     """Return text that stays inside a markdown cell and starts no HTML, link, emphasis or code."""
-    line = " ".join(str(value).split())
+    line = printable(" ".join(str(value).split()))
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for sign in "\\`*_[]|":
         line = line.replace(sign, "\\" + sign)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -16,7 +15,16 @@ from harness.analysis.populations import facts_of
 from harness.analysis.statistics import STATISTICS, shown_in
 from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
-from harness.report.style import baseline, count, number, random_picks, statistic_interval, statistic_value, verdict
+from harness.report.style import (
+    baseline,
+    count,
+    number,
+    plain,
+    random_picks,
+    statistic_interval,
+    statistic_value,
+    verdict,
+)
 from harness.stats import FEWEST_UNITS
 from harness.store.stored_run import target_in
 
@@ -55,10 +63,10 @@ def print_summary(
             console = Console(width=120, highlight=False)
     known = style.populations(summary)
     chosen = [name for name in populations if name in known] or known[:1]
-    console.print(escape(target_line(run)), style="bold")
-    console.print(escape(best_line(run)))
+    console.print(plain(target_line(run)), style="bold")
+    console.print(plain(best_line(run)))
     if protocol := protocol_line(run):
-        console.print(escape(protocol))
+        console.print(plain(protocol))
     left_out: list[str] = []
     for population in chosen:
         title = f"population: {population}"
@@ -68,7 +76,7 @@ def print_summary(
     if left_out:
         console.print(f"columns that do not fit: {', '.join(dict.fromkeys(left_out))}", style="dim")
     for line in [ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
-        console.print(escape(line), style="dim")
+        console.print(plain(line), style="dim")
 
 
 def _print_fitting(
@@ -100,8 +108,8 @@ def _table(run: StoredRun, summary: Summary, population: str, title: str, column
         )  # fmt: skip
     for place, name in enumerate(names):
         last = place + 1 == len(names) or set_apart[name] != set_apart[names[place + 1]]
-        row = (escape(cells[name]) for _, cells in columns.values())
-        table.add_row(escape(name) + style.marks(run, name), *row, end_section=last)
+        row = (plain(cells[name]) for _, cells in columns.values())
+        table.add_row(plain(name) + style.marks(run, name), *row, end_section=last)
     picks = random_picks(summary, population)
     if picks.keys() & columns.keys():
         table.add_row(RANDOM_PICKS, *(picks.get(name, "") for name in columns), style="italic")

@@ -7,12 +7,11 @@ from pathlib import Path
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
 
 from harness.report.result import markdown_page, result_folder, write_result
-from harness.report.style import cell, count, duration, number
+from harness.report.style import cell, count, duration, number, plain
 from harness.search.config import SearchConfig
 from harness.search.figure import write_figure
 from harness.search.outcomes import ELSEWHERE
@@ -72,7 +71,7 @@ def _printed(searches: Searches, heads: dict[str, str]) -> Table:
     for head in heads.values():
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows(searches.table, list(heads)):
-        table.add_row(*map(escape, row))
+        table.add_row(*map(plain, row))
     return table
 
 

@@ -2,15 +2,33 @@
 
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks.errors import UserError
-from harness.report.folder import checked, writing
-from harness.report.style import cell, markdown_table
+from harness.report.result import checked, writing
+from harness.report.style import cell, markdown_table, plain, write_csv
 
 
 def test_hostile_cells_in_markdown():
     assert cell("a|b <i> [x](y) `c` *d*\ne") == r"a\|b &lt;i&gt; \[x\](y) \`c\` \*d\* e"
+
+
+def test_no_name_moves_the_cursor():
+    assert plain("a\x1b[2J\u202eb\udcff[bold]") == r"a\x1b[2J\u202eb\udcff\[bold]"
+    assert cell("a\x1b[2J") == r"a\\x1b\[2J"
+
+
+def test_no_cell_of_a_csv_is_a_formula(tmp_path):
+    rows = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "-0.5", "+3", "-", "a=1", "\t=1", "x\x1b[2J", 5]
+    frame = pd.DataFrame({"=head": rows, "number": -np.arange(11.0)})
+    text = write_csv(frame, tmp_path / "x.csv").read_text().splitlines()
+    assert text[0] == "'=head,number" and text[1] == "'=1+1,-0.0" and text[2].startswith("'+cmd|")
+    assert [line.rsplit(",", 1)[0] for line in text[3:]] == [
+        "'-2+3", "'@SUM(A1)", "-0.5", "+3", "-", "a=1", r"\t=1", r"x\x1b[2J", "5"
+    ]  # fmt: skip
+    assert text[-1].endswith("-10.0")
 
 
 def test_a_table_escapes_words_and_keeps_numbers():
