@@ -58,7 +58,7 @@ class SpaceDarts(Space):
     network = {"channels": 16, "cells": 8, "input_channels": 3}
     """Channels (C), cells and image channels of the networks that are scored."""
     counted = TRAINED
-    reduced = {"channels": 4, "cells": 3}
+    reduced = {"channels": 4, "cells": 5}
     datasets = {"cifar10": (10, 32), "cifar10-545": (10, 32), "imagenet-nds": (1000, 224), "cifar10-nds": (10, 32)}
     readers = {"csv": "benchmarks.darts.files:read_csv", "json": "benchmarks.darts.files:read_nds"}
     network_class = "benchmarks.darts.network:NetworkDarts"
