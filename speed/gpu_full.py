@@ -14,7 +14,7 @@ from harness.analysis.ensembles import with_ensembles
 from harness.analysis.summary import summarise
 from harness.engine.scorer import Chunk, Scorer, execute
 from harness.inputs.draw import load_images, source_of
-from harness.report.write import write_report
+from harness.report.page import write_report
 from harness.runs.config import RunConfig
 from harness.runs.runner import run
 from speed.command import say

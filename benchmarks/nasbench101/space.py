@@ -16,16 +16,7 @@ import numpy as np
 from benchmarks.errors import UserError
 from benchmarks.files.sources import GB, MB, Source
 from benchmarks.nasbench101.arrays import as_arrays, edited, fingerprints, sizes
-from benchmarks.nasbench101.cells import (
-    CELLS,
-    MD5,
-    VERTICES,
-    Cell,
-    graph_hash,
-    parse_cell,
-    print_cell,
-    printed,
-)  # fmt: skip
+from benchmarks.nasbench101.cells import CELLS, MD5, VERTICES, Cell, graph_hash, parse_cell, print_cell, printed
 from benchmarks.nasbench101.enumerate import enumerate_cells
 from benchmarks.spaces.space import Space
 

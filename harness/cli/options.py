@@ -54,8 +54,8 @@ def show(run: StoredRun) -> None:
     """Print the table of a run, write its report and print where the page is."""
     from harness.analysis.ensembles import with_ensembles
     from harness.analysis.summary import summarise
+    from harness.report.page import write_report
     from harness.report.text import print_summary
-    from harness.report.write import write_report
 
     whole = with_ensembles(run)
     summary = summarise(whole)
@@ -74,8 +74,8 @@ def show_stored(runs: Sequence[Path], out: Path | None, population: str, **setti
     from harness.analysis.populations import POPULATIONS
     from harness.analysis.summary import summarise
     from harness.report.compare import print_comparison, write_comparison
+    from harness.report.page import write_report
     from harness.report.text import print_summary
-    from harness.report.write import write_report
     from harness.store.stored_run import load_run
 
     if population not in (*POPULATIONS, "each"):

@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _reproduce(tables: list[Recipe], quick: bool, full: bool, data: str | None, out: Path) -> None:
-    from harness.report.folder import checked
+    from harness.report.result import checked
     from harness.reproduce.compare import reproduce
     from harness.reproduce.page import headline
     from harness.reproduce.score_sets import FULL, QUICK

@@ -1,4 +1,4 @@
-"""report.html: one file, no network; the tables and drawings of a run, a scatter to point at, provenance.
+"""All files of a report, and report.html: one file, no network; tables and drawings, a scatter to point at, provenance.
 
 Everything that came from outside (names, architectures, reasons, settings) is escaped by the template; the page's own
 script is the only one that its content security policy lets run.
@@ -18,7 +18,9 @@ from harness.analysis.populations import POPULATIONS
 from harness.report import sections, style, variants
 from harness.report.html import render
 from harness.report.points import scatter_data
-from harness.report.run_figures import svg
+from harness.report.result import writing
+from harness.report.run_figures import svg, write_figures
+from harness.report.tables import write_tables
 from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line
 from harness.store.stored_run import target_in
 
@@ -75,3 +77,18 @@ def _json(data: dict[str, Any]) -> str:
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
+
+
+def write_report(run: StoredRun, summary: Summary, out: Path | None = None) -> dict[str, Path]:
+    """Write every table, figure and the page into `out` (the run's own folder by default).
+
+    Returns file name -> path ("summary.csv", "figures/regret.svg", ...), and the page under "html". Each file is
+    written under another name and renamed, so a reader never finds half of one. Same run, same bytes (figures: by the
+    same matplotlib). Raises UserError where the folder cannot be written.
+    """
+    with writing(Path(out if out is not None else run.path), "give another folder") as folder:
+        return {
+            **write_tables(run, summary, folder),
+            **write_figures(run, summary, folder),
+            "html": write_page(run, summary, folder),
+        }

@@ -20,7 +20,7 @@ from benchmarks.files.write import write_text
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.populations import rows_of
 from harness.analysis.summary import summarise
-from harness.report.folder import writing
+from harness.report.result import writing
 from harness.report.style import count, interval, markdown_table, mean_scores, number, write_csv
 from harness.reproduce.correlations import Sample
 from harness.reproduce.recipes import Published, published_correlations

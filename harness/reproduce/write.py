@@ -11,8 +11,7 @@ import pandas as pd
 import scipy
 
 from benchmarks.files.write import write_text
-from harness.report.folder import writing
-from harness.report.result import write_manifest
+from harness.report.result import write_manifest, writing
 from harness.report.style import write_csv
 from harness.reproduce.compare import Reproduction, shares
 from harness.reproduce.figure import write_figure

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from toy_runs import HOSTILE, toy_run
 
 from harness.analysis.summary import RANDOM_PICKS, summarise
-from harness.report import comparison_figure, run_figures, style
+from harness.report import compare, run_figures, style
 from harness.report.axes import accuracy_scale, nice_ticks, rank_scale, score_scale
 from harness.report.figures import drawing
 from harness.report.scatter import draw_scatter
@@ -151,7 +151,7 @@ def test_labels_of_forty_proxies_do_not_overlap(tmp_path):
 def test_comparison_figure(tmp_path):
     columns = pd.MultiIndex.from_product([["one", "two"], ["rho", "rho_low", "rho_high"]])
     table = pd.DataFrame([[0.5, 0.4, 0.6, 0.3, 0.2, 0.4], [0.1, 0.0, 0.2, np.nan, np.nan, np.nan]], ["a", "b"], columns)
-    written = comparison_figure.write_comparison_figure(table, ["one", "two"], tmp_path)
+    written = compare.write_comparison_figure(table, ["one", "two"], tmp_path)
     assert all(Path(path).is_file() for path in written.values()) and len(written) == 2
 
 

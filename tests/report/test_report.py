@@ -22,9 +22,9 @@ from harness.analysis.populations import POPULATIONS, rows_of
 from harness.analysis.summary import Summary, summarise
 from harness.cli import report as command
 from harness.report import compare, html, page, points, style
+from harness.report.page import write_report
 from harness.report.style import number
 from harness.report.text import print_summary
-from harness.report.write import write_report
 from harness.store.stored_run import StoredRun, write_run
 
 
@@ -286,7 +286,7 @@ def test_unwritable_folder_is_one_line(run, summary, tmp_path):
 @pytest.fixture
 def no_figures(monkeypatch):
     """Leaves out what takes the time; test_plots.py looks at the figures."""
-    monkeypatch.setattr("harness.report.write.write_figures", lambda run, summary, out: {})
+    monkeypatch.setattr("harness.report.page.write_figures", lambda run, summary, out: {})
 
 
 def stored(run: StoredRun) -> Path:
