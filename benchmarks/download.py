@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if folder is None:
             raise UserError(f"where to? name a folder with --data DIR or in the variable {VARIABLE}")
         for name in dict.fromkeys(names):
-            with progress_bar(name, quiet=options.quiet) as show:
+            with progress_bar(name, hidden=options.quiet) as show:
                 line = download(sources[name], folder, show)
             print(line)
 

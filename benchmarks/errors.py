@@ -4,13 +4,42 @@ import argparse
 import collections
 import contextlib
 import difflib
+import logging
+import os
+import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NoReturn
 
 LONGEST = 4000
 """Characters of a message: what came may be of any length."""
+LOG = logging.getLogger("harness")
+"""Its level says how much is reported: WARNING results alone, INFO (default) progress too, DEBUG tracebacks too."""
+LOG.setLevel(logging.INFO)
+
+
+def quiet() -> bool:
+    """Return whether progress is not to be shown."""
+    return not LOG.isEnabledFor(logging.INFO)
+
+
+def say(line: str) -> None:
+    """Report a step on standard error."""
+    if not quiet():
+        print(printable(line), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def reporting(verbose: bool) -> Iterator[None]:
+    """Report progress inside the block, or not."""
+    before = LOG.level
+    LOG.setLevel(logging.INFO if verbose else logging.WARNING)
+    try:
+        yield
+    finally:
+        LOG.setLevel(before)
 
 
 def printable(text: object) -> str:
@@ -60,13 +89,42 @@ def joined(names: object) -> str:
     return ",".join(map(str, names)) if isinstance(names, list | tuple | set | frozenset) else str(names)
 
 
+MOST = 10**9
+"""Largest number that an option takes."""
+
+
+def _whole(text: str) -> int:
+    if len(text) > 4000 or abs(int(text)) > MOST:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at most {MOST:,}, got '{text}'")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if not abs(float(text)) <= MOST:
+        raise argparse.ArgumentTypeError(f"expected a number of at most {MOST:,}, got '{text}'")
+    return float(text)
+
+
+_whole.__name__, _number.__name__ = "int", "float"  # what argparse calls them
+
+
 class Parser(argparse.ArgumentParser):
     """Reports a wrong option in one line, with the nearest valid one; accepts no shortened option names."""
 
     def __init__(self, **settings) -> None:
         super().__init__(allow_abbrev=False, **settings)
+        self.register("type", int, _whole)
+        self.register("type", float, _number)
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def, override]
+        """Parse as argparse does; `--name=--`, which it cannot, is an error too."""
+        for word in sys.argv[1:] if args is None else args:
+            if word.startswith("--") and word.endswith("=--"):
+                self.error(f"argument {word[:-3]}: expected a value, got '--'")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
+        message = re.sub(r"\S{300,}", lambda found: f"{found[0][:100]} ... {found[0][-20:]}", message)
         valid = [option for action in self._actions for option in action.option_strings]
         for word in message.split():
             name = word.split("=")[0]
@@ -78,14 +136,20 @@ class Parser(argparse.ArgumentParser):
 def carry_out(name: str, action: Callable[[], None], stopped: str) -> int:
     """Call `action`; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted (Ctrl-C or SIGTERM).
 
-    `stopped` is printed after an interrupt: what is kept and how to go on.
+    `stopped` is printed after an interrupt: what is kept and how to go on. 141 where the reader of the output left.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cluster's stop is treated as Ctrl-C
     try:
         action()
+        sys.stdout.flush()
     except UserError as error:
+        if LOG.isEnabledFor(logging.DEBUG):
+            traceback.print_exception(error)
         print(f"{name}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at exit
+        return 128 + signal.SIGPIPE
     except OSError as error:  # a disk, a folder or a name that the system refuses
         place = f"{error.filename}: " if error.filename is not None else ""
         print(f"{name}: {UserError(f'{place}{error.strerror or error}')}", file=sys.stderr)
@@ -101,11 +165,11 @@ Progress = Callable[[int, int | None], None]
 
 
 @contextlib.contextmanager
-def progress_bar(name: str, unit: str = "B", quiet: bool = False) -> Iterator[Progress]:
+def progress_bar(name: str, unit: str = "B", hidden: bool = False) -> Iterator[Progress]:
     """Show a progress bar on standard error; give what moves it."""
     from tqdm import tqdm
 
-    with tqdm(desc=name, unit=unit, unit_scale=True, disable=quiet, leave=False) as bar:
+    with tqdm(desc=name, unit=unit, unit_scale=True, disable=hidden or quiet(), leave=False) as bar:
 
         def show(done: int, total: int | None) -> None:
             if bar.total is None and total is not None:

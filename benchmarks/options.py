@@ -1,23 +1,24 @@
-"""Settings that are options of a command line: declared once, as fields of a dataclass."""
+"""Settings that are options of a command line: declared once, as fields of a dataclass; kept as a TOML file."""
 
+import json
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from typing import Any
 
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import MOST, UserError, suggest
 
 
 def option(
     default: Any = MISSING, *, help: str, choices: Sequence[Any] = (), also: Sequence[str] = (),
-    least: float | None = None, above: float | None = None,
+    least: float | None = None, above: float | None = None, most: float = MOST,
 ) -> Any:  # fmt: skip
     """Return a dataclass field that `harness.cli.options.add_options` makes an option `--name` of.
 
     `help` is what `--help` says; `choices` are the only values it may have; `also` are further spellings; a number is
-    `least` or more, or larger than `above`. Without a default the option must be named.
+    `least` or more, or larger than `above`, and `most` or less. Without a default the option must be named.
     """
-    facts = {"help": help, "choices": tuple(choices), "also": tuple(also), "least": least, "above": above}
+    facts = {"help": help, "choices": tuple(choices), "also": tuple(also), "least": least, "above": above, "most": most}
     return field(default=default, metadata=facts)
 
 
@@ -33,6 +34,8 @@ def problems(settings: Any) -> list[str]:
             found.append(f"{name} {value}: expected {least} or more")
         if above is not None and value is not None and not above < value < math.inf:
             found.append(f"{name} {value}: expected a number above {above}")
+        if isinstance(value, (int, float)) and abs(value) > facts.get("most", MOST):
+            found.append(f"{name}: expected at most {facts.get('most', MOST):,}")
     return found
 
 
@@ -47,3 +50,15 @@ def listed(names: str, valid: Collection[str], what: str) -> list[str]:
     if not found:
         raise UserError(f"no {what} in '{names}'; valid: {', '.join(valid)}")
     return found
+
+
+def as_toml(command: str, settings: Mapping[str, Any]) -> str:
+    """Return a configuration file that `nas-harness COMMAND --config FILE` repeats; what is None is left out."""
+    lines = [f"# nas-harness {command} --config FILE", f"command = {json.dumps(command)}"]
+    for name, value in settings.items():
+        if value is None or value == () or value == []:
+            continue
+        plain = list(map(str, value)) if isinstance(value, list | tuple) else value
+        simple = plain if isinstance(plain, bool | int | float | list) else str(plain)
+        lines.append(f"{name} = {json.dumps(simple, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"

@@ -6,21 +6,19 @@ A column `seed`, if there is one, tells several scores of one architecture apart
 empty, nan or inf is a failure and is counted. params, flops, layers and random are added to compare with.
 """
 
-import sys
-
 from benchmarks.benchmark import known
-from benchmarks.errors import Parser, carry_out
-from harness.cli.options import add_options
+from benchmarks.errors import carry_out, say
+from harness.cli.options import Line, add_options, keep_config
 from harness.runs.config import RunConfig
 
 SHARED = ("bench", "dataset", "split", "epochs", "reduction", "data", "existing", "out")
 """Options that mean here what they mean for a run."""
 
 
-def parser() -> Parser:
+def parser() -> Line:
     """Return the command line."""
-    line = Parser(prog="python -m harness.evaluate", description=(__doc__ or "").split("\n\n")[0])
-    line.add_argument("scores", help="CSV with a column arch or index and one for each proxy, or arch, proxy, score")
+    line = Line("evaluate", "Statistics of scores computed elsewhere, as `nas-harness run` gives them.")
+    line.option("scores", help="CSV with a column arch or index and one for each proxy, or arch, proxy, score")
     add_options(line, RunConfig, only=SHARED, said={
         "bench": f"benchmark: {', '.join(known())}",
         "existing": "if --out holds other scores: resume (default: an error), replace, refuse",
@@ -30,13 +28,15 @@ def parser() -> Parser:
 
 def main(argv: list[str] | None = None) -> int:
     """Evaluate; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    options = vars(parser().parse_args(argv))
+    options = parser().arguments(argv)
 
     def action() -> None:
-        from harness.cli.options import show
+        from harness.cli.report import show
         from harness.runs.evaluate_scores import store_scores
 
-        scores, bench = options.pop("scores"), options.pop("bench")
-        show(store_scores(scores, bench, say=lambda line: print(line, file=sys.stderr), **options))
+        settings = dict(options)
+        run = store_scores(settings.pop("scores"), settings.pop("bench"), say=say, **settings)
+        keep_config(run.path, "evaluate", options)
+        show(run)
 
-    return carry_out("harness.evaluate", action, "stopped: repeat the command")
+    return carry_out("nas-harness evaluate", action, "stopped: repeat the command")

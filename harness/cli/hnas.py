@@ -4,23 +4,22 @@ Between metrics: Pearson, Spearman, Kendall. With test error: the metrics, and t
 From one dataset to another: scored on one, judged by the errors of each.
 """
 
-import sys
-
 from benchmarks.benchmark import BENCHMARKS
-from benchmarks.errors import Parser, carry_out
-from harness.cli.options import add_options
+from benchmarks.errors import carry_out, say
+from harness.cli.options import Line, add_options, keep_config
 from harness.reproduce.hnas.config import HnasConfig
 
 
 def main(argv: list[str] | None = None) -> int:
     """Make the tables; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    line = Parser(prog="python -m harness.reproduce.hnas", description=(__doc__ or "").split("\n\n")[0])
-    add = line.add_argument
+    line = Line("reproduce hnas", "The tables of HNAS's four metrics, from scores that were stored.")
+    add = line.option
     add("--scores", required=True, nargs="+", help="folders of runs, one for each dataset, or a CSV of scores")
     add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     add_options(line, HnasConfig)
     add("--out", help="folder to write to (default: a name of its own under results/)")
-    options = vars(line.parse_args(argv))
+    options = line.arguments(argv)
+    config = dict(options)
     out, scores = options.pop("out"), tuple(options.pop("scores"))
 
     def action() -> None:
@@ -33,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
         folder = folder_for(out, options["bench"])
         found = collect(HnasConfig(scores, **options))
         Console().print(Markdown(markdown(found)))
-        print(f"written to {write_tables(found, folder)}", file=sys.stderr)
+        write_tables(found, folder)
+        keep_config(folder, "reproduce hnas", config)
+        say(f"written to {folder}")
 
-    return carry_out("harness.reproduce.hnas", action, "stopped; nothing was written: repeat the command")
+    return carry_out("nas-harness reproduce hnas", action, "stopped; nothing was written: repeat the command")

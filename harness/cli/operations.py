@@ -5,29 +5,31 @@ zc-pt:PROXY; tenas), saliencies (zeros-*, weights-*), and of a trained supernet 
 removal); docs/operations.md says what they are.
 """
 
-import sys
-
 from benchmarks.benchmark import BENCHMARKS
-from benchmarks.errors import Parser, carry_out
-from harness.cli.options import add_options
+from benchmarks.errors import carry_out, say
+from harness.cli.options import Line, add_options, back, keep_config
 from harness.operations.config import OperationsConfig
 
 STOPPED = "stopped; no results were written, trained epochs of supernets are kept: repeat the command to go on"
 BENCH = {"bench": f"benchmark of operations on edges: {', '.join(BENCHMARKS)}"}
+RENAMED = {"scores": "operation_scores", "network": "network_settings"}
+"""Field -> its option, where its own name means something else in other commands."""
 OUT = "folder to write to (default: one under results/ named after the benchmark)"
 
 
-def parser() -> Parser:
+def parser() -> Line:
     """Return the command line: an option for each field of OperationsConfig, and --out."""
-    line = Parser(prog="python -m harness.operations", description=(__doc__ or "").split("\n\n")[1])
-    add_options(line, OperationsConfig, said=BENCH)
-    line.add_argument("--out", help=OUT)
+    line = Line("operations", (__doc__ or "").split(": ", 1)[1])
+    add_options(line, OperationsConfig, said=BENCH, renamed=RENAMED)
+    line.option("--out", help=OUT)
     return line
 
 
 def main(argv: list[str] | None = None) -> int:
     """Compare; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    options = vars(parser().parse_args(argv))
+    options = parser().arguments(argv)
+    config_file = dict(options)
+    options = back(options, RENAMED)
     out = options.pop("out")
 
     def action() -> None:
@@ -36,8 +38,10 @@ def main(argv: list[str] | None = None) -> int:
 
         config = OperationsConfig(**options)
         folder = folder_for(config, out)
-        found = compare(config, say=lambda line: print(line, file=sys.stderr), folder=folder)
+        found = compare(config, say=say, folder=folder)
         print_comparison(found)
-        print(f"written to {write_comparison(found, folder)}")
+        write_comparison(found, folder)
+        keep_config(folder, "operations", config_file)
+        print(f"written to {folder}")
 
-    return carry_out("harness.operations", action, STOPPED)
+    return carry_out("nas-harness operations", action, STOPPED)

@@ -1,47 +1,180 @@
-"""What commands share: options made from the fields of a settings dataclass, and the report of a run at the end."""
+"""What commands share: their parser, options made from the fields of a settings dataclass, configuration files."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping, Sequence
+import logging
+import sys
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
-from benchmarks.errors import UserError, suggest
+from benchmarks.errors import LOG, Parser, UserError, suggest
+from benchmarks.files.write import write_text
+from benchmarks.options import as_toml
+from harness.store.version import VERSION
 
-if TYPE_CHECKING:
-    from harness.store.stored_run import StoredRun
+GROUPS = {
+    "ground truth": ("bench", "space", "dataset", "split", "epochs", "reduction", "data", "query_dataset",
+                     "query_split", "query_epochs", "query_reduction", "query_seconds"),
+    "scores": ("proxies", "name", "scores", "operation_scores", "reference", "along", "sample", "seeds", "first_seed",
+               "protocol", "share", "keep_unreachable", "proxy_timeout"),
+    "networks and minibatches": ("network", "network_settings", "batch_size", "balanced", "inputs", "resolution",
+                                 "augment"),
+    "searches": ("method", "metric", "queries", "searches", "seed", "score", "order", "proposals", "validations",
+                 "tuning", "held_out"),
+    "statistics": ("population", "baseline", "intervals", "resamples", "against", "all_stored"),
+    "machine": ("devices", "device", "precision", "stack", "workers", "executor", "gpu_share", "shard"),
+    "output": ("out", "existing", "width", "list", "config", "quiet", "verbose", "version", "help"),
+}  # fmt: skip
+"""Heading in --help -> the options under it; an option has the same meaning in every command. Others are settings."""
+
+
+class Line(Parser):
+    """The parser of a command, `nas-harness NAME`: options under headings, --config, -q, -v, --version."""
+
+    def __init__(self, command: str, about: str, **settings: Any) -> None:
+        super().__init__(prog=f"nas-harness {command}", description=about, add_help=False, **settings)
+        self.command = command
+        self._headings = {title: self.add_argument_group(title) for title in ("settings", *GROUPS)}
+
+    def option(self, *names: str, **facts: Any) -> None:
+        """Add an option under its heading."""
+        dest = facts.get("dest") or names[0].lstrip("-").replace("-", "_")
+        title = next((title for title, known in GROUPS.items() if dest in known), "settings")
+        self._headings[title].add_argument(*names, **facts)
+
+    def either(self) -> Any:
+        """Return a group of options of which one may be named."""
+        return self._headings["settings"].add_mutually_exclusive_group()
+
+    def arguments(self, words: Sequence[str] | None = None) -> dict[str, Any]:
+        """Return the values of all options, those of --config FILE where the command line has none."""
+        self._common()
+        words = list(sys.argv[1:] if words is None else words)
+        early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        early.add_argument("--config")
+        if (path := early.parse_known_args(words)[0].config) is not None:
+            try:
+                words = [*self._words_of(Path(path)), *words]
+            except UserError as error:
+                self.error(str(error))
+        found = vars(self.parse_args(words))
+        found.pop("config")
+        quiet, verbose = found.pop("quiet"), found.pop("verbose")
+        LOG.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+        return found
+
+    def _common(self) -> None:
+        """Add what every command has."""
+        self.option("--config", metavar="FILE", help="read options from this TOML file; those given here win")
+        self.option("-q", "--quiet", action="store_true", dest="quiet", help="results and errors alone")
+        self.option("-v", "--verbose", action="store_true", dest="verbose", help="the traceback behind an error too")
+        self.option("--version", action="version", version=f"nas-harness {VERSION}", help="print the version and end")
+        self.option("-h", "--help", action="help", dest="help", help="print this and end")
+        words = [str(each.metavar or each.dest.upper()) for each in self._actions if not each.option_strings]
+        self.usage = " ".join([self.prog, *words, "[OPTIONS]"])
+
+    def _words_of(self, path: Path) -> list[str]:
+        """Return a configuration file as the words of a command line; UserError where it is none of this command."""
+        options = {action.dest: action for action in self._actions}
+        words: list[str] = []
+        for name, value in read_config(path, self.command).items():
+            action = options.get(name.replace("-", "_"))
+            if action is None or (action.nargs == 0 and not isinstance(value, bool)):
+                raise suggest([name], [each for each in options if each not in UNSET], f"option in {path}")
+            values = list(map(str, value)) if isinstance(value, list) else [str(value)]
+            if not action.option_strings:
+                _default(action, values)
+            elif action.nargs == 0:
+                words += [action.option_strings[0]] * (value is action.const)
+            else:
+                words += [action.option_strings[0], *(values if action.nargs else [",".join(values)])]
+        return words
+
+
+UNSET = ("config", "help", "version", "quiet", "verbose")
+"""Options that no configuration file has."""
+
+
+def _default(action: argparse.Action, values: list[str]) -> None:
+    """Let a positional argument have these values where the command line has none."""
+    kind: Any = action.type or str
+    action.nargs, action.required = ("*" if action.nargs in ("+", "*") else "?"), False
+    action.default = [kind(value) for value in values] if action.nargs == "*" else kind(values[0])
+
+
+def read_config(path: Path, command: str) -> dict[str, Any]:
+    """Return the options of a configuration file; UserError where it cannot be read or is another command's."""
+    try:
+        found = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(f"--config {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f'--config {path}: not a TOML file of lines such as bench = "201" ({error})') from None
+    if (other := found.pop("command", command)) != command:
+        raise UserError(f"--config {path} is of nas-harness {other}, not of nas-harness {command}")
+    return found
+
+
+def keep_config(folder: Path, command: str, options: Mapping[str, Any]) -> None:
+    """Write config.toml into a result: the file that repeats it. `out` is left out, so that a copy writes elsewhere."""
+    write_text(folder / "config.toml", as_toml(command, {name: options[name] for name in options if name != "out"}))
 
 
 def add_options(
-    line: argparse.ArgumentParser, settings: type, *, only: Collection[str] | None = None,
-    without: Collection[str] = (), said: Mapping[str, str] | None = None,
+    line: Line, settings: type, *, only: Collection[str] | None = None, without: Collection[str] = (),
+    said: Mapping[str, str] | None = None, renamed: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     """Add an option for each field of `settings` that `benchmarks.options.option` declared, in their order.
 
     `only` and `without` choose among the fields. `said` has help texts that are known at the command line alone. A bool
     that is True by default becomes `--no-name`. A default is named at the end of the help where the text does not.
+    `renamed` gives a field another name on the command line, where its own has another meaning in other commands; its
+    own is still taken.
     """
     kinds = get_type_hints(settings)
     for each in fields(settings):
         if "help" not in each.metadata or each.name in without or (only is not None and each.name not in only):
             continue
-        name, about = each.name.replace("_", "-"), (said or {}).get(each.name, each.metadata["help"])
+        dest, about = (renamed or {}).get(each.name, each.name), (said or {}).get(each.name, each.metadata["help"])
+        name = dest.replace("_", "-")
         if kinds[each.name] is bool:
             flag = f"--no-{name}" if each.default else f"--{name}"
-            line.add_argument(flag, dest=each.name, action=f"store_{str(not each.default).lower()}", help=about)
+            line.option(flag, dest=dest, action="store_const", const=not each.default, default=each.default, help=about)
             continue
         facts: dict[str, Any] = {"required": True} if each.default is MISSING else {"default": each.default}
         if each.default not in (MISSING, None, "") and "default" not in about:
             about += f" (default {each.default})"
         if each.metadata["choices"]:
             facts["metavar"] = name.replace("-", "_").upper()
-        line.add_argument(
-            f"--{name}", *each.metadata["also"], dest=each.name, type=_kind(kinds[each.name]),
-            help=about.replace("%", "%%"), **facts,
-        )  # fmt: skip
+        kind = whole if each.name == "seeds" else _kind(kinds[each.name])
+        names = (f"--{name}", *each.metadata["also"])
+        line.option(*names, dest=dest, type=kind, help=about.replace("%", "%%"), **facts)
+        for other in {each.name, *({"device": ["devices"]}.get(each.name, []))} - {dest}:
+            hidden(line, other, dest, kind)
+
+
+def hidden(line: Line, old: str, dest: str, kind: Any = str) -> None:
+    """Take an option under its earlier name too, without naming it in --help."""
+    flag = f"--{old.replace('_', '-')}"
+    line.option(flag, dest=dest, type=kind, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def whole(text: str) -> int:
+    """Return a number of seeds; "0,1,2", the seeds themselves, is 3."""
+    words = [word.strip() for word in text.split(",")]
+    if len(words) > 1 and words == [str(number) for number in range(len(words))]:
+        return len(words)
+    if len(words) > 1:
+        raise argparse.ArgumentTypeError(f"'{text}': seeds count from 0, such as 0,1,2 (or their number, 3)")
+    return int(text)
+
+
+whole.__name__ = "int"
 
 
 def _kind(hint: Any) -> type:
@@ -50,49 +183,12 @@ def _kind(hint: Any) -> type:
     return kinds[0] if len(kinds) == 1 else str
 
 
-def show(run: StoredRun) -> None:
-    """Print the table of a run, write its report and print where the page is."""
-    from harness.analysis.ensembles import with_ensembles
-    from harness.analysis.summary import summarise
-    from harness.report.page import write_report
-    from harness.report.text import print_summary
-
-    whole = with_ensembles(run)
-    summary = summarise(whole)
-    print_summary(whole, summary)
-    paths = write_report(whole, summary)
-    print(f"report: {paths.get('html', whole.path)}")
+def back(options: dict[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Return options by the names of the fields."""
+    fields_of = {dest: name for name, dest in renamed.items()}
+    return {fields_of.get(name, name): value for name, value in options.items()}
 
 
-def show_stored(runs: Sequence[Path], out: Path | None, population: str, **settings: Any) -> None:
-    """Write and print the report of the first stored run, and the comparison where there are others.
-
-    population: the one printed, or "each"; settings: those of `summarise`. Raises UserError for all runs that cannot be
-    read at once.
-    """
-    from harness.analysis.ensembles import with_ensembles
-    from harness.analysis.populations import POPULATIONS
-    from harness.analysis.summary import summarise
-    from harness.report.compare import print_comparison, write_comparison
-    from harness.report.page import write_report
-    from harness.report.text import print_summary
-    from harness.store.stored_run import load_run
-
-    if population not in (*POPULATIONS, "each"):
-        raise suggest([population], [*POPULATIONS, "each"], "population")
-    shown = tuple(POPULATIONS) if population == "each" else (population,)
-    loaded, problems = [], []
-    for path in runs:
-        try:
-            loaded.append(with_ensembles(load_run(path)))
-        except UserError as error:
-            problems.append(str(error))
-    if problems:
-        raise UserError("; ".join(problems))
-    summaries = [summarise(run, **settings) for run in loaded]
-    print_summary(loaded[0], summaries[0], populations=shown)
-    paths = write_report(loaded[0], summaries[0], out)
-    if len(loaded) > 1:
-        print_comparison(loaded, summaries, population=shown[0])
-        write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])
-    print(f"report: {paths['html']}")
+def popped(options: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Take some options out of all."""
+    return {name: options.pop(name) for name in names}

@@ -1,14 +1,22 @@
-"""`python -m harness.report RUN [OTHER ...]`: remake tables, figures and page from stored runs."""
+"""`nas-harness report RUN [OTHER ...]`: remake tables, figures and page from stored runs."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.errors import Parser, carry_out
+from benchmarks.errors import UserError, carry_out, suggest
+from harness.cli.options import Line
+
+if TYPE_CHECKING:
+    from harness.store.stored_run import StoredRun
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Make the reports; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    line = Parser(prog="python -m harness.report", description=(__doc__ or "").split(": ", 1)[1].capitalize())
-    add = line.add_argument
+def parser() -> Line:
+    """Return the command line."""
+    line = Line("report", "Remake tables, figures and page from stored runs. Nothing is scored again.")
+    add = line.option
     add("runs", nargs="+", type=Path, metavar="RUN", help="folder of a finished run; with several, a comparison too")
     add("--out", type=Path, help="folder to write to (default: the first run's)")
     add("--population", default="all", help="population of the printed table: all (default), connected, distinct, each")
@@ -16,12 +24,59 @@ def main(argv: list[str] | None = None) -> int:
         help="proxy the others are compared with (default: the best of params, flops, layers)")  # fmt: skip
     add("--intervals", default="auto", help="auto (default: not where the whole space was scored), always, never")
     add("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
-    options = vars(line.parse_args(argv))
+    return line
 
-    def action() -> None:
-        from harness.cli.options import show_stored
 
-        show_stored(**options)
-
+def main(argv: list[str] | None = None) -> int:
+    """Make the reports; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+    options = parser().arguments(argv)
     stopped = "stopped; every file there is complete: repeat the command for the rest"
-    return carry_out("harness.report", action, stopped)
+    return carry_out("nas-harness report", lambda: show_stored(**options), stopped)
+
+
+def show(run: StoredRun) -> None:
+    """Print the table of a run, write its report and print where the page is."""
+    from harness.analysis.ensembles import with_ensembles
+    from harness.analysis.summary import summarise
+    from harness.report.page import write_report
+    from harness.report.text import print_summary
+
+    whole = with_ensembles(run)
+    summary = summarise(whole)
+    print_summary(whole, summary)
+    paths = write_report(whole, summary)
+    print(f"report: {paths.get('html', whole.path)}")
+
+
+def show_stored(runs: Sequence[Path], out: Path | None, population: str, **settings: Any) -> None:
+    """Write and print the report of the first stored run, and the comparison where there are others.
+
+    population: the one printed, or "each"; settings: those of `summarise`. Raises UserError for all runs that cannot be
+    read at once.
+    """
+    from harness.analysis.ensembles import with_ensembles
+    from harness.analysis.populations import POPULATIONS
+    from harness.analysis.summary import summarise
+    from harness.report.compare import print_comparison, write_comparison
+    from harness.report.page import write_report
+    from harness.report.text import print_summary
+    from harness.store.stored_run import load_run
+
+    if population not in (*POPULATIONS, "each"):
+        raise suggest([population], [*POPULATIONS, "each"], "population")
+    shown = tuple(POPULATIONS) if population == "each" else (population,)
+    loaded, problems = [], []
+    for path in runs:
+        try:
+            loaded.append(with_ensembles(load_run(path)))
+        except UserError as error:
+            problems.append(str(error))
+    if problems:
+        raise UserError("; ".join(problems))
+    summaries = [summarise(run, **settings) for run in loaded]
+    print_summary(loaded[0], summaries[0], populations=shown)
+    paths = write_report(loaded[0], summaries[0], out)
+    if len(loaded) > 1:
+        print_comparison(loaded, summaries, population=shown[0])
+        write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])
+    print(f"report: {paths['html']}")

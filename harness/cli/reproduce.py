@@ -1,4 +1,4 @@
-"""`python -m harness.reproduce [TABLE ...]`: published tables compared with ours, one verdict for each value.
+"""`nas-harness reproduce [TABLE ...]`: published tables compared with ours, one verdict for each value.
 
 Correlations are made of the kept scores (`harness.scores`) and the accuracies in --data, in a minute or two. --quick
 scores a small sample on a CPU, --full the whole space, on a GPU; both can be stopped and continued. --run compares the
@@ -7,9 +7,12 @@ scores of stored runs instead.
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
-from benchmarks.errors import Parser, UserError, carry_out
+from benchmarks.errors import UserError, carry_out, say
+from harness.cli.hnas import main as hnas
 from harness.cli.operations import main as operations
+from harness.cli.options import Line
 from harness.cli.search import main as search
 from harness.reproduce.recipes import Recipe, choose
 
@@ -20,19 +23,22 @@ OUT = Path("results/reproduction")
 
 def main(argv: list[str] | None = None) -> int:
     """Reproduce; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["hnas"]:
+        return hnas(words[1:])
     about = (__doc__ or "").split(":", 1)[1].strip().replace("\n\n", " ")
-    line = Parser(prog="python -m harness.reproduce", description=about[0].upper() + about[1:])
-    add = line.add_argument
+    line = Line("reproduce", about[0].upper() + about[1:])
+    add = line.option
     add("tables", nargs="*", metavar="TABLE", help="names of tables (default: all; --list shows them)")
     add("--list", action="store_true", help="list the tables with the number of their values, and stop")
-    mode = line.add_mutually_exclusive_group()
+    mode = line.either()
     mode.add_argument("--quick", action="store_true", help="score 40 architectures, batch 16, without costly proxies")
     mode.add_argument("--full", action="store_true", help="score the whole space under the protocol of each table")
     about_runs = "folders of finished runs of one target: a table of their proxies with published values"
     mode.add_argument("--run", type=Path, nargs="+", metavar="DIR", default=[], help=about_runs)
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
     add("--out", type=Path, help=f"folder to write to (default {OUT}; with --run: the first run's)")
-    options = line.parse_args(argv)
+    options = SimpleNamespace(**line.arguments(words))
 
     def action() -> None:
         if options.run and (options.tables or options.list):
@@ -47,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             _reproduce(tables, options.quick, options.full, options.data, options.out or OUT)
 
-    return carry_out("harness.reproduce", action, "stopped; runs are kept and continue: repeat the command")
+    return carry_out("nas-harness reproduce", action, "stopped; runs are kept and continue: repeat the command")
 
 
 def _reproduce(tables: list[Recipe], quick: bool, full: bool, data: str | None, out: Path) -> None:
@@ -59,9 +65,7 @@ def _reproduce(tables: list[Recipe], quick: bool, full: bool, data: str | None, 
 
     mode, scoring = ("quick", QUICK) if quick else ("full", FULL) if full else ("kept scores", None)
     checked(out, KIND, ignore=None)
-    made = reproduce(
-        tables, data=data, out=out, scoring=scoring, commands=COMMANDS, say=lambda line: print(line, file=sys.stderr)
-    )
+    made = reproduce(tables, data=data, out=out, scoring=scoring, commands=COMMANDS, say=say)
     page = write(made, tables, mode, out)
     print(f"{headline(made.rows)}\nwritten to {page}")
 

@@ -7,8 +7,8 @@ untrained (zero-cost-pt, ...) or trained (ostr-darts, ...), are those of `harnes
 import sys
 
 from benchmarks.benchmark import BENCHMARKS
-from benchmarks.errors import Parser, carry_out
-from harness.cli.options import add_options
+from benchmarks.errors import carry_out, say
+from harness.cli.options import Line, add_options, back, hidden, keep_config
 from harness.cli.supernet_search import main as search_supernets
 from harness.operations.search.methods import METHODS as OVER_A_SUPERNET
 from harness.operations.search.methods import asked
@@ -21,10 +21,15 @@ SUPERNETS = (
 )
 
 
-def parser() -> Parser:
+RENAMED = {"runs": "searches"}
+SETTINGS = {"population": "evolution_population", "scale": "hnas_scale", "proposals": "mutations"}
+"""Setting of a method -> its option, where its own name means something else in other commands."""
+
+
+def parser() -> Line:
     """Return the command line: an option for each field of SearchConfig and for each setting of the methods."""
-    line = Parser(prog="python -m harness.search", description=(__doc__ or "").split("\n\n")[0], epilog=SUPERNETS)
-    line.add_argument("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
+    line = Line("search", (__doc__ or "").split("\n\n")[0].split(": ", 1)[1], epilog=SUPERNETS)
+    line.option("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     slow = ", ".join(name for name, method in METHODS.items() if method.slow)
     names = "; ".join(f"{name}: {method.meaning}" for name, method in METHODS.items())
     metrics = {name: ", ".join(method.metrics) for name, method in METHODS.items() if method.metrics}
@@ -32,11 +37,14 @@ def parser() -> Parser:
     over = f"or one of {', '.join(OVER_A_SUPERNET)} (--method NAME --help)"
     add_options(line, SearchConfig, said={
         "method": f"all (default; without {slow}) or names separated by commas. {names}; {over}", "metric": of,
-    })  # fmt: skip
+    }, renamed=RENAMED)  # fmt: skip
     for name, setting in OPTIONS.items():
+        dest, kind = SETTINGS.get(name, name), type(setting.default)
         about = f"{setting.meaning} (default {setting.default})"
-        line.add_argument(f"--{name}", type=type(setting.default), help=about)
-    line.add_argument("--out", help="folder to write to (default: a name of its own under results/)")
+        line.option(f"--{dest.replace('_', '-')}", dest=dest, type=kind, help=about)
+        if dest != name:
+            hidden(line, name, dest, kind)
+    line.option("--out", help="folder to write to (default: a name of its own under results/)")
     return line
 
 
@@ -45,7 +53,9 @@ def main(argv: list[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     if asked(words):
         return search_supernets(words)
-    options = vars(parser().parse_args(words))
+    options = parser().arguments(words)
+    config_file = dict(options)
+    options = back(back(options, RENAMED), SETTINGS)
     out = options.pop("out")
     settings = {name: value for name in OPTIONS if (value := options.pop(name)) is not None}
 
@@ -55,8 +65,10 @@ def main(argv: list[str] | None = None) -> int:
 
         config = SearchConfig(**options, settings=settings)
         folder = folder_for(config, out)
-        searches = search(config, say=lambda line: print(line, file=sys.stderr))
+        searches = search(config, say=say)
         print_searches(searches)
-        print(f"written to {write_searches(searches, folder)}")
+        write_searches(searches, folder)
+        keep_config(folder, "search", config_file)
+        print(f"written to {folder}")
 
-    return carry_out("harness.search", action, "stopped; nothing was written: repeat the command")
+    return carry_out("nas-harness search", action, "stopped; nothing was written: repeat the command")

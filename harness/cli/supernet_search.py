@@ -1,28 +1,29 @@
 """The command line of searches over a supernet: `python -m harness.search --method zero-cost-pt` comes here."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import fields
 
-from benchmarks.errors import Parser, carry_out
-from harness.cli.operations import BENCH, OUT, STOPPED
-from harness.cli.options import add_options
+from benchmarks.errors import carry_out, say
+from harness.cli.operations import BENCH, OUT, RENAMED, STOPPED
+from harness.cli.options import Line, add_options, back, keep_config
 from harness.operations.config import OperationsConfig
 from harness.operations.search.config import FindConfig
 
 
-def parser() -> Parser:
+def parser() -> Line:
     """Return the command line: an option for each field of FindConfig and, but for the scores, of OperationsConfig."""
-    line = Parser(prog="python -m harness.search", description="Search over a supernet, untrained or trained.")
+    line = Line("search", "Search over a supernet, untrained or trained.")
     add_options(line, FindConfig)
-    add_options(line, OperationsConfig, without=("scores", "reference", "along"), said=BENCH)
-    line.add_argument("--out", help=OUT)
+    add_options(line, OperationsConfig, without=("scores", "reference", "along"), said=BENCH, renamed=RENAMED)
+    line.option("--out", help=OUT)
     return line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Search; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    options = vars(parser().parse_args(argv))
+    options = parser().arguments(argv)
+    config_file = dict(options)
+    options = back(options, RENAMED)
     out = options.pop("out")
     how = {each.name: options.pop(each.name) for each in fields(FindConfig) if each.name in options}
 
@@ -32,8 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         config = FindConfig(base=OperationsConfig(**options), **how)
         folder = folder_for(config, out)
-        found = find(config, say=lambda line: print(line, file=sys.stderr), folder=folder)
+        found = find(config, say=say, folder=folder)
         print(mean_line(found))
-        print(f"written to {write_found(found, folder)}")
+        write_found(found, folder)
+        keep_config(folder, "search", config_file)
+        print(f"written to {folder}")
 
-    return carry_out("harness.search", action, STOPPED)
+    return carry_out("nas-harness search", action, STOPPED)

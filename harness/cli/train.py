@@ -8,35 +8,43 @@ Finished stacks are committed one by one: repeating the command continues, more 
 
 from pathlib import Path
 
-from benchmarks.errors import Parser, carry_out
+from benchmarks.errors import carry_out
 from benchmarks.files.sources import data_folder
 from benchmarks.spaces.settings import settings_from
-from harness.cli.options import add_options
+from harness.cli.options import Line, add_options, back, hidden, keep_config, popped, whole
 from harness.training.recipe import Recipe
+
+RENAMED = {"epochs": "train_epochs"}
+"""Field -> its option, where its own name means something else in other commands."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    line = Parser(prog="python -m harness.train", description=(__doc__ or "").split("\n\n")[0])
-    add_options(line, Recipe)
-    add = line.add_argument
-    add("--network", default="", help="such as channels=8,modules=1 (default: the space's reduced ones)")
+    line = Line("train", "Ground truth for your own data: many architectures trained at once, as one stack.")
+    add_options(line, Recipe, renamed=RENAMED)
+    add = line.option
+    hidden(line, "network", "network_settings")
+    add("--network-settings", default="", help="such as channels=8,modules=1 (default: the space's reduced ones)")
     add("--sample", type=int, default=100, help="distinct architectures, drawn uniformly (default 100)")
-    add("--seeds", type=int, default=3, help="trainings of each architecture (default 3)")
+    add("--seeds", type=whole, default=3, help="trainings of each architecture (default 3)")
     add("--stack", type=int, default=32, help="architectures trained at once in one process (default 32)")
     add("--workers", type=int, default=2, help="processes (default 2)")
     add("--data", type=Path, help="folder of ground truth and images (default: NAS_HARNESS_DATA)")
     add("--device", default="cpu", help="cpu (default), auto, cuda or cuda:N")
     add("--out", type=Path, required=True, help="folder of the work and of the finished table.h5")
-    options = vars(line.parse_args(argv))
-    out, data, network = (options.pop(name) for name in ("out", "data", "network"))
-    how = {name: options.pop(name) for name in ("sample", "seeds", "stack", "workers", "device")}
+    options = line.arguments(argv)
+    config_file = dict(options)
+    options = back(options, RENAMED)
+    out, data, network = (options.pop(name) for name in ("out", "data", "network_settings"))
+    how = popped(options, ("sample", "seeds", "stack", "workers", "device"))
 
     def action() -> None:
         from harness.training.loop import train
 
         recipe = Recipe(**options, network=settings_from(network))
-        print(f"wrote {train(out, recipe, folder=data_folder(data), **how)}")
+        made = train(out, recipe, folder=data_folder(data), **how)
+        keep_config(out, "train", config_file)
+        print(f"wrote {made}")
 
     stopped = f"stopped; finished stacks are kept in {out}: repeat the command to continue"
-    return carry_out("harness.train", action, stopped)
+    return carry_out("nas-harness train", action, stopped)

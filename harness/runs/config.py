@@ -78,6 +78,7 @@ class RunConfig:
     existing: str = option(
         "resume", help="if the output folder holds a run: resume (default), replace, refuse", choices=EXISTING
     )
+    all_stored: bool = option(False, help="show the proxies of earlier calls on the folder too, not these alone")
     share: bool = option(True, help="score every string separately, equivalent ones too")
     keep_unreachable: bool = option(False, help="build operations that lie on no input-output path")
     out: str | None = option(None, help="run folder (default: a separate one under results/ for each set of settings)")

@@ -10,6 +10,9 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks import UserError
+from benchmarks.errors import quiet, say
+from benchmarks.files.write import write_text
+from benchmarks.options import as_toml
 from harness.engine import ray_cluster
 from harness.engine.devices import described
 from harness.engine.scorer import Chunk, execute, join
@@ -23,10 +26,15 @@ from harness.store.stored_run import Part, StoredRun, load_run
 
 COMMIT_SECONDS = 5.0
 """Scores are committed to disk at least this often (and at every interrupt)."""
+ESTIMATE_AFTER, LONG = 3.0, 60.0
+"""Seconds of scoring after which the rest is estimated; seconds of it that are worth a line."""
 
 
-def run(config: RunConfig, *, say: Callable[[str], None] = print) -> StoredRun:
+def run(config: RunConfig, *, say: Callable[[str], None] = say) -> StoredRun:
     """Score what the settings request, continuing what the folder holds; return the finished run.
+
+    The folder keeps the proxies of earlier calls; the run that is returned has those that were requested, unless
+    `config.all_stored`.
 
     `say` gets a line for each step: what is done and where results go. Raises UserError for input that cannot be used,
     and KeyboardInterrupt with everything scored committed.
@@ -37,13 +45,15 @@ def run(config: RunConfig, *, say: Callable[[str], None] = print) -> StoredRun:
     with cluster as ray:
         plan = plan_run(config, say, ray)
         with Store(plan.out, _manifest(plan), len(plan.benchmark.space), existing=config.existing) as store:
+            write_text(plan.out / "config.toml", as_toml("run", config.as_json() | {"out": None}))
             _score(plan, store, say)
             scores = collect(plan, store, say)
             store.merge(assemble(
                 plan.benchmark, plan.rows, plan.target, scores, store.manifest, plan.out, plan.setting.network,
                 plan.resolution,
             ))  # fmt: skip
-        return load_run(plan.out)
+        whole = load_run(plan.out)
+        return whole if config.all_stored else whole.of([proxy.name for proxy in plan.proxies])
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
@@ -77,7 +87,7 @@ def _score(plan: Plan, store: Store, say: Callable[[str], None]) -> None:
         parts = ray_cluster.execute_on(plan.ray, chunks, plan.setting, plan.config.gpu_share)
     started = time.monotonic()
     try:
-        _commit_all(store, parts, sum(len(chunk.index) for chunk in chunks), plan.out)
+        _commit_all(store, parts, sum(len(chunk.index) for chunk in chunks), plan.out, say)
     finally:
         store.manifest["seconds"] += time.monotonic() - started
         with contextlib.suppress(UserError):
@@ -94,7 +104,9 @@ def _chunks(store: Store, names: list[str], networks: np.ndarray, seeds: int, st
                 yield Chunk(seed, index, missing)
 
 
-def _commit_all(store: Store, parts: Generator[Part, None, None], total: int, out: Path) -> None:
+def _commit_all(
+    store: Store, parts: Generator[Part, None, None], total: int, out: Path, say: Callable[[str], None]
+) -> None:
     """Take parts as they come, committing every few seconds and whatever happens at the end."""
     waiting: list[Part] = []
 
@@ -103,12 +115,18 @@ def _commit_all(store: Store, parts: Generator[Part, None, None], total: int, ou
             store.commit(joined)
         waiting.clear()
 
-    bar = tqdm(total=total, unit="network", desc=f"scoring into {out}", disable=not total, smoothing=0.05)
-    last = time.monotonic()
+    bar = tqdm(total=total, unit="network", desc=f"scoring into {out}", disable=quiet() or not total, smoothing=0.05)
+    start = last = time.monotonic()
+    done, told = 0, False
     try:
         for part in parts:
             waiting.append(part)
+            done += len(part.index)
             bar.update(len(part.index))
+            if not told and (spent := time.monotonic() - start) > ESTIMATE_AFTER:
+                told = True
+                if (left := spent * (total / done - 1)) > LONG:
+                    say(f"about {left / 60:.0f} min to go, from the first {done:,} of {total:,} networks")
             if time.monotonic() - last > COMMIT_SECONDS:
                 commit()
                 last = time.monotonic()

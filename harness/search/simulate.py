@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, quiet
 from benchmarks.options import listed
 from harness.search.config import SearchConfig
 from harness.search.draws import Draws
@@ -112,7 +112,7 @@ def simulate(task: Task, method: Method, queries: int, runs: int, seed: int, set
     """Return the trace of `runs` runs of a method. Run r is the same for any number of them."""
     size = max(1, min(CHUNK, CELLS // len(task)))
     traces = []
-    with tqdm(total=runs, unit="search", desc=method.name, delay=3) as bar:
+    with tqdm(total=runs, unit="search", desc=method.name, delay=3, disable=quiet()) as bar:
         for start in range(0, runs, size):
             draws = Draws(seed, range(start, min(start + size, runs)))
             traces.append(method.run(task, draws, queries=queries, **settings))

@@ -1,7 +1,10 @@
 """A finished run as statistics and reports read it, and its HDF5 file."""
 
+from __future__ import annotations
+
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +84,17 @@ class StoredRun:
     """proxy, seed, arch, reason."""
     space_best: float
     """Best accuracy of the whole table, percent."""
+
+    def of(self, proxies: Iterable[str]) -> StoredRun:
+        """Return the same run with some of its proxies alone."""
+        names = set(proxies)
+        about = {name: facts for name, facts in self.manifest.get("proxies", {}).items() if name in names}
+        return replace(
+            self, manifest=self.manifest | {"proxies": about},
+            scores={name: values for name, values in self.scores.items() if name in names},
+            seconds={name: values for name, values in self.seconds.items() if name in names},
+            failures=self.failures[self.failures["proxy"].isin(names)].reset_index(drop=True),
+        )  # fmt: skip
 
 
 def representatives(run: StoredRun) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Ground truth trained stack by stack, in worker processes, into a folder that can be continued."""
 
-import sys
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.benchmark import space_of
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, quiet, say
 from benchmarks.spaces.space import Space
 from harness.engine.devices import single
 from harness.engine.processes import one_thread, work
@@ -65,10 +64,10 @@ def train(
         Job(path, tuple(networks[name] for name in names), tuple(names), recipe, seed, folder, images.checksum, device)
         for path, names, seed in missing(out, networks, seeds, stack)
     ]
-    print(f"training {sample} architectures x {seeds} seeds into {out}; {len(jobs)} stacks to go", file=sys.stderr)
+    say(f"training {sample} architectures x {seeds} seeds into {out}; {len(jobs)} stacks to go")
     with one_thread():
         done = work(_work, jobs, workers) if workers > 1 and len(jobs) > 1 else map(_work, jobs)
-        for _ in tqdm(done, total=len(jobs), unit="stack", disable=not jobs):
+        for _ in tqdm(done, total=len(jobs), unit="stack", disable=quiet() or not jobs):
             pass
     return finish(out, recipe, strings, seeds, settings, images)
 

@@ -229,7 +229,7 @@ def test_a_folder_holds_one_precision(embedded: Path, tmp_path: Path, capsys: py
         harness.cli.run.main([*line, "--out", str(tmp_path / "third"), "--precision", "tf32", "--device", "cpu"]) == 2
     )
     said = capsys.readouterr().err.strip().splitlines()[-1]
-    assert said.startswith("harness.run: precision tf32 is for CUDA devices")
+    assert said.startswith("nas-harness run: precision tf32 is for CUDA devices")
     with pytest.raises(UserError, match="unknown value of --precision: 'half'"):
         RunConfig(bench="201", precision="half")
 

@@ -215,7 +215,7 @@ def test_a_narrow_terminal_has_fewer_columns_and_says_so(embedded, tmp_path, cap
         (["--method", "evolutoin"], r"unknown search method: 'evolutoin' \(did you mean evolution"),
         (["--method", ","], "no search method in ','"),
         (["--queries", "31"], "--queries 31: there are only 30 architectures"),
-        (["--runs", "0"], "--runs 0, --queries 6: expected 1 or more"),
+        (["--runs", "0"], "--runs 0: expected 1 or more"),
         (["--proxies", "synflow"], "unknown proxy in the counts, all there is without --scores: 'synflow'"),
         (["--proxies", ","], "no proxy in the counts, all there is without --scores in ','"),
         (
@@ -235,7 +235,7 @@ def test_what_cannot_be_used_is_one_line(options, said, embedded, tmp_path, caps
     (tmp_path / "mine.txt").write_text("not a search")
     assert main([*QUICK[:6], "--out", "out", *options]) == 2
     printed = capsys.readouterr().err.strip().splitlines()[-1]
-    assert printed.startswith("harness.search: ")
+    assert printed.startswith("nas-harness search: ")
     assert re.search(said, printed), printed
     assert not (tmp_path / "out").exists()
 

@@ -224,7 +224,7 @@ def test_what_cannot_be_used_is_one_line(options, changes, said, tmp_path, monke
     words = ["--bench", "201", "--scores", scores, "--queries", "4", "--runs", "1", "--method", "hnas"]
     assert main([*words, *options, "--out", str(tmp_path / "out")]) == 2
     printed = capsys.readouterr().err.strip().splitlines()[-1]
-    assert printed.startswith("harness.search: ") and re.search(said, printed), printed
+    assert printed.startswith("nas-harness search: ") and re.search(said, printed), printed
 
 
 def test_all_leaves_out_what_is_slow(tmp_path, monkeypatch):

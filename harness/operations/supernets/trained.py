@@ -11,7 +11,6 @@ which the first minibatches of a shuffle (`held_out`) are what a trained superne
 Going on from a checkpoint gives, on a CPU, bit for bit what an uninterrupted training does.
 """
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, quiet, say
 from harness.inputs.draw import Minibatch, draw_minibatches
 from harness.inputs.images import Images
 from harness.operations.agreement import judge_choice
@@ -122,7 +121,7 @@ def _supernet(setup: Setup, seed: int) -> Trained:
     if kept:
         history = kept["history"]
         bilevel.load(kept["state"])
-        print(f"supernet of seed {seed}: epoch {len(history)} of {training.epochs} from {path}", file=sys.stderr)
+        say(f"supernet of seed {seed}: epoch {len(history)} of {training.epochs} from {path}")
     if not setup.config.supernet:
         _train(setup, seed, bilevel, parts, held_out, history, path)
     network = bilevel.network.eval().requires_grad_(False)
@@ -139,7 +138,7 @@ def _train(
     todo = range(len(history), training.epochs)
     bar = tqdm(
         total=training.epochs * steps, initial=todo.start * steps, unit="step", desc=f"supernet, seed {seed}",
-        disable=not todo,
+        disable=quiet() or not todo,
     )  # fmt: skip
 
     def pairs(epoch: int) -> Iterator[tuple[Minibatch, Minibatch]]:

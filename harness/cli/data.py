@@ -1,0 +1,26 @@
+"""`nas-harness data list|get|convert`: the files of the benchmarks; `python -m benchmarks` and its modules."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from benchmarks.errors import Parser, suggest
+
+ACTIONS = {
+    "list": ("benchmarks.__main__", "what belongs in the data folder, and what is missing"),
+    "get": ("benchmarks.download", "download official files that have a public address"),
+    "convert": ("benchmarks.convert", "turn an official file, or a CSV, into a table that opens in a moment"),
+}
+"""Name -> its module, and what it does."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Carry out an action; return its exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    if not words or words[0] in ("-h", "--help"):
+        lines = [f"  {name:12}{about}" for name, (_, about) in ACTIONS.items()]
+        print("\n".join(["usage: nas-harness data ACTION [OPTIONS]", "", "actions:", *lines]))
+        return 0
+    if words[0] not in ACTIONS:
+        Parser(prog="nas-harness data").error(str(suggest(words[:1], ACTIONS, "action")))
+    return import_module(ACTIONS[words[0]][0]).main(words[1:])
