@@ -25,9 +25,9 @@ class SearchConfig:
     scores: str | None = option(None, help="folder of a run, or a CSV: searches are among the architectures it scores")
     proxies: str | None = option(None, help="guides (default: synflow,jacob_cov,snip, or params,flops,layers)")
     metric: str | None = option(None, help="metrics that hnas searches with, by commas")
-    queries: int = option(100, help="trainings that a search may query")
-    runs: int = option(500, help="simulated searches of each method")
-    seed: int = option(0, help="of the random numbers (default 0)")
+    queries: int = option(100, help="trainings that a search may query", least=1, most=1_000_000)
+    runs: int = option(500, help="simulated searches of each method", least=1, most=1_000_000)
+    seed: int = option(0, help="of the random numbers (default 0)", least=0)
     data: str | None = option(None, help="folder of ground truth (default: the variable NAS_HARNESS_DATA)")
     settings: dict[str, int | float | str] = field(default_factory=dict)
     """Settings of methods that differ from their defaults."""

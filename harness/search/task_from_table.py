@@ -13,6 +13,7 @@ import benchmarks
 from benchmarks.benchmark import Benchmark
 from benchmarks.benchmark import tables as tables_of
 from benchmarks.errors import UserError
+from benchmarks.options import problems
 from benchmarks.table import Table
 from harness.runs.assemble import Target, embedded_note, provenance, target_of
 from harness.search.config import SearchConfig
@@ -26,8 +27,8 @@ SHORT_BUDGET = 12
 def pose(config: SearchConfig) -> tuple[Task, dict[str, Any]]:
     """Return the task, and the facts for a manifest with `guides` (chosen proxies) and `notes`; UserError for no such
     task."""
-    if config.runs < 1 or config.queries < 1:
-        raise UserError(f"--runs {config.runs}, --queries {config.queries}: expected 1 or more of each")
+    if wrong := problems(config):
+        raise UserError("; ".join(wrong))
     benchmark = benchmarks.load(config.bench, config.dataset, config.data)
     target = target_of(benchmark, config.split, config.epochs, config.reduction)
     scores = read_scores(config.scores, benchmark) if config.scores else counts(benchmark)

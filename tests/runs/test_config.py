@@ -36,6 +36,38 @@ def test_everything_wrong_is_said_at_once():
     assert "\n" not in said and "'params'" not in said
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"seeds": 10**30}, "--seeds: expected at most 10,000"), ({"epochs": 10**5000}, "--epochs: expected at most"),
+        ({"workers": 10**6}, "--workers: expected at most 1,000"), ({"sample": "9" * 5000}, "--sample '99999"),
+        ({"stack": "9" * 5000}, "--stack '99999"), ({"inputs": "x" * 5000}, "--inputs 'xxxxx"),
+        ({"bench": "y" * 100_000}, "unknown benchmark: 'yyyyy"),
+        ({"batch_size": 10**9}, "--batch-size: expected at most"),
+    ],
+)  # fmt: skip
+def test_numbers_and_names_of_any_length_are_one_line(settings: dict, said: str):
+    with pytest.raises(UserError) as caught:
+        RunConfig(**{"bench": "201", **settings})
+    assert said in str(caught.value) and len(str(caught.value)) < 6000
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seeds", "9" * 5000], "argument --seeds: "), (["--batch-size", "9" * 4200], "argument --batch-size: "),
+        (["--seeds=--"], "argument --seeds: expected a value, got '--'"), (["--bench=--"], "expected a value"),
+        (["--gpu-share", "inf"], "argument --gpu-share: "), (["--gpu-share", "nan"], "argument --gpu-share: "),
+        (["--seeds", "1e3"], "argument --seeds: "), (["--" + "x" * 5000], "unrecognized"),
+    ],
+)  # fmt: skip
+def test_words_that_are_no_values_are_one_line(words: list[str], said: str, capsys):
+    with pytest.raises(SystemExit) as ended:
+        harness.cli.run.main(["--bench", "201", *words])
+    lines = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and said in lines[-1] and len(lines[-1]) < 1000
+
+
 def test_whole_numbers_and_words_are_sample_and_stack():
     assert RunConfig(bench="201", sample=5, stack=2) == RunConfig(bench="201", sample="5", stack="2")
     assert RunConfig(bench="201", sample="all", devices="cuda:1", proxies="").sample == "all"
