@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # before PyTorch is imported: each of several test processes has one thread
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from harness.proxies import registry

@@ -159,7 +159,7 @@ def test_both_commands_make_the_environment_in_the_same_way() -> None:
     assert run[1] == ".venv/bin/python -m pip install -c constraints.txt -e ."
     assert test[1] == '.venv/bin/python -m pip install -c constraints.txt -e ".[test]"'
     assert run[2:] == [".venv/bin/python -m harness.run --bench 201"]
-    assert test[2:] == [".venv/bin/python -m pytest"]
+    assert test[2:] == [".venv/bin/python -m pytest -n 2"]
 
 
 def test_ci_runs_the_readme_command_and_has_no_other() -> None:
