@@ -9,6 +9,7 @@ from harness.store.version import VERSION
 
 COMMANDS = {
     "run": ("harness.cli.run", "score architectures of a benchmark and compare with their accuracies"),
+    "merge": ("harness.cli.merge", "join the parts of a run that were scored with --shard"),
     "report": ("harness.cli.report", "tables, figures and page of stored runs again; several runs compared"),
     "evaluate": ("harness.cli.evaluate", "the same statistics for scores computed elsewhere (CSV)"),
     "search": ("harness.cli.search", "simulated searches on a table, searches over a supernet"),

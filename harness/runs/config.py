@@ -1,12 +1,14 @@
 """The settings of a run as a user gives them; `harness.runs.plan` settles the rest."""
 
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from benchmarks.benchmark import GROUPS, expand, known, unknown_benchmark
-from benchmarks.errors import UserError, joined, suggest
+from benchmarks.errors import MOST, UserError, joined, suggest
 from benchmarks.options import option
 from harness.engine import devices
 from harness.probe.precision import PRECISIONS
@@ -75,6 +77,9 @@ class RunConfig:
         choices=("local", "ray"),
     )
     gpu_share: float = option(1.0, help="part of a GPU for each worker of a Ray cluster")
+    shard: str | None = option(
+        None, help="i/n: score the i-th of n parts of the sample into a folder in --out; `nas-harness merge` joins them"
+    )
     existing: str = option(
         "resume", help="if the output folder holds a run: resume (default), replace, refuse", choices=EXISTING
     )
@@ -96,7 +101,7 @@ class RunConfig:
             )
         if wrong := devices.problem(self.devices):
             problems.append(wrong)
-        if self.inputs not in ("images", "gaussian") and not Path(self.inputs).exists():
+        if self.inputs not in ("images", "gaussian") and not os.path.exists(self.inputs):
             problems.append(
                 f"--inputs '{self.inputs}': expected images, gaussian, or the path of an .npz file or a folder"
             )
@@ -123,12 +128,25 @@ class RunConfig:
                 yield f"--{name.replace('_', '-')} {value}: expected {least} or more"
         for name, words in (("sample", ("auto", "all")), ("stack", ("auto",))):
             value = getattr(self, name)
-            if value not in words and not (value.isdecimal() and int(value) > 0):
+            if value not in words and not (value.isdecimal() and len(value) < 10 and int(value) > 0):
                 yield f"--{name} '{value}': expected a whole number above 0 or {' or '.join(words)}"
+        if self.shard is not None and not re.fullmatch(r"[1-9]\d{0,5}/[1-9]\d{0,5}", self.shard):
+            yield f"--shard '{self.shard}': expected i/n, such as 3/8 for the third of eight parts"
+        elif self.shard and (part := self.part)[0] > part[1]:
+            yield f"--shard {self.shard}: there are {part[1]} parts, 1 to {part[1]}"
         if not 0 <= self.proxy_timeout < 1e6:
             yield f"--proxy-timeout {self.proxy_timeout}: expected seconds, 0 (for ever) to 1,000,000"
+        for name, most in (("seeds", 10_000), ("batch_size", 100_000), ("workers", 1_000), ("epochs", MOST)):
+            if (value := getattr(self, name)) is not None and value > most:
+                yield f"--{name.replace('_', '-')}: expected at most {most:,}"
         if not 0 < self.gpu_share <= 1:
             yield f"--gpu-share {self.gpu_share}: expected more than 0 and at most 1"
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Which part of how many parts of the sample is scored, from 1."""
+        i, n = (self.shard or "1/1").split("/")
+        return int(i), int(n)
 
     def as_json(self) -> dict[str, Any]:
         """Return the options by name, as a manifest keeps them."""

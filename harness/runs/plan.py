@@ -28,7 +28,7 @@ from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy
 from harness.runs.assemble import Target, known_rows, target_of, together
 from harness.runs.config import RunConfig
-from harness.store.store import EXTENDABLE, SINCE
+from harness.store.store import EXTENDABLE, SHARD, SINCE
 from harness.store.stored_run import read_manifest
 
 SAMPLE = 1000
@@ -95,20 +95,21 @@ class Plan:
         return first
 
 
-def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> Plan:
+def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None, scored_on: str = "") -> Plan:
     """Settle everything about a run; UserError, all at once where it can be, for what cannot be used.
 
-    `say` gets a line where the size of a stack had to be found by a probe.
+    `say` gets a line where the size of a stack had to be found by a probe. `scored_on` is the kind of device where all
+    is scored already, so that this machine need not have it.
     """
     benchmark = benchmarks.load(config.bench, config.dataset, config.data, config.network)
     devices, target, rows = together(
-        lambda: _devices(config.devices, ray),
+        lambda: [scored_on] if scored_on else _devices(config.devices, ray),
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
         lambda: _sample(config, benchmark),
     )
     rows = _with_accuracy(config, benchmark, rows, known_rows(benchmark, target), say)
     for device in devices:
-        check_device(config.precision, device, here=ray is None)
+        check_device(config.precision, device, here=ray is None and not scored_on)
     setting = _setting(config, benchmark, devices[0])
     scorer = Scorer(setting, config.chosen)
     indices = benchmark.indices[rows]
@@ -117,10 +118,28 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None) -> 
     known, open_ = usual(setting, benchmark.space.together)
     settings["stack"] = int(config.stack) if config.stack != "auto" else "auto" if open_ else known
     out = Path(config.out) if config.out else default_folder(settings | asdict(target))
+    if config.shard:
+        out /= SHARD.format(*config.part)
     workers = _workers(config, devices, setting, ray)
-    if config.stack == "auto":
-        settings["stack"] = _stack(config, settings["stack"], out, scorer, networks, workers, ray, say)
+    if config.stack == "auto":  # shards have to agree, so none looks for a size
+        usual_one = known if config.shard else settings["stack"]
+        settings["stack"] = _stack(config, usual_one, out, scorer, networks, workers, ray, say)
+    mine = _mine(config, networks, settings["stack"])
+    rows, networks = rows[mine], networks[mine]
     return Plan(config, benchmark, target, rows, networks, scorer, tuple(devices), workers, settings, out, ray)
+
+
+def _mine(config: RunConfig, networks: np.ndarray, stack: int) -> np.ndarray:
+    """Return which of the sample is scored, bool (archs,): of n parts each takes every n-th stack of networks."""
+    part, parts = config.part
+    distinct, first, place = np.unique(networks, return_index=True, return_inverse=True)
+    order = np.empty(len(distinct), dtype=int)
+    order[np.argsort(first)] = np.arange(len(distinct))
+    mine = order[place] // stack % parts == part - 1
+    if not mine.any():
+        count = -(-len(distinct) // stack)
+        raise UserError(f"--shard {config.shard}: the sample has {count} stacks of {stack}; make at most {count} parts")
+    return mine
 
 
 def _devices(requested: str, ray: Any) -> list[str]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,20 +43,45 @@ def run(config: RunConfig, *, say: Callable[[str], None] = say) -> StoredRun:
     if config.executor == "ray":
         cluster = ray_cluster.connected()
     with cluster as ray:
-        plan = plan_run(config, say, ray)
-        with Store(plan.out, _manifest(plan), len(plan.benchmark.space), existing=config.existing) as store:
-            write_text(plan.out / "config.toml", as_toml("run", config.as_json() | {"out": None}))
-            _score(plan, store, say)
-            scores = collect(plan, store, say)
-            store.merge(assemble(
-                plan.benchmark, plan.rows, plan.target, scores, store.manifest, plan.out, plan.setting.network,
-                plan.resolution,
-            ))  # fmt: skip
-        whole = load_run(plan.out)
-        return whole if config.all_stored else whole.of([proxy.name for proxy in plan.proxies])
+        return carry_out(plan_run(config, say, ray), say)
 
 
-def _manifest(plan: Plan) -> dict[str, Any]:
+def carry_out(
+    plan: Plan, say: Callable[[str], None], adopt: Sequence[Path] = (), facts: dict[str, Any] | None = None
+) -> StoredRun:
+    """Score what a plan lacks and store it; return the run.
+
+    With folders to adopt, their scores are taken over, and it is a UserError where they are not all; `facts` of them
+    go into the manifest.
+    """
+    config, manifest = plan.config, _manifest(plan, facts or {})
+    with Store(plan.out, manifest, len(plan.benchmark.space), existing=config.existing) as store:
+        write_text(plan.out / "config.toml", as_toml("run", config.as_json() | {"out": None}))
+        for folder in adopt:
+            store.adopt(folder)
+        if adopt:
+            _check_complete(plan, store)
+        _score(plan, store, say)
+        scores = collect(plan, store, say)
+        store.merge(assemble(
+            plan.benchmark, plan.rows, plan.target, scores, store.manifest, plan.out, plan.setting.network,
+            plan.resolution,
+        ))  # fmt: skip
+    whole = load_run(plan.out)
+    return whole if config.all_stored else whole.of([proxy.name for proxy in plan.proxies])
+
+
+def _check_complete(plan: Plan, store: Store) -> None:
+    """Raise UserError where scores of the plan are not in the store."""
+    all_of_them = len(plan.names) * plan.seeds * len(set(plan.networks.tolist()))
+    if lacking := all_of_them - store.count(plan.names, plan.seeds, plan.networks):
+        raise UserError(
+            f"{lacking:,} of {all_of_them:,} scores are in none of the folders: repeat the commands that did not"
+            " finish, with their --shard, then merge again"
+        )
+
+
+def _manifest(plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
     """Return what is known of a run before it is scored. UserError where its minibatch cannot be drawn."""
     plan.scorer.inputs_of(0)
     protocol = PROTOCOLS[plan.config.protocol]
@@ -64,9 +89,13 @@ def _manifest(plan: Plan) -> dict[str, Any]:
         **provenance(plan.benchmark, plan.target, plan.scorer.proxies.values(), plan.rows),
         "settings": plan.settings, "config": plan.config.as_json(),
         "protocol": protocol.sentence(plan.setting.batch_size),
-        "device": described(plan.devices) if plan.ray is None else ray_cluster.described(plan.ray),
-        "minibatch": plan.scorer.description, "seconds": 0.0,
-    }  # fmt: skip
+        "device": facts.get("device") or _described(plan), "minibatch": plan.scorer.description, "seconds": 0.0,
+    } | facts  # fmt: skip
+
+
+def _described(plan: Plan) -> str:
+    """Return what computes, for a reader."""
+    return described(plan.devices) if plan.ray is None else ray_cluster.described(plan.ray)
 
 
 def _score(plan: Plan, store: Store, say: Callable[[str], None]) -> None:

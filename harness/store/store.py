@@ -63,7 +63,8 @@ class Cells:
 
 def _foreign(folder: Path) -> str:
     """Return the first name in a folder that no run puts there, empty where there is none."""
-    others = (path for path in sorted(folder.iterdir()) if path.name not in ("parts", NAME))
+    shard = SHARD.format("*", "*")
+    others = (path for path in sorted(folder.iterdir()) if path.name not in ("parts", NAME) and not path.match(shard))
     return next((path.name for path in others if path.suffix not in (".part", ".tmp")), "")
 
 
@@ -132,28 +133,36 @@ class Store:
         self.manifest["earlier"] = [*old.get("earlier", []), call]
         self.manifest["seconds"] = old.get("seconds", 0.0)
         self.manifest["proxies"] = old.get("proxies", {}) | self.manifest.get("proxies", {})
-        if (self.folder / "scores.h5").exists():
-            self._absorb(load_run(self.folder))
-        for path in self._part_files():
-            self._remember(read_part(path, self.size))
+        for part in _parts_of(self.folder):
+            self._remember(part)
 
-    def _absorb(self, run: StoredRun) -> None:
-        """Take over what an earlier, finished run had scored."""
-        reasons = {(row.proxy, row.seed, row.arch): row.reason for row in run.failures.itertuples()}
-        network = representatives(run)
-        facts = run.manifest.get("proxies", {})
-        counts = {name for name, about in facts.items() if about.get("static", about.get("cost") == "S")}
-        for proxy, scores in run.scores.items():
-            if proxy in counts:  # computed again from the string
-                continue
-            for seed in range(len(scores)):
-                scored = np.flatnonzero(np.isfinite(run.seconds[proxy][seed]))
-                failed = {
-                    at: reasons.get((proxy, seed, run.archs[position]), "")
-                    for at, position in enumerate(scored) if not np.isfinite(scores[seed][position])
-                }  # fmt: skip
-                rows = (scores[seed][scored][None], run.seconds[proxy][seed][scored][None])
-                self._remember(Part(seed, (proxy,), network[scored], *rows, (failed,)))
+    def adopt(self, folder: Path) -> None:
+        """Keep what another run folder holds, too. UserError where a process writes there, where it belongs to another
+        space, or where both hold different scores of one network."""
+        lock: Any = contextlib.nullcontext()
+        with contextlib.suppress(OSError):  # where nothing can be written, nobody writes
+            lock = hold(folder)
+        with lock:
+            for part in _parts_of(folder):
+                if part.index.size and not 0 <= part.index.min() <= part.index.max() < self.size:
+                    raise UserError(f"{folder} holds scores of another space than {self.folder}: leave it out")
+                for row, proxy in enumerate(part.proxies):
+                    self._adopt(part, row, proxy, folder)
+
+    def _adopt(self, part: Part, row: int, proxy: str, folder: Path) -> None:
+        cells = self.of(proxy, part.seed)
+        there = cells.done[part.index]
+        old, new = cells.score[part.index], part.scores[row]
+        if (differ := np.flatnonzero(there & ~((old == new) | (np.isnan(old) & np.isnan(new))))).size:
+            at = differ[0]
+            raise UserError(
+                f"{folder} holds other scores than the folders before it: {proxy} of network {part.index[at]}, seed"
+                f" {part.seed}, is {new[at]} and {old[at]}: leave one of them out"
+            )
+        if (fresh := np.flatnonzero(~there)).size:
+            reasons = {at: part.reasons[row][i] for at, i in enumerate(fresh.tolist()) if i in part.reasons[row]}
+            scores, seconds = part.scores[row][fresh][None], part.seconds[row][fresh][None]
+            self.commit(Part(part.seed, (proxy,), part.index[fresh], scores, seconds, (reasons,)))
 
     def of(self, proxy: str, seed: int) -> Cells:
         """Return the cells of a proxy and seed, empty ones where nothing was scored yet."""
@@ -246,6 +255,35 @@ class Store:
                 yield Part(seed, (proxy,), index, cells.score[index][None], cells.seconds[index][None], (reasons,))
 
 
+def _parts_of(folder: Path) -> Iterator[Part]:
+    """Yield what a run folder holds, of a finished run and as it was committed."""
+    if (folder / "scores.h5").exists():
+        yield from _parts_in(load_run(folder))
+    for path in sorted((folder / "parts").glob("*.npz")):
+        yield read_part(path)
+
+
+def _parts_in(run: StoredRun) -> Iterator[Part]:
+    """Yield what a finished run has scored."""
+    reasons = {(row.proxy, row.seed, row.arch): row.reason for row in run.failures.itertuples()}
+    network = representatives(run)
+    facts = run.manifest.get("proxies", {})
+    counts = {name for name, about in facts.items() if about.get("static", about.get("cost") == "S")}
+    for proxy, scores in run.scores.items():
+        if proxy in counts:  # computed again from the string
+            continue
+        for seed in range(len(scores)):
+            scored = np.flatnonzero(np.isfinite(run.seconds[proxy][seed]))
+            failed = {
+                at: reasons.get((proxy, seed, run.archs[position]), "")
+                for at, position in enumerate(scored) if not np.isfinite(scores[seed][position])
+            }  # fmt: skip
+            rows = (scores[seed][scored][None], run.seconds[proxy][seed][scored][None])
+            yield Part(seed, (proxy,), network[scored], *rows, (failed,))
+
+
+SHARD = "shard-{}-of-{}"
+"""Name of the folder of one part of a run, in the run's folder."""
 NAME = ".lock"
 
 
