@@ -28,7 +28,7 @@ def problems(settings: Any) -> list[str]:
     for each in fields(settings):
         value, facts = getattr(settings, each.name, None), each.metadata
         name, least, above = f"--{each.name.replace('_', '-')}", facts.get("least"), facts.get("above")
-        if facts.get("choices") and value not in facts["choices"]:
+        if facts.get("choices") and value not in (*facts["choices"], each.default):
             found.append(str(suggest([str(value)], map(str, facts["choices"]), f"value of {name}")))
         if least is not None and value is not None and not least <= value < math.inf:
             found.append(f"{name} {value}: expected {least} or more")

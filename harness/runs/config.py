@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.benchmark import GROUPS, expand, known, unknown_benchmark
-from benchmarks.errors import MOST, UserError, joined, suggest
-from benchmarks.options import option
+from benchmarks.errors import UserError, joined
+from benchmarks.options import option, problems
 from harness.engine import devices
 from harness.probe.precision import PRECISIONS
 from harness.proxies.choose import choose
@@ -38,7 +38,7 @@ class RunConfig:
         help="accuracy to predict: test (default; valid where the table has no test), valid, train",
         choices=("train", "valid", "test", "valtest"),
     )
-    epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
+    epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)", least=1)
     reduction: str = option("mean", help="over the accuracy's seeds: mean (default), max, or a seed label")
     proxies: str = option(
         "core", help="core (default), all, or names separated by commas; FILE.py:NAME for one of your own"
@@ -47,12 +47,14 @@ class RunConfig:
         "auto",
         help="architectures, drawn uniformly: a number or all (default: all of an embedded table, 1,000 of another)",
     )
-    seeds: int = option(1, help="initialisations and minibatches")
-    batch_size: int | None = option(None, help="samples in the minibatch (default: the protocol's, usually 64)")
+    seeds: int = option(1, help="initialisations and minibatches", least=1, most=10_000)
+    batch_size: int | None = option(
+        None, help="samples in the minibatch (default: the protocol's, usually 64)", least=1, most=100_000
+    )
     balanced: bool = option(False, help="draw equal numbers of each class, up to one")
     inputs: str = option("images", help="images (default), gaussian, an .npz file or a folder of images")
     resolution: int | None = option(
-        None, help="side in pixels that the minibatch is resized to (default: as the networks were trained)"
+        None, help="side in pixels that the minibatch is resized to (default: as the networks were trained)", least=1
     )
     protocol: str = option(
         "default", help=f"whose conventions to score under: {', '.join(PROTOCOLS)}", choices=tuple(PROTOCOLS)
@@ -67,16 +69,19 @@ class RunConfig:
     stack: str | int = option(
         "auto", help="architectures in one stack: a number, or auto (default: a short probe, or what the folder holds)"
     )
-    workers: int = option(0, help="processes on a CPU (default: one for each core) or for each GPU (default: one)")
-    proxy_timeout: float = option(
-        300.0, help="seconds that a call of a proxy of your own may take, of one stack (default 300; 0: for ever)"
+    workers: int = option(
+        0, help="processes on a CPU (default: one for each core) or for each GPU (default: one)", least=0, most=1_000
     )
+    proxy_timeout: float = option(
+        300.0, help="seconds that a call of a proxy of your own may take, of one stack (default 300; 0: for ever)",
+        least=0, most=10**6,
+    )  # fmt: skip
     executor: str = option(
         "local",
         help="local: processes here (default); ray: a cluster started by `ray start`",
         choices=("local", "ray"),
     )
-    gpu_share: float = option(1.0, help="part of a GPU for each worker of a Ray cluster")
+    gpu_share: float = option(1.0, help="part of a GPU for each worker of a Ray cluster", above=0, most=1)
     shard: str | None = option(
         None, help="i/n: score the i-th of n parts of the sample into a folder in --out; `nas-harness merge` joins them"
     )
@@ -93,39 +98,18 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name in ("bench", "sample", "stack", "proxies", "devices"):  # from Python lists and numbers too
             object.__setattr__(self, name, joined(getattr(self, name)))
-        problems = [*self._unknown_words(), *self._numbers_out_of_range()]
-        if self.stack not in ("auto", "1") and self.protocol in PROTOCOLS and PROTOCOLS[self.protocol].own_minibatch:
-            problems.append(
-                f"--stack {self.stack}: under the protocol {self.protocol} each architecture has a minibatch of its"
-                " own, so they run one at a time; leave --stack out"
-            )
-        if wrong := devices.problem(self.devices):
-            problems.append(wrong)
-        if self.inputs not in ("images", "gaussian") and not os.path.exists(self.inputs):
-            problems.append(
-                f"--inputs '{self.inputs}': expected images, gaussian, or the path of an .npz file or a folder"
-            )
+        found = [*problems(self), *self._others()]
         try:
             object.__setattr__(self, "chosen", tuple(choose(self.proxies)))
         except UserError as error:
-            problems.append(str(error))
-        if problems:
-            raise UserError("; ".join(problems))
+            found.append(str(error))
+        if found:
+            raise UserError("; ".join(found))
 
-    def _unknown_words(self) -> Iterator[str]:
-        """Yield what is wrong with the options that have a fixed set of words."""
+    def _others(self) -> Iterator[str]:
+        """Yield what is wrong with options that are neither a number nor one of a few words."""
         if self.bench not in known():
             yield str(unknown_benchmark(self.bench))
-        for each in fields(self):
-            value, valid = getattr(self, each.name, None), each.metadata.get("choices")
-            if valid and value not in (*valid, each.default):
-                yield str(suggest([str(value)], valid, f"value of --{each.name}"))
-
-    def _numbers_out_of_range(self) -> Iterator[str]:
-        """Yield what is wrong with the options that are numbers."""
-        for name, least in (("seeds", 1), ("batch_size", 1), ("workers", 0), ("epochs", 1), ("resolution", 1)):
-            if (value := getattr(self, name)) is not None and value < least:
-                yield f"--{name.replace('_', '-')} {value}: expected {least} or more"
         for name, words in (("sample", ("auto", "all")), ("stack", ("auto",))):
             value = getattr(self, name)
             if value not in words and not (value.isdecimal() and len(value) < 10 and int(value) > 0):
@@ -134,13 +118,15 @@ class RunConfig:
             yield f"--shard '{self.shard}': expected i/n, such as 3/8 for the third of eight parts"
         elif self.shard and (part := self.part)[0] > part[1]:
             yield f"--shard {self.shard}: there are {part[1]} parts, 1 to {part[1]}"
-        if not 0 <= self.proxy_timeout < 1e6:
-            yield f"--proxy-timeout {self.proxy_timeout}: expected seconds, 0 (for ever) to 1,000,000"
-        for name, most in (("seeds", 10_000), ("batch_size", 100_000), ("workers", 1_000), ("epochs", MOST)):
-            if (value := getattr(self, name)) is not None and value > most:
-                yield f"--{name.replace('_', '-')}: expected at most {most:,}"
-        if not 0 < self.gpu_share <= 1:
-            yield f"--gpu-share {self.gpu_share}: expected more than 0 and at most 1"
+        if self.stack not in ("auto", "1") and self.protocol in PROTOCOLS and PROTOCOLS[self.protocol].own_minibatch:
+            yield (
+                f"--stack {self.stack}: under the protocol {self.protocol} each architecture has a minibatch of its"
+                " own, so they run one at a time; leave --stack out"
+            )
+        if wrong := devices.problem(self.devices):
+            yield wrong
+        if self.inputs not in ("images", "gaussian") and not os.path.exists(self.inputs):
+            yield f"--inputs '{self.inputs}': expected images, gaussian, or the path of an .npz file or a folder"
 
     @property
     def part(self) -> tuple[int, int]:
