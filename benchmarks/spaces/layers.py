@@ -283,4 +283,18 @@ def allocate(network: nn.Module, device: torch.device | str, dtype: torch.dtype 
                         make = torch.ones if name in ("weight", "running_var") else torch.zeros
                     filled = make(tensor.shape, device=device, dtype=kind)
                     own[name] = nn.Parameter(filled) if isinstance(tensor, nn.Parameter) else filled
-    return network if torch.device(device).type == "cpu" else network.to(device)
+    if torch.device(device).type != "cpu":
+        _send(network, device)
+    return network
+
+
+def _send(network: nn.Module, device: torch.device | str) -> None:
+    """Move the positions that are still on the CPU to the device, all at once: it waits for every tensor it is sent."""
+    held = [(vars(module)["_buffers"], name) for module in network.modules() for name in vars(module)["_buffers"]]
+    held = [(own, name) for own, name in held if own[name] is not None and own[name].device.type == "cpu"]
+    distinct = list({id(own[name]): own[name] for own, name in held}.values())
+    if distinct:
+        sent = torch.cat(distinct).to(device).split([len(each) for each in distinct])
+        by_id = {id(before): after for before, after in zip(distinct, sent, strict=True)}
+        for own, name in held:
+            own[name] = by_id[id(own[name])]

@@ -14,7 +14,8 @@ is taken to divide by the length of the correlation matrix and to pass over the 
 which has no length, then gives: of the readings tried, only this one is spread as NASLib's published scores on
 ImageNet16-120 are (minibatches of 32).
 
-A constant or zero row of J (a network without a path) has no correlation: NaN, with that reason.
+A constant or zero row of J (a network without a path) has no correlation: NaN, with that reason; so has a single
+sample, or, for epe_nas, a minibatch in which no class has two samples: what is left then is rounding.
 """
 
 import torch
@@ -40,9 +41,16 @@ def correlation(rows: Tensor) -> Tensor:
     return (product / (scale.unsqueeze(1) * scale.unsqueeze(2))).clamp(-1, 1)
 
 
+def refuse_single(probe) -> None:
+    """Raise ValueError for a minibatch of one sample."""
+    if len(probe.inputs) < 2:
+        raise ValueError("compares samples with one another: needs two or more, got one")
+
+
 @proxy(reads="input_gradients", paper=PAPER_JACOB)
 def jacob_cov(probe) -> Tensor:
     """Eigenvalues of the correlations between input Jacobians."""
+    refuse_single(probe)
     matrix = correlation(probe.input_gradients)
     broken = ~matrix.isfinite().flatten(1).all(1)
     eigenvalues = eigvalsh(torch.where(broken[:, None, None], 0.0, matrix)) + K
@@ -54,16 +62,24 @@ def _class_sums(probe) -> tuple[Tensor, Tensor, Tensor]:
     """Return s_c (archs, classes present), the rows per class (classes present,) and which architectures have none."""
     rows, targets = probe.input_gradients, probe.targets
     broken = ~correlation(rows).isfinite().flatten(1).all(1)
-    present = targets.unique()
-    sums = [(correlation(rows[:, targets == c]).abs() + K).log().sum((1, 2)) for c in present]
+    labels = targets.cpu()
+    members = [(labels == c).nonzero().flatten() for c in labels.unique()]
+    sums = [(correlation(rows[:, some]).abs() + K).log().sum((1, 2)) for some in members]
     probe.fail(broken, "a sample's input Jacobian is constant")
-    return torch.stack(sums, 1), torch.stack([(targets == c).sum() for c in present]), broken
+    return torch.stack(sums, 1), torch.tensor([len(some) for some in members], device=rows.device), broken
 
 
 @proxy(reads="input_gradients", labels=True, paper=PAPER_EPE)
 def epe_nas(probe) -> Tensor:
     """Correlations between input Jacobians within each class."""
-    sums, _, broken = _class_sums(probe)
+    sums, sizes, broken = _class_sums(probe)
+    return _within_classes(probe, sums, sizes, broken)
+
+
+def _within_classes(probe, sums: Tensor, sizes: Tensor, broken: Tensor) -> Tensor:
+    if sizes.amax() < 2:
+        probe.fail(~broken, "no class has two samples in the minibatch")
+        broken = torch.ones_like(broken)
     return torch.where(broken, torch.nan, sums.abs().sum(1))
 
 
@@ -72,7 +88,7 @@ def epe_nas_naslib(probe) -> Tensor:
     """epe_nas with the number of classes passed on, as NASLib runs it."""
     sums, sizes, broken = _class_sums(probe)
     if probe.outputs.shape[2] <= 100:
-        return torch.where(broken, torch.nan, sums.abs().sum(1))
+        return _within_classes(probe, sums, sizes, broken)
     sums = (sums / sizes)[:, sizes > 1]
     if not sums.shape[1]:
         probe.fail(~broken, "more than 100 classes, and the minibatch has no two samples of one")
