@@ -86,13 +86,9 @@ def check_known(known: np.ndarray, target: Target, source: str) -> None:
 
 
 def static_scores(
-    proxies: Sequence[Proxy],
-    benchmark: Benchmark,
-    indices: np.ndarray,
-    seeds: int,
-    network: dict[str, int],
+    proxies: Sequence[Proxy], benchmark: Benchmark, indices: np.ndarray, seeds: int, network: dict[str, int],
     resolution: int,
-) -> dict[str, np.ndarray]:
+) -> dict[str, np.ndarray]:  # fmt: skip
     """Return {proxy: (seeds, archs)} of proxies that need no network, for architectures by index in the space."""
     space, network = benchmark.space, network | benchmark.trained
     official = space.sizes(resolution=resolution, **network)[:, indices]
@@ -108,10 +104,14 @@ def static_scores(
 
 def counts_of(proxies: Sequence[Proxy], benchmark: Benchmark, indices: np.ndarray) -> dict[str, np.ndarray]:
     """Return {proxy: (archs,)} of proxies that need no network, under seed 0, for networks of the benchmark's sizes."""
-    sizes = {**benchmark.network, "classes": benchmark.network["classes"] or 10}
-    network = {name: int(size) for name, size in sizes.items() if size is not None}
-    found = static_scores(proxies, benchmark, indices, 1, network, benchmark.resolution or 32)
+    found = static_scores(proxies, benchmark, indices, 1, usual_network(benchmark), benchmark.resolution or 32)
     return {name: values[0] for name, values in found.items()}
+
+
+def usual_network(benchmark: Benchmark) -> dict[str, int]:
+    """Return the sizes of the benchmark's networks; of ten classes where the table does not say."""
+    sizes = {**benchmark.network, "classes": benchmark.network["classes"] or 10}
+    return {name: int(size) for name, size in sizes.items() if size is not None}
 
 
 def provenance(
@@ -159,17 +159,11 @@ def embedded_note(benchmark: Benchmark) -> str:
 
 def revision(folder: Path) -> str:
     """Return the git revision of the source, with a mark if it was changed, or "unknown"."""
+    describe = ["git", "-C", str(folder), "describe", "--always", "--dirty"]
     try:
-        told = subprocess.run(
-            ["git", "-C", str(folder), "describe", "--always", "--dirty"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        return subprocess.run(describe, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return told.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -185,16 +179,10 @@ class Scores:
 
 
 def assemble(
-    benchmark: Benchmark,
-    rows: np.ndarray,
-    target: Target,
-    given: Scores,
-    manifest: dict,
-    out: Path,
-    network: dict[str, int],
-    resolution: int,
-) -> StoredRun:
-    """Put scores of some rows of the table beside what is known of their architectures."""  # fmt: skip
+    benchmark: Benchmark, rows: np.ndarray, target: Target, found: Scores, manifest: dict, out: Path,
+    network: dict[str, int], resolution: int,
+) -> StoredRun:  # fmt: skip
+    """Put scores of some rows of the table beside what is known of their architectures."""
     space, indices = benchmark.space, benchmark.indices[rows]
     accuracy = benchmark.table.target(target.split, target.epochs, target.reduction)
     return StoredRun(
@@ -202,8 +190,8 @@ def assemble(
         accuracy=accuracy[rows], seed_accuracy=benchmark.table.per_seed(target.split, target.epochs)[rows],
         class_id=space.class_id[indices], connected=space.connected[indices], conv_count=space.conv_count[indices],
         params=space.sizes(resolution=resolution, **network | benchmark.trained)[0][indices],
-        scores=given.scores, seconds=given.seconds,
-        failures=pd.DataFrame(given.failures, columns=["proxy", "seed", "arch", "reason"]),
+        scores=found.scores, seconds=found.seconds,
+        failures=pd.DataFrame(found.failures, columns=["proxy", "seed", "arch", "reason"]),
         space_best=float(np.nanmax(accuracy)),
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ from harness.runs.assemble import (
     static_scores,
     target_of,
     together,
+    usual_network,
 )
 from harness.runs.config import EXISTING
 from harness.runs.score_table import Given, arrange
@@ -34,18 +35,10 @@ OWN = "@given"
 
 
 def store_scores(
-    scores: Any,
-    bench: str,
-    *,
-    dataset: str | None = None,
-    split: str | None = None,
-    epochs: int | None = None,
-    reduction: str = "mean",
-    data: str | None = None,
-    out: str | Path | None = None,
-    existing: str = "resume",
+    scores: Any, bench: str, *, dataset: str | None = None, split: str | None = None, epochs: int | None = None,
+    reduction: str = "mean", data: str | None = None, out: str | Path | None = None, existing: str = "resume",
     say: Callable[[str], None] = lambda line: None,
-) -> StoredRun:
+) -> StoredRun:  # fmt: skip
     """Check scores computed elsewhere and store them with the target accuracies as a run; return it.
 
     `scores` are those that `harness.runs.score_table.sheet_of` takes.
@@ -55,8 +48,7 @@ def store_scores(
         raise suggest([existing], EXISTING, "value of --existing")
     benchmark = benchmarks.load(bench, dataset, data)
     target, (rows, columns) = together(
-        lambda: target_of(benchmark, split, epochs, reduction),
-        lambda: arrange(scores, benchmark, source),
+        lambda: target_of(benchmark, split, epochs, reduction), lambda: arrange(scores, benchmark, source)
     )
     check_known(known_rows(benchmark, target)[rows], target, source)
     columns = {name + OWN * (name in baselines()): values for name, values in columns.items()}
@@ -67,9 +59,7 @@ def store_scores(
         say(embedded_note(benchmark))
     count = f"{len(rows):,} architectures x {len(columns)} prox{'ies' if len(columns) > 1 else 'y'}"
     say(f"{benchmark.space.title}, {target.dataset}: {count} from {source} -> {folder}")
-    sizes = {**benchmark.network, "classes": benchmark.network["classes"] or 10}
-    network = {name: int(size) for name, size in sizes.items() if size is not None}
-    side = benchmark.resolution or 32
+    network, side = usual_network(benchmark), benchmark.resolution or 32
     whole = _with_baselines(benchmark, rows, columns, network, side)
     with Store(folder, manifest, len(benchmark.space), existing=existing) as store:
         store.merge(assemble(benchmark, rows, target, whole, manifest, folder, network, side))
