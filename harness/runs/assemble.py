@@ -1,4 +1,4 @@
-"""Scores of a benchmark's architectures -> a StoredRun: the target accuracies, the counts and the baselines beside
+"""Scores of a benchmark's architectures -> a StoredRun: the target accuracies, the counts and the baselines with
 them.
 
 What `harness.run` scored itself and what `harness.evaluate` read go through here alike.
@@ -29,7 +29,7 @@ from harness.store.stored_run import StoredRun
 from harness.store.version import VERSION
 
 FEWEST = 10
-"""Of fewer strings nothing can be told."""
+"""Of fewer strings nothing can be said."""
 
 
 @dataclass(frozen=True)

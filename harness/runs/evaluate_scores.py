@@ -26,7 +26,7 @@ from harness.runs.assemble import (
     usual_network,
 )
 from harness.runs.config import EXISTING
-from harness.runs.score_table import Given, arrange
+from harness.runs.score_table import Scored, arrange
 from harness.store.store import Store
 from harness.store.stored_run import StoredRun, load_run
 
@@ -66,7 +66,7 @@ def store_scores(
     return load_run(folder)
 
 
-def _manifest(benchmark: Benchmark, target: Target, rows: np.ndarray, columns: Given, source: str) -> dict[str, Any]:
+def _manifest(benchmark: Benchmark, target: Target, rows: np.ndarray, columns: Scored, source: str) -> dict[str, Any]:
     """Return the manifest of scores computed elsewhere; two with the same settings hold the same scores."""
     digest = hashlib.sha256(rows.tobytes())
     for name in sorted(columns):
@@ -80,12 +80,12 @@ def _manifest(benchmark: Benchmark, target: Target, rows: np.ndarray, columns: G
     return {**facts, "settings": settings, "scores_source": source, "device": "elsewhere"}
 
 
-def _seeds(columns: Given) -> int:
+def _seeds(columns: Scored) -> int:
     return max(len(values) for values, _ in columns.values())
 
 
 def _with_baselines(
-    benchmark: Benchmark, rows: np.ndarray, columns: Given, network: dict[str, int], resolution: int
+    benchmark: Benchmark, rows: np.ndarray, columns: Scored, network: dict[str, int], resolution: int
 ) -> Scores:
     """Put the baselines before the scores of a file, and say why some of these are not finite."""
     archs = [benchmark.table.archs[row] for row in rows]

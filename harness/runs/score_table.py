@@ -20,7 +20,7 @@ from benchmarks.readers.csv_file import DECIMAL_COMMA, known_columns, opened
 from benchmarks.readers.csv_table import dataset_key
 from benchmarks.readers.foreign import existing, read_json, refusing
 
-Given = dict[str, tuple[np.ndarray, np.ndarray]]
+Scored = dict[str, tuple[np.ndarray, np.ndarray]]
 """proxy -> scores (seeds, archs) float64 and why they are not finite (seeds, archs) str."""
 KEYS = ("arch", "index", "seed", "proxy")
 EMPTY = ("", "nan", "na", "n/a", "none", "null")
@@ -143,7 +143,7 @@ def _sheet(frames: Iterable[pd.DataFrame]) -> Sheet:
     })  # fmt: skip
 
 
-def arrange(scores: Any, benchmark: Benchmark, source: str) -> tuple[np.ndarray, Given]:
+def arrange(scores: Any, benchmark: Benchmark, source: str) -> tuple[np.ndarray, Scored]:
     """Return the rows of the table that were scored, (archs,), and the scores of each proxy.
 
     `scores` are those `sheet_of` takes, `source` what messages call them. Raises UserError.
@@ -169,7 +169,7 @@ def arrange(scores: Any, benchmark: Benchmark, source: str) -> tuple[np.ndarray,
     place = {row: at for at, row in enumerate(rows)}
     seeds = {label: at for at, label in enumerate(sorted(set(key["seed"]), key=_seed_order))}
     at = key["seed"].map(seeds).to_numpy(), key["row"].map(place).to_numpy()
-    given: Given = {}
+    scored: Scored = {}
     for name, mine in _rows_of(labels, len(key), long):
         scores = np.full((len(seeds), len(rows)), np.nan)
         why = np.full(scores.shape, "no score given", dtype=object)
@@ -178,8 +178,8 @@ def arrange(scores: Any, benchmark: Benchmark, source: str) -> tuple[np.ndarray,
         for cell in np.flatnonzero(~np.isfinite(column.numbers) & mine):
             text = column.odd[int(cell)]
             why[at[0][cell], at[1][cell]] = f"the cell is '{text}'" if text else "the cell is empty"
-        given[name] = scores, why
-    return rows, given
+        scored[name] = scores, why
+    return rows, scored
 
 
 def _identified(sheet: Sheet, benchmark: Benchmark) -> Sheet:
