@@ -13,8 +13,8 @@ import torch
 
 from benchmarks.errors import UserError, suggest
 from benchmarks.table import Table
-from harness.inputs.images import Images, make_images
-from harness.inputs.official import DATASETS, batches_of, key_of, load, load_batches
+from harness.inputs.images import Images, key_of, make_images
+from harness.inputs.official import DATASETS, batches_of, load, load_batches
 from harness.inputs.own import load_folder, load_npz
 
 DIGITS_SHAPE = (1, 8, 8)
@@ -260,10 +260,8 @@ def native_shape(dataset: str) -> tuple[int, int, int]:
 
 def _digits() -> Images:
     """The 1,797 UCI digits (8x8) that scikit-learn ships; their 0..16 becomes 0..255, rounded."""
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise UserError("the embedded digits need scikit-learn: python -m pip install scikit-learn") from None
+    from sklearn.datasets import load_digits
+
     bunch = load_digits()
     pixels = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[:, None]
     source = f"UCI digits as scikit-learn ships them: {len(pixels):,} images 8x8, values 0..16 scaled to 0..255"

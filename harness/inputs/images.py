@@ -9,6 +9,8 @@ from benchmarks.errors import UserError
 
 MOST_CLASSES = 1_000_000
 """Classes that a set of images may have."""
+TABLES = ("-valid", "-halfway", "-545", "-nds")
+"""Endings by which benchmarks distinguish tables of one image set."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,3 +98,9 @@ def _normalisation(
         mean.append(float(counts @ values))
         std.append(float(np.sqrt(counts @ (values - mean[-1]) ** 2)) or 1.0)
     return tuple(mean), tuple(std)
+
+
+def key_of(name: str) -> str:
+    """Return the dataset key of a name as people and benchmarks write it: ImageNet16_120, CIFAR10, cifar10-valid."""
+    key = name.lower().replace("_", "-")
+    return next((key.removesuffix(ending) for ending in TABLES if key.endswith(ending)), key)

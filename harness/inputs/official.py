@@ -63,14 +63,6 @@ DATASETS = {
         where="https://image-net.org/download-images, downsampled 16x16, about 1 GB",
     ),
 }  # fmt: skip
-TABLES = ("-valid", "-halfway", "-545", "-nds")
-"""Endings by which benchmarks distinguish tables of one image set."""
-
-
-def key_of(name: str) -> str:
-    """Return the dataset key of a name as people and benchmarks write it: ImageNet16_120, CIFAR10, cifar10-valid."""
-    key = name.lower().replace("_", "-")
-    return next((key.removesuffix(ending) for ending in TABLES if key.endswith(ending)), key)
 
 
 def load(key: str, folder: Path | None) -> Images:

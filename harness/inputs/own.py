@@ -73,10 +73,6 @@ def load_folder(path: Path) -> Images:
     One channel where every image is grey, otherwise RGB. Images of different sizes are cropped to their central
     square and resized to the shortest side of the set (Pillow's box filter). Normalised by the mean and std of the set.
     """
-    try:
-        import PIL  # noqa: F401
-    except ImportError:
-        raise UserError("reading a folder of images needs Pillow: python -m pip install pillow") from None
     with refusing(path, "a folder that can be listed", "look at its permissions"):
         classes, files, labels = _listed(path)
     facts = _read_each(files, _facts)
