@@ -85,13 +85,24 @@ class Population:
 
 def rows_of(run: StoredRun, name: str) -> NDArray[np.intp]:
     """Return the places in the run of a population's architectures, ascending; of `distinct` one of each network."""
-    rows = np.flatnonzero(np.isfinite(run.accuracy))
+    return members(name, np.isfinite(run.accuracy), run.index, run.class_id, run.connected)
+
+
+def members(name: str, known: NDArray[np.bool_], index: NDArray, class_id: NDArray, connected: NDArray) -> NDArray:
+    """Return which of some architectures, (archs,) each, are a population; those that are not `known` are in none."""
+    rows = np.flatnonzero(known)
     if name == "connected":
-        return rows[run.connected[rows]]
+        return rows[connected[rows]]
     if name == "distinct":
-        named_first = rows[np.argsort(run.index[rows] != run.class_id[rows], kind="stable")]
-        return np.sort(named_first[np.unique(run.class_id[named_first], return_index=True)[1]])
+        named_first = rows[np.argsort(index[rows] != class_id[rows], kind="stable")]
+        return np.sort(named_first[np.unique(class_id[named_first], return_index=True)[1]])
     return rows
+
+
+def is_weighted(name: str, by_string: bool, share: float) -> bool:
+    """Return whether strings of a population count 1 / (strings of their network): of `distinct`, where a part `share`
+    of the space's strings was drawn."""
+    return name == "distinct" and by_string and share < 1
 
 
 def share_of_space(run: StoredRun) -> float:
@@ -107,7 +118,7 @@ def population_of(run: StoredRun, name: str, share: float) -> Population:
     """Return a population of a run; `share` is the part of the space that was drawn, 1 for no sampling error."""
     rows = first = rows_of(run, name)
     by_string, weight = run.manifest.get("unit", "strings") == "strings", None
-    if name == "distinct" and by_string and share < 1:
+    if is_weighted(name, by_string, share):
         rows = rows_of(run, "all")
         weight = 1 / _class_sizes(run, rows)
     seconds = {proxy: stats.seed_mean(np.ravel(run.seconds.get(proxy, np.nan))) for proxy in run.scores}

@@ -1,8 +1,11 @@
-"""Making the sets of kept scores from results/tables of a checkout."""
+"""Making the sets of kept scores: from results/tables of a checkout, or from a run too large to lie there."""
 
 import json
 import lzma
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +19,8 @@ FROM_MANIFEST = (
     *("table_checksum", "table_source", "versions"),
 )
 """Entries of the run's manifest that a set keeps."""
+STATISTICS = ("summary.csv", "summary.md", "figures/correlation.png")
+"""Files of a run that lie beside its manifest where its scores do not."""
 
 
 def write(tables: Path = TABLES, folder: Path = FOLDER) -> list[Path]:
@@ -30,14 +35,41 @@ def write(tables: Path = TABLES, folder: Path = FOLDER) -> list[Path]:
     return written
 
 
+def keep(run: Path, name: str, tables: Path = TABLES, folder: Path = FOLDER) -> list[Path]:
+    """Keep the scores of a run folder as the set `name`, and its statistics without scores in `tables`/`name`; return
+    what was written. UserError for another folder, for a name in use by a folder with scores, and without `tables`."""
+    if not tables.is_dir():
+        raise UserError(f"--pack: no folder {tables}; run it in a clone of the repository")
+    if not re.fullmatch(r"[\w.-]+", name) or tables / name in folders(tables):
+        raise UserError(f"--name {name}: expected a new name of letters, digits and . _ - alone")
+    load_run(run)
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    manifest["command"] = plain_command(manifest["command"])
+    written = [tables / name / part for part in ("manifest.json", *STATISTICS) if (run / part).is_file()]
+    for path in written:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run / path.relative_to(tables / name), path)
+    written[0].write_text(json.dumps(manifest, indent=1) + "\n", "utf-8")
+    written.append(folder / f"{name}{ENDING}")
+    written[-1].write_bytes(lzma.compress(pack(run, manifest).encode()))
+    facts.cache_clear()
+    return written
+
+
+def plain_command(command: str) -> str:
+    """Return a command line as typed by a user: `python -m` for the path of a program, DIR for folders."""
+    command = re.sub(r"^\S*(harness)/(\w+)(?:/__main__)?\.py", r"python -m \1.\2", command)
+    return re.sub(r"(--(?:data|out)) \S+", r"\1 DIR", command)
+
+
 def folders(tables: Path = TABLES) -> list[Path]:
     """Return the folders of results/tables that hold scores, by name."""
     return sorted({path.parent for path in (*tables.glob("*/scores.csv"), *tables.glob("*/scores.h5"))})
 
 
-def pack(folder: Path) -> str:
+def pack(folder: Path, manifest: dict[str, Any] | None = None) -> str:
     """Return the text of a set from a folder of results/tables: manifest.json, and scores.csv or a run's scores.h5."""
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    manifest = manifest or json.loads((folder / "manifest.json").read_text("utf-8"))
     table = (folder / "scores.csv").read_text("utf-8") if (folder / "scores.csv").is_file() else _of_run(folder)
     head, *rows = table.splitlines()
     about = {
@@ -52,5 +84,5 @@ def pack(folder: Path) -> str:
 def _of_run(folder: Path) -> str:
     run = load_run(folder)
     about = run.manifest["proxies"]
-    columns = {name: values[0] for name, values in run.scores.items() if not about[name]["static"]}
+    columns = {name: values[0] for name, values in run.scores.items() if not about.get(name, {}).get("static")}
     return pd.DataFrame({"arch": run.archs, **columns}).to_csv(index=False, float_format="%.7g", lineterminator="\n")

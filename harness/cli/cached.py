@@ -1,5 +1,7 @@
 """`python -m harness.cached`: list the scores kept with the program; with a name, print these as CSV."""
 
+from pathlib import Path
+
 from benchmarks.errors import carry_out
 from harness.cached import kept
 from harness.cli.options import Line
@@ -10,6 +12,9 @@ def main(argv: list[str] | None = None) -> int:
     line = Line("scores", "List the scores kept with the program; with a name, print these as CSV.")
     line.option("name", nargs="?", metavar="NAME", help="print these scores as CSV (default: list the sets)")
     line.option("--make", action="store_true", help="make the sets again from results/tables of this checkout")
+    line.option("--pack", metavar="RUN", help="keep the scores of a run folder under --name, its statistics alone in"
+                " results/tables of this checkout")  # fmt: skip
+    line.option("--name", dest="as_name", metavar="NAME", help="of that set (default: of the run folder)")
     options = line.arguments(argv)
 
     def action() -> None:
@@ -17,6 +22,11 @@ def main(argv: list[str] | None = None) -> int:
             from harness.cached.pack import write
 
             print("\n".join(f"written: {path}" for path in write()))
+        elif options["pack"]:
+            from harness.cached.pack import keep
+
+            run = Path(options["pack"])
+            print("\n".join(f"written: {path}" for path in keep(run, options["as_name"] or run.name)))
         else:
             name = options["name"]
             print(kept.table(name) if name else kept.listing(), end="" if name else "\n")

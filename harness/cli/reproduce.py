@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 def _reproduce(tables: list[Recipe], quick: bool, full: bool, data: str | None, out: Path) -> None:
     from harness.report.result import checked
     from harness.reproduce.compare import reproduce
-    from harness.reproduce.page import headline
+    from harness.reproduce.page import summary
     from harness.reproduce.score_sets import FULL, QUICK
     from harness.reproduce.write import KIND, write
 
@@ -67,7 +67,7 @@ def _reproduce(tables: list[Recipe], quick: bool, full: bool, data: str | None, 
     checked(out, KIND, ignore=None)
     made = reproduce(tables, data=data, out=out, scoring=scoring, commands=COMMANDS, say=say)
     page = write(made, tables, mode, out)
-    print(f"{headline(made.rows)}\nwritten to {page}")
+    print(f"{summary(made.rows)}\n\nwritten to {page}")
 
 
 def listing(tables: list[Recipe]) -> str:

@@ -45,7 +45,7 @@ def naswot_running_stats(probe) -> Tensor:
     paper="Xiang et al. 2023, arXiv 2106.06799",
 )  # fmt: skip
 def naswot_zero_cost_pt(probe) -> Tensor:
-    """The same as Zero-Cost-PT's released code counts: a ReLU that begins a block named after it counts twice."""
+    """Likewise; a ReLU that begins a block named after it counts twice, as in Zero-Cost-PT's code."""
     return log_determinant(probe, probe.observed("relu_blocks"), ALIKE)
 
 

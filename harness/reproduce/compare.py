@@ -12,22 +12,25 @@ import pandas as pd
 from benchmarks.errors import UserError
 from harness.proxies.registry import registry
 from harness.reproduce import facts, result_folders, verdict
-from harness.reproduce.correlations import Judge
-from harness.reproduce.recipes import Published, Recipe, cause_of
+from harness.reproduce.correlations import SPLITS, Estimate
+from harness.reproduce.recipes import Cause, Published, Recipe, cause_of
 from harness.reproduce.score_sets import ScoreSet, Scoring
 from harness.reproduce.session import Command, Session
-from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, Estimate, Verdict
+from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, TWO_SIDED, UNDECIDED, Verdict
 
 COLUMNS = (
     *("table", "kind", "bench", "dataset", "method", "population", "measure", "published", "published_sd"),
-    *("published_n", "value", "low", "high", "sd", "n", "verdict", "away", "inputs", "protocol", "accuracy"),
-    *("cause_kind", "cause", "measured", "source", "note"),
+    *("published_n", "value", "low", "high", "sd", "n", "verdict", "away", "error", "margin", "differs_from_0"),
+    *("inputs", "protocol", "accuracy", "judged_by", "cause_kind", "cause", "command", "result", "measured", "source"),
+    "note",
 )
 NO_IMAGES = "no network"
 SUBSTITUTE = " (substitute images)"
 """Ends what images a score saw where they are of another dataset than the accuracies."""
 CLOSER = 0.8
 """Another choice is reported where it leaves less than this share of the distance."""
+OPEN = "open"
+"""The kind of a cause that no run has shown."""
 
 
 @dataclass(frozen=True)
@@ -73,35 +76,70 @@ def _row(table: Recipe, published: Published, session: Session) -> dict[str, Any
         "table": table.name, "kind": table.kind, "bench": published.bench, "dataset": published.dataset,
         "method": published.method, "population": published.population, "measure": published.measure,
         "published": published.value, "published_sd": published.sd, "published_n": published.n,
-        "verdict": judged.name, "away": judged.away, "accuracy": table.accuracy,
+        "verdict": judged.name, "away": judged.away, "error": judged.error, "margin": judged.margin,
+        "differs_from_0": judged.differs_from_0, "accuracy": table.accuracy,
         "source": published.source or table.title, "note": published.note or table.note,
     }  # fmt: skip
     if judged.name == DIFFERS:
-        cause = cause_of(table, published)
-        row |= {"cause_kind": cause.kind if cause else "open", "cause": cause.text if cause else "not known"}
+        row |= _why(table, cause_of(table, published))
     return row | ours
+
+
+def _why(table: Recipe, cause: Cause | None) -> dict[str, Any]:
+    """Return the cells about a declared cause. One that no run has shown is open, with the run that would show it."""
+    how = table.command or f"python -m harness.reproduce {table.name} --full"
+    if cause is None:
+        return {"cause_kind": OPEN, "cause": "not known", "command": how, "result": ""}
+    shown = {"cause_kind": cause.kind} if cause.result else {"cause_kind": OPEN}
+    return shown | {"cause": cause.text, "command": cause.command or how, "result": cause.result}
 
 
 def _correlation(table: Recipe, published: Published, session: Session) -> tuple[Verdict, dict[str, Any]]:
     judge = session.judge(table, published.bench, published.dataset)
+    split = judge.split(table.split_of(published))
     if missing := judge.lacks(published.method):
         names, how = ",".join(missing), f"python -m harness.run --bench {published.bench} --proxies"
         raise UserError(f"no scores of {names}: {how} {names}, or --full")
-    ours = judge.estimate(published, table.split)
-    judged = verdict.correlation(published.value, ours, absolute=published.absolute)
+    ours = judge.estimate(published, split, table.draws)
+    judged = _judged(published, ours)
     scores = None if published.method in judge.counts else judge.set
-    seen = _inputs(published, scores) if scores else NO_IMAGES
-    row = {"value": ours.value, "low": ours.low, "high": ours.high, "n": ours.n, "inputs": seen,
-           "protocol": scores.protocol if scores else ""}  # fmt: skip
+    reach = TWO_SIDED * ours.error if ours.error else math.nan
+    row: dict[str, Any] = {
+        "value": ours.value, "low": ours.value - reach, "high": ours.value + reach, "n": ours.n,
+        "inputs": _inputs(published, scores) if scores else NO_IMAGES, "judged_by": SPLITS[split],
+        "protocol": scores.protocol_of(published.method) if scores else "",
+    }  # fmt: skip
     if judged.name == ABSENT:
-        row["cause"] = "our value is not defined: too few architectures, or a constant score"
+        row["cause"] = "our value or its error is not defined: too few architectures, or a constant score"
     if judged.name != DIFFERS:
         lost = published.absolute and ours.value < 0
         return judged, row | {"measured": "our value is negative; it was published without its sign" if lost else ""}
-    if seen.endswith(SUBSTITUTE) and cause_of(table, published) is None:
+    others = judge.alternatives(published, split)
+    return judged, row | _explained(table, published, others, ours, row["inputs"])
+
+
+def _judged(published: Published, ours: Estimate, value: float | None = None) -> Verdict:
+    return verdict.correlation(
+        published.value, ours.value if value is None else value, ours.distance, published.measure, whole=ours.whole,
+        absolute=published.absolute,
+    )  # fmt: skip
+
+
+def _explained(
+    table: Recipe, published: Published, others: Mapping[str, float], ours: Estimate, seen: str
+) -> dict[str, Any]:  # fmt: skip
+    """Return what is known of a value that differs: our value with other choices, and a cause if one of them is it."""
+    cause = cause_of(table, published)
+    found: dict[str, Any] = {"measured": _measured(published, others, ours)}
+    if cause and cause.alternative and cause.alternative in others:
+        value = others[cause.alternative]
+        if _judged(published, ours, value).name == AGREES:
+            found |= {"cause_kind": cause.kind, "result": f"with {cause.alternative} ours is {value:.3f}, which agrees"}
+            found["command"] = f"python -m harness.reproduce {table.name}"
+    elif cause is None and seen.endswith(SUBSTITUTE):
         said = f"our scores saw {seen.removesuffix(SUBSTITUTE)} images, the published ones {published.dataset}'s"
-        row |= {"cause_kind": "transfer", "cause": said}
-    return judged, row | {"measured": _measured(published, table.split, judge, ours)}
+        found["cause"] = said
+    return found
 
 
 def _inputs(published: Published, scores: ScoreSet) -> str:
@@ -112,23 +150,16 @@ def _inputs(published: Published, scores: ScoreSet) -> str:
     return scores.dataset if scores.dataset == published.dataset else scores.dataset + SUBSTITUTE
 
 
-def _measured(published: Published, split: str, judge: Judge, ours: Estimate) -> str:
-    """Return our value under other choices where that is closer, and how far samples of the published size scatter."""
+def _measured(published: Published, others: Mapping[str, float], ours: Estimate) -> str:
+    """Return our value under other choices where that is closer."""
     sign = -1 if published.absolute and ours.value < 0 else 1
-    away = {words: sign * value - published.value for words, value in judge.alternatives(published, split).items()}
+    away = {words: sign * value - published.value for words, value in others.items()}
     near = CLOSER * abs(sign * ours.value - published.value)
     closer = sorted((words for words in away if abs(away[words]) < near), key=lambda words: abs(away[words]))
-    parts = []
     if closer:
         best = (f"{words}: {published.value + away[words]:.3f}" for words in closer[:2])
-        parts.append(f"closer is our value with {'; '.join(best)}")
-    elif away:
-        parts.append("no other population, accuracy or variant that was tried is much closer")
-    if published.n is not None and published.n < 0.5 * ours.n and published.method not in judge.counts:
-        sample = judge.sample(published.method, published.population, split)
-        low, high = sample.parts(published.measure, published.n)
-        parts.append(f"random parts of {published.n} of our architectures give {low:.2f} to {high:.2f}")
-    return "; ".join(parts)
+        return f"closer is our value with {'; '.join(best)}"
+    return "no other population, accuracy or variant that was tried is much closer" if away else ""
 
 
 def _fact(table: Recipe, published: Published, session: Session) -> tuple[Verdict, dict[str, Any]]:
@@ -162,10 +193,18 @@ MAKERS = {"correlation": _correlation, "fact": _fact, "operations": _of_folder, 
 
 
 def shares(rows: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """Return counts published, checked, agrees and share = agrees / checked, by the columns `by`, or overall."""
-    checked = rows["verdict"] != ABSENT
-    frame = rows.assign(published=1, checked=checked, agrees=rows["verdict"] == AGREES)
+    """Return counts published, checked, agrees, undecided, differs, and share = agrees / checked, by the columns `by`,
+    or overall."""
+    named = {"agrees": AGREES, "undecided": UNDECIDED, "differs": DIFFERS}
+    frame = rows.assign(published=1, checked=rows["verdict"] != ABSENT)
+    frame = frame.assign(**{name: rows["verdict"] == each for name, each in named.items()})
     if not by:
         frame, by = frame.assign(all="all"), ["all"]
-    found = frame.groupby(list(by), sort=False)[["published", "checked", "agrees"]].sum().astype(int).reset_index()
+    counts = ["published", "checked", *named]
+    found = frame.groupby(list(by), sort=False)[counts].sum().astype(int).reset_index()
     return found.assign(share=found["agrees"] / found["checked"].where(found["checked"] > 0))
+
+
+def without_cause(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that differ and whose cause no run has shown."""
+    return rows[(rows["verdict"] == DIFFERS) & (rows["cause_kind"] == OPEN)]

@@ -1,13 +1,10 @@
-"""Rank correlations of scores with accuracies, for published values of one benchmark and dataset.
+"""Rank correlations of scores with accuracies, for published values of one benchmark and dataset, with their errors.
 
-Scores are those of a set, with 95 % intervals over other samples of as many architectures (`harness.stats`), each proxy
-over the architectures that it was run on. Counts (params, flops, ...) are made for every architecture of the table: no
-sampling error then. Where the published value is of fewer, the interval is that of random parts of that size; where it
-is of more (a table that holds a part of its benchmark), counts are of the set's architectures too.
-
-Populations: `all` strings; `connected`; `distinct`, one string for each distinct network, the one that names its class.
-In a uniform sample of strings those are a uniform sample of the distinct networks. `harness.analysis.populations`
-estimates the same from all strings by weights.
+Scores are those of a set, each proxy over the architectures that it was run on. Counts (params, flops, ...) are made
+for every architecture of the table. Populations are those of `harness.analysis.populations`. The standard error of ours
+minus published has three parts: how far our sample can be from the space, analytically (`harness.stats`), none where
+all of the population was scored; the same of the published sample, where it is of fewer architectures than the
+population has; and the draws of weights and minibatch on either side (`harness.reproduce.draws`).
 """
 
 import math
@@ -19,19 +16,21 @@ import pandas as pd
 
 import harness.stats as stats
 from benchmarks.benchmark import Benchmark
+from benchmarks.nasbench201.space import KERNEL, OPERATIONS, POOL, Space201
 from harness.analysis.ensembles import combined, concordance
-from harness.analysis.populations import POPULATIONS
+from harness.analysis.populations import POPULATIONS, is_weighted, members
 from harness.proxies.registry import registry
+from harness.reproduce.draws import draw_error
 from harness.reproduce.recipes import Published
 from harness.reproduce.score_sets import COMBINED, ScoreSet
-from harness.reproduce.verdict import Estimate
 from harness.runs.assemble import counts_of
+from harness.stats.intervals import deviation_of
 
-RESAMPLES = 1000
-PARTS = 200
-PAIR_RESAMPLES = 100
-"""For the share of pairs in the right order, which costs the square of the architectures."""
 SPLITS = {"test": "test accuracy", "valid": "validation accuracy"}
+TAU_A = "tau-a, ties not corrected for"
+ALL_LAYERS = "BatchNorm and pooling counted, 2 and 9 for each unit"
+STATISTICS = {"rho": stats.spearman, "tau_b": stats.kendall_tau_b}
+INFLUENCES = {"rho": stats.rho_influence, "tau_b": stats.tau_b_influence}
 
 
 @dataclass(frozen=True)
@@ -40,33 +39,65 @@ class Sample:
 
     scores: np.ndarray
     accuracy: np.ndarray
-    class_id: np.ndarray
+    weight: np.ndarray | None = None
+    """How many networks each stands for; None where each counts once."""
+    share: float = 1.0
+    """Which part of the space was drawn; 1 where all of the population was scored."""
+    size: int = 0
+    """Architectures of the population in the whole space."""
+
+    @property
+    def n(self) -> int:
+        """How many architectures have finite scores."""
+        return int(np.isfinite(np.atleast_2d(self.scores)).all(0).sum())
 
     def statistic(self, measure: str) -> float:
         """Return rho, tau_b, tau_a or concordance."""
         if measure == "concordance":
             return concordance(self.scores, self.accuracy).fraction
-        of = {"rho": stats.spearman, "tau_b": stats.kendall_tau_b, "tau_a": stats.kendall_tau_a}
-        return float(of[measure](self.scores, self.accuracy))
+        if measure == "tau_a":
+            return float(stats.kendall_tau_a(self.scores, self.accuracy))
+        return float(STATISTICS[measure](self.scores, self.accuracy, self.weight))
 
-    def parts(self, measure: str, size: int, seed: int = 0) -> tuple[float, float]:
-        """Return the middle 95 % of a statistic over random parts of `size` architectures."""
-        generator, values = np.random.default_rng(seed), []
-        for _ in range(PARTS):
-            part = generator.choice(len(self.accuracy), size, replace=False)
-            values.append(Sample(self.scores[..., part], self.accuracy[part], part).statistic(measure))
-        return stats.percentile_interval(np.array(values))
+    def deviation(self, measure: str) -> float:
+        """Return the standard error of a sample of one architecture: it falls with the root of their number. Of a vote,
+        half that of tau-b of the mean rank."""
+        if measure == "concordance":
+            ranks = np.mean([stats.midranks(row) for row in self.scores], axis=0)
+            return Sample(ranks, self.accuracy).deviation("tau_b") / 2
+        terms = INFLUENCES[measure](self.scores, self.accuracy, self.weight)
+        found, count = deviation_of([terms], np.arange(len(terms)), stats.both_finite(self.scores, self.accuracy))
+        return found * math.sqrt(count)
+
+    def error(self, measure: str) -> float:
+        """Return the standard error of the statistic as that of the space; 0 where all was scored."""
+        if self.share >= 1:
+            return 0.0
+        return self.deviation(measure) / math.sqrt(self.n) * math.sqrt(1 - self.share)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Our value of a correlation beside a published one."""
+
+    value: float
+    error: float = 0.0
+    """Standard error of our value: its sample, and its draw of weights and minibatch."""
+    distance: float = 0.0
+    """Standard error of ours minus published; NaN where unknown."""
+    n: int = 0
+    whole: bool = False
+    """Whether both are over the same whole population."""
 
 
 class Judge:
     """Estimates for one benchmark, dataset and set of scores; each is computed once."""
 
-    def __init__(self, benchmark: Benchmark, scores: ScoreSet | None, seed: int = 0) -> None:
-        self.benchmark, self.set, self.seed = benchmark, scores, seed
+    def __init__(self, benchmark: Benchmark, scores: ScoreSet | None) -> None:
+        self.benchmark, self.set = benchmark, scores
         archs = [] if scores is None else scores.frame.index
         self.rows = pd.Index(benchmark.table.archs).get_indexer(archs)
         """Table row of each architecture of the set; -1 where it has no accuracy."""
-        self._weights: dict[bytes, np.ndarray] = {}
         self._estimates: dict[tuple, Estimate] = {}
 
     @cached_property
@@ -77,57 +108,74 @@ class Judge:
 
     def lacks(self, method: str) -> list[str]:
         """Return the proxies whose scores are missing for a method, or [] if it can be judged."""
-        parts = COMBINED[method].members if method in COMBINED and method not in self.counts else (method,)
         known = self.counts.keys() | set(() if self.set is None else self.set.frame.columns)
-        return [name for name in parts if name not in known]
+        return [name for name in self._parts(method) if name not in known]
 
-    def estimate(self, published: Published, split: str) -> Estimate:
-        """Return our value for a published one. UserError where the table has no such accuracy."""
-        key = published.method, published.population, published.measure, published.n, split
+    def estimate(self, published: Published, split: str, draws: int = 1) -> Estimate:
+        """Return our value for a published one, whose table is of a mean of `draws`. UserError where the table has no
+        such accuracy."""
+        key = published.method, published.population, published.measure, published.n, split, draws
         if key not in self._estimates:
             self._estimates[key] = self._estimate(*key)
         return self._estimates[key]
 
-    def _estimate(self, method: str, population: str, measure: str, size: int | None, split: str) -> Estimate:
+    def _estimate(
+        self, method: str, population: str, measure: str, size: int | None, split: str, draws: int
+    ) -> Estimate:  # fmt: skip
         sample = self.sample(method, population, split)
-        if method in self.counts:
-            n = len(sample.accuracy)
-            if size is None or size == n:
-                return Estimate(sample.statistic(measure), n=n, whole=True)
-            if size < n:
-                return Estimate(sample.statistic(measure), *sample.parts(measure, size, self.seed), n)
-            sample = self.sample(method, population, split, of_set=True)
-        n = int(np.isfinite(np.atleast_2d(sample.scores)).all(0).sum())
-        return Estimate(sample.statistic(measure), *self._interval(measure, sample), n)
+        value, n = sample.statistic(measure), sample.n
+        if not math.isfinite(value):
+            return Estimate(value, n=n)
+        theirs = sample.size if size is None else min(size, sample.size)
+        drawn = 0.0, 0.0
+        if method not in self.counts:
+            drawn = draw_error(self._parts(method), measure, n), draw_error(self._parts(method), measure, theirs, draws)
+        errors = [sample.error(measure), *drawn]
+        if theirs < sample.size:
+            errors.append(sample.deviation(measure) / math.sqrt(theirs) * math.sqrt(1 - theirs / sample.size))
+        whole = sample.share >= 1 and size == sample.size
+        return Estimate(value, math.hypot(*errors[:2]), math.hypot(*errors), n, whole)
 
-    def _interval(self, measure: str, sample: Sample) -> tuple[float, float]:
-        if measure == "tau_b":
-            return stats.tau_b_interval(sample.scores[None], sample.accuracy, sample.class_id)
-        if measure == "rho":
-            weights = self._resampled(sample.class_id)
-            return stats.percentile_interval(stats.bootstrap_spearman(sample.scores, sample.accuracy, weights)[0])
-        counts = stats.resample_weights(sample.class_id, PAIR_RESAMPLES, self.seed)
-        samples = (np.repeat(np.arange(len(weights)), weights) for weights in counts)
-        shares = [concordance(sample.scores[:, drawn], sample.accuracy[drawn]).fraction for drawn in samples]
-        return stats.percentile_interval(np.array(shares))
+    def split(self, wanted: str) -> str:
+        """Return the accuracy that judges: the wanted one, or the other where the table has only that."""
+        there = self.benchmark.table.splits
+        return wanted if wanted in there else next((name for name in SPLITS if name in there), wanted)
 
-    def sample(self, method: str, population: str, split: str, *, of_set: bool = False) -> Sample:
-        """Return scores and accuracies of a population that the method was run on (counts: all, or the set's)."""
+    def _all_layers(self) -> np.ndarray | None:
+        """Return FLOPs with two for each unit of BatchNorm behind a convolution, and as many for each unit of a pooling
+        as its window has, (table rows,); None for spaces other than NAS-Bench-201."""
+        if not isinstance(self.benchmark.space, Space201):
+            return None
+        chosen = self.benchmark.space.choices.of(self.benchmark.indices).chosen
+        width, depth = (self.benchmark.network[name] for name in ("channels", "cells_per_stage"))
+        side = self.benchmark.resolution or 32
+        units = depth * sum(width * 2**stage * (side // 2**stage) ** 2 for stage in range(3))  # of one edge
+        convolutions = sum((chosen == OPERATIONS.index(name)).sum(1) for name in KERNEL)
+        return self.counts["flops"] + units * (2 * convolutions + 9 * (chosen == OPERATIONS.index(POOL)).sum(1))
+
+    def sample(self, method: str, population: str, split: str, counted: np.ndarray | None = None) -> Sample:
+        """Return scores and accuracies of a population that the method was run on; `counted` are other counts, (table
+        rows,), instead of the method's."""
         space, accuracy = self.benchmark.space, self.benchmark.table.target(split)
         if method in self.counts:
-            rows = self.rows[self.rows >= 0] if of_set else np.arange(len(accuracy))
-            scores = self.counts[method][rows]
+            rows, scores = np.arange(len(accuracy)), self.counts[method] if counted is None else counted
         else:
             scores, scored = self._scores(method)
             there = scored & (self.rows >= 0)
             rows, scores = self.rows[there], scores[..., there]
-        at = self.benchmark.indices[rows]
-        inside = np.isfinite(accuracy[rows])
-        if population == "connected":
-            inside &= space.connected[at]
-        elif population == "distinct":
-            inside &= space.class_id[at] == at
-        return Sample(scores[..., inside], accuracy[rows[inside]], space.class_id[at[inside]])
+        at, known = self.benchmark.indices[rows], np.isfinite(accuracy[rows])
+        share = min(1.0, known.sum() / space.full_size)
+        weighted = is_weighted(population, True, share)
+        inside = members("all" if weighted else population, known, at, space.class_id[at], space.connected[at])
+        weight = 1 / space.class_sizes(at[inside]) if weighted else None
+        size = space.full_size  # of a part of a benchmark no more is known
+        if len(space) == size and population != "all":
+            size = int(space.connected.sum()) if population == "connected" else len(np.unique(space.class_id))
+        return Sample(scores[..., inside], accuracy[rows[inside]], weight, share, size)
+
+    def _parts(self, method: str) -> tuple[str, ...]:
+        """Return a proxy, or the members of an ensemble."""
+        return COMBINED[method].members if method in COMBINED and method not in self.counts else (method,)
 
     def _scores(self, method: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores of a proxy or an ensemble and which rows of the set were scored, (set,) each."""
@@ -145,12 +193,6 @@ class Judge:
             return np.concatenate(list(scores.values())), scored
         return combined(scores, each.members, each.combine)[0], scored
 
-    def _resampled(self, class_id: np.ndarray) -> np.ndarray:
-        key = class_id.tobytes()
-        if key not in self._weights:
-            self._weights[key] = stats.resample_weights(class_id, RESAMPLES, self.seed)
-        return self._weights[key]
-
     def alternatives(self, published: Published, split: str) -> dict[str, float]:
         """Return {description: our value} for other populations, the other accuracy, both; variants of the proxy."""
         method, population, measure = published.method, published.population, published.measure
@@ -167,8 +209,11 @@ class Judge:
             if name != method and name.partition("@")[0] == method.partition("@")[0]:
                 tried[f"`{name}`"] = name, population, split, measure
         if method in self.counts and measure == "tau_b":
-            tried["tau-a, ties not corrected for"] = method, population, split, "tau_a"
+            tried[TAU_A] = method, population, split, "tau_a"
         if (reachable := f"{method}_reachable") in self.counts:
             tried[f"`{reachable}`"] = reachable, population, split, measure
         found = {words: self.sample(*choice[:3]).statistic(choice[3]) for words, choice in tried.items()}
+        if method == "flops" and (counted := self._all_layers()) is not None:
+            sample = self.sample(method, population, split, counted)
+            found[ALL_LAYERS] = sample.statistic(measure)
         return {words: value for words, value in found.items() if math.isfinite(value)}

@@ -7,10 +7,10 @@ import pandas as pd
 
 from harness.report.figures import GRID, Panel, drawing, save
 from harness.reproduce.compare import SUBSTITUTE
-from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS
+from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, UNDECIDED
 
 COLUMNS = 4
-LOOKS = {AGREES: ("#0072B2", "o"), DIFFERS: ("#D55E00", "D")}
+LOOKS = {UNDECIDED: ("#999999", "s"), AGREES: ("#0072B2", "o"), DIFFERS: ("#D55E00", "D")}
 NAMED = 3
 """Proxies farthest away that a panel names, at most."""
 
@@ -34,7 +34,7 @@ def write_figure(rows: pd.DataFrame, out: Path) -> Path | None:
         looks = [{"color": colour, "marker": marker, "label": name} for name, (colour, marker) in LOOKS.items()]
         looks.append({"facecolor": "white", "edgecolor": "#555555", "label": "images of another dataset"})
         handles = [panels[0].scatter([], [], s=18, **look) for look in looks]
-        figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
+        figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
         return save(figure, out, "reproduction")["figures/reproduction.svg"]
 
 
@@ -61,8 +61,8 @@ def _panel(panel: Panel, rows: pd.DataFrame, name: str) -> None:
     panel.set_aspect("equal")
     panel.grid(**GRID)
     panel.set_axisbelow(True)
-    agree, checked = int((rows["verdict"] == AGREES).sum()), len(rows)
-    panel.set_title(f"{name}\n{agree} of {checked} agree", loc="left", pad=3)
+    agree, differ = (int((rows["verdict"] == each).sum()) for each in (AGREES, DIFFERS))
+    panel.set_title(f"{name}\n{agree} agree, {differ} differ of {len(rows)}", loc="left", pad=3)
     _name_farthest(panel, rows.assign(at=published, up=ours), ends)
 
 

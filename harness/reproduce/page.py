@@ -14,18 +14,30 @@ import pandas as pd
 
 from harness.report.html import environment
 from harness.report.style import DASH, cell, markdown_table
-from harness.reproduce.compare import SUBSTITUTE, Reproduction, shares
+from harness.reproduce.compare import OPEN, SUBSTITUTE, Reproduction, shares, without_cause
 from harness.reproduce.recipes import Recipe
-from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, WHOLE
+from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, MARGINS, UNDECIDED, shuffled, votes
 
 TITLE = "Published tables compared with ours"
 RULES = (
-    "A published value agrees where it lies inside our 95 % interval, over other samples of architectures. Over"
-    f" the whole space it agrees where the two are at most {WHOLE} apart; a fact, where ours rounds to the printed"
-    " digits; a mean over seeds, where the two are within one standard deviation of either. 'Measured' is our value"
-    " under other choices, the closest first."
-)
-COUNTS = ("published", "checked", "agree", "share")
+    "A correlation is judged by an equivalence test: with d ours minus published and e its standard error (samples of"
+    " either side, draws of weights and minibatch), it agrees where |d| + 1.645 e is at most the margin, differs where"
+    " |d| - 1.645 e is above it, and cannot be told otherwise. Margins: "
+    + "; ".join(f"{name} {whole} where both sides are whole spaces, {else_} otherwise"
+                for name, (whole, else_) in list(MARGINS.items())[:2])
+    + ". One vote for each paper, score and dataset: it differs if one of its values differs, agrees if one agrees and"
+    " none differs. Shuffled: the same with published values shuffled among the scores of a benchmark, dataset and"
+    " statistic. A fact agrees where ours rounds to the printed digits; a mean over seeds, where the two are within one"
+    " standard deviation of either.",
+    "A cause counts where a run has shown it: its command and what it gave stand in the row. Otherwise it is open, with"
+    " the command that would settle it. 'Measured' is our value under other choices, the closest first.",
+)  # fmt: skip
+COUNTS = ("published", "checked", "agree", "cannot tell", "differ", "agree of those checked")
+LARGE = 1000
+"""Architectures from which votes are counted apart."""
+LARGE_VOTES = f"those of n >= {LARGE:,}"
+ORDER = (AGREES, UNDECIDED, DIFFERS)
+VERDICTS = ("of", "agree", "cannot tell", "differ")
 HEADS = (
     *("method", "dataset", "population or reference", "measure", "published", "our value", "n", "verdict"),
     "why they may differ",
@@ -46,8 +58,9 @@ class Section:
     @property
     def agreement(self) -> str:
         """The verdicts of a table of `HEADS`, counted."""
-        verdicts = [row[HEADS.index("verdict")] for row in self.rows]
-        return f"{verdicts.count(AGREES)} of {len(verdicts) - verdicts.count(ABSENT)} agree"
+        verdicts = [row[HEADS.index("verdict")].partition(" (")[0].partition(" by ")[0] for row in self.rows]
+        counts = {name: verdicts.count(name) for name in (AGREES, DIFFERS, UNDECIDED)}
+        return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none comparable"
 
 
 def sections(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any]) -> list[Section]:
@@ -55,9 +68,10 @@ def sections(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str,
     rows = made.rows
     known = {table.name: table for table in declared}
     found = [
-        Section("How many agree", (RULES,), ("table", *COUNTS), _shares(rows, "table")),
+        Section("Verdicts", RULES, ("", *VERDICTS), _verdicts(rows)),
+        Section("Causes of the differences", (), ("kind of cause", "values", "tables"), _kinds(rows)),
+        Section("By table", ("Values, not votes.",), ("table", *COUNTS), _shares(rows, "table")),
         Section("By proxy", ("Correlations alone.",), ("proxy", *COUNTS), _shares(_correlations(rows), "method")),
-        Section("Causes of the disagreements", (), ("kind of cause", "values", "tables"), _kinds(rows)),
     ]
     for name in dict.fromkeys(rows["table"]):
         table, own = known[name], rows[rows["table"] == name]
@@ -77,11 +91,53 @@ def sections(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str,
 
 def headline(rows: pd.DataFrame) -> str:
     """Return the sentence that says how many values were checked and agree."""
-    parts = []
-    for name, part in (("published values", rows), ("correlations among them", _correlations(rows))):
-        (overall,) = shares(part).itertuples()
-        parts.append(f"{overall.agrees:,} of {overall.checked:,} {name} agree ({_percent(overall.share)})")
-    return "; ".join(parts)
+    cast, others = votes(rows), rows[rows["kind"] != "correlation"]
+    counts = cast["verdict"].value_counts()
+    said = [f"Of {len(cast):,} published correlations, one vote each, {_counted(counts, len(cast))}"]
+    if counts.get(DIFFERS):
+        said.append(f"{len(votes(without_cause(rows)))} of those that differ have no measured cause")
+        said.append(f"shuffled among scores, {_percent(shuffled(rows)[AGREES])} would agree")
+    (overall,) = shares(others).itertuples() if len(others) else [None]
+    if overall and overall.checked:
+        said.append(f"of {overall.checked:,} other values {overall.agrees:,} agree")
+    return "; ".join(said)
+
+
+def _counted(counts: "pd.Series[int]", of: int) -> str:
+    words = {AGREES: "agree", DIFFERS: "differ", UNDECIDED: "cannot be told"}
+    shares = {name: counts.get(name, 0) / of if of else math.nan for name in words}
+    return ", ".join(f"{counts.get(name, 0)} {word} ({_percent(shares[name])})" for name, word in words.items())
+
+
+def _verdicts(rows: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
+    """Return a line for the votes, for those of large samples, for the shuffled ones, and for all other values."""
+    cast, lines = votes(rows), []
+    if len(cast):
+        large, unsettled = cast[cast["n"] >= LARGE], without_cause(_correlations(rows))
+        lines += [_line("correlations, one vote for each paper, score, dataset", cast), _line(LARGE_VOTES, large)]
+        chance = (_percent(shuffled(rows).get(name, 0.0)) for name in ORDER)
+        lines.append(("the same, published values shuffled", str(len(cast)), *chance))
+        share = f"{len(votes(unsettled))} ({_percent(len(votes(unsettled)) / len(cast))})"
+        lines.append(("votes that differ without a measured cause", str(len(cast)), "", "", share))
+        undecided = rows[rows["verdict"] == UNDECIDED]
+        apart = int(undecided["differs_from_0"].fillna(False).astype(bool).sum())
+        lines.append(("values that cannot be told, and apart from 0 at 95 %", str(len(undecided)), "", str(apart), ""))
+    others = rows[(rows["kind"] != "correlation") & (rows["verdict"] != ABSENT)]
+    return tuple(lines) + tuple(_line(f"{kind}, values", part) for kind, part in others.groupby("kind", sort=False))
+
+
+def _line(name: str, part: pd.DataFrame) -> tuple[str, ...]:
+    counts = part["verdict"].value_counts()
+    shares = (f"{counts.get(each, 0)} ({_percent(counts.get(each, 0) / max(len(part), 1))})" for each in ORDER)
+    return name, str(len(part)), *shares
+
+
+def summary(rows: pd.DataFrame) -> str:
+    """Return what the command prints: the headline, the verdicts, and the causes of what differs."""
+    verdicts = ["  ".join((f"{line[0]:52}", *(f"{each:>12}" for each in line[1:]))) for line in _verdicts(rows)]
+    heads = "  ".join((f"{'verdicts':52}", *(f"{each:>12}" for each in VERDICTS)))
+    causes = [f"{kind:52}  {count:>12}  {names}" for kind, count, names in _kinds(rows)]
+    return "\n".join([f"{headline(rows)}.", "", heads, *verdicts, "", "causes of values that differ", *causes])
 
 
 def _correlations(rows: pd.DataFrame) -> pd.DataFrame:
@@ -94,13 +150,22 @@ def _shares(rows: pd.DataFrame, by: str) -> tuple[tuple[str, ...], ...]:
     if by != "table":
         found = found.sort_values(["checked", by], ascending=[False, True])
     return tuple(
-        (getattr(row, by), str(row.published), str(row.checked), str(row.agrees), _percent(row.share))
+        (
+            getattr(row, by),
+            str(row.published),
+            str(row.checked),
+            str(row.agrees),
+            str(row.undecided),
+            str(row.differs),
+            _percent(row.share),
+        )
         for row in found.itertuples()
     )
 
 
 def _kinds(rows: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
     differing = rows[rows["verdict"] == DIFFERS]
+    differing = differing.assign(cause_kind=differing["cause_kind"].replace(OPEN, "not shown by a run"))
     counts = differing.groupby("cause_kind")["table"].agg(["size", lambda names: ", ".join(dict.fromkeys(names))])
     counts = counts.sort_values("size", ascending=False)
     return tuple((str(kind), str(size), names) for kind, size, names in counts.itertuples(name=None))
@@ -109,10 +174,13 @@ def _kinds(rows: pd.DataFrame) -> tuple[tuple[str, ...], ...]:
 def _about(table: Recipe, own: pd.DataFrame) -> list[str]:
     said = [f"Accuracy: {table.accuracy}."] if table.accuracy else []
     if table.kind == "correlation":
-        protocols = ", ".join(filter(None, dict.fromkeys(own["protocol"].dropna()))) or "counts alone"
-        accuracy = "validation" if table.split == "valid" else table.split
+        protocols, judged, populations = (
+            ", ".join(filter(None, dict.fromkeys(own[name].dropna())))
+            for name in ("protocol", "judged_by", "population")
+        )
         published = "not stated" if table.protocol == "default" else f"`{table.protocol}`"
-        said.append(f"Protocol: published {published}, ours {protocols}, judged by {accuracy} accuracy.")
+        said.append(f"Protocol: published {published}, ours {protocols or 'counts alone'}; ours are judged by {judged};"
+                    f" populations: {populations}.")  # fmt: skip
     if table.command:
         said.append(f"Our values: `{table.command}`.")
     if table.note:
@@ -153,12 +221,17 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     elif _known(row["low"]):
         ours += f" [{row['low']:.3f}, {row['high']:.3f}]"
     verdict = row["verdict"]
-    if verdict == DIFFERS:
-        verdict = f"differs by {_signed(row['away'], row, digits)}"
-    why = ": ".join(filter(None, (_text(row["cause_kind"]), _text(row["cause"]))))
-    if (measured := _text(row["measured"])) and row["verdict"] == DIFFERS:
-        measured = f"Measured: {measured}."
-    why = " ".join(filter(None, (f"{why.rstrip('.')}." if why and measured else why, measured)))
+    if verdict in (DIFFERS, UNDECIDED):
+        verdict += f" by {_signed(row['away'], row, digits)}" if verdict == DIFFERS else ""
+        away = f"{_signed(row['away'], row, digits)} ± {row['error']:.3f}" if _known(row["error"]) else ""
+        verdict += f" ({away})" * (row["verdict"] == UNDECIDED)
+    kind, cause, how, gave = (_text(row[name]) for name in ("cause_kind", "cause", "command", "result"))
+    why = ": ".join(filter(None, (kind, cause)))
+    if row["verdict"] == DIFFERS:
+        measured = _text(row["measured"])
+        run = f"Shown by `{how}`: {gave}" if gave else f"`{how}` would settle it" if how else ""
+        parts = (why, run, f"Measured: {measured}" if measured else "")
+        why = " ".join(f"{part.rstrip('.')}." for part in parts if part)
     n = f"{int(row['n']):,}" if _known(row["n"]) else ""
     where, measure = f"{row['bench']} {row['dataset']}{inputs}", MEASURES.get(row["measure"], "value")
     return row["method"], where, row["population"], measure, published, ours, n, verdict, why
@@ -208,5 +281,5 @@ def html(made: Reproduction, declared: Sequence[Recipe], manifest: dict[str, Any
     return template.render(
         title=TITLE, headline=headline(made.rows), sections=sections(made, declared, manifest), wide=HEADS,
         figure=figure and base64.b64encode(figure.read_bytes()).decode(),
-        looks={AGREES[:1]: AGREES, DIFFERS[:1]: DIFFERS, ABSENT[:1]: "absent"},
+        looks={AGREES[:1]: AGREES, DIFFERS[:1]: DIFFERS, ABSENT[:1]: "absent", UNDECIDED[:1]: "absent"},
     )  # fmt: skip

@@ -1,8 +1,8 @@
 """The declared tables: which values were published, and the recipe for ours.
 
 tables.json holds a record for each table, published.csv the published correlations (a table names its sources there),
-causes.csv the known reasons why a value may differ. A record has the fields of `Recipe`; its kind says how values are
-made:
+causes.csv why values may differ, with the run that shows it. A record has the fields of `Recipe`; its kind says how
+values are made:
 
     correlation   a proxy's scores against an accuracy        sources, protocol, split
     fact          from the benchmark's table alone            values with a measure of `harness.reproduce.facts`
@@ -72,6 +72,10 @@ class Recipe:
     """Names in published.csv."""
     split: str = "test"
     """Accuracy that judges our scores, at the largest budget, mean over seeds."""
+    splits: dict[str, str] = field(default_factory=dict)
+    """Dataset or benchmark -> another accuracy for its values."""
+    draws: int = 1
+    """Draws of weights and minibatch that a published correlation is the mean of."""
     folder: str = ""
     """Name of the folder of a search or of operation scores."""
     command: str = ""
@@ -85,10 +89,14 @@ class Recipe:
     reason: str = ""
     values: tuple[Published, ...] = ()
 
+    def split_of(self, published: Published) -> str:
+        """Return the accuracy that judges our score beside a published value."""
+        return self.splits.get(published.bench) or self.splits.get(published.dataset) or self.split
+
 
 @dataclass(frozen=True)
 class Cause:
-    """Why values may differ: those that fit all its fields; an empty field fits any."""
+    """Why values differ: those that fit all its fields; an empty field fits any."""
 
     table: str
     bench: str
@@ -97,6 +105,12 @@ class Cause:
     methods: tuple[str, ...]
     kind: str
     text: str
+    alternative: str = ""
+    """Words of another choice (`correlations.Judge.alternatives`): the cause counts where ours agrees with it."""
+    command: str = ""
+    """The run that shows it, or would."""
+    result: str = ""
+    """What that run gave; empty where it has not shown the cause."""
 
     def fits(self, table: Recipe, published: Published) -> bool:
         """Return whether it is about this value."""

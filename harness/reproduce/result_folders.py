@@ -6,7 +6,6 @@ several seeds our value is the mean, with the sample standard deviation.
 
 import json
 import math
-import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pandas as pd
 
 from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError
+from harness.cached.pack import plain_command
 from harness.operations.agreement import mean_by_edge
 from harness.report.result import write_manifest
 from harness.reproduce.facts import from_table
@@ -71,12 +71,6 @@ def origin(folder: Path) -> dict:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     kept = {key: manifest[key] for key in ("revision", "started", "table_checksum", "notes") if key in manifest}
     return {"folder": folder.name, "command": plain_command(str(manifest.get("command", ""))), **kept}
-
-
-def plain_command(command: str) -> str:
-    """Return a command line as typed by a user: `python -m` for the path of a program, DIR for folders."""
-    command = re.sub(r"^\S*(harness)/(\w+)(?:/__main__)?\.py", r"python -m \1.\2", command)
-    return re.sub(r"(--(?:data|out)) \S+", r"\1 DIR", command)
 
 
 def _operations(published: Published, folder: Path, benchmark: Benchmark) -> Found:

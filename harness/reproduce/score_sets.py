@@ -1,11 +1,12 @@
 """The scores that our values are made from: the kept ones, or runs made for the purpose.
 
-Kept scores were computed once, under the protocol `default`, with images of CIFAR-10 (`harness.scores`). A run is
-scored under the protocol of the table's authors; it is an ordinary run folder, so it can be stopped and continued.
+Kept scores were computed once, with images of CIFAR-10 (`harness.scores`): under the protocol of the table's authors
+where such a set is kept and has the proxy, otherwise under `default`. A run is scored under the protocol of the table's
+authors; it is an ordinary run folder, so it can be stopped and continued.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ class ScoreSet:
     protocol: str
     origins: list[dict[str, Any]] = field(default_factory=list)
     """How the scores were made, for the manifest."""
+    protocols: dict[str, str] = field(default_factory=dict)
+    """Proxy -> its protocol, where that is another."""
+
+    def protocol_of(self, method: str) -> str:
+        """Return the protocol of a proxy, or those of an ensemble's members."""
+        parts = COMBINED[method].members if method in COMBINED and method not in self.frame else (method,)
+        return ", ".join(dict.fromkeys(self.protocols.get(name, self.protocol) for name in parts))
 
 
 @dataclass(frozen=True)
@@ -65,34 +73,47 @@ QUICK = Scoring("40", 16, ("zen", "gradsign", "vkdnw_single", "vkdnw", "ntk_cond
 FULL = Scoring("all", None, commands=True)
 
 
-def merged(frames: Iterable[pd.DataFrame], dataset: str, protocol: str, origins: list[dict]) -> ScoreSet:
-    """Make one set of several frames of scores, each with a column `arch`; a proxy's are of the largest that has it."""
-    frames = sorted(frames, key=lambda frame: -len(frame))
+def merged(
+    frames: Iterable[pd.DataFrame], dataset: str, protocol: str, origins: list[dict], first: Sequence[pd.DataFrame] = ()
+) -> ScoreSet:  # fmt: skip
+    """Make one set of several frames of scores, each with a column `arch`; a proxy's are of the first of `first` that
+    has it, otherwise of the largest frame."""
+    frames = [*first, *sorted(frames, key=lambda frame: -len(frame))]
     archs = list(dict.fromkeys(arch for frame in frames for arch in frame["arch"]))
     columns: dict[str, pd.Series] = {}
     scored: dict[str, np.ndarray] = {}
     for frame in frames:
         indexed = frame.set_index("arch")
-        inside = np.isin(archs, indexed.index)
+        inside = pd.Index(archs).isin(indexed.index)
         for proxy in indexed.columns.difference(list(columns), sort=False):
             columns[proxy], scored[proxy] = indexed[proxy].reindex(archs), inside
     return ScoreSet(pd.DataFrame(columns, index=archs), scored, dataset, protocol, origins)
 
 
-def kept(bench: str) -> ScoreSet | None:
-    """Return the kept scores of a benchmark, all sets together; None where there are none."""
-    facts = {
-        name: about
+def kept_protocols(bench: str) -> dict[str, str]:
+    """Return {set of kept scores: its protocol} of a benchmark."""
+    return {
+        name: about["settings"].get("protocol", "default")
         for name, about in cached.facts().items()
         if about["bench"] == bench and about["dataset"] != EMBEDDED_DATASET
     }
+
+
+def kept(bench: str, protocol: str = "default") -> ScoreSet | None:
+    """Return the kept scores of a benchmark, all sets together, those of `protocol` before those of `default`; None
+    where there are none."""
+    of = kept_protocols(bench)
+    facts = {name: cached.facts()[name] for name in of}
     if not facts:
         return None
     dataset = max(facts.values(), key=lambda about: about["scores"])["dataset"]
-    names = [name for name, about in facts.items() if about["dataset"] == dataset]
+    names = [name for name in facts if facts[name]["dataset"] == dataset and of[name] in ("default", protocol)]
     keys = ("archs", "proxies", "command", "revision", "started", "table_checksum")
     origins = [{"scores": name, **{key: facts[name][key] for key in keys if key in facts[name]}} for name in names]
-    return merged([cached.scores(bench, dataset, name) for name in names], dataset, "default", origins)
+    frames = {name: cached.scores(bench, dataset, name) for name in names}
+    own = [frames.pop(name) for name in names if of[name] != "default"]
+    found = merged(frames.values(), dataset, "default", origins, own)
+    return replace(found, protocols={proxy: protocol for frame in own for proxy in frame.columns.drop("arch")})
 
 
 def wanted(table: Recipe, bench: str) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 import benchmarks
 from benchmarks.benchmark import Benchmark
 from benchmarks.errors import UserError
+from benchmarks.files.sources import data_folder
 from harness.reproduce.correlations import Judge
 from harness.reproduce.recipes import Recipe
 from harness.reproduce.result_folders import carry_out, locate, origin
-from harness.reproduce.score_sets import ScoreSet, Scoring, kept, run
+from harness.reproduce.score_sets import ScoreSet, Scoring, kept, kept_protocols, run
 
 Made = TypeVar("Made")
 Command = Callable[[list[str]], int]
@@ -39,8 +40,9 @@ class Session:
 
     def judge(self, table: Recipe, bench: str, dataset: str) -> Judge:
         """Return the judge of a table's values on one dataset. UserError for missing files."""
-        benchmark = self.benchmark(bench, dataset)
-        key = (bench, *((table.name, dataset) if self.scoring else ()))
+        benchmark = self._once(("drawn", bench, dataset), lambda: self._sampled(bench, dataset))
+        own = table.protocol if table.protocol in kept_protocols(bench).values() else "default"
+        key = (bench, own, *((table.name, dataset) if self.scoring else ()))
         scores = self._once(("scores", *key), lambda: self._scores(table, bench, dataset))
         return self._once(("judge", *key, dataset), lambda: Judge(benchmark, scores))
 
@@ -59,18 +61,24 @@ class Session:
             raise found
         return found
 
-    def _open(self, bench: str, dataset: str) -> Benchmark:
-        opened = benchmarks.load(bench, dataset, self.data)
+    def _sampled(self, bench: str, dataset: str) -> Benchmark:
+        """Return the benchmark of the folder BENCH-uniform in the data folder, whose table is a uniform sample of a
+        benchmark that is not there as a whole; the benchmark itself where there is no such folder."""
+        uniform = (data_folder(self.data) or Path()) / f"{bench}-uniform"
+        return self._open(bench, dataset, uniform) if uniform.is_dir() else self.benchmark(bench, dataset)
+
+    def _open(self, bench: str, dataset: str, folder: Path | None = None) -> Benchmark:
+        opened = benchmarks.load(bench, dataset, folder or self.data)
         about = {"source": opened.table.source, "sha256": opened.table.checksum, "architectures": len(opened.table)}
-        self.files[f"{bench} {dataset}"] = about
+        self.files[f"{bench} {dataset}" + ", uniform sample" * bool(folder)] = about
         return opened
 
     def _scores(self, table: Recipe, bench: str, dataset: str) -> ScoreSet | None:
         if self.scoring is None:
-            scores = kept(bench)
+            scores = kept(bench, table.protocol)
         else:
             scores = run(table, bench, dataset, self.scoring, self.data, self.out, self.say)
-        self.origins += scores.origins if scores else []
+        self.origins += [each for each in (scores.origins if scores else []) if each not in self.origins]
         return scores
 
     def _folder(self, table: Recipe) -> Path:

@@ -1,9 +1,8 @@
 """Stored runs in one table of all proxies, compared with the published correlations: `harness.reproduce --run`.
 
-Published values are judged as by `harness.reproduce`: they agree where they lie inside our 95 % interval. A run over
-the whole space has none; there they agree where they are close, or, of fewer architectures, inside the middle 95 % of
-random parts of that size. The populations are matched (all, connected, distinct), other differences of protocol are
-named in a note, not removed. Several runs of one target, such as costly proxies on a smaller sample, make one table: a
+Published values are judged as by `harness.reproduce` (`verdict`), by the sampling error of either side and the draws of
+weights and minibatch. The populations are matched (all, connected, distinct), other differences of protocol are named
+in a note, not removed. Several runs of one target, such as costly proxies on a smaller sample, make one table: a
 proxy is taken from the first run that has it, and its row says how many architectures that are.
 """
 
@@ -12,19 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_text
 from harness.analysis.ensembles import with_ensembles
-from harness.analysis.populations import rows_of
+from harness.analysis.populations import rows_of, share_of_space
 from harness.analysis.summary import summarise
+from harness.proxies.registry import registry
 from harness.report.result import writing
 from harness.report.style import count, interval, markdown_table, mean_scores, number, write_csv
-from harness.reproduce.correlations import Sample
+from harness.reproduce.correlations import Estimate, Sample
+from harness.reproduce.draws import draw_error
 from harness.reproduce.recipes import Published, published_correlations
-from harness.reproduce.verdict import DIFFERS, Estimate, correlation
+from harness.reproduce.verdict import ABSENT, AGREES, TWO_SIDED, correlation
 from harness.store.stored_run import StoredRun, load_run, target_in
 
 COLUMNS = ["proxy", "population", "statistic", "published", "value", "low", "high", "n", "verdict", "source", "note"]
@@ -85,26 +85,35 @@ def compare(table: pd.DataFrame, bench: str, dataset: str, runs: Sequence[Stored
         if (published.bench, published.dataset) != (bench, dataset) or row is None or published.measure not in row:
             continue
         estimate = _estimate(published, row, runs)
-        judged = correlation(published.value, estimate, absolute=published.absolute)
-        verdict = f"differs by {judged.away:+.2f}" if judged.name == DIFFERS else judged.name
+        judged = correlation(
+            published.value, estimate.value, estimate.distance, published.measure, whole=estimate.whole,
+            absolute=published.absolute,
+        )  # fmt: skip
+        verdict = judged.name if judged.name in (AGREES, ABSENT) else f"{judged.name} ({judged.away:+.2f})"
+        ends = (row[f"{published.measure}_{end}"] for end in ("low", "high"))
         rows.append((
-            published.method, published.population, published.measure, published.value, estimate.value, estimate.low,
-            estimate.high, estimate.n, verdict, published.source, published.note,
+            published.method, published.population, published.measure, published.value, estimate.value, *ends,
+            estimate.n, verdict, published.source, published.note,
         ))  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _estimate(published: Published, row: dict[str, Any], runs: Sequence[StoredRun]) -> Estimate:
-    value, low, high = (float(row[f"{published.measure}{end}"]) for end in ("", "_low", "_high"))
-    n, whole = int(row["n"]), math.isnan(low)
+    """Return our value and its error, by the ends of its interval; there is none of the whole space."""
+    measure, n = published.measure, int(row["n"])
+    value, low, high = (float(row[f"{measure}{end}"]) for end in ("", "_low", "_high"))
     run = next((run for run in runs if published.method in run.scores), None)
-    if whole and run is not None and published.n is not None and published.n < n:
+    whole = math.isnan(low) if run is None else share_of_space(run) >= 1
+    proxy = registry().get(published.method)
+    errors = [0.0 if whole else (high - low) / 2 / TWO_SIDED]
+    if proxy is None or not proxy.static:
+        errors += [draw_error([published.method], measure, n)] * 2
+    fewer = whole and published.n is not None and published.n < n
+    if fewer and run is not None and published.n:
         at = rows_of(run, published.population)
-        scores = mean_scores(run, published.method)[at]
-        at, scores = at[np.isfinite(scores)], scores[np.isfinite(scores)]
-        low, high = Sample(scores, run.accuracy[at], run.class_id[at]).parts(published.measure, published.n)
-        whole = False
-    return Estimate(value, low, high, n, whole)
+        sample = Sample(mean_scores(run, published.method)[at], run.accuracy[at])
+        errors.append(sample.deviation(measure) / math.sqrt(published.n) * math.sqrt(1 - published.n / n))
+    return Estimate(value, errors[0], math.hypot(*errors), n, whole and not fewer)
 
 
 def as_markdown(compared: pd.DataFrame) -> str:

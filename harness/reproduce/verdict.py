@@ -1,17 +1,28 @@
-"""When a published value and ours agree. Five rules, one for each way our value can be known.
+"""When a published value and ours agree. Three rules, one for each way our value can be known.
 
-sampled   ours has a 95 % interval, over other samples of architectures: the published value lies inside it
-whole     both are over the same whole space: they are at most WHOLE apart, as releases of a table differ
-exact     ours rounds to the printed digits
-seeds     means over seeds: they are at most one standard deviation apart, the larger of the two
-absent    one of the two is unknown: not comparable
+correlation   an equivalence test with three outcomes. d is ours minus published, e the standard error of d: sampling
+              error of either side and the draws of weights and minibatch (`draws`). With one-sided tests at 5 %,
+              "agrees" where |d| + 1.645 e is at most the margin, "differs" where |d| - 1.645 e is above it, otherwise
+              "cannot tell"; `differs_from_0`: |d| > 1.96 e. Margins: `MARGINS`
+exact         ours rounds to the printed digits
+seeds         means over seeds: they are at most one standard deviation apart, the larger of the two
+
+Where one of the two is unknown they are not comparable. One vote for each paper, score and dataset (`votes`): it
+differs if any of its values differs, agrees if one agrees and none differs.
 """
 
 import math
 from dataclasses import dataclass
 
-AGREES, DIFFERS, ABSENT = "agrees", "differs", "not comparable"
-WHOLE = 0.005
+import numpy as np
+import pandas as pd
+
+AGREES, DIFFERS, UNDECIDED, ABSENT = "agrees", "differs", "cannot tell", "not comparable"
+MARGINS = {"rho": (0.02, 0.05), "tau_b": (0.015, 0.035), "concordance": (0.0075, 0.0175)}
+"""Statistic -> margin where both sides are whole spaces, and otherwise. A share of pairs is (tau + 1) / 2."""
+ONE_SIDED, TWO_SIDED = 1.6448536269514722, 1.959963984540054
+VOTE = ["table", "bench", "dataset", "method"]
+SHUFFLES = 200
 
 
 @dataclass(frozen=True)
@@ -21,36 +32,41 @@ class Verdict:
     name: str
     away: float = math.nan
     """Ours minus published, of absolute values where that was published; NaN where not comparable."""
+    error: float = math.nan
+    """Standard error of that distance."""
+    margin: float = math.nan
+
+    @property
+    def differs_from_0(self) -> bool:
+        """Whether the distance is not 0, at 95 %."""
+        return abs(self.away) > TWO_SIDED * self.error
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Our value of a correlation."""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    n: int = 0
-    whole: bool = False
-    """Over the whole population, as the published value: no interval."""
+def judged(away: float, error: float, margin: float) -> str:
+    """Return the outcome of the equivalence test."""
+    reach = ONE_SIDED * error
+    if abs(away) + reach <= margin + 1e-12:
+        return AGREES
+    return DIFFERS if abs(away) - reach > margin + 1e-12 else UNDECIDED
 
 
-def correlation(published: float, ours: Estimate, *, absolute: bool = False) -> Verdict:
-    """Judge by our interval, or as whole spaces. `absolute`: an absolute value was published, so ours is made one."""
-    value, low, high = ours.value, ours.low, ours.high
-    if absolute and value < 0:
-        value, low, high = -value, -high, -low
-    if not all(map(math.isfinite, (value,) if ours.whole else (value, low, high))):
+def correlation(
+    published: float, ours: float, error: float, measure: str, *, whole: bool, absolute: bool = False
+) -> Verdict:
+    """Judge a correlation; `error` is the standard error of the distance, `whole` whether both are of whole spaces.
+    `absolute`: an absolute value was published, so ours is made one."""
+    if not math.isfinite(ours) or not math.isfinite(error):
         return Verdict(ABSENT)
-    agrees = abs(value - published) <= WHOLE + 1e-12 if ours.whole else low <= published <= high
-    return _verdict(agrees, published, value)
+    away, margin = (abs(ours) if absolute else ours) - published, MARGINS[measure][0 if whole else 1]
+    return Verdict(judged(away, error, margin), away, error, margin)
 
 
 def exact(published: float, ours: float, digits: int) -> Verdict:
     """Judge by the printed digits: half a unit of the last one, on either side."""
     if not math.isfinite(ours):
         return Verdict(ABSENT)
-    return _verdict(abs(ours - published) <= 0.5 * 10.0**-digits * (1 + 1e-9), published, ours)
+    agrees = abs(ours - published) <= 0.5 * 10.0**-digits * (1 + 1e-9)
+    return Verdict(AGREES if agrees else DIFFERS, ours - published)
 
 
 def seeds(published: float, published_sd: float | None, ours: float, sd: float) -> Verdict:
@@ -58,8 +74,34 @@ def seeds(published: float, published_sd: float | None, ours: float, sd: float) 
     known = [each for each in (published_sd, sd) if each is not None and math.isfinite(each)]
     if not math.isfinite(ours) or not known:
         return Verdict(ABSENT)
-    return _verdict(abs(ours - published) <= max(known) + 1e-9, published, ours)
+    return Verdict(AGREES if abs(ours - published) <= max(known) + 1e-9 else DIFFERS, ours - published)
 
 
-def _verdict(agrees: bool, published: float, ours: float) -> Verdict:
-    return Verdict(AGREES if agrees else DIFFERS, ours - published)
+def votes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each paper, score and dataset of the correlations that were judged, with its verdict, and
+    `n`, the fewest architectures that one of its values is of."""
+    known = rows[(rows["kind"] == "correlation") & (rows["verdict"] != ABSENT)]
+    grouped = known.groupby(VOTE, sort=False)
+    found = grouped["verdict"].agg(of_values).reset_index()
+    return found.assign(n=grouped["n"].min().to_numpy(), values=grouped.size().to_numpy())
+
+
+def of_values(verdicts: pd.Series) -> str:
+    """Return the verdict of several values of one score: the first of these that one of them has."""
+    return next(each for each in (DIFFERS, AGREES, UNDECIDED) if (verdicts == each).any())
+
+
+def shuffled(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Return the share of votes by verdict where published values are shuffled among the scores of a benchmark, dataset
+    and statistic: what chance alone gives. Mean over `SHUFFLES` shuffles."""
+    known = rows[(rows["kind"] == "correlation") & (rows["verdict"] != ABSENT)]
+    generator, shares = np.random.default_rng(seed), []
+    groups = [each.to_numpy() for each in known.reset_index(drop=True).groupby(VOTE[1:3] + ["measure"]).groups.values()]
+    published, away = (known[name].to_numpy(float) for name in ("published", "away"))
+    for _ in range(SHUFFLES):
+        moved = published.copy()
+        for group in groups:
+            moved[group] = generator.permutation(published[group])
+        names = map(judged, away + published - moved, known["error"], known["margin"])
+        shares.append(votes(known.assign(verdict=list(names)))["verdict"].value_counts(normalize=True))
+    return pd.DataFrame(shares).fillna(0.0).mean()

@@ -9,8 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from tiny import embed, tiny_table
 
 import benchmarks
 import harness
@@ -91,6 +93,28 @@ def test_a_list_needs_no_pandas() -> None:
         "import sys, harness.cached.kept as c; c.listing(); assert not {'pandas', 'torch', 'h5py'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_a_run_is_kept_without_its_scores_in_the_tables(sets: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", embed(tmp_path / "embedded"))
+    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
+    archs, run = tiny_table().archs, tmp_path / "run"
+    harness.judge(pd.DataFrame({"arch": archs, "snip": np.arange(30.0)}), "201", out=run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["command"] = "/a/b/harness/run.py --bench 201 --data /c/d --out /e"
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    for name in pack.STATISTICS:
+        (run / name).parent.mkdir(exist_ok=True)
+        (run / name).write_text("statistics")
+    written = pack.keep(run, "201-large", tmp_path / "tables", sets)
+    assert {path.name for path in written} == {"manifest.json", "summary.csv", "summary.md", "correlation.png",
+                                               "201-large.csv.xz"}  # fmt: skip
+    frame = harness.scores("201", "digits", name="201-large")
+    assert frame.snip.tolist() == list(range(30)) and frame.arch.tolist() == list(archs)
+    assert frame.attrs["command"] == "python -m harness.run --bench 201 --data DIR --out DIR"
+    assert not (tmp_path / "tables" / "201-large" / "scores.h5").exists()
+    with pytest.raises(UserError, match="expected a new name"):
+        pack.keep(run, "201-cifar10-zen", tmp_path / "tables", sets)
 
 
 # What is kept

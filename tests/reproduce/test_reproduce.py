@@ -1,5 +1,6 @@
 """Published tables compared with ours: what is declared is valid, verdicts by hand, a made-up table from end to end."""
 
+import dataclasses
 import inspect
 import json
 import math
@@ -15,6 +16,8 @@ import benchmarks
 from benchmarks.benchmark import BENCHMARKS, space_of
 from benchmarks.errors import UserError
 from benchmarks.table import save_tables
+from harness import stats
+from harness.analysis.populations import POPULATIONS
 from harness.cli.operations import parser as of_operations
 from harness.cli.reproduce import main
 from harness.cli.search import parser as of_searches
@@ -23,9 +26,20 @@ from harness.operations.scores.registry import choose as operation_scores
 from harness.operations.search.methods import asked
 from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import registry
-from harness.reproduce import compare, correlations, facts, page, recipes, result_folders, score_sets, session, verdict
-from harness.reproduce.recipes import CAUSES, KINDS, Cause, Published, Recipe, cause_of, causes, choose, tables
-from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, Estimate
+from harness.reproduce import (
+    compare,
+    correlations,
+    draws,
+    facts,
+    page,
+    recipes,
+    result_folders,
+    score_sets,
+    session,
+    verdict,
+)
+from harness.reproduce.recipes import CAUSES, KINDS, Cause, Published, Recipe, causes, choose, tables
+from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, UNDECIDED
 
 HOSTILE = "<script>x</script>|"
 VALUES = [(table, value) for table in tables() for value in table.values]
@@ -89,20 +103,25 @@ def test_commands_are_accepted():
             line.parse_args(words)
 
 
-def test_causes_are_of_values_and_every_value_that_may_differ_has_one():
+def test_causes_are_of_values_and_say_which_run_shows_them():
+    words = {correlations.TAU_A, correlations.ALL_LAYERS, *correlations.SPLITS.values()}
+    words |= {f"population {name}" for name in POPULATIONS} | {f"`{name}`" for name in registry()}
     for cause in causes():
         assert cause.kind in CAUSES and cause.text and "\n" not in cause.text
         fitting = [published for table, published in VALUES if cause.fits(table, published)]
         assert fitting and {published.method for published in fitting} >= set(cause.methods), cause
-    for table, published in VALUES:
-        if table.kind != "fact" and table.name != "macro":
-            assert cause_of(table, published), (table.name, published)
+        assert cause.command or cause.alternative, cause
+        assert set(filter(None, cause.alternative.split(", accuracy "))) <= words, cause
+        if cause.command:
+            assert cause.command.startswith("python -m "), cause
 
 
 def test_the_first_cause_that_fits_is_taken(monkeypatch):
     listed = (Cause("t", "", "", "", ("snip",), "draw", "one"), Cause("t", "201", "", "", (), "open", "two"))
     monkeypatch.setattr(recipes, "causes", lambda: listed)
-    table = Recipe("t", "correlation", "somebody")
+    table = Recipe("t", "correlation", "somebody", splits={"cifar10": "valid"})
+    assert table.split_of(Published("snip", "201", "cifar10", "rho", 0.5)) == "valid"
+    assert table.split_of(Published("snip", "201", "cifar100", "rho", 0.5)) == "test"
     published = Published("snip", "201", "cifar10", "rho", 0.5)
     assert recipes.cause_of(table, published).text == "one"
     assert recipes.cause_of(table, Published("fisher", "201", "cifar10", "rho", 0.5)).text == "two"
@@ -113,28 +132,78 @@ def test_the_first_cause_that_fits_is_taken(monkeypatch):
 
 
 def test_verdicts_by_hand():
-    def sampled(published, *ours, **settings):
-        return verdict.correlation(published, Estimate(*ours), **settings)
+    """Margins are .02 between whole spaces and .05 otherwise (rho), .015 and .035 (tau-b); 1.645 errors either side."""
 
-    assert sampled(0.6, 0.5, 0.4, 0.6) == verdict.Verdict(AGREES, pytest.approx(-0.1))
-    assert sampled(0.61, 0.5, 0.4, 0.6).name == DIFFERS
-    assert sampled(0.3, -0.25, -0.35, -0.1).name == DIFFERS
-    turned = sampled(0.3, -0.25, -0.35, -0.1, absolute=True)
-    assert turned.name == AGREES and turned.away == pytest.approx(-0.05)
-    assert sampled(0.3, 0.25, 0.1, 0.35, absolute=True).away == pytest.approx(-0.05)
-    assert sampled(0.3, 0.25, math.nan, math.nan, absolute=True).name == ABSENT
-    whole = [verdict.correlation(0.578, Estimate(value, whole=True)).name for value in (0.583, 0.5831, math.nan)]
-    assert whole == [AGREES, DIFFERS, ABSENT]
-    assert verdict.correlation(0.578, Estimate(-0.58, whole=True), absolute=True).name == AGREES
+    def judged(published, ours, error, measure="rho", whole=False, **more):
+        return verdict.correlation(published, ours, error, measure, whole=whole, **more)
+
+    assert judged(0.6, 0.58, 0.018).name == AGREES  # 0.02 + 0.0296 is below 0.05
+    assert judged(0.6, 0.58, 0.019).name == UNDECIDED
+    assert judged(0.6, 0.53, 0.012).name == DIFFERS  # 0.07 - 0.0197 is above 0.05
+    assert judged(0.6, 0.53, 0.013).name == UNDECIDED
+    assert judged(0.6, 0.58, 0.0, whole=True).name == AGREES and judged(0.6, 0.5799, 0.0, whole=True).name == DIFFERS
+    assert judged(0.6, 0.585, 0.0, "tau_b", whole=True).name == AGREES
+    assert judged(0.6, 0.5849, 0.0, "tau_b", whole=True).name == DIFFERS
+    assert judged(0.6, 0.5649, 0.0, "tau_b").name == DIFFERS and judged(0.6, 0.565, 0.0, "tau_b").name == AGREES
+    turned = judged(0.3, -0.28, 0.001, absolute=True)
+    assert turned.name == AGREES and turned.away == pytest.approx(-0.02) and judged(0.3, -0.28, 0.001).name == DIFFERS
+    assert judged(0.3, 0.28, 0.01).differs_from_0 and not judged(0.3, 0.28, 0.011).differs_from_0
+    assert judged(0.3, math.nan, 0.01).name == ABSENT == judged(0.3, 0.3, math.nan).name
     assert verdict.exact(0.7718, 0.77184, 4).name == AGREES and verdict.exact(0.7718, 0.77186, 4).name == DIFFERS
-    assert verdict.exact(166, 167, 0) == verdict.Verdict(DIFFERS, 1)
+    assert verdict.exact(166, 167, 0).name == DIFFERS and verdict.exact(166, 167, 0).away == 1
     assert verdict.exact(1, math.nan, 0).name == ABSENT
     assert verdict.seeds(94.0, 0.2, 93.85, 0.1).name == AGREES  # the published one is the larger
     assert verdict.seeds(94.0, None, 93.85, 0.1).name == DIFFERS
     assert verdict.seeds(94.0, None, 93.85, math.nan).name == ABSENT
 
 
+def test_one_vote_for_each_paper_score_and_dataset():
+    """rho agrees and tau-b cannot be told: agrees. One that differs: differs. Facts do not vote."""
+    names = [("a", "snip", AGREES), ("a", "snip", UNDECIDED), ("a", "plain", AGREES), ("a", "plain", DIFFERS),
+             ("b", "snip", UNDECIDED), ("b", "zen", ABSENT)]  # fmt: skip
+    rows = pd.DataFrame(names, columns=["table", "method", "verdict"])
+    rows = rows.assign(bench="201", dataset="cifar10", kind="correlation", n=range(100, 700, 100))
+    rows = pd.concat([rows, rows[:1].assign(table="c", kind="fact")])
+    cast = verdict.votes(rows)
+    assert cast["verdict"].tolist() == [AGREES, DIFFERS, UNDECIDED] and cast["n"].tolist() == [100, 300, 500]
+    assert cast["values"].tolist() == [2, 2, 1]
+
+
+def test_shuffled_values_agree_by_chance():
+    """Two scores whose published values are apart agree in the half of the shuffles that leaves them in place."""
+    rows = pd.DataFrame({"table": "a", "bench": "201", "dataset": "cifar10", "kind": "correlation", "measure": "rho",
+                         "method": ["snip", "zen"], "n": 100, "verdict": AGREES, "published": [0.2, 0.8],
+                         "away": [0.01, 0.0], "error": 0.001, "margin": 0.05})  # fmt: skip
+    found = verdict.shuffled(rows)
+    assert found[AGREES] == pytest.approx(0.5, abs=0.1) and found[DIFFERS] == pytest.approx(1 - found[AGREES])
+
+
+def test_draws_add_what_all_architectures_share_and_what_each_has_alone(monkeypatch, tmp_path):
+    path = tmp_path / "draws.csv"
+    path.write_text("proxy,statistic,shared,own\nsnip,rho,0.03,0.4\nzen,rho,0.01,0.2\nsnip,tau_b,0.02,0.0\n")
+    monkeypatch.setattr(draws, "PATH", path)
+    draws.measured.cache_clear()
+    assert draws.draw_error(["snip"], "rho", 100) == pytest.approx(0.05)
+    assert draws.draw_error(["snip"], "rho", 100, draws=4) == pytest.approx(0.025)
+    both = math.sqrt((0.03**2 + 0.4**2 / 100 + 0.01**2 + 0.2**2 / 100) / 2)
+    assert draws.draw_error(["snip", "zen"], "rho", 100) == pytest.approx(both)
+    assert draws.draw_error(["new"], "rho", 100) == pytest.approx(both)  # was not measured
+    assert draws.draw_error(["snip"], "concordance", 100) == pytest.approx(0.01)
+    draws.measured.cache_clear()
+
+
 # A made-up table
+
+
+@pytest.fixture(scope="module")
+def real_201():
+    """NAS-Bench-201 with a table of made-up accuracies of all its cells of one convolution and one pooling."""
+    cell = "|nor_conv_3x3~0|+|avg_pool_3x3~0|none~1|+|none~0|none~1|none~2|"
+    space, table = space_of("201"), tiny_table(20, dataset="cifar10")
+    table = dataclasses.replace(table, archs=(cell, *[arch for arch in table.archs if arch != cell][:19]))
+    return benchmarks.Benchmark(
+        space, table, np.array([space.index(a) for a in table.archs]), {**space.network, "classes": 10}, 32, False
+    )
 
 
 @pytest.fixture
@@ -151,7 +220,7 @@ def made_up(tmp_path, monkeypatch):
     scores.loc[3, "naswot"] = np.nan
     scores_of = score_sets.merged([scores, scores[:9].assign(zen=1.0)], "cifar10", "default", [{"scores": "mine"}])
     for module in (score_sets, session):
-        monkeypatch.setattr(module, "kept", lambda bench: scores_of if bench == "201" else None)
+        monkeypatch.setattr(module, "kept", lambda bench, protocol="default": scores_of if bench == "201" else None)
 
     def published(method, value, **more):
         return Published(method, "201", "cifar10", more.pop("measure", "rho"), value, population="all", **more)
@@ -170,7 +239,8 @@ def made_up(tmp_path, monkeypatch):
         Recipe("nobody", "unanswered", "nobody", count=7, reason="no data"),
     )  # fmt: skip
     monkeypatch.setattr(recipes, "tables", lambda: listed)
-    monkeypatch.setattr(recipes, "causes", lambda: (Cause("mine", "", "", "", ("plain",), "sign", "a sign"),))
+    shown = {"command": "python -m mine", "result": "it was"}
+    monkeypatch.setattr(recipes, "causes", lambda: (Cause("mine", "", "", "", ("plain",), "sign", "a sign", **shown),))
     return tmp_path
 
 
@@ -185,7 +255,9 @@ def test_a_made_up_table(made_up):
     assert rows["n"].tolist()[:4] == [60, 59, 60, 60]
     assert rows["value"][2] < 0 and rows["away"][2] == pytest.approx(-rows["value"][2] - 0.99)
     assert (rows["cause_kind"][3], rows["cause"][3]) == ("sign", "a sign")
-    assert rows["cause_kind"][1] == "open"  # none is declared
+    assert (rows["command"][3], rows["result"][3]) == ("python -m mine", "it was")
+    assert (rows["cause_kind"][1], rows["command"][1]) == ("open", "python -m harness.reproduce mine --full")
+    assert compare.without_cause(rows)["method"].tolist() == ["naswot", "params", "n"]
     assert "--proxies fisher" in rows["cause"][4] and "constant" in rows["cause"][6]
     assert rows["n"][5] == 60 and rows["low"][5] < rows["value"][5] < rows["high"][5]
     assert "macro" in rows["cause"][9] and "get " in rows["cause"][9]
@@ -201,23 +273,63 @@ def test_what_was_measured_names_what_is_closer(made_up):
     """Validation accuracy is the test accuracy turned round, so it turns rho round."""
     judge = correlations.Judge(benchmarks.load("201", "cifar10", str(made_up)), score_sets.kept("201"))
     published = Published("snip", "201", "cifar10", "rho", -0.9, population="all")
-    ours = judge.estimate(published, "test")
-    said = compare._measured(published, "test", judge, ours)
-    assert f"validation accuracy: {-ours.value:.3f}" in said
+    ours, others = judge.estimate(published, "test"), judge.alternatives(published, "test")
+    assert f"validation accuracy: {-ours.value:.3f}" in compare._measured(published, others, ours)
     better = Published("snip", "201", "cifar10", "rho", 0.999, population="all")
-    assert compare._measured(better, "test", judge, ours).startswith("no other population")
+    assert compare._measured(better, others, ours).startswith("no other population")
+
+
+def test_another_choice_is_a_cause_only_where_ours_agrees_with_it(made_up, monkeypatch):
+    listed = (Cause("mine", "", "", "", (), "accuracy", "other accuracy", alternative="validation accuracy"),)
+    monkeypatch.setattr(recipes, "causes", lambda: listed)
+    values = (Published("snip", "201", "cifar10", "rho", value, population="all") for value in (-0.99, -0.5))
+    rows = compare.reproduce([Recipe("mine", "correlation", "x", values=tuple(values))], data=str(made_up)).rows
+    assert rows["verdict"].tolist() == [DIFFERS, DIFFERS] and rows["cause_kind"].tolist() == ["accuracy", "open"]
+    assert "which agrees" in rows["result"][0] and rows["command"][0] == "python -m harness.reproduce mine"
+    assert not rows["result"][1]
+
+
+def test_errors_of_samples_fall_with_their_size_and_vanish_where_all_was_scored():
+    """Against the deviation over random samples of 200 of 2,000."""
+    rng = np.random.default_rng(0)
+    accuracy = rng.normal(size=2000)
+    scores = accuracy + rng.normal(size=2000)
+    whole = correlations.Sample(scores, accuracy, size=2000)
+    for measure, statistic in (("rho", stats.spearman), ("tau_b", stats.kendall_tau_b)):
+        drawn = [rng.choice(2000, 200, replace=False) for _ in range(400)]
+        spread = np.std([statistic(scores[at], accuracy[at]) for at in drawn])
+        sample = correlations.Sample(scores[drawn[0]], accuracy[drawn[0]], share=0.1, size=2000)
+        assert sample.error(measure) == pytest.approx(spread, rel=0.2)
+        assert whole.deviation(measure) / math.sqrt(200) * math.sqrt(0.9) == pytest.approx(spread, rel=0.1)
+        assert whole.error(measure) == 0
+    votes = correlations.Sample(np.stack([scores, scores]), accuracy)
+    assert votes.deviation("concordance") == pytest.approx(whole.deviation("tau_b") / 2)
+
+
+def test_flops_of_all_layers_by_hand(real_201):
+    """A cell of one 3x3 convolution, one pooling and four times nothing: 5 edges a stage, 16 x 32 x 32 units first."""
+    judge = correlations.Judge(real_201, None)
+    cell = "|nor_conv_3x3~0|+|avg_pool_3x3~0|none~1|+|none~0|none~1|none~2|"
+    at = real_201.table.archs.index(cell)
+    units = 5 * (16 * 32**2 + 32 * 16**2 + 64 * 8**2)
+    assert judge._all_layers()[at] - judge.counts["flops"][at] == units * (2 + 9)
 
 
 def test_the_command_writes_a_page_that_says_the_same(made_up, capsys):
     out = made_up / "out"
     assert main(["--data", str(made_up), "--out", str(out)]) == 0
-    assert "3 of 7 published values agree (43 %); 2 of 5 correlations among them" in capsys.readouterr().out
+    printed, headline = capsys.readouterr().out, "Of 4 published correlations, one vote each, 1 agree (25 %), 3 differ"
+    assert headline in printed and "2 of those that differ have no measured cause" in printed
+    assert "causes of values that differ" in printed and "not shown by a run" in printed
     html, text = ((out / f"reproduction.{end}").read_text("utf-8") for end in ("html", "md"))
     assert "<script" not in html and "&lt;script&gt;" in html and "<script" not in text
-    assert "differs by" in html and "not comparable" in html and "3 of 7" in html and "3 of 7" in text
+    assert "differs by" in html and "not comparable" in html and headline in html and headline in text
+    assert "would settle it" in html and "Shown by" in html
     frame, manifest = pd.read_csv(out / "reproduction.csv"), json.loads((out / "manifest.json").read_text())
     assert list(frame.columns) == list(compare.COLUMNS) and len(frame) == 11
-    assert manifest["by_table"]["mine"] == [5, 2] and manifest["values"] == {"published": 11, "checked": 7, "agrees": 3}
+    counted = {"published": 11, "checked": 7, "agrees": 3, "undecided": 0, "differs": 4}
+    assert manifest["by_table"]["mine"] == [5, 2, 0, 3] and manifest["values"] == counted
+    assert manifest["votes"] == {"agrees": 1, "differs": 3, "without cause": 2}
     assert manifest["files"].keys() == {"201 cifar10"} and manifest["origins"] == [{"scores": "mine"}]
     assert (out / "figures" / "reproduction.png").stat().st_size > 10_000
     assert main(["mine", "--data", str(made_up), "--out", str(out)]) == 0  # an earlier one is written over
@@ -231,7 +343,7 @@ def test_without_files_every_row_says_what_to_get(monkeypatch, tmp_path):
     made = compare.reproduce(chosen, out=tmp_path / "out")
     assert set(made.rows["verdict"]) == {ABSENT} and not made.files
     assert made.rows["cause"].str.contains("no ground truth of benchmark").all()
-    assert page.headline(made.rows).startswith("0 of 0 published values agree (–)")
+    assert page.headline(made.rows).startswith("Of 0 published correlations, one vote each, 0 agree (–)")
     assert "Not comparable" in page.markdown(made, chosen, {})
 
 
@@ -247,17 +359,45 @@ def test_names_of_tables(capsys):
 # Parts
 
 
-def test_distinct_networks_of_a_sample_are_those_that_name_their_class():
+def test_distinct_networks_of_a_sample_are_strings_by_the_size_of_their_class():
+    """As in `harness.analysis.populations`; of the whole space one string each."""
     space = space_of("201")
     network = {"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10}
     table = tiny_table(50)
     own = benchmarks.Benchmark(space, table, np.array([space.index(a) for a in table.archs]), network, 8, False)
     frame = pd.DataFrame({"arch": own.table.archs, "snip": np.arange(50.0)})
-    sample = correlations.Judge(own, score_sets.merged([frame], "digits", "default", [])).sample(
-        "snip", "distinct", "test"
-    )
-    expected = [at for at, index in enumerate(own.indices) if space.class_id[index] == index]
-    assert sample.scores.tolist() == expected and 0 < len(expected) < 50
+    judge = correlations.Judge(own, score_sets.merged([frame], "digits", "default", []))
+    sample = judge.sample("snip", "distinct", "test")
+    assert sample.n == 50 and sample.share == 50 / 15_625 and sample.size == 9_445
+    np.testing.assert_allclose(sample.weight, 1 / space.class_sizes(own.indices))
+    assert sample.weight.min() < 1 and judge.sample("snip", "all", "test").weight is None
+
+
+def test_a_set_of_the_authors_protocol_comes_first(monkeypatch):
+    large = pd.DataFrame({"arch": ["a", "b", "c"], "snip": [1.0, 2.0, 3.0], "zen": 0.0})
+    theirs = pd.DataFrame({"arch": ["a", "b"], "snip": [5.0, 6.0]})
+    sets = {"large": (large, {}), "theirs": (theirs, {"protocol": "az-nas"})}
+    facts = {name: {"bench": "201", "dataset": "cifar10", "settings": settings, "scores": len(frame), "archs": 1}
+             for name, (frame, settings) in sets.items()}  # fmt: skip
+    monkeypatch.setattr(score_sets.cached, "facts", lambda: facts)
+    monkeypatch.setattr(score_sets.cached, "scores", lambda bench, dataset, name: sets[name][0])
+    found = score_sets.kept("201", "az-nas")
+    assert found.frame["snip"].dropna().tolist() == [5.0, 6.0] and found.scored["snip"].tolist() == [True, True, False]
+    assert (found.protocol_of("snip"), found.protocol_of("zen")) == ("az-nas", "default")
+    other = score_sets.kept("201", "zico")
+    assert other.frame["snip"].tolist() == [1.0, 2.0, 3.0] and other.protocol_of("snip") == "default"
+
+
+def test_correlations_are_of_a_uniform_sample_where_there_is_one(tmp_path):
+    """A table in BENCH-uniform is for correlations, facts are of the other."""
+    (tmp_path / "201-uniform").mkdir()
+    for folder, count in ((tmp_path, 30), (tmp_path / "201-uniform", 20)):
+        save_tables(folder / "nasbench201.h5", [tiny_table(count, dataset="cifar10")])
+    found = session.Session(str(tmp_path), tmp_path / "out", None, str, {})
+    table = Recipe("t", "correlation", "t")
+    assert len(found.benchmark("201", "cifar10").table) == 30
+    assert len(found.judge(table, "201", "cifar10").benchmark.table) == 20
+    assert found.files["201 cifar10, uniform sample"]["architectures"] == 20
 
 
 def test_a_proxy_is_of_the_largest_set_that_has_it_and_counts_what_was_scored():

@@ -119,9 +119,13 @@ def read_source(path: str, benchmark: Benchmark, resamples: int) -> Source:
         inputs = manifest["settings"].get("inputs", "images")
         substitute = "SUBSTITUTE" in images or "STAND-IN" in images or inputs != "images"
         images = images if inputs == "images" else f"{inputs}, {images}"
-    whole = len(scores.rows) == len(benchmark.space)
-    classes = benchmark.space.class_id[benchmark.indices[scores.rows]]
-    sample = Sample.of(classes, 0 if whole else resamples)
+    by_string = Path(path).is_file() or load_run(path).manifest.get("unit", "strings") == "strings"
+    space = benchmark.space
+    classes = space.class_id[benchmark.indices[scores.rows]]
+    drawn, there = len(scores.rows), space.full_size
+    if not by_string:
+        drawn, there = len(np.unique(classes)), len(np.unique(space.class_id))
+    sample = Sample.of(classes, 0 if drawn == there else resamples, drawn / there, by_string)
     return Source(dataset, images, substitute, scores.rows, sample, metrics, kappa)
 
 

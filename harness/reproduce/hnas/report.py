@@ -15,9 +15,9 @@ from harness.reproduce.hnas.tables import FITTED, TITLES
 from harness.search.hnas import criterion
 
 LEGEND = (
-    "ρ: Spearman; τ: Kendall's tau-b; in brackets 95 % intervals: bootstrap over networks for ρ, analytic for τ; none"
-    " for Pearson's correlation, which is of M, and of log M in the next column. M is the absolute value of the score."
-    " †: t and c were chosen by the test errors that are correlated, on a grid; the interval does not cover that."
+    "ρ: Spearman; τ: Kendall's tau-b; in brackets 95 % intervals, over what was drawn: bootstrap for ρ, analytic for τ;"
+    " none for Pearson's correlation, which is of M, and of log M in the next column. M is the absolute value of the"
+    " score. †: t and c were chosen by the test errors that are correlated, on a grid; the interval leaves that out."
     " Held out: chosen on a random half of the networks, judged on the other."
 )
 

@@ -11,8 +11,9 @@ and 20 quantiles of M, c from -4 to 0 in steps of 0.25. Rho and tau of the very 
 compared with those of held-out ones: chosen on a random half of the networks, judged on the other. This is not the
 outer optimisation of the search, which maximises one accuracy, not a correlation.
 
-Statistics and 95 % intervals are those of `harness.stats`: bootstrap over networks for rho, analytic for tau-b, none
-for Pearson's correlation, and none where the whole space was scored.
+Statistics and 95 % intervals are those of `harness.stats`, over what was drawn (strings, or networks with all their
+strings): bootstrap for rho, analytic for tau-b, none for Pearson's correlation, and none where the whole space was
+scored.
 """
 
 from __future__ import annotations
@@ -41,24 +42,31 @@ class Sample:
 
     class_id: np.ndarray
     """(archs,): equal for strings of one network."""
+    unit: np.ndarray
+    """(archs,): equal for those that were drawn together."""
     weights: np.ndarray
     """(resamples, archs): how often each is in each bootstrap sample; no row where there are to be no intervals."""
+    shrink: float = 1.0
+    """Sampling error relative to that of a sample with replacement."""
 
     @classmethod
-    def of(cls, class_id: np.ndarray, resamples: int, seed: int = 0) -> Sample:
-        """Draw the bootstrap samples."""
-        return cls(class_id, stats.resample_weights(class_id, resamples, seed))
+    def of(
+        cls, class_id: np.ndarray, resamples: int, share: float = 0.0, by_string: bool = True, seed: int = 0
+    ) -> Sample:
+        """Draw the bootstrap samples of a `share` of the space's strings, or of its networks."""
+        unit = np.arange(len(class_id)) if by_string else class_id
+        return cls(class_id, unit, stats.resample_weights(unit, resamples, seed), float(np.sqrt(max(0.0, 1 - share))))
 
     def correlate(self, one: np.ndarray, other: np.ndarray) -> dict[str, float]:
         """Return n, rho, tau_b and the ends of their intervals (rho_low, ...) over those finite in both, (archs,)."""
-        nothing = (float("nan"), float("nan"))
+        nothing, value = (float("nan"), float("nan")), stats.spearman(one, other)
         rho, tau = nothing, nothing
         if len(self.weights):
-            rho = stats.percentile_interval(stats.bootstrap_spearman(one, other, self.weights)[0])
-            tau = stats.tau_b_interval(one, other, self.class_id)
+            drawn = stats.bootstrap_spearman(one, other, self.weights)[0]
+            rho = stats.percentile_interval(value + self.shrink * (drawn - value))
+            tau = stats.tau_b_interval(one, other, self.unit, shrink=self.shrink)
         return {
-            "n": int(stats.both_finite(one, other).sum()),
-            "rho": stats.spearman(one, other), "rho_low": rho[0], "rho_high": rho[1],
+            "n": int(stats.both_finite(one, other).sum()), "rho": value, "rho_low": rho[0], "rho_high": rho[1],
             "tau_b": stats.kendall_tau_b(one, other), "tau_b_low": tau[0], "tau_b_high": tau[1],
         }  # fmt: skip
 
