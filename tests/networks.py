@@ -79,6 +79,26 @@ class Bare(nn.Module):
         return self.classifier(self.layers(x).mean((2, 3)))
 
 
+def everything_of(model: nn.Module) -> dict:
+    """All state a caller could notice: tensors, gradients, modes, hooks, flags, attributes."""
+    state = {f"state {k}": v.clone() for k, v in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        state[f"grad {name}"] = None if parameter.grad is None else parameter.grad.clone()
+        state[f"requires_grad {name}"] = parameter.requires_grad
+        state[f"hooks {name}"] = len(parameter._backward_hooks or ())
+        state[f"identity {name}"] = id(parameter)
+    for name, module in model.named_modules():
+        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+        state[f"module {name}"] = (
+            type(module),
+            module.training,
+            *(len(h) for h in hooks),
+            getattr(module, "inplace", None),
+        )
+        state[f"attributes {name}"] = sorted(vars(module))
+    return state
+
+
 @torch.no_grad()
 def draw(model: nn.Module, seed: int) -> nn.Module:
     """Weights of no special size: normal, BatchNorm away from its defaults so that its weight and bias matter."""

@@ -108,7 +108,8 @@ class _Work:
 
 
 def _look(twin: Twin, x: Tensor | NamedInputs) -> tuple[int, int]:
-    """Run one sample through a module: return multiply-accumulates and classes, and note what it does in place.
+    """Run one sample through a module: return multiply-accumulates and classes, and note the order of layers and what
+    is done in place.
 
     Raises UserError for a module that does not run on the inputs, or whose output does not serve.
     """
@@ -128,6 +129,7 @@ def _look(twin: Twin, x: Tensor | NamedInputs) -> tuple[int, int]:
             twin.seen.refused = ""
             raise _does_not_run(error, x) from error
         twin.seen.rewritten |= {name for name, output, version in outputs if output._version != version}
+        twin.seen.ran += dict.fromkeys(name for name, _, _ in outputs)
         return sum(done) // samples, classes
     raise AssertionError
 
@@ -143,10 +145,13 @@ def _counting(name: str, done: list[int], outputs: list[tuple[str, Tensor, int]]
 def _does_not_run(error: Exception, x: Tensor | NamedInputs) -> UserError:
     if isinstance(error, Refused):
         return UserError(str(error))
-    what = f"{tuple(x.shape[1:])} a sample, {str(x.dtype).removeprefix('torch.')}"
-    what = f"{', '.join(x.tensors)}" if isinstance(x, NamedInputs) else what
-    line = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
-    return UserError(f"the model does not run on the inputs ({what}): {line}")
+    line = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
+    if not line.startswith("the model does not run"):
+        line = f"the model does not run: {type(error).__name__}: {line}"
+    hint = (
+        "" if isinstance(x, NamedInputs) or x.is_floating_point() else " (the inputs are whole numbers, as tokens are)"
+    )
+    return UserError(line + hint)
 
 
 def _unfit(proxy: Proxy, x: Tensor | NamedInputs, wrong_labels: str) -> str:

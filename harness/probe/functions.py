@@ -45,6 +45,11 @@ _SIGNATURES = {
 }  # fmt: skip
 
 
+def _hardsigmoid(x: Tensor) -> Tensor:
+    """The same function with a second derivative, which PyTorch's has not."""
+    return functional.relu6(x + 3) / 6
+
+
 def _called(self: nn.Module, x: Tensor, call: Callable[[Tensor], Tensor]) -> Tensor:
     return call(x)
 
@@ -76,6 +81,8 @@ class Seen:
         """Layers whose weight something else than the layer uses."""
         self.rewritten: set[str] = set()
         """Layers whose output the network changes in place."""
+        self.ran: list[str] = []
+        """Layers in the order in which they first ran."""
         self.refused = ""
         """Why the output does not serve."""
 
@@ -132,6 +139,8 @@ class Functions(TorchFunctionMode):
                     if func is functional.linear and _is_call_of(module, args, kwargs):
                         return module(args[0])
                     self.seen.elsewhere.add(name)
+        if func is functional.hardsigmoid and not (kwargs.get("inplace") or len(args) > 1):
+            return _hardsigmoid(args[0] if args else kwargs["input"])
         return func(*args, **kwargs)
 
     def _activate(self, kind: type[nn.Module], func: Any, args: Any, kwargs: Any) -> Any:
@@ -146,7 +155,11 @@ class Functions(TorchFunctionMode):
         x, module = args[0], self.modules[kind.__name__]
         if rule_of(module).smooth:
             self.seen.smooth.add(kind.__name__)
-        call = partial(_with, _beside(func) if func.__name__.endswith("_") else func, args[1:], kwargs)
+        call: Callable[[Tensor], Tensor] = partial(
+            _with, _beside(func) if func.__name__.endswith("_") else func, args[1:], kwargs
+        )
+        if func is functional.hardsigmoid:
+            call = _hardsigmoid
         if not in_place:
             return module(x, call)
         return written_over(x, module(x if kind is nn.ReLU else x.clone(), call))

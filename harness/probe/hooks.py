@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from harness.probe.context import PassContext
 from harness.probe.layer_rules import is_relu, rule_of
-from harness.probe.layers import Layer, places
+from harness.probe.layers import Layer, by_sample, places
 from harness.probe.observer import Observer
 from harness.probe.precision import widened
 from harness.probe.relu_codes import ReluCodes
@@ -95,40 +95,27 @@ class Hooks:
         return changed
 
     def _saliency_of(self, layer: Layer):
-        samples = len(self.context.inputs)
-        by_channel = rule_of(layer.module).by_channel
-
-        def samples_first(values: Tensor) -> Tensor:
-            turned = len(values) != samples and values.dim() == 3 and values.shape[1] == samples
-            return values.transpose(0, 1) if turned else values  # (time, samples, channels)
+        rule, samples = rule_of(layer.module), len(self.context.inputs)
 
         def hook(module: nn.Module, _: object, output: Tensor) -> None:
             if not output.requires_grad:
                 return
-            kept = self._keep(
-                output, layer.name
-            )  # not `output`: a hook that holds its own tensor keeps the whole graph for good
+            kept = self._keep(output, layer.name)  # a hook that holds `output` itself keeps the whole graph for good
 
             def reduce(gradient: Tensor) -> None:
-                if self.context.phase == "backward":
-                    summed = self._by_sample(by_channel(module, samples_first(widened(kept) * gradient.detach())))
-                    self.salient[module] = self.salient[module] + summed if module in self.salient else summed
+                if self.context.phase != "backward":
+                    return
+                try:
+                    product = by_sample(widened(kept) * gradient.detach(), samples, rule.axis(module))
+                except TypeError as error:
+                    self.error = error
+                    return
+                summed = rule.by_channel(module, product)
+                self.salient[module] = self.salient[module] + summed if module in self.salient else summed
 
             output.register_hook(reduce)
 
         return hook
-
-    def _by_sample(self, summed: Tensor) -> Tensor:
-        """(rows, owners * out) -> (samples, owners * out): adds up rows of one sample, such as windows."""
-        samples = len(self.context.inputs)
-        if len(summed) in (1, samples):
-            return summed
-        if len(summed) % samples:
-            self.error = ValueError(
-                f"cannot tell the {samples} samples apart in {len(summed)} rows of a layer's output"
-            )
-            return summed
-        return summed.unflatten(0, (samples, -1)).sum(1)
 
     def saliency(self, gradients: list[Tensor]) -> list[Tensor] | Exception:
         """By layer, (samples, owners * out), zeros where the loss does not depend on the layer; or what a proxy that

@@ -59,7 +59,8 @@ class LayerRule:
 
     def without_bias(self, module: Any, output: Tensor) -> Tensor:
         """Return the output before the bias was added."""
-        return output if module.bias is None else output - module.bias.detach().view(1, -1, *[1] * (output.dim() - 2))
+        bias = getattr(module, "bias", None)
+        return output if bias is None else output - bias.detach().view(1, -1, *[1] * (output.dim() - 2))
 
     def by_channel(self, module: nn.Module, values: Tensor) -> Tensor:
         """Sum what is shaped like the output over positions, (samples, owners * channels); of a gradient the bias's."""
@@ -302,14 +303,18 @@ def is_relu(module: nn.Module) -> bool:
 
 
 def layers_of(network: nn.Module) -> list[Layer]:
-    """Return the weights that proxies score, in module order, each once: one that two modules share is the first's."""
+    """Return the weights that proxies score, each once: one that two modules share is the first's.
+
+    They are in module order; those of a user's module in the order in which they ran, behind those that did not.
+    """
     found: dict[int, Layer] = {}
     for name, module in network.named_modules():
         for tensor in rule_of(module).weights:
             if (weight := getattr(module, tensor, None)) is not None:
                 channels = rule_of(module).out_channels(module)
                 found.setdefault(id(weight), Layer(name, module, owners_of(module), tensor, channels))
-    return list(found.values())
+    ran = {name: place for place, name in enumerate(getattr(network, "ran", ()))}
+    return sorted(found.values(), key=lambda layer: ran.get(layer.name, -1))
 
 
 def without_rule(network: nn.Module) -> dict[str, nn.Parameter]:

@@ -53,3 +53,20 @@ def owned(module: nn.Module, values: Tensor) -> tuple[tuple[int, ...], Tensor]:
 def places(owners: tuple[int, ...], device: torch.device) -> Tensor:
     """Return positions in the stack as an index on the device, made once: a GPU waits for each tensor it is sent."""
     return torch.tensor(owners, device=device)
+
+
+def by_sample(values: Tensor, samples: int, axis: int | None) -> Tensor:
+    """Return what flows at a layer with one row a sample: rows of one sample, such as windows, become positions.
+
+    `axis` is that of the channels. What does not depend on the input has one row. Raises TypeError where samples cannot
+    be told apart.
+    """
+    if len(values) in (1, samples):
+        return values
+    if axis == -1 and values.dim() == 3 and values.shape[1] == samples:  # (time, samples, channels)
+        return values.transpose(0, 1)
+    if axis == -1 and len(values) % samples == 0:
+        return values.reshape(samples, -1, values.shape[-1])
+    if axis == -1:  # a table of positions
+        return values.unsqueeze(0)
+    raise TypeError(f"cannot tell the {samples} samples apart in a tensor of the shape {tuple(values.shape)}")

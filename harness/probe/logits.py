@@ -22,7 +22,7 @@ NAMES = ("logits", "out")
 
 def logits_of(output: Any, samples: int, choice: Choice = None) -> Tensor:
     """Return the logits (samples, classes) among what a module returned. Raises UserError where that is not clear."""
-    chosen = _chosen(output, choice)
+    chosen = _chosen(output, choice, samples)
     if not isinstance(chosen, Tensor):
         parts = _parts(chosen)
         named = [value for key, value in parts.items() if key in NAMES and isinstance(value, Tensor)]
@@ -30,12 +30,14 @@ def logits_of(output: Any, samples: int, choice: Choice = None) -> Tensor:
         tensors = [value for value in parts.values() if isinstance(value, Tensor)]
         found = named[:1] or (flat if len(flat) == 1 else tensors if len(tensors) == 1 else [])
         if not found:
-            raise UserError(f"{_came(output)}: name the logits by logits= (a key, a place, or a function of it)")
+            raise UserError(
+                f"{_came(output, samples)}: name the logits by logits= (a key, a place, or a function of it)"
+            )
         chosen = found[0]
     return _as_classes(chosen, samples, output)
 
 
-def _chosen(output: Any, choice: Choice) -> Any:
+def _chosen(output: Any, choice: Choice, samples: int) -> Any:
     if choice is None:
         return output
     if callable(choice):
@@ -45,7 +47,7 @@ def _chosen(output: Any, choice: Choice) -> Any:
     if isinstance(choice, int) and not isinstance(output, Mapping) and -len(keys) <= choice < len(keys):
         return parts[keys[choice]]
     if choice not in parts:
-        raise UserError(f"logits={choice!r}: {_came(output)}")
+        raise UserError(f"logits={choice!r}: {_came(output, samples)}")
     return parts[choice]
 
 
@@ -63,27 +65,30 @@ def _parts(output: Any) -> dict[Any, Any]:
 
 def _as_classes(logits: Any, samples: int, output: Any) -> Tensor:
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
-        raise UserError(f"{_came(output)}: expected a tensor of floats (samples, classes)")
+        raise UserError(f"{_came(output, samples)}: expected a tensor of floats (samples, classes)")
     if logits.dim() > 2 and logits.numel() == len(logits) * max(logits.shape[1:]):  # maps of one position
         logits = logits.flatten(1)
     if logits.dim() == 1 and len(logits) == samples:
         logits = logits.unsqueeze(1)
     if logits.dim() != 2 or len(logits) != samples:
-        what = f"{_came(output)}, expected (samples, classes) for {samples} samples"
+        what = f"{_came(output, samples)}, expected (samples, classes)"
         advice = "a sequence or a map has to become one row a sample, such as logits=lambda out: out.mean(1)"
         raise UserError(f"{what}: {advice if logits.dim() > 2 else 'the first axis must be the samples'}")
     return torch.cat([torch.zeros_like(logits), logits], 1) if logits.shape[1] == 1 else logits
 
 
-def _came(output: Any) -> str:
+def _came(output: Any, samples: int) -> str:
     """Return what a module returned, in words."""
     if isinstance(output, Tensor):
-        return f"the model returns {_shape(output)}"
+        return f"the model returns {_shape(output, samples)}"
     parts = _parts(output)
     if not parts:
         return f"the model returns {type(output).__name__}"
-    return f"the model returns {', '.join(f'{key}: {_shape(value)}' for key, value in parts.items())}"
+    return f"the model returns {', '.join(f'{key}: {_shape(value, samples)}' for key, value in parts.items())}"
 
 
-def _shape(value: Any) -> str:
-    return f"{tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+def _shape(value: Any, samples: int) -> str:
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    sizes = ["samples" if axis == 0 and size == samples else str(size) for axis, size in enumerate(value.shape)]
+    return f"({', '.join(sizes)})"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from harness.probe.context import PassContext
 from harness.probe.layer_rules import is_relu
 from harness.probe.layers import owned, places
-from harness.probe.precision import as_written, widened
+from harness.probe.precision import as_written, memory_ran_out, widened
 from harness.probe.twin import Twin
 
 
@@ -59,7 +59,7 @@ class Observer:
                     x, output = x.detach(), output.detach()
                     if self.twin is not None:
                         axis = self.twin.layout(module)
-                        x = self.twin.arranged(x, axis if x.shape == output.shape else None)
+                        x = self.twin.arranged(x, axis)
                         output = self.twin.arranged(output, axis)
                     self.see(module, widened(x), widened(output))
             except Exception as error:
@@ -87,15 +87,6 @@ class Observer:
     def result(self) -> object:
         """Return the quantity, or raise what a proxy that reads it shall fail with."""
         return self.total
-
-
-def memory_ran_out(error: BaseException) -> bool:
-    """Return whether an error means that there is no memory left, whichever library says so."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError)
-        and any(words in text for words in ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED"))
-    )
 
 
 def add(total: Tensor, owners: tuple[int, ...], values: Tensor) -> None:

@@ -45,6 +45,8 @@ class Passes(PassContext):
         `objective`: "loss" is the cross-entropy, mean over samples; "sum" the sum of all outputs (labels unused).
         """
         super().__init__(network, minibatches, archs=archs, reads=reads, blocks=blocks, channels_last=channels_last)
+        if isinstance(network, Twin) and "other_gradients" in self.reads:
+            self.channels_last = False  # every minibatch by the same kernels: equal ones give equal gradients
         self.objective = objective
         self._bfloat16 = precision == "bfloat16"
         self._gathered: dict[str, object] = {}

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.probe.layer_rules import refuse_coupled, rule_of
-from harness.probe.layers import owners_of, places
+from harness.probe.layers import by_sample, owners_of, places
 from harness.probe.precision import widened
 from harness.probe.probe import Probe
+from harness.probe.twin import Twin
 
 Sink = Callable[[tuple[int, ...], Tensor], None]
 """Takes the owners and their gradients (owners, cotangents, weights of an owner)."""
@@ -135,13 +136,27 @@ def _backwards(outputs: Tensor, weights: list[Tensor], cotangents: Tensor, at_on
 
 
 def each_sample(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
-    """By layer: `reduce` of the gradients (samples, *weight) of each sample's own loss; zeros like the weight where no
-    path leads.
+    """By layer: `reduce` of the gradients (samples, *weight) of each sample's own loss, a sum over samples; zeros like
+    the weight where no path leads.
 
-    Raises ValueError where training-mode BatchNorm couples the samples, TypeError for layers of a kind whose gradient
-    does not follow from inputs and outputs.
+    A user's module with layers of a kind whose gradient does not follow from inputs and outputs runs once for each
+    sample; in a stack that is a TypeError. Raises ValueError where training-mode BatchNorm couples the samples.
     """
     refuse_coupled(probe.network)
+    try:
+        return _each_at_once(probe, reduce)
+    except TypeError:
+        if not isinstance(probe.network, Twin):
+            raise
+    with probe.own_pass("gradients of each sample"):
+        totals: list[Tensor] = []
+        for n in range(len(probe.inputs)):
+            gradients = [reduce(g.unsqueeze(0)) for g in probe.loss_gradients(slice(n, n + 1))]
+            totals = [a + b for a, b in zip(totals, gradients, strict=True)] if totals else gradients
+    return totals
+
+
+def _each_at_once(probe: Probe, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
     reduced: dict[nn.Module, Tensor] = {}
 
     def keep(module: nn.Module, rows: Tensor, _: Tensor) -> None:
@@ -177,6 +192,7 @@ def _by_layer(probe: Probe, objective: Callable[[], Tensor], take: Callable[[nn.
     for layer in probe.layers:
         if not rule_of(layer.module).knows(layer.module):
             raise TypeError(f"gradients of single samples are not known for a {type(layer.module).__name__}")
+    samples = len(probe.inputs)
     calls: dict[nn.Module, int] = {}
     waiting: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
@@ -188,6 +204,7 @@ def _by_layer(probe: Probe, objective: Callable[[], Tensor], take: Callable[[nn.
     def arrive(module: nn.Module, x: Tensor, gradient: Tensor) -> None:
         gradient = widened(gradient.detach())
         rule = rule_of(module)
+        x, gradient = (by_sample(each, samples, rule.axis(module)) for each in (x, gradient))
         rows, bias = rule.weight_rows(module, widened(x), gradient), rule.by_channel(module, gradient)
         if module in waiting:
             rows, bias = (a + b for a, b in zip(waiting[module], (rows, bias), strict=True))

@@ -124,3 +124,14 @@ def computed(x: Tensor) -> Tensor:
     kind = x.device.type
     wanted = torch.is_autocast_enabled(kind) and x.dtype == torch.float32
     return x.to(torch.get_autocast_dtype(kind)) if wanted else x
+
+
+def memory_ran_out(error: BaseException) -> bool:
+    """Return whether an error means that there is no memory left, whichever library says so."""
+    import torch
+
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in text for words in ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED"))
+    )

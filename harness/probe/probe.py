@@ -155,6 +155,16 @@ class Probe(Passes):
         """The objective by `logits`: summed over architectures, mean over samples where it is the loss."""
         return self._objective(self.logits(), self.targets)
 
+    def loss_gradients(self, samples: slice) -> list[Tensor]:
+        """By layer: gradient of the objective of some samples, by a forward and a backward of their own."""
+        outputs = self._logits(self._stacked(self.inputs[samples]))
+        return self._differentiate(self._objective(outputs, self.targets[samples]), retain_graph=False)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights, and of inputs that are floats."""
+        return next(self.network.parameters()).dtype if self.layers else self.inputs.dtype
+
     def all_gradients(self) -> list[tuple[tuple[int, ...], Tensor]]:
         """By trainable tensor, BatchNorm's and biases too: owners, and the gradient of the objective, shaped like it.
 

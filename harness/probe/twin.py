@@ -20,8 +20,10 @@ from benchmarks.errors import UserError
 from harness.probe.copies import copied, plain_weights
 from harness.probe.functions import Functions, Seen, beside_input, functional_modules
 from harness.probe.layer_rules import batchnorms, layers_of, rule_of, without_rule
+from harness.probe.layers import by_sample
 from harness.probe.logits import Choice, logits_of
 from harness.probe.named_inputs import NamedInputs
+from harness.probe.precision import memory_ran_out
 from harness.probe.spelled_out import spell_out
 
 
@@ -73,6 +75,11 @@ class Twin(nn.Module):
             name.removeprefix("network."): parameter.numel() / total for name, parameter in without_rule(self).items()
         }
 
+    @property
+    def ran(self) -> list[str]:
+        """Names of layers in the order in which they first ran, as far as that is known."""
+        return self.seen.ran
+
     def arranged(self, values: Tensor, axis: int | None) -> Tensor:
         """Return what flows in the running forward as (samples, channels, ...); `axis` is that of its channels.
 
@@ -80,18 +87,16 @@ class Twin(nn.Module):
         Raises ValueError where the samples cannot be told apart.
         """
         shape, samples = tuple(values.shape), self.samples
-        if axis == -1 and values.dim() > 2:
-            values = values.movedim(-1, 1)
-        if len(values) == samples:
-            return values
-        if values.dim() == 3 and values.shape[2] == samples:  # (time, samples, channels)
-            return values.transpose(0, 2)
+        if axis == -1:
+            values = by_sample(values, samples, axis)
+            values = values.movedim(-1, 1) if values.dim() > 2 else values
+        elif values.dim() == 1 and len(values) != samples:
+            values = values.unsqueeze(0)
         if len(values) == 1:
             return values.expand(samples, *values.shape[1:])
         if len(values) % samples:
             raise ValueError(f"cannot tell the {samples} samples apart in a tensor of the shape {shape}")
-        parts = values.unflatten(0, (samples, -1))
-        return parts.movedim(1, 2) if parts.dim() > 2 else parts
+        return values if len(values) == samples else values.unflatten(0, (samples, -1)).movedim(1, 2)
 
     def layout(self, module: nn.Module) -> int | None:
         """Return the axis of the channels in what a module returns: its own, or that of the layer that ran last."""
@@ -115,12 +120,22 @@ class Twin(nn.Module):
         self.functions.inside, self.functions.layer, self.samples = 0, None, len(x)
         given = x.tensors if isinstance(x, NamedInputs) else {self.keyword: x} if self.keyword else None
         with sdpa_kernel(SDPBackend.MATH), self.functions:  # the fused kernels have no second derivative
-            output = self.network(x) if given is None else self.network(**given)
+            try:
+                output = self.network(x) if given is None else self.network(**given)
+            except (RuntimeError, ValueError, IndexError, AssertionError) as error:
+                if memory_ran_out(error):
+                    raise
+                raise RuntimeError(f"the model does not run on {_described(x)}: {error}") from error
         try:
             return logits_of(output, len(x), self.choice)
         except UserError as error:
             self.seen.refused = str(error)
             raise Refused(str(error)) from None
+
+
+def _described(x: Any) -> str:
+    shape = "(" + ", ".join(map(str, x.shape)) + ")"
+    return f"{', '.join(x.tensors)}" if isinstance(x, NamedInputs) else f"inputs of the shape {shape}"
 
 
 @contextmanager

@@ -25,15 +25,15 @@ ROUNDING = 1e-10
 PAPER = "Zhang and Jia 2022, arXiv 2110.08616"
 
 
-def _agreement(gradients: Tensor) -> Tensor:
-    """(samples, *weight) -> like the weight: how many more samples push it one way than the other."""
-    return torch.where(gradients.abs() > ROUNDING, gradients.sign(), 0.0).sum(0).abs()  # NaN is not above either
+def _signs(gradients: Tensor) -> Tensor:
+    """(samples, *weight) -> like the weight: how many more samples push it up than down."""
+    return torch.where(gradients.abs() > ROUNDING, gradients.sign(), 0.0).sum(0)  # NaN is not above either
 
 
 @proxy(view=VIEW, reads="weights", labels=True, cost="PS", paper=PAPER)
 def gradsign(probe) -> Tensor:
     """Agreement of the signs of the samples' gradients."""
-    return probe.total(each_sample(probe, _agreement))
+    return probe.total(signs.abs() for signs in each_sample(probe, _signs))
 
 
 @proxy(

@@ -33,7 +33,7 @@ def negated_condition(probe, gram: Tensor) -> Tensor:
     eigenvalues = eigvalsh(gram)
     smallest, largest = eigenvalues[:, 0], eigenvalues[:, -1]
     empty = largest == 0
-    singular = smallest <= largest * len(probe.inputs) * torch.finfo(probe.inputs.dtype).eps
+    singular = smallest <= largest * len(probe.inputs) * torch.finfo(probe.dtype).eps
     probe.fail(singular, "the kernel is singular: samples' gradients are linearly dependent")
     probe.fail(empty, "no output depends on a weight")
     return torch.where(empty, torch.nan, torch.where(singular, -torch.inf, -largest / smallest))

@@ -9,13 +9,14 @@ correlation: NaN; linearly dependent rows: minus infinity.
 import torch
 from torch import Tensor
 
-from harness.proxies.jacobian import PAPER_JACOB, correlation
+from harness.proxies.jacobian import PAPER_JACOB, correlation, refuse_single
 from harness.proxies.registry import proxy
 
 
 @proxy(reads="input_gradients", labels=False, paper=PAPER_JACOB)
 def jacob_logdet(probe) -> Tensor:
     """Log-determinant of the correlations between input Jacobians."""
+    refuse_single(probe)
     matrix = correlation(probe.input_gradients)
     broken = ~matrix.isfinite().flatten(1).all(1)
     score = torch.linalg.slogdet(torch.where(broken[:, None, None], 0.0, matrix)).logabsdet

@@ -18,22 +18,22 @@ from torch import Tensor
 
 from harness.probe.view import View
 from harness.proxies.registry import proxy
+from harness.proxies.zico import log_sums
 
 VIEW = View(precision="float64", minibatches=2)
 PAPER = "Casarin et al. 2025, arXiv 2505.07300"
 READS = ("gradients", "other_gradients", "relu_layer_words")
 
 
+def _steadiness(g: Tensor) -> Tensor:
+    deviation = g.abs().std(0, correction=0)
+    return torch.where(deviation > 0, 1 / deviation, 0.0)
+
+
 @proxy(view=VIEW, reads=READS, labels=True, cost="2FB", paper=PAPER)
 def l_swag(probe) -> Tensor:
     """Steadiness of gradients times activation patterns by layer."""
-    steadiness = []
-    for position, layer in enumerate(probe.layers):
-        g = torch.stack([probe.gradients[position], *(other[position] for other in probe.other_gradients)])
-        deviation = g.double().abs().std(0, correction=0)
-        summed = torch.where(deviation > 0, 1 / deviation, 0.0).reshape(len(layer.owners), -1).sum(1)
-        steadiness.append(torch.where(summed > 0, summed, 1.0).log())
-    total, patterns = probe.total(steadiness), probe.observed("relu_layer_words").to(probe.inputs.device)
+    total, patterns = log_sums(probe, _steadiness), probe.observed("relu_layer_words").to(probe.inputs.device)
     probe.fail(total == 0, "no gradient varies between the minibatches")
     probe.fail(patterns == 0, "no ReLU on a map")
     return torch.where((total == 0) | (patterns == 0), torch.nan, total * patterns)

@@ -26,8 +26,10 @@ CROPS, SIDE = 3000, 4
 def crops(images: Tensor) -> Tensor:
     """(samples, channels, height, width) -> (CROPS, channels, SIDE, SIDE), all channels but the first zero.
 
-    Raises ValueError for images smaller than a crop.
+    Raises ValueError for what is no images, or smaller than a crop.
     """
+    if images.dim() != 4 or not images.is_floating_point():
+        raise ValueError(f"crops images (samples, channels, height, width), got {tuple(images.shape)}")
     samples, _, height, width = images.shape
     if min(height, width) < SIDE:
         raise ValueError(f"needs images of {SIDE} x {SIDE} pixels or more, got {height} x {width}")

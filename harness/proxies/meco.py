@@ -75,6 +75,8 @@ def meco_opt(probe) -> Tensor:
 @proxy(name="meco@pruner", view=VIEW, labels=False, cost="F", paper=PAPER)
 def meco_pruner(probe) -> Tensor:
     """meco of an image of noise of 64 x 64 pixels."""
+    if probe.inputs.dim() != 4 or not probe.inputs.is_floating_point():
+        raise ValueError(f"replaces an image (channels, height, width), got {tuple(probe.inputs.shape[1:])} a sample")
     shape = (1, probe.inputs.shape[1], SIDE, SIDE)
     noise = torch.randn(shape, generator=fixed_draw(SIDE, "meco@pruner")).to(probe.inputs)
     return _sum(probe, probe.observed_on("channel_correlations", noise), _smallest)

@@ -40,7 +40,9 @@ def synflow_bn(probe) -> Tensor:
 @proxy(view=VIEW, reads="gradients", labels=False, paper="Cavagnero et al. 2023, arXiv 2207.05135")
 def logsynflow(probe) -> Tensor:
     """Weight times logarithm of the gradient of the summed output."""
-    return probe.total((layer.weight * torch.log1p(g)).abs() for layer, g in probe.by_layer(probe.gradients))
+    score = probe.total((layer.weight * torch.log1p(g)).abs() for layer, g in probe.by_layer(probe.gradients))
+    probe.fail(score.isnan(), "a gradient is below -1, which activations that are not monotone give: no log(1 + g)")
+    return score
 
 
 @proxy(name="logsynflow@naslib", view=VIEW, reads="gradients", labels=False, paper=PAPER)

@@ -15,24 +15,47 @@ would bring a stack within 1e-9, but took 2.2, 2.3 and 3.7 times the processor t
 would not share the first minibatch's passes with the other proxies; so it stays float32.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from harness.probe.layers import places
 from harness.probe.view import DEFAULT
 from harness.proxies.registry import proxy
 
 VIEW = replace(DEFAULT, minibatches=2)
 
 
+def log_sums(probe, of: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the sum over layers of log of the sum over weights of `of`, (archs,) float64.
+
+    `of` makes of gradients (minibatches, *weight) float64 what each weight counts, 0 where its gradient does not vary;
+    a layer in which none does counts 0. NaN, with the reason, where a gradient is not finite, and where gradients do
+    not vary at all, which is what equal minibatches give; an architecture without any gradient has 0.
+    """
+    by_layer = []
+    sizes, sums = probe.zeros(), probe.zeros()
+    for position, layer in enumerate(probe.layers):
+        g = torch.stack([probe.gradients[position], *(other[position] for other in probe.other_gradients)]).double()
+        summed = of(g).reshape(len(layer.owners), -1).sum(1)
+        by_layer.append(torch.where(summed > 0, summed, 1.0).log())
+        at = places(layer.owners, sizes.device)
+        sizes.index_add_(0, at, g.abs().sum(0).reshape(len(layer.owners), -1).sum(1))
+        sums.index_add_(0, at, summed)
+    broken, still = ~sizes.isfinite(), (sums == 0) & (sizes > 0)
+    probe.fail(still, "no gradient varies between the minibatches: they hold the same samples")
+    probe.fail(broken, "a gradient is NaN or infinite")
+    return probe.total(by_layer).masked_fill(broken | still, torch.nan)
+
+
+def _mean_over_deviation(g: Tensor) -> Tensor:
+    deviation = g.std(0, correction=0)
+    return torch.where(deviation > 0, g.abs().mean(0) / deviation, 0.0)
+
+
 @proxy(view=VIEW, reads=("gradients", "other_gradients"), cost="2FB", paper="Li et al. 2023, arXiv 2301.11300")
 def zico(probe) -> Tensor:
     """Mean over deviation of gradients between minibatches, in logarithms by layer."""
-    by_layer = []
-    for position, layer in enumerate(probe.layers):
-        g = torch.stack([probe.gradients[position], *(other[position] for other in probe.other_gradients)]).double()
-        deviation = g.std(0, correction=0)
-        ratio = torch.where(deviation > 0, g.abs().mean(0) / deviation, 0.0).reshape(len(layer.owners), -1).sum(1)
-        by_layer.append(torch.where(ratio > 0, ratio, 1.0).log())
-    return probe.total(by_layer)
+    return log_sums(probe, _mean_over_deviation)

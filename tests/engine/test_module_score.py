@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import reference_proxies as reference
 import torch
-from networks import Bare, Small, minibatch
+from networks import Bare, Small, everything_of, minibatch
 from torch import nn
 from torch.nn import functional
 
@@ -31,26 +31,6 @@ def registry_as_before():
     yield
     registered._registry.clear()
     registered._registry.update(before)
-
-
-def everything_of(model: nn.Module) -> dict:
-    """All state a caller could notice: tensors, gradients, modes, hooks, flags, attributes."""
-    state = {f"state {k}": v.clone() for k, v in model.state_dict().items()}
-    for name, parameter in model.named_parameters():
-        state[f"grad {name}"] = None if parameter.grad is None else parameter.grad.clone()
-        state[f"requires_grad {name}"] = parameter.requires_grad
-        state[f"hooks {name}"] = len(parameter._backward_hooks or ())
-        state[f"identity {name}"] = id(parameter)
-    for name, module in model.named_modules():
-        hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-        state[f"module {name}"] = (
-            type(module),
-            module.training,
-            *(len(h) for h in hooks),
-            getattr(module, "inplace", None),
-        )
-        state[f"attributes {name}"] = sorted(vars(module))
-    return state
 
 
 def test_the_model_is_left_as_it_was():

@@ -151,14 +151,17 @@ def test_coupled_is_not_single():
         each_sample(probe_of(Small(), x, y, "train"), lambda rows: rows)
 
 
-def test_layers_of_an_unknown_kind_are_refused():
+def test_layers_of_an_unknown_kind_run_sample_by_sample():
     class Standardised(nn.Conv2d):
         def forward(self, x):
             return functional.conv2d(x, self.weight / self.weight.std(), self.bias)
 
     model = nn.Sequential(Standardised(3, 4, 3), nn.Flatten(), nn.Linear(4 * 36, 5))
-    ours = scores_of(model, ["gradsign", "ntk_trace"])
-    assert "Standardised" in ours["gradsign"].reasons[0]
+    ours = scores_of(model, ["gradsign", "ntk_trace", "ntk_trace@hnas"])
+    x, y = given().minibatches[0].inputs.double(), given().minibatches[0].targets
+    rows = ones_by_one(copy.deepcopy(model).double(), x, y)
+    assert score(ours, "gradsign") == np.abs(np.where(np.abs(rows) > 1e-10, np.sign(rows), 0).sum(0)).sum()
+    assert "Standardised" in ours["ntk_trace@hnas"].reasons[0]
     assert math.isfinite(score(ours, "ntk_trace"))  # the kernel asks nothing of layers
 
 
