@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     add("--scores", required=True, nargs="+", help="folders of runs, one for each dataset, or a CSV of scores")
     add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     add_options(line, HnasConfig)
-    add("--out", help="folder to write to (default: a name of its own under results/)")
+    add("--out", help="folder to write to (default: a name of its own under results/runs/)")
     options = line.arguments(argv)
     config = dict(options)
     out, scores = options.pop("out"), tuple(options.pop("scores"))

@@ -14,7 +14,7 @@ STOPPED = "stopped; no results were written, trained epochs of supernets are kep
 BENCH = {"bench": f"benchmark of operations on edges: {', '.join(BENCHMARKS)}"}
 RENAMED = {"scores": "operation_scores", "network": "network_settings"}
 """Field -> its option, where its own name means something else in other commands."""
-OUT = "folder to write to (default: one under results/ named after the benchmark)"
+OUT = "folder to write to (default: a name of its own under results/runs/)"
 
 
 def parser() -> Line:

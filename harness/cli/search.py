@@ -44,7 +44,7 @@ def parser() -> Line:
         line.option(f"--{dest.replace('_', '-')}", dest=dest, type=kind, help=about)
         if dest != name:
             hidden(line, name, dest, kind)
-    line.option("--out", help="folder to write to (default: a name of its own under results/)")
+    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
     return line
 
 

@@ -58,6 +58,10 @@ class Proxy:
     """sha256 of the file of a user's own proxy."""
     path: str = ""
     """That file."""
+    code: str = ""
+    """Checksum of what it consists of in that file."""
+    function: str = ""
+    """Name of its function, where that is not its own."""
     keeps: tuple[str, ...] = ()
     """Fields of the view that are part of its definition though they have default values: no protocol changes them."""
 
@@ -91,7 +95,8 @@ def proxy(
         wanted = (reads,) if isinstance(reads, str) else tuple(reads)
         uses = bool(set(wanted) - {"weights", "outputs", "features", "relu_agreement", "input_gradients"})
         _add(Proxy(
-            name=name or score.__name__, score=score, view=view, reads=wanted, cost=cost, paper=paper, fitted=fitted,
+            name=name or score.__name__, function=score.__name__, score=score, view=view, reads=wanted,
+            cost=cost, paper=paper, fitted=fitted,
             labels=(uses and view.objective == "loss") if labels is None else labels, static=static, baseline=baseline,
             keeps=(keeps,) if isinstance(keeps, str) else tuple(keeps),
         ))  # fmt: skip
@@ -100,10 +105,13 @@ def proxy(
     return register(function) if function is not None else register
 
 
-def module_proxy(function: Callable | None = None, *, labels: bool = True, paper: str = "") -> Callable:
+def module_proxy(
+    function: Callable | None = None, *, labels: bool = True, paper: str = "", name: str | None = None
+) -> Callable:
     """Register a model-level proxy: a function (model, inputs, targets) -> float.
 
-    It is called separately for each architecture, with an ordinary module that it may change.
+    It is called separately for each architecture, with an ordinary module that it may change. `name` is what it is
+    called in tables, by default as the function.
     """
 
     def register(score: Callable) -> Callable:
@@ -113,7 +121,8 @@ def module_proxy(function: Callable | None = None, *, labels: bool = True, paper
 
             return torch.tensor([float(score(*each)) for each in probe.modules()], dtype=torch.float64)
 
-        _add(Proxy(name=score.__name__, score=on_probe, view=DEFAULT, reads=("weights",), labels=labels, cost="FB",
+        _add(Proxy(name=name or score.__name__, function=score.__name__, score=on_probe, view=DEFAULT,
+                   reads=("weights",), labels=labels, cost="FB",
                    paper=paper, fitted=False, static=False, on_module=True))  # fmt: skip
         return score
 

@@ -1,5 +1,6 @@
 """Folders of results: which may be written to; of one that is no run CSV files, a page, figures and manifest.json."""
 
+import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import pandas as pd
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_text
 from harness.report.style import markdown_table, write_csv
+from harness.store.version import RUNS
 
 
 def checked(folder: Path, kind: str, noun: str = "", ignore: Collection[str] | None = ("supernets",)) -> Path:
@@ -50,8 +52,17 @@ ResultTable = tuple[str, Sequence[str], Sequence[Sequence[object]], Collection[i
 
 
 def result_folder(out: str | None, words: list[str | None], kind: str, noun: str = "") -> Path:
-    """Return `out`, by default results/ and `words` with dashes; UserError where it holds anything else (`checked`)."""
-    return checked(Path(out) if out else Path("results") / "-".join(filter(None, words)), kind, noun)
+    """Return `out`, by default results/runs/ and `words` with dashes.
+
+    UserError where it holds anything else (`checked`).
+    """
+    return checked(Path(out) if out else RUNS / "-".join(filter(None, words)), kind, noun)
+
+
+def settings_mark(settings: Mapping[str, Any]) -> str:
+    """Return eight letters that differ for every set of settings, for the name of a folder; `out` is left out."""
+    text = json.dumps({name: value for name, value in settings.items() if name != "out"}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def markdown_page(title: str, notes: Iterable[str], tables: Iterable[ResultTable], end: str) -> str:

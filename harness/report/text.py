@@ -75,6 +75,8 @@ def print_summary(
     left_out += _print_fitting(console, run, summary, chosen[0], title, _stricter_columns(summary, chosen[0]))
     if left_out:
         console.print(f"columns that do not fit: {', '.join(dict.fromkeys(left_out))}", style="dim")
+    for line in failure_lines(run):
+        console.print(plain(line), style="yellow")
     for line in [ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
         console.print(plain(line), style="dim")
 
@@ -173,6 +175,18 @@ def _gaps(run: StoredRun) -> str:
         return ""
     verb = "lacks" if len(gaps) == 1 else "lack"
     return f"; {count(len(gaps))} of them {verb} this accuracy, in no statistic, as {run.archs[gaps[0]]}"
+
+
+def failure_lines(run: StoredRun) -> list[str]:
+    """Return for each proxy that failed somewhere how often, and the most frequent reason, those that failed most
+    first."""
+    lines = []
+    for name, group in sorted(run.failures.groupby("proxy"), key=lambda each: (-len(each[1]), each[0])):
+        reasons = group["reason"].value_counts()
+        more = f" (and {len(reasons) - 1} other reasons: failures.csv)" if len(reasons) > 1 else ""
+        total = run.scores[name].size if name in run.scores else len(group)
+        lines.append(f"{name}: {count(len(group))} of {count(total)} scores failed: {reasons.index[0]}{more}")
+    return lines
 
 
 def mark_lines(run: StoredRun, summary: Summary) -> list[str]:

@@ -91,7 +91,7 @@ class RunConfig:
     all_stored: bool = option(False, help="show the proxies of earlier calls on the folder too, not these alone")
     share: bool = option(True, help="score every string separately, equivalent ones too")
     keep_unreachable: bool = option(False, help="build operations that lie on no input-output path")
-    out: str | None = option(None, help="run folder (default: a separate one under results/ for each set of settings)")
+    out: str | None = option(None, help="run folder (default: one for each set of settings, under results/runs/)")
     chosen: tuple[Proxy, ...] = field(init=False, repr=False, compare=False)
     """What `proxies` names, the baselines first."""
 

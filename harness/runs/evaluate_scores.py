@@ -29,6 +29,7 @@ from harness.runs.config import EXISTING
 from harness.runs.score_table import Scored, arrange
 from harness.store.store import Store
 from harness.store.stored_run import StoredRun, load_run
+from harness.store.version import RUNS
 
 OWN = "@given"
 """Ends the name of a column that is called like a baseline."""
@@ -54,7 +55,7 @@ def store_scores(
     columns = {name + OWN * (name in baselines()): values for name, values in columns.items()}
     manifest = _manifest(benchmark, target, rows, columns, source)
     mark = manifest["settings"]["scores"][:8]
-    folder = Path(out) if out else Path("results") / f"{bench}-{target.dataset}-{_stem(source)}-{mark}"
+    folder = Path(out) if out else RUNS / f"{bench}-{target.dataset}-{_stem(source)}-{mark}"
     if benchmark.embedded:
         say(embedded_note(benchmark))
     count = f"{len(rows):,} architectures x {len(columns)} prox{'ies' if len(columns) > 1 else 'y'}"

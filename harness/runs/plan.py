@@ -30,6 +30,7 @@ from harness.runs.assemble import Target, known_rows, target_of, together
 from harness.runs.config import RunConfig
 from harness.store.store import EXTENDABLE, SHARD, SINCE
 from harness.store.stored_run import read_manifest
+from harness.store.version import RUNS
 
 SAMPLE = 1000
 """Architectures scored by default where the ground truth is not the embedded one."""
@@ -259,16 +260,16 @@ def settings_of(config: RunConfig, benchmark: Benchmark, setting: Setting, n: in
 
 
 def default_folder(settings: dict[str, Any]) -> Path:
-    """Return results/NAME, a name for every set of settings and targets that cannot share a folder."""
+    """Return results/runs/NAME, a name for every set of settings and targets that cannot share a folder."""
     fixed = dict(each for each in settings.items() if each[0] not in EXTENDABLE and each not in SINCE.items())
     mark = hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:8]
-    return Path("results") / f"{settings['bench']}-{settings['dataset']}-{mark}"
+    return RUNS / f"{settings['bench']}-{settings['dataset']}-{mark}"
 
 
 def _checksum(proxy: Proxy) -> str:
     """Return a checksum of a user's proxy, so that scores of another version of it are not taken for its scores."""
     if proxy.source:
-        return proxy.source
+        return proxy.code
     function = inspect.unwrap(proxy.score)
     try:
         text = inspect.getsource(function)

@@ -15,10 +15,11 @@ from benchmarks.files.write import write_text
 from benchmarks.options import as_toml
 from harness.engine import ray_cluster
 from harness.engine.devices import described
-from harness.engine.scorer import Chunk, execute, join
+from harness.engine.scorer import Chunk, execute, join, score_counts
+from harness.proxies.own import tracebacks
 from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy, registry
-from harness.runs.assemble import Scores, assemble, embedded_note, provenance, static_scores
+from harness.runs.assemble import Scores, assemble, counts_by_seed, embedded_note, provenance, static_scores
 from harness.runs.config import RunConfig
 from harness.runs.plan import Plan, plan_run
 from harness.store.store import Store
@@ -30,11 +31,11 @@ ESTIMATE_AFTER, LONG = 3.0, 60.0
 """Seconds of scoring after which the rest is estimated; seconds of it that are worth a line."""
 
 
-def run(config: RunConfig, *, say: Callable[[str], None] = say) -> StoredRun:
+def run(config: RunConfig, *, say: Callable[[str], None] = say, dry_run: bool = False) -> StoredRun:
     """Score what the settings request, continuing what the folder holds; return the finished run.
 
     The folder keeps the proxies of earlier calls; the run that is returned has those that were requested, unless
-    `config.all_stored`.
+    `config.all_stored`. dry_run: users' own proxies are tried on one network first; one that fails ends the run.
 
     `say` gets a line for each step: what is done and where results go. Raises UserError for input that cannot be used,
     and KeyboardInterrupt with everything scored committed.
@@ -43,12 +44,13 @@ def run(config: RunConfig, *, say: Callable[[str], None] = say) -> StoredRun:
     if config.executor == "ray":
         cluster = ray_cluster.connected()
     with cluster as ray:
-        return carry_out(plan_run(config, say, ray), say)
+        return carry_out(plan_run(config, say, ray), say, dry_run=dry_run)
 
 
 def carry_out(
-    plan: Plan, say: Callable[[str], None], adopt: Sequence[Path] = (), facts: dict[str, Any] | None = None
-) -> StoredRun:
+    plan: Plan, say: Callable[[str], None], adopt: Sequence[Path] = (), facts: dict[str, Any] | None = None,
+    dry_run: bool = False,
+) -> StoredRun:  # fmt: skip
     """Score what a plan lacks and store it; return the run.
 
     With folders to adopt, their scores are taken over, and it is a UserError where they are not all; `facts` of them
@@ -56,6 +58,8 @@ def carry_out(
     """
     config, manifest = plan.config, _manifest(plan, facts or {})
     with Store(plan.out, manifest, len(plan.benchmark.space), existing=config.existing) as store:
+        if dry_run:
+            _try_own(plan, store)
         write_text(plan.out / "config.toml", as_toml("run", config.as_json() | {"out": None}))
         for folder in adopt:
             store.adopt(folder)
@@ -123,6 +127,23 @@ def _score(plan: Plan, store: Store, say: Callable[[str], None]) -> None:
             store.write_manifest()
 
 
+def _try_own(plan: Plan, store: Store) -> None:
+    """Score one network with each of the user's own proxies that has no scores yet; nothing of it is kept.
+
+    Raises UserError for those that fail, after printing their tracebacks.
+    """
+    tested = {name for name, seed in store.cells if store.of(name, seed).done.any()}
+    names = [proxy.name for proxy in plan.proxies if proxy.own and not proxy.static and proxy.name not in tested]
+    sizes = plan.benchmark.space.conv_count[plan.networks]
+    network = int(plan.networks[int(np.argsort(sizes, kind="stable")[len(sizes) // 2])])  # of middle size
+    with tracebacks():
+        parts = list(execute([Chunk(0, (network,), (name,)) for name in names], plan.scorer, plan.workers[:1]))
+    wrong = [(part.proxies[0], part.reasons[0].get(0, "")) for part in parts if not np.isfinite(part.scores).any()]
+    if wrong:
+        said = "; ".join(f"{name}: {reason}" for name, reason in wrong)
+        raise UserError(f"tried on one network, {plan.benchmark.space.archs[network]}, before the run: {said}")
+
+
 def _chunks(store: Store, names: list[str], networks: np.ndarray, seeds: int, stack: int) -> Iterator[Chunk]:
     """Yield what is not done yet. The grid of chunks depends on the order of the sample alone, and a chunk is committed
     whole, so a stack that is scored after an interrupt is the stack it would have been."""
@@ -170,12 +191,28 @@ def _commit_all(
 def collect(plan: Plan, store: Store, say: Callable[[str], None]) -> Scores:
     """Return the counts and the scores of all proxies that are done on the whole sample; `say` names the others."""
     static = [*(proxy for proxy in plan.proxies if proxy.static), *_earlier_counts(plan, store)]
-    counts = static_scores(
-        static, plan.benchmark, plan.benchmark.indices[plan.rows], plan.seeds, plan.setting.network, plan.resolution
-    )
+    facts = (plan.benchmark, plan.benchmark.indices[plan.rows], plan.seeds, plan.setting.network, plan.resolution)
+    counts = static_scores([proxy for proxy in static if not proxy.own], *facts)
+    own, failures = _own_counts(plan, [proxy for proxy in static if proxy.own], facts)
+    counts |= own
     free = np.where(plan.first, 0.0, np.nan)[None].repeat(plan.seeds, 0)
     scored = _by_string(plan, store, [*plan.names, *_earlier_proxies(plan, store, say)])
-    return Scores(counts | scored.scores, dict.fromkeys(counts, free) | scored.seconds, scored.failures)
+    return Scores(counts | scored.scores, dict.fromkeys(counts, free) | scored.seconds, failures + scored.failures)
+
+
+def _own_counts(
+    plan: Plan, proxies: list[Proxy], facts: tuple
+) -> tuple[dict[str, np.ndarray], list[tuple[str, int, str, str]]]:
+    """Return the scores of users' own static proxies, and their failures."""
+    scores: dict[str, list[np.ndarray]] = {proxy.name: [] for proxy in proxies}
+    failures = []
+    for seed, counts in enumerate(counts_by_seed(*facts) if proxies else ()):
+        for name, (values, reason) in score_counts(proxies, counts, plan.setting.proxy_timeout).items():
+            scores[name].append(values)
+            why = reason or "the formula is not finite"
+            archs = (plan.benchmark.space.archs[facts[1][at]] for at in np.flatnonzero(~np.isfinite(values)))
+            failures += [(name, seed, arch, why) for arch in archs]
+    return {name: np.stack(values) for name, values in scores.items()}, failures
 
 
 def _earlier_counts(plan: Plan, store: Store) -> list[Proxy]:

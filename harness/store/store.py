@@ -77,9 +77,13 @@ def difference(old: dict, new: dict) -> str:
     old, new = SINCE | old, SINCE | new
     keys = sorted((old.keys() | new.keys()) - {*EXTENDABLE, *WITHOUT_EFFECT})
     said = [f"{key} {old.get(key)!r} -> {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
-    before, now = old.get("own_proxies", {}), new.get("own_proxies", {})
-    said += [f"the code of the proxy {name}" for name in before.keys() & now.keys() if before[name] != now[name]]
     return ", ".join(said)
+
+
+def edited(old: dict, new: dict) -> set[str]:
+    """Return the users' own proxies whose code differs between two dictionaries of settings."""
+    before, now = old.get("own_proxies", {}), new.get("own_proxies", {})
+    return {name for name in before.keys() & now.keys() if before[name] != now[name]}
 
 
 class Store:
@@ -128,6 +132,7 @@ class Store:
             raise UserError(
                 f"{self.folder} holds a run with other settings ({changed}): give another --out, or --existing replace"
             )
+        names = edited(old["settings"], settings)
         settings["own_proxies"] = old["settings"].get("own_proxies", {}) | settings.get("own_proxies", {})
         call = {key: old[key] for key in ("command", "started", "revision", "versions", "device") if key in old}
         self.manifest["earlier"] = [*old.get("earlier", []), call]
@@ -135,6 +140,18 @@ class Store:
         self.manifest["proxies"] = old.get("proxies", {}) | self.manifest.get("proxies", {})
         for part in _parts_of(self.folder):
             self._remember(part)
+        if names:
+            self._forget(names)
+
+    def _forget(self, names: set[str]) -> None:
+        """Drop the scores of proxies whose code was edited, on the disk too; those of the others are kept."""
+        for cell in [cell for cell in self.cells if cell[0] in names]:
+            del self.cells[cell]
+        old = [*self._part_files(), self.folder / "scores.h5"]
+        for (proxy, seed), cells in self.cells.items():
+            self._save(_part(proxy, seed, cells, np.flatnonzero(cells.done)))
+        for path in old:
+            path.unlink(missing_ok=True)
 
     def adopt(self, folder: Path) -> None:
         """Keep what another run folder holds, too. UserError where a process writes there, where it belongs to another
@@ -251,8 +268,13 @@ class Store:
             held = proxy in run.scores and seed < len(run.scores[proxy])
             index = np.flatnonzero(cells.done & ~within if held else cells.done)
             if len(index):
-                reasons = {at: cells.reasons[int(i)] for at, i in enumerate(index) if int(i) in cells.reasons}
-                yield Part(seed, (proxy,), index, cells.score[index][None], cells.seconds[index][None], (reasons,))
+                yield _part(proxy, seed, cells, index)
+
+
+def _part(proxy: str, seed: int, cells: Cells, index: np.ndarray) -> Part:
+    """Return some cells of a proxy and seed as a part."""
+    reasons = {at: cells.reasons[int(i)] for at, i in enumerate(index) if int(i) in cells.reasons}
+    return Part(seed, (proxy,), index, cells.score[index][None], cells.seconds[index][None], (reasons,))
 
 
 def _parts_of(folder: Path) -> Iterator[Part]:

@@ -96,6 +96,16 @@ class StoredRun:
             failures=self.failures[self.failures["proxy"].isin(names)].reset_index(drop=True),
         )  # fmt: skip
 
+    def at(self, rows: np.ndarray) -> StoredRun:
+        """Return the same run with some of its architectures alone, by place, in that order."""
+        archs = tuple(self.archs[row] for row in rows)
+        arrays = {name: getattr(self, name)[rows] for name in ARRAYS}
+        return replace(
+            self, archs=archs, **arrays, failures=self.failures[self.failures["arch"].isin(archs)],
+            scores={name: values[:, rows] for name, values in self.scores.items()},
+            seconds={name: values[:, rows] for name, values in self.seconds.items()},
+        )  # fmt: skip
+
 
 def representatives(run: StoredRun) -> np.ndarray:
     """Return (archs,) the index in the space of the architecture whose network was scored for each string."""

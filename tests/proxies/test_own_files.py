@@ -92,3 +92,60 @@ def test_a_run_stops_with_one_line_where_its_file_changed(file: Path):
     file.write_text(file.read_text() + "\n")
     with pytest.raises(UserError, match="mine.py' is not what it was when this run began: repeat the command"):
         list(execute(chunks, scorer, ["cpu", "cpu"]))
+
+
+FORMS = """
+import harness
+
+SCALE = 2.0
+
+def helper(model):
+    return sum(weight.abs().sum() for weight in model.parameters())
+
+@harness.module_proxy(name="total")
+def weights(model, inputs, targets):
+    return SCALE * helper(model).item()
+
+@harness.proxy(reads="outputs", labels=False)
+def spread(probe):
+    return probe.outputs.sum((0, 2))
+
+def logit_sd(model, inputs, targets):
+    return model(inputs).std().item()
+"""
+
+
+@pytest.fixture
+def forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "__init__.py").touch()
+    (tmp_path / "lab" / "scores.py").write_text(FORMS)
+    path = tmp_path / "mine.py"
+    path.write_text(FORMS)
+    return path
+
+
+def test_a_file_alone_is_all_it_registers_and_a_plain_function_needs_no_decorator(forms: Path) -> None:
+    count = len(baselines())
+    assert [proxy.name for proxy in choose("mine.py")][count:] == ["total", "spread"]
+    assert [proxy.name for proxy in choose("mine.py:logit_sd,mine.py:total")][count:] == ["logit_sd", "total"]
+    assert [proxy.name for proxy in choose("lab.scores:logit_sd,lab.scores:total")][count:] == ["logit_sd", "total"]
+    chosen = choose("lab.scores:logit_sd,mine.py:total")
+    assert [proxy.name for proxy in resolve(references(chosen))] == [proxy.name for proxy in chosen]
+    for words, said in (("mine.py:SCALE", "no proxy named 'SCALE'"), ("lab.none:f", "no module 'lab.none'")):
+        with pytest.raises(UserError, match=said):
+            choose(words)
+
+
+@pytest.mark.parametrize(("old", "new", "changed"), [
+    ("import harness", "import harness  # a comment", set()),
+    ("probe.outputs.sum", "probe.outputs.mean", {"spread"}),
+    ("weight.abs()", "weight", {"total"}),
+    ("SCALE = 2.0", "SCALE = 3.0", {"total", "spread"}),
+])  # fmt: skip
+def test_only_what_an_edit_concerns_counts_as_edited(forms: Path, old: str, new: str, changed: set) -> None:
+    before = {proxy.name: proxy.code for proxy in choose("mine.py")}
+    forms.write_text(FORMS.replace(old, new))
+    after = {proxy.name: proxy.code for proxy in choose("mine.py")}
+    assert {name for name in after if before[name] != after[name]} == changed

@@ -169,7 +169,7 @@ def test_the_default_folder_is_one_for_each_set_of_settings(embedded: Path, tmp_
     folders = [runner.run(RunConfig(**usual | change), say=lambda line: None).path
                for change in ({}, {"seeds": 2}, {"sample": 3}, {"batch_size": 8}, {"stack": 2})]  # fmt: skip
     assert folders[0] == folders[1] == folders[2] and len(set(folders)) == 3
-    assert {folder.parent for folder in folders} == {Path("results")}
+    assert {folder.parent for folder in folders} == {Path("results/runs")}
 
 
 # The same bits
@@ -369,10 +369,14 @@ def test_the_code_of_a_users_proxy_is_part_of_the_run(out: Path, tmp_path: Path)
     head = "import harness\n@harness.proxy(reads='outputs', labels=False)\n"
     text = head + "def mine(probe): return {} * probe.outputs.sum((0, 2))\n"
     path.write_text(text.format(1))
-    score(out, proxies=f"{path}:mine", sample=2)
+    first = score(out, proxies=f"{path}:mine,snip", sample=2)
+    path.write_text(text.format(2) + "# a comment changes nothing\n")
+    (parts := out / "parts").mkdir(exist_ok=True)
+    second = score(out, proxies=f"{path}:mine,snip", sample=2)
+    np.testing.assert_allclose(second.scores["mine"], 2 * first.scores["mine"], rtol=1e-6)
+    assert same(first, second, "snip") and not list(parts.glob("*.npz"))
     path.write_text(text.format(2))
-    with pytest.raises(UserError, match="the code of the proxy mine"):
-        score(out, proxies=f"{path}:mine", sample=2)
+    assert same(second, score(out, proxies=f"{path}:mine", sample=2), "mine", "snip")
 
 
 def test_a_proxy_of_the_session_is_scored_in_this_process(out: Path):

@@ -158,11 +158,12 @@ def test_other_settings_are_refused_with_the_difference(folder: Path):
         reopened(folder, **free)
 
 
-def test_own_proxies_are_added_but_not_changed(folder: Path):
+def test_own_proxies_are_added_and_edited(folder: Path):
     reopened(folder, own_proxies={"mine": "1"})
     reopened(folder, own_proxies={"other": "2"})
     assert read_manifest(folder / "manifest.json")["settings"]["own_proxies"] == {"mine": "1", "other": "2"}
-    assert "the code of the proxy mine" in refused(folder, own_proxies={"mine": "3"})
+    reopened(folder, own_proxies={"mine": "3"})
+    assert read_manifest(folder / "manifest.json")["settings"]["own_proxies"] == {"mine": "3", "other": "2"}
 
 
 def test_earlier_calls_stay_on_record(folder: Path):
