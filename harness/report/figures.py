@@ -1,6 +1,7 @@
-"""The look of all figures, and how they are written: PNG and SVG in a folder `figures`.
+"""The look of all figures, and how they are written: PNG, SVG and PDF in a folder `figures`.
 
-Same drawing, same SVG bytes: ids come from a fixed salt and no date is written.
+Sizes are those of print: a column is `COLUMN` inches wide, two are `PAGE`, no text is smaller than 7 points. Same
+drawing, same bytes: ids come from a fixed salt and no date is written.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -18,16 +20,19 @@ from matplotlib.figure import Figure
 from benchmarks.files.write import write_atomically
 
 LOOK: dict[str, Any] = {
-    "font.size": 8.5,
-    "axes.titlesize": 8.5,
-    "axes.labelsize": 8.5,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
-    "legend.fontsize": 7.5,
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
     "font.family": "DejaVu Sans",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
+    "lines.linewidth": 1.2,
+    "pdf.fonttype": 42,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "axes.grid": False,
@@ -36,25 +41,36 @@ LOOK: dict[str, Any] = {
     "svg.fonttype": "path",
     "text.usetex": False,
 }
+COLUMN, PAGE = 3.35, 7.0
+"""Width of one column of a paper and of two, in inches."""
+FORMATS = ("svg", "png", "pdf")
+"""Kinds of files; the first drawing of a figure lays it out."""
 GRID: dict[str, Any] = {"color": "#dddddd", "linewidth": 0.5}
 Panel = Axes
 """One panel of a figure: the type for packages that do not import matplotlib."""
 
 
 @contextmanager
+def look() -> Iterator[None]:
+    """Draw in this look inside the block: seaborn's `ticks` style at the sizes of print."""
+    settings: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
+    with matplotlib.rc_context(settings | seaborn.axes_style("ticks") | LOOK):
+        yield
+
+
+@contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
     """Give a figure of width x height inches in this look; the caller's settings and pyplot stay as they are."""
-    settings: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
-    with matplotlib.rc_context(settings | LOOK):
+    with look():
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
 
 
 def save(figure: Figure, out: Path, name: str) -> dict[str, Path]:
-    """Write one figure as out/figures/name.png (300 dpi) and .svg; call inside the drawing context."""
+    """Write one figure as out/figures/name.svg, .png (300 dpi) and .pdf; call inside the drawing context."""
     written = {}
-    for kind in ("svg", "png"):  # the first drawing of a figure lays it out
+    for kind in FORMATS:
         path = Path(out) / "figures" / f"{name}.{kind}"
         written[f"figures/{name}.{kind}"] = write_atomically(path, partial(_print, figure, kind))
     return written
@@ -68,9 +84,9 @@ def svg_of(figure: Figure) -> bytes:
 
 
 def _print(figure: Figure, kind: str, file: Any) -> None:
-    metadata = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}[kind]
-    fitted: dict[str, Any] = {"bbox_inches": "tight", "pad_inches": 0.03, "facecolor": "white"}
-    figure.savefig(file, format=kind, metadata=metadata, dpi=300, **fitted)
+    dates: dict[str, Any] = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None}}
+    metadata = dates.get(kind, {"Software": None})
+    figure.savefig(file, format=kind, metadata=metadata, dpi=300, facecolor="white")
 
 
 def short(name: str, most: int = 26) -> str:

@@ -58,7 +58,7 @@ def page(run: StoredRun, summary: Summary) -> str:
 
 def _population(run: StoredRun, summary: Summary, name: str) -> dict[str, Any]:
     """What the page shows of one population."""
-    drawn = {figure: base64.b64encode(svg(figure, summary, name)).decode() for figure in ("correlation", "regret")}
+    drawn = {figure: base64.b64encode(svg(figure, run, summary, name)).decode() for figure in ("correlation", "regret")}
     return {
         "name": name,
         "meaning": POPULATIONS.get(name, ""),

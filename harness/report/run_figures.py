@@ -1,4 +1,7 @@
-"""Figures of a stored run: rank correlations, agreement of proxies, regret; colours as in `harness.report.style`."""
+"""Figures of a stored run, each into a given panel: correlations, agreement of proxies, regret.
+
+Colour and shape say what kind of score it is (`style.KINDS`), never which rank it has.
+"""
 
 from __future__ import annotations
 
@@ -8,96 +11,95 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
-from harness.report.figures import GRID, drawing, save, short, svg_of
+from harness.report.figures import COLUMN, GRID, PAGE, drawing, save, short, svg_of
 from harness.report.scatter import draw_scatter
-from harness.report.style import number
+from harness.report.style import KINDS, number
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
-LINES_SHOWN = 12
+LABELS = {"rho": "Spearman's ρ with accuracy", "tau_b": "Kendall's τ-b with accuracy"}
+DARK = 0.75
+"""Size of a correlation from which a cell of the heat map is dark."""
+LINES_SHOWN = 4
+"""Proxies whose regret has a line of its own; the best of each other kind has one too."""
 
 
-def draw_correlation(figure: Figure, summary: Summary, population: str | None = None) -> None:
-    """Bars of rho and tau-b with intervals, sorted by rho; marks show rho on the other populations."""
-    first = population or style.populations(summary)[0]
-    others = [name for name in style.populations(summary) if name != first]
-    names, look, rows = style.ordered(summary, first)[::-1], style.looks(summary), style.rows(summary, first)
-    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+def forest(
+    panel: Axes, summary: Summary, population: str | None = None, statistic: str = "rho", legend: bool = True
+) -> None:
+    """Draw a dot and its 95 % interval for each proxy, best first; a dashed line at the best count."""
+    population = population or style.populations(summary)[0]
+    names, rows = style.by_rho(summary, population)[::-1], style.rows(summary, population)
+    kinds = [style.kind_of(summary, name) for name in names]
+    value = np.array([rows[name][statistic] for name in names], dtype=float)
+    ends = np.array([[rows[name][f"{statistic}_{end}"] for end in ("low", "high")] for name in names], dtype=float)
     places = np.arange(len(names))
-    for panel, statistic, label in ((left, "rho", "Spearman ρ"), (right, "tau_b", "Kendall τ-b")):
-        values = np.array([rows[name][statistic] for name in names], dtype=float)
-        ends = np.array([[rows[name][f"{statistic}_{end}"] for end in ("low", "high")] for name in names], dtype=float)
-        panel.barh(places, np.nan_to_num(values), height=0.62, color=[look[name].colour for name in names], alpha=0.8)
-        panel.hlines(places, ends[:, 0], ends[:, 1], color="black", linewidth=0.9)
-        panel.axvline(0, color="black", linewidth=0.6)
-        for place in places[~np.isfinite(values)]:
-            panel.text(0.02, place, "undefined", va="center", fontsize=6.5, color="#555555")
-        panel.set_xlabel(label)
-        panel.grid(axis="x", **GRID)
-        panel.set_axisbelow(True)
-        panel.tick_params(axis="y", length=0)
-    for other, marker in zip(others, "Do", strict=False):
-        there = style.rows(summary, other)
-        left.plot(
-            [there[name]["rho"] if name in there else np.nan for name in names],
-            places,
-            marker,
-            markersize=3,
-            markerfacecolor="white",
-            markeredgecolor="black",
-            markeredgewidth=0.6,
-            linestyle="none",
-            label=f"ρ, {other}",
-        )
-    left.set_yticks(places, [short(style.label(summary, name)) for name in names])
-    left.set_ylim(-0.6, len(names) - 0.4)
-    if not any(np.isfinite(rows[name][statistic]) for name in names for statistic in ("rho", "tau_b")):
-        left.set_xlim(-1, 1)  # nothing to fit an axis to: too few architectures
-    intervals = summary.table.loc[summary.table["population"] == first, "rho_low"].notna().any()
-    figure.legend(
-        *left.get_legend_handles_labels(),
-        loc="outside upper right",
-        ncols=3,
-        frameon=False,
-        title=f"bars: population {first}" + (", with intervals" if intervals else ", no intervals (no sampling error)"),
-        title_fontsize=7.5,
-        alignment="right",
-    )
+    counts = [value[at] for at, kind in enumerate(kinds) if kind == "count" and np.isfinite(value[at])]
+    if counts:
+        panel.axvline(max(counts), color=KINDS["count"].colour, linewidth=0.8, dashes=(4, 2), zorder=0)
+    panel.axvline(0, color="black", linewidth=0.6, zorder=0)
+    for kind, look in KINDS.items():
+        here = np.array([each == kind for each in kinds])
+        panel.hlines(places[here], ends[here, 0], ends[here, 1], color=look.colour, linewidth=1)
+        panel.plot(value[here], places[here], look.marker, color=look.colour, markersize=3.6, markeredgewidth=0,
+                   label=look.label)  # fmt: skip
+    for place in places[~np.isfinite(value)]:
+        panel.text(0.02, place, "undefined", va="center", fontsize=7, color="#555555")
+    panel.set_yticks(places, [short(style.label(summary, name)) for name in names])
+    panel.set_ylim(-0.7, len(names) - 0.3)
+    if not np.isfinite(value).any():
+        panel.set_xlim(-1, 1)  # nothing to fit an axis to: too few architectures
+    panel.tick_params(axis="y", length=0)
+    panel.grid(axis="x", **GRID)
+    panel.set_axisbelow(True)
+    panel.set_xlabel(LABELS[statistic])
+    if legend:
+        kinds_legend(panel, kinds, ["best count"] if counts else [])
 
 
-def draw_agreement(figure: Figure, summary: Summary, population: str | None = None) -> None:
-    """Spearman between every two proxies, in cells; proxies that rank alike stand together."""
+def kinds_legend(panel: Axes, kinds: Collection[str], lines: Collection[str] = ()) -> None:
+    """Say above the panel what colours and shapes mean."""
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", markersize=3.6, label=look.label)
+        for kind, look in KINDS.items() if kind in kinds
+    ]  # fmt: skip
+    handles += [Line2D([], [], color=KINDS["count"].colour, dashes=(4, 2), linewidth=0.8, label=text) for text in lines]
+    panel.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.35, 1.0), ncols=3, frameon=False,
+                 handletextpad=0.3, columnspacing=1, borderpad=0.2)  # fmt: skip
+
+
+def heat_map(panel: Axes, summary: Summary, population: str | None = None) -> None:
+    """Draw Spearman's rho between every two proxies; proxies that rank alike stand together."""
     square = clustered(summary.agreement[population or style.populations(summary)[0]])
-    panel = figure.subplots()
     names = [short(str(name)) for name in square.columns]
     values = square.to_numpy(dtype=float)
-    image = panel.imshow(np.ma.masked_invalid(values), cmap="RdBu_r", vmin=-1, vmax=1, aspect="equal")
-    for (row, column), value in np.ndenumerate(values):
-        text = number(value, 2).replace("0.", ".", 1)
-        panel.text(
-            column,
-            row,
-            text,
-            ha="center",
-            va="center",
-            fontsize=5.8,
-            color="white" if np.isfinite(value) and abs(value) > 0.65 else "black",
-        )
-    panel.set_xticks(range(len(names)), names, rotation=90)
-    panel.set_yticks(range(len(names)), names)
+    text = np.array([[_short(value) for value in row] for row in values])
+    seaborn.heatmap(
+        pd.DataFrame(values, names, names), ax=panel, cmap="vlag", vmin=-1, vmax=1, square=True, annot=text, fmt="",
+        annot_kws={"size": 7, "color": "black"}, linewidths=0.3, cbar=False, xticklabels=True, yticklabels=True,
+    )  # fmt: skip
+    for label, value in zip(panel.texts, values[np.isfinite(values)], strict=True):  # none for what is undefined
+        label.set_color("white" if abs(value) > DARK else "black")
     panel.tick_params(length=0)
-    panel.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=panel, shrink=0.6, aspect=25, pad=0.02)
-    bar.set_label("Spearman ρ between scores")
-    bar.outline.set_visible(False)
+    panel.set_xticklabels(names, rotation=90)
+    panel.set_yticklabels(names, rotation=0)
+    panel.set_title("Spearman's ρ between scores", loc="right")
+
+
+def _short(value: float) -> str:
+    """Return ".52", "-.07" or "1"."""
+    return "1" if value >= 0.995 else number(value, 2).replace("0.", ".", 1)
 
 
 def clustered(square: pd.DataFrame) -> pd.DataFrame:
@@ -111,29 +113,32 @@ def clustered(square: pd.DataFrame) -> pd.DataFrame:
     return square.iloc[order, order]
 
 
-def draw_regret(figure: Figure, summary: Summary, population: str | None = None) -> None:
-    """Regret in points of accuracy against the number of picks, with random picks; lower is better."""
+def regret(panel: Axes, summary: Summary, population: str | None = None) -> None:
+    """Draw regret in points of accuracy against the number of picks, with random picks; lower is better."""
     population = population or style.populations(summary)[0]
     curves = summary.regret[summary.regret["population"] == population]
-    look, panel = style.looks(summary), figure.subplots()
-    shown, rest = lines_shown(style.ordered(summary, population), summary.baselines)
+    look, kinds = style.looks(summary), {name: style.kind_of(summary, name) for name in style.looks(summary)}
+    shown, rest = lines_shown(style.by_rho(summary, population), kinds)
     for name in [*rest, *shown[::-1]]:
         curve = curves[curves["proxy"] == name].sort_values("k")
-        faint = name in rest
+        faint, kind = name in rest, KINDS[kinds[name]]
         panel.plot(
-            curve["k"],
-            curve["regret"],
-            color="#cccccc" if faint else look[name].colour,
-            linewidth=0.7 if faint else 1.3,
-            dashes=look[name].dashes or (None, None),
-            marker="" if faint else ".",
-            markersize=3.5,
-            label=None if faint else short(name),
-        )
+            curve["k"], curve["regret"], color="#d9d9d9" if faint else kind.colour, linewidth=0.6 if faint else 1.2,
+            dashes=(None, None) if faint else look[name].dashes or (None, None),
+            marker="" if faint else kind.marker, markersize=2.8, markeredgewidth=0,
+            label=f"_{name}" if faint else short(name, 20),
+        )  # fmt: skip
     if rest:
-        panel.plot([], [], color="#cccccc", linewidth=0.9, label=f"{len(rest)} others")
+        panel.plot([], [], color="#d9d9d9", linewidth=0.9, label=f"{len(rest)} others")
     random = curves[curves["proxy"] == RANDOM_PICKS].sort_values("k")
-    panel.plot(random["k"], random["regret"], color="black", linewidth=2, dashes=(1, 1.2), label=RANDOM_PICKS)
+    panel.plot(random["k"], random["regret"], color="black", linewidth=1.6, dashes=(1, 1.2), label=RANDOM_PICKS)
+    _regret_axes(panel, curves)
+    handles, labels = panel.get_legend_handles_labels()
+    panel.legend(handles[::-1], labels[::-1], loc="upper right", frameon=True, edgecolor="none", framealpha=0.85,
+                 handlelength=2.4, borderpad=0.2, labelspacing=0.25)  # fmt: skip
+
+
+def _regret_axes(panel: Axes, curves: pd.DataFrame) -> None:
     panel.set_xscale("log")
     panel.set_yscale("symlog", linthresh=1, linscale=0.7)
     top = float(np.nanmax(curves["regret"], initial=1.0))
@@ -141,53 +146,69 @@ def draw_regret(figure: Figure, summary: Summary, population: str | None = None)
     panel.set_yticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
     panel.set_yticks([], minor=True)
     panel.set_ylim(-0.03, top * 1.15)
-    picks = sorted(set(curves["k"]))
-    panel.set_xticks([k for k in picks if str(k).strip("0") == "1"], minor=False)
+    panel.set_xticks([k for k in sorted(set(curves["k"])) if str(k).strip("0") == "1"], minor=False)
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     panel.grid(**GRID)
+    panel.set_axisbelow(True)
     panel.set_xlabel("k, architectures picked by the score")
-    panel.set_ylabel("regret, points of accuracy\n(linear to 1, log above)")
-    handles, labels = panel.get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside right center", frameon=False, handlelength=2.8)
+    panel.set_ylabel("regret, points (log above 1)")
 
 
-def lines_shown(names: list[str], baselines: Collection[str]) -> tuple[list[str], list[str]]:
-    """Split proxies, best first, into those drawn in colour and those drawn faint: baselines are always seen."""
-    own = [name for name in names if name not in baselines]
-    keep = len(own) if len(own) <= LINES_SHOWN else LINES_SHOWN - 2
-    rest = own[keep:]
-    return [name for name in names if name not in rest], rest
+def lines_shown(names: list[str], kinds: dict[str, str]) -> tuple[list[str], list[str]]:
+    """Split proxies, best first, into those with a line of their own and those drawn faint."""
+    most = {"proxy": LINES_SHOWN, "fitted": 1, "ensemble": 1, "count": 1, "random": 0}
+    shown: list[str] = []
+    for name in names:
+        if sum(kinds[each] == kinds[name] for each in shown) < most[kinds[name]]:
+            shown.append(name)
+    return shown, [name for name in names if name not in shown]
 
 
-DRAWINGS = {"correlation": draw_correlation, "agreement": draw_agreement, "regret": draw_regret}
-"""Figures that need no more than the summary."""
+DRAWINGS = {"correlation": forest, "agreement": heat_map, "regret": regret}
+"""Figures that need no more than the summary, each drawn into one panel."""
 
 
-def _size(name: str, proxies: int) -> tuple[float, float]:
-    """Width and height of a figure in inches."""
-    return {
-        "scatter": (7.2, 0.5 + 1.75 * -(-proxies // 4)),
-        "correlation": (5.4, 0.9 + 0.19 * max(proxies, 4)),
-        "agreement": (1.9 + 0.27 * max(proxies, 8), 1.7 + 0.27 * max(proxies, 6)),
-        "regret": (5.4, 3.4),
-    }[name]
+def size_of(name: str, proxies: int, width: float | None = None) -> tuple[float, float]:
+    """Return width and height of a figure in inches, one column wide unless the labels need more."""
+    if name == "agreement":
+        side = max(width or COLUMN, 1.0 + 0.19 * proxies)
+        return side, side
+    heights = {"scatter": 0.5 + 1.75 * -(-proxies // 4), "correlation": 0.75 + 0.15 * max(proxies, 4), "regret": 2.5}
+    return width or (PAGE if name == "scatter" else COLUMN), heights[name]
 
 
 def write_figures(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]:
-    """Write figures/{scatter,correlation,agreement,regret}.{png,svg} under `out`; return file name -> path."""
+    """Write figures/{scatter,correlation,agreement,regret}.{png,svg,pdf} under `out`; return file name -> path."""
     written: dict[str, Path] = {}
     for name in ("scatter", *DRAWINGS):
-        with drawing(*_size(name, len(run.scores))) as figure:
-            if name == "scatter":
-                draw_scatter(figure, run, summary)
-            else:
-                DRAWINGS[name](figure, summary)
+        with drawing(*size_of(name, len(run.scores))) as figure:
+            draw(name, figure, summary, run=run)
             written |= save(figure, out, name)
     return written
 
 
-def svg(name: str, summary: Summary, population: str) -> bytes:
+def draw(
+    name: str, figure: Figure, summary: Summary, population: str | None = None, run: StoredRun | None = None
+) -> None:
+    """Draw a figure by its name; the scatter needs the run."""
+    if name == "scatter":
+        assert run is not None
+        draw_scatter(figure, run, summary)
+        return
+    panel = figure.subplots()
+    DRAWINGS[name](panel, summary, population)
+    if run is not None:
+        figure.supxlabel(source_line(run), fontsize=7)
+
+
+def source_line(run: StoredRun) -> str:
+    """Return what the scores are compared with, for a figure that stands alone."""
+    dataset = str((run.manifest.get("target") or run.manifest).get("dataset", ""))
+    return f"{run.manifest.get('benchmark', '')}, {dataset}, {len(run.archs):,} architectures"
+
+
+def svg(name: str, run: StoredRun, summary: Summary, population: str) -> bytes:
     """Return a figure of `DRAWINGS` for one population as SVG; that of the first population is the file's content."""
-    with drawing(*_size(name, len(style.ordered(summary, population)))) as figure:
-        DRAWINGS[name](figure, summary, population)
+    with drawing(*size_of(name, len(style.ordered(summary, population)))) as figure:
+        draw(name, figure, summary, population, run)
         return svg_of(figure)

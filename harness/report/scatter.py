@@ -50,12 +50,12 @@ def draw_scatter(figure: Figure, run: StoredRun, summary: Summary) -> None:
         panel.set_yticks(
             [tick for tick, _ in accuracy.ticks], [label for _, label in accuracy.ticks] if place % columns == 0 else []
         )
-    figure.supylabel("accuracy, %" + (f" ({accuracy.note})" if accuracy.note else ""), fontsize=8.5)
+    figure.supylabel("accuracy, %" + (f" ({accuracy.note})" if accuracy.note else ""), fontsize=8)
     thinned = f"\n{len(kept):,} of {len(run.archs):,} architectures are drawn: the ten best, the others at random"
     figure.supxlabel(
         "score (linear unless the axis says otherwise; mean over seeds). Open rings: no path from input to output."
         + thinned * (len(kept) < len(run.archs)),
-        fontsize=7.5,
+        fontsize=7,
     )
 
 
@@ -77,6 +77,6 @@ def _scatter_panel(
     )
     panel.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     panel.set_xticks([tick for tick, _ in scale.ticks], [label for _, label in scale.ticks])
-    panel.tick_params(length=2, pad=1.5, labelsize=6.5)
+    panel.tick_params(length=2, pad=1.5, labelsize=7)
     if scale.note:
-        panel.set_xlabel(scale.note, fontsize=6.5, labelpad=1, color="#555555")
+        panel.set_xlabel(scale.note, fontsize=7, labelpad=1, color="#555555")

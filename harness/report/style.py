@@ -23,10 +23,30 @@ if TYPE_CHECKING:
     from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
+
+@dataclass(frozen=True)
+class Kind:
+    """How all scores of one kind are drawn, in every figure: colour and shape mean nothing else."""
+
+    label: str
+    colour: str
+    """#rrggbb, of Okabe and Ito's colour-blind safe set"""
+    marker: str
+    """Of matplotlib; tells kinds apart in grey too."""
+    slot: str
+    """CSS class of the colour in the page, which has a second set of colours for the dark."""
+
+
+KINDS = {
+    "proxy": Kind("proxy", "#0072B2", "o", "c0"),
+    "fitted": Kind("fitted to accuracies", "#D55E00", "D", "c1"),
+    "ensemble": Kind("ensemble", "#009E73", "^", "c2"),
+    "count": Kind("count", "#555555", "s", "cb"),
+    "random": Kind("random", "#999999", "X", "cb"),
+}
 # Okabe and Ito's colour-blind safe set without yellow (too light on paper) and black (text).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-BASELINE_COLOUR = "#555555"
-DASHES = ((), (6, 2), (2, 1.5), (6, 2, 1.5, 2))
+DASHES = ((), (4, 1.5), (1.5, 1.2), (4, 1.5, 1.2, 1.5))
 PICKS = (1, 10, 100)
 DASH = "–"
 
@@ -64,15 +84,30 @@ def groups(summary: Summary) -> dict[str, int]:
 
 
 def looks(summary: Summary) -> dict[str, Look]:
-    """Return one look per proxy, the same for every figure: the best six on `all` get solid, distinct colours."""
-    names = ordered(summary, populations(summary)[0])
-    made = {}
-    for place, name in enumerate(name for name in names if name not in summary.baselines):
-        dashes = DASHES[place // len(COLOURS) % len(DASHES)]
-        made[name] = Look(COLOURS[place % len(COLOURS)], dashes, False, f"c{place % len(COLOURS)}")
-    for place, name in enumerate(name for name in names if name in summary.baselines):
-        made[name] = Look(BASELINE_COLOUR, DASHES[place % len(DASHES)], True, "cb")
+    """Return one look per proxy, the same for every figure: the colour of its kind; the best has a solid line."""
+    made: dict[str, Look] = {}
+    for name in ordered(summary, populations(summary)[0]):
+        kind = KINDS[kind_of(summary, name)]
+        place = sum(look.colour == kind.colour for look in made.values())
+        made[name] = Look(kind.colour, DASHES[place % len(DASHES)], name in summary.baselines, kind.slot)
     return made
+
+
+def kind_of(summary: Summary, proxy: str) -> str:
+    """Return which of `KINDS` a score is."""
+    row = summary.table[summary.table["proxy"] == proxy].iloc[0]
+    if proxy in summary.baselines:
+        return "random" if proxy == "random" else "count"
+    return "fitted" if row["fitted"] else "ensemble" if np.isfinite(row["reference_set"]) else "proxy"
+
+
+def by_rho(summary: Summary, population: str) -> list[str]:
+    """Return the proxies of a population by falling rho, all kinds together; undefined last."""
+    table = summary.table[summary.table["population"] == population]
+    rho = dict(zip(table["proxy"], table["rho"], strict=True))
+    return sorted(
+        rho, key=lambda name: (not math.isfinite(rho[name]), -rho[name] if math.isfinite(rho[name]) else 0, name)
+    )
 
 
 def populations(summary: Summary) -> list[str]:
@@ -233,6 +268,37 @@ def markdown_table(
     numeric = range(1, len(heads)) if numeric_columns is None else numeric_columns
     lines = [_line(map(cell, heads)), "|" + "".join("---:|" if i in numeric else "---|" for i in range(len(heads)))]
     return lines + [_line(str(v) if i in numeric else cell(v) for i, v in enumerate(row)) for row in rows]
+
+
+def latex_table(
+    heads: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, caption: str = "", label: str = "tab:proxies"
+) -> str:
+    """Return a table for LaTeX with the package booktabs; the first `left` columns are aligned left, the others right.
+
+    The text is escaped, so that names such as grad_norm and signs such as † are printed as they are.
+    """
+    lines = [" & ".join(map(latex, row)) + r" \\" for row in rows]
+    columns = "l" * left + "r" * (len(heads) - left)
+    return "\n".join([
+        "% needs \\usepackage{booktabs}", r"\begin{table}", r"\centering", rf"\caption{{{latex(caption)}}}",
+        rf"\label{{{label}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule",
+        " & ".join(map(latex, heads)) + r" \\", r"\midrule", *lines, r"\bottomrule", r"\end{tabular}",
+        r"\end{table}", "",
+    ])  # fmt: skip
+
+
+LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "†": r"$\dagger$",
+    "‡": r"$\ddagger$", "–": "--", "−": "$-$", "ρ": r"$\rho$", "τ": r"$\tau$", "<": "$<$", ">": "$>$", "·": r"$\cdot$",
+}  # fmt: skip
+"""Sign -> how LaTeX prints it."""
+
+
+def latex(value: object) -> str:
+    """Return text as LaTeX prints it; a minus before a digit is one, signs that no font has become a question mark."""
+    text = "".join(LATEX.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in printable(value))
+    text = re.sub(r"(?<![\w])-(?=\d)", "$-$", text)
+    return "".join(sign if sign.isascii() else "?" for sign in text)
 
 
 def _line(cells: Iterable[str]) -> str:

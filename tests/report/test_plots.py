@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from toy_runs import HOSTILE, toy_run
 
 from harness.analysis.summary import RANDOM_PICKS, summarise
 from harness.report import compare, run_figures, style
 from harness.report.axes import accuracy_scale, nice_ticks, rank_scale, score_scale
-from harness.report.figures import drawing
+from harness.report.figures import COLUMN, FORMATS, PAGE, drawing
 from harness.report.scatter import draw_scatter
-from harness.report.style import number
+from harness.report.style import KINDS, number
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +43,15 @@ def test_files_are_pictures_and_the_same_each_time(run, summary, tmp_path):
     one = run_figures.write_figures(run, summary, tmp_path / "one")
     two = run_figures.write_figures(run, summarise(run, resamples=10), tmp_path / "two")
     assert sorted(one) == sorted(
-        f"figures/{name}.{kind}"
-        for name in ("scatter", "correlation", "agreement", "regret")
-        for kind in ("png", "svg")
+        f"figures/{name}.{kind}" for name in ("scatter", "correlation", "agreement", "regret") for kind in FORMATS
     )
     for name, path in one.items():
         content = path.read_bytes()
         assert content == two[name].read_bytes(), name
         if path.suffix == ".png":
             assert content.startswith(b"\x89PNG")
+        elif path.suffix == ".pdf":
+            assert content.startswith(b"%PDF") and b"/CreationDate" not in content
         else:
             ElementTree.fromstring(content)
             assert b"<dc:date>" not in content and b"<script" not in content
@@ -62,26 +64,29 @@ def test_without_any_correlation_there_are_figures(run, summary, tmp_path):
         assert path.stat().st_size < 10**6, path
 
 
-def test_bars_have_the_summary_s_lengths_and_intervals(figure, summary):
-    run_figures.draw_correlation(figure, summary)
-    names = style.ordered(summary, "all")[::-1]
-    rows = style.rows(summary, "all")
-    for panel, statistic in zip(figure.axes, ("rho", "tau_b"), strict=True):
-        widths = [bar.get_width() for bar in panel.patches]
-        np.testing.assert_allclose(widths, np.nan_to_num([rows[name][statistic] for name in names]))
-        segments = [segment[:, 0] for segment in panel.collections[0].get_segments() if len(segment)]
-        ends = [(rows[name][f"{statistic}_low"], rows[name][f"{statistic}_high"]) for name in names]
-        np.testing.assert_allclose(
-            [each for each in segments if np.isfinite(each).all()], [e for e in ends if e[0] == e[0]]
+def test_a_forest_has_the_summary_s_values_and_intervals_best_first(figure, summary):
+    for statistic in ("rho", "tau_b"):
+        panel = figure.add_subplot()
+        run_figures.forest(panel, summary, statistic=statistic)
+        names, rows = style.by_rho(summary, "all")[::-1], style.rows(summary, "all")
+        drawn = {}
+        for line in panel.lines:
+            if line.get_marker() in {kind.marker for kind in KINDS.values()}:
+                drawn |= dict(zip(line.get_ydata(), line.get_xdata(), strict=True))
+        np.testing.assert_allclose([drawn[at] for at in range(len(names))], [rows[name][statistic] for name in names])
+        ends = sorted((rows[n][f"{statistic}_low"], rows[n][f"{statistic}_high"]) for n in names)
+        segments = [segment[:, 0] for each in panel.collections for segment in each.get_segments() if len(segment)]
+        segments = sorted(tuple(each) for each in segments if np.isfinite(each).all())
+        np.testing.assert_allclose(segments, [end for end in ends if end[0] == end[0]])
+        assert "undefined" in [text.get_text() for text in panel.texts]
+        best = max(rows[name][statistic] for name in ("params",))
+        assert any(set(line.get_xdata()) == {best} for line in panel.lines if line.get_linestyle() == "--"), (
+            "best count"
         )
-    assert "undefined" in [text.get_text() for text in figure.axes[0].texts]
-    distinct = next(line for line in figure.axes[0].lines if line.get_label() == "ρ, distinct")
-    there = style.rows(summary, "distinct")
-    np.testing.assert_allclose(distinct.get_xdata(), [there[name]["rho"] for name in names])
 
 
 def test_regret_lines_are_the_curves(figure, summary):
-    run_figures.draw_regret(figure, summary)
+    run_figures.regret(figure.subplots(), summary)
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     for name in ("naswot", RANDOM_PICKS):
         curve = summary.regret.query("population == 'all' and proxy == @name").sort_values("k")
@@ -91,11 +96,35 @@ def test_regret_lines_are_the_curves(figure, summary):
 
 
 def test_heat_map_prints_the_values_in_clustered_order(figure, summary):
-    run_figures.draw_agreement(figure, summary, "connected")
+    run_figures.heat_map(figure.subplots(), summary, "connected")
     square = run_figures.clustered(summary.agreement["connected"])
     assert sorted(square.columns) == sorted(summary.agreement["connected"].columns)
     said = [text.get_text() for text in figure.axes[0].texts]
-    assert said == [number(value, 2).replace("0.", ".", 1) for value in square.to_numpy().ravel()]
+    values = square.to_numpy().ravel()
+    expected = ["1" if v >= 0.995 else number(v, 2).replace("0.", ".", 1) for v in values[np.isfinite(values)]]
+    assert said == expected
+
+
+def test_text_is_readable_in_one_column_and_nothing_is_cut_off(run, summary):
+    for name in ("scatter", *run_figures.DRAWINGS):
+        with drawing(*run_figures.size_of(name, len(run.scores))) as figure:
+            run_figures.draw(name, figure, summary, run=run)
+            figure.canvas.draw()
+            texts = [each for each in figure.findobj(Text) if each.get_text() and each.get_visible()]
+            assert min(text.get_fontsize() for text in texts) >= 7, name
+            width = figure.get_window_extent().width
+            labels = [text for axes in figure.axes for text in axes.get_yticklabels()]
+            assert all(text.get_window_extent().x0 >= -1 for text in labels), name
+            assert figure.get_figwidth() == (PAGE if name == "scatter" else COLUMN), name
+            assert all(text.get_window_extent().x1 <= width + 1 for text in labels), name
+
+
+def test_kinds_differ_in_shape_and_in_grey(summary):
+    """Colour-blind and grey-scale readers tell kinds apart."""
+    assert len({kind.marker for kind in KINDS.values()}) == len(KINDS)
+    grey = sorted(0.299 * r + 0.587 * g + 0.114 * b for r, g, b in (to_rgb(kind.colour) for kind in KINDS.values()))
+    assert grey[-1] < 0.65, "dark enough on white"
+    assert style.kind_of(summary, "zen") == "fitted" and style.kind_of(summary, "params") == "count"
 
 
 def test_clustering_puts_alike_rows_together():
@@ -115,18 +144,19 @@ def test_scatter_has_a_panel_per_proxy_and_says_what_failed(figure, run, summary
     assert any(title.startswith("naswot\n") and title.endswith("1 failed") for title in titles)
 
 
-def test_one_look_per_proxy_everywhere(summary):
+def test_a_colour_means_one_kind_and_lines_of_a_kind_differ_by_dashes(summary):
     looks = style.looks(summary)
-    own = [look for name, look in looks.items() if name not in summary.baselines]
-    assert len({(look.colour, look.dashes) for look in own}) == len(own)
-    assert looks["params"].colour == style.BASELINE_COLOUR
+    for name, look in looks.items():
+        assert look.colour == KINDS[style.kind_of(summary, name)].colour
+    first = [looks[name].dashes for name in looks if style.kind_of(summary, name) == "proxy"][:4]
+    assert len(set(first)) == len(first)
 
 
-def test_many_lines_leave_the_best_and_the_baselines_in_colour():
-    names = [f"p{i:02d}" for i in range(36)] + ["params", "flops"]
-    shown, rest = run_figures.lines_shown(names, ("params", "flops"))
-    assert {"p00", "params", "flops"} <= set(shown) and len(shown) == run_figures.LINES_SHOWN
-    assert sorted(shown + rest) == sorted(names)
+def test_many_lines_leave_the_best_of_each_kind():
+    kinds = {f"p{i:02d}": "proxy" for i in range(36)} | {"params": "count", "flops": "count", "random": "random"}
+    shown, rest = run_figures.lines_shown(list(kinds), kinds)
+    assert shown == [*(f"p{i:02d}" for i in range(run_figures.LINES_SHOWN)), "params"]
+    assert sorted(shown + rest) == sorted(kinds)
 
 
 def test_labels_of_forty_proxies_do_not_overlap(tmp_path):
@@ -137,10 +167,9 @@ def test_labels_of_forty_proxies_do_not_overlap(tmp_path):
         run.scores[f"a_long_name_of_a_variant@codebase_{i:02d}"] = base + rng.normal(size=base.shape)
         run.seconds[f"a_long_name_of_a_variant@codebase_{i:02d}"] = np.ones(base.shape)
     summary = summarise(run, resamples=2, populations=("all",))
-    sizes = {run_figures.draw_correlation: (5.4, 0.9 + 0.19 * 40), run_figures.draw_agreement: (12.7, 12.5)}
-    for draw, size in sizes.items():
-        with drawing(*size) as figure:
-            draw(figure, summary)
+    for name in ("correlation", "agreement"):
+        with drawing(*run_figures.size_of(name, 40)) as figure:
+            run_figures.draw(name, figure, summary)
             figure.canvas.draw()
             boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
             tops = sorted((box.y0, box.y1) for box in boxes)
@@ -152,7 +181,7 @@ def test_comparison_figure(tmp_path):
     columns = pd.MultiIndex.from_product([["one", "two"], ["rho", "rho_low", "rho_high"]])
     table = pd.DataFrame([[0.5, 0.4, 0.6, 0.3, 0.2, 0.4], [0.1, 0.0, 0.2, np.nan, np.nan, np.nan]], ["a", "b"], columns)
     written = compare.write_comparison_figure(table, ["one", "two"], tmp_path)
-    assert all(Path(path).is_file() for path in written.values()) and len(written) == 2
+    assert all(Path(path).is_file() for path in written.values()) and len(written) == 3
 
 
 # Axes

@@ -68,7 +68,8 @@ def printed(run: StoredRun, summary: Summary, width: int = 120, **settings) -> s
 
 def test_every_promised_file_is_there_and_none_is_half_written(written, run):
     tables_written = {"summary", "regret", "differences", "agreement", "strata", "ceiling", "failures"}
-    figures = {f"figures/{n}.{e}" for n in ("scatter", "correlation", "agreement", "regret") for e in ("png", "svg")}
+    names = ("scatter", "correlation", "agreement", "regret")
+    figures = {f"figures/{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")}
     assert set(written) == {f"{name}.csv" for name in tables_written} | {"summary.md", "html"} | figures
     assert all(path.stat().st_size > 50 for path in written.values())
     assert not list(run.path.rglob("*.part"))
