@@ -2,6 +2,8 @@
 
 harness.score(model, inputs, targets, proxies="core")    any nn.Module -> {name: score}
 harness.correlate(bench="201", ...)                       what `nas-harness run` does -> tables, figures
+harness.compare("mine.py", "synflow", bench="all")        proxies head to head
+harness.load(folder)                                      a stored run -> the same as correlate
 harness.judge(frame, bench="201", ...)                    scores computed elsewhere -> the same as correlate
 harness.scores("201", "cifar10")                          scores computed earlier and kept -> DataFrame
 @harness.proxy, @harness.module_proxy                     add one's own
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from harness.store.version import VERSION
 
 _HOMES = {
-    "score": "harness.api", "correlate": "harness.api", "judge": "harness.api",
+    "score": "harness.api", "correlate": "harness.api", "judge": "harness.api", "load": "harness.api",
+    "compare": "harness.api",
     "scores": "harness.cached.kept",
     "proxy": "harness.proxies.registry", "module_proxy": "harness.proxies.registry",
 }  # fmt: skip
@@ -38,12 +41,12 @@ def _check_neighbour() -> None:
 _check_neighbour()
 
 if TYPE_CHECKING:
-    from harness.api import correlate, judge, score
+    from harness.api import compare, correlate, judge, load, score
     from harness.cached.kept import scores
     from harness.proxies.registry import module_proxy, proxy
 
 __version__ = VERSION
-__all__ = ["correlate", "judge", "module_proxy", "proxy", "score", "scores"]
+__all__ = ["compare", "correlate", "judge", "load", "module_proxy", "proxy", "score", "scores"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,8 @@
 """What Python users call: `score` any module, `correlate` a benchmark, `judge` scores computed elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -8,16 +10,20 @@ import pandas as pd
 from torch import nn
 
 from benchmarks.benchmark import GROUPS
+from benchmarks.errors import reporting, say
 from harness.analysis.ensembles import with_ensembles
-from harness.analysis.summary import Correlation, summarise
+from harness.analysis.head_to_head import head_to_head
+from harness.analysis.summary import summarise
 from harness.engine.module_score import Scores, score_module
 from harness.probe.logits import Choice
 from harness.proxies.choose import choose
 from harness.proxies.protocols import in_precision
-from harness.runs.config import each_space
+from harness.report.outcome import Comparison, Correlation
+from harness.runs.config import RunConfig, each_space
 from harness.runs.evaluate_scores import store_scores
 from harness.runs.runner import run
-from harness.store.stored_run import StoredRun
+from harness.runs.sources import gather, names_of
+from harness.store.stored_run import StoredRun, load_run
 
 
 def score(
@@ -62,13 +68,44 @@ def correlate(
 ) -> dict[str, Correlation]: ...
 @overload
 def correlate(bench: str = "201", **settings: Any) -> Correlation: ...
-def correlate(bench: str = "201", *, space: str | None = None, **settings: Any) -> Correlation | dict[str, Correlation]:
+def correlate(
+    bench: str = "201", *, space: str | None = None, verbose: bool = True, **settings: Any
+) -> Correlation | dict[str, Correlation]:
     """Do from Python what `python -m harness.run` does; settings are the fields of `harness.runs.config.RunConfig`.
 
-    For a benchmark of several spaces return {key: result}; `space` "1,3" chooses among them.
+    For a benchmark of several spaces return {key: result}; `space` "1,3" chooses among them. verbose: report progress
+    on standard error. A proxy of your own is tried on one network first, as on the command line.
     """
-    found = {config.bench: _with_statistics(run(config)) for config in each_space(space, bench=bench, **settings)}
+    with reporting(verbose):
+        configs = each_space(space, bench=bench, **settings)
+        found = {config.bench: _with_statistics(run(config, dry_run=True)) for config in configs}
     return found if str(bench) in GROUPS else found[str(bench)]
+
+
+def compare(
+    *proxies: str,
+    bench: str = "all",
+    population: str = "all",
+    resamples: int = 1000,
+    kept: bool = False,
+    verbose: bool = True,
+    **settings: Any,
+) -> Comparison:
+    """Compare two or more proxies head to head, as `nas-harness compare` does.
+
+    A proxy is a name, `FILE.py:NAME` of your own, the path of a CSV of scores, or the folder of a run. bench: keys by
+    commas, or "all": every benchmark with ground truth. kept: built-in proxies are taken from the kept scores where
+    there are any. settings: fields of `harness.runs.config.RunConfig`. Raises UserError.
+    """
+    with reporting(verbose):
+        runs = gather(proxies, bench, kept=kept, say=say, **settings)
+        names = names_of(proxies, runs.values())
+    return Comparison(head_to_head(runs, names, population=population, resamples=resamples))
+
+
+def load(folder: str | Path) -> Correlation:
+    """Return a finished run with its statistics; nothing is scored. Raises UserError where the folder holds none."""
+    return _with_statistics(load_run(folder))
 
 
 def judge(
@@ -99,3 +136,18 @@ def judge(
 def _with_statistics(run: StoredRun) -> Correlation:
     whole = with_ensembles(run)
     return Correlation(whole, summarise(whole))
+
+
+def _described(function: Any, without: Collection[str] = ()) -> None:
+    """Give a function that takes the settings of a run as keywords their names and types, for `help` and editors."""
+    own = signature(function)
+    named = [each for each in own.parameters.values() if each.kind is not Parameter.VAR_KEYWORD]
+    settings = [
+        Parameter(each.name, Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+        for each in fields(RunConfig) if each.init and each.name not in {*own.parameters, *without}
+    ]  # fmt: skip
+    function.__signature__ = own.replace(parameters=[*named, *settings])
+
+
+_described(correlate)
+_described(compare, ("proxies", "out", "existing", "all_stored"))

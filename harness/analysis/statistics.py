@@ -291,8 +291,8 @@ class Analytic(SamplingError):
 
     def difference(self, proxy: str, baseline: str) -> tuple[float, float, float, float]:
         one, other = self.part.scores[proxy], self.part.scores[baseline]
-        return self._gap(proxy, baseline), *stats.rho_difference_interval(
-            one, other, self.part.accuracy, **self.part.drawn
+        return self._gap(proxy, baseline), *stats.difference_interval(
+            stats.spearman, stats.rho_influence, one, other, self.part.accuracy, **self.part.drawn
         )
 
 

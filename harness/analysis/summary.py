@@ -71,19 +71,6 @@ class Summary:
     baseline: {population: name}."""
 
 
-@dataclass(frozen=True)
-class Correlation:
-    """A finished run and its statistics."""
-
-    run: StoredRun
-    summary: Summary
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """One row per (population, proxy): tau-b, rho, intervals, regret, n, failed."""
-        return self.summary.table
-
-
 def summarise(
     run: StoredRun,
     *,

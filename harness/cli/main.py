@@ -11,6 +11,7 @@ COMMANDS = {
     "run": ("harness.cli.run", "score architectures of a benchmark and compare with their accuracies"),
     "merge": ("harness.cli.merge", "join the parts of a run that were scored with --shard"),
     "report": ("harness.cli.report", "tables, figures and page of stored runs again; several runs compared"),
+    "compare": ("harness.cli.compare", "proxies head to head, on one benchmark or all"),
     "evaluate": ("harness.cli.evaluate", "the same statistics for scores computed elsewhere (CSV)"),
     "search": ("harness.cli.search", "simulated searches on a table, searches over a supernet"),
     "operations": ("harness.cli.operations", "scores of operations on edges, compared with the table"),
@@ -24,6 +25,7 @@ COMMANDS = {
 EXAMPLES = """examples:
   nas-harness run --bench 201                      first result, no download
   nas-harness run --bench 201 --proxies mine.py    your own proxy
+  nas-harness compare mine.py synflow              is it better, on all benchmarks?
 
 nas-harness COMMAND --help lists the options of a command."""
 

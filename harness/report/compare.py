@@ -1,4 +1,4 @@
-"""Several runs compared: rho per proxy and run, as a table in the terminal, CSV, markdown and a figure."""
+"""Several runs compared, and proxies head to head: tables in the terminal, CSV, markdown, LaTeX, and a figure."""
 
 from __future__ import annotations
 
@@ -11,18 +11,34 @@ import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from benchmarks.errors import printable
 from benchmarks.files.write import write_text
 from harness.report import style
-from harness.report.figures import GRID, drawing, save, short
-from harness.report.result import writing
-from harness.report.style import COLOURS, DASH, cell, count, interval, markdown_table, number, plain, write_csv
+from harness.report.figures import COLUMN, GRID, Panel, drawing, save, short
+from harness.report.result import write_result, writing
+from harness.report.style import (
+    COLOURS,
+    DASH,
+    cell,
+    count,
+    interval,
+    latex_table,
+    markdown_table,
+    number,
+    plain,
+    write_csv,
+)
 from harness.report.text import target_line
 
 if TYPE_CHECKING:
+    from harness.analysis.head_to_head import HeadToHead
     from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
+WORDS = {"ahead": "bold green", "behind": "bold red", "undecided": "dim"}
+"""Verdict -> its look in the terminal."""
 COLUMNS = ("tau_b", "tau_b_low", "tau_b_high", "rho", "rho_low", "rho_high", "regret_10", "n", "failed")
 
 
@@ -147,3 +163,155 @@ def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -
         panel.set_xlabel("Spearman ρ")
         figure.legend(loc="outside upper right", ncols=2, frameon=False)
         return save(figure, out, "comparison")
+
+
+# Head to head
+
+
+def pair_rows(found: HeadToHead) -> list[list[str]]:
+    """Return a row of text for each benchmark and pair: `PAIR_HEADS`."""
+    rows = []
+    for row in found.pairs.to_dict("records"):
+        gaps = [
+            f"{number(row[f'{name}_difference'])} {interval(row[f'{name}_low'], row[f'{name}_high'])}".strip()
+            for name in ("rho", "tau_b")
+        ]
+        p = [_p(row[f"{name}_p_adjusted"]) for name in ("rho", "tau_b")]
+        rows.append([
+            row["benchmark"], row["proxy"], row["other"], row["verdict"], gaps[0], p[0], gaps[1], p[1],
+            number(row["regret_10_difference"], 2), count(row["n"]),
+        ])  # fmt: skip
+    return rows
+
+
+PAIR_HEADS = (
+    "benchmark",
+    "proxy",
+    "against",
+    "verdict",
+    "rho difference",
+    "p",
+    "tau-b difference",
+    "p",
+    "regret@10",
+    "n",
+)
+RANK_HEADS = ("proxy", "wins", "losses", "undecided", "mean rank")
+
+
+def _p(value: float) -> str:
+    return DASH if value != value else "<.001" if value < 0.001 else f"{value:.3f}"
+
+
+def rank_rows(found: HeadToHead) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and a row for each proxy, best first: rho on each benchmark, wins, mean rank."""
+    rho = {(row["benchmark"], row["proxy"]): row for row in found.scores.to_dict("records")}
+    rows = []
+    for row in found.standing.to_dict("records"):
+        each = [rho[bench, row["proxy"]] for bench in found.benchmarks]
+        values = [f"{number(one['rho'])} {interval(one['rho_low'], one['rho_high'])}".strip() for one in each]
+        tallies = [str(row[name]) for name in ("wins", "losses", "undecided")]
+        rows.append([row["proxy"], *values, *tallies, number(row["mean_rank"], 2)])
+    return [RANK_HEADS[0], *(f"rho, {bench}" for bench in found.benchmarks), *RANK_HEADS[1:]], rows
+
+
+def print_head_to_head(found: HeadToHead, console: Console | None = None) -> None:
+    """Print the verdicts, the standing and the differences."""
+    console = console or Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 130)
+    heads, rows = rank_rows(found)
+    for title, names, lines in (
+        ("standing", heads, rows),
+        ("differences, proxy minus other", PAIR_HEADS, pair_rows(found)),
+    ):
+        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+        for at, name in enumerate(names):
+            table.add_column(name, justify="left" if at < 1 + 3 * (names is PAIR_HEADS) else "right", no_wrap=at > 2)
+        for line in lines:
+            table.add_row(*(Text(text, style=WORDS.get(text, "")) for text in map(printable, line)))
+        console.print(table)
+    for said in found.verdicts():
+        console.print(plain(said), style="bold")
+    for said in notes(found):
+        console.print(plain(said), style="dim")
+
+
+def notes(found: HeadToHead) -> list[str]:
+    """Return what a reader must know of the numbers, one sentence each."""
+    said = [
+        "[ ]: 95 % interval of the paired difference; p: two-sided, corrected by Holm for all pairs on all benchmarks;"
+        " ahead, behind: p of rho below 0.05. regret@10: difference in points of accuracy, negative is better, without"
+        f" an interval. Population: {found.population}."
+    ]
+    for bench, facts in found.settings.items():
+        own = " (embedded: not the benchmark's own accuracies)" if facts["embedded"] else ""
+        whole = ", the whole space: no sampling error, the sign decides" if facts["whole"] else ""
+        said.append(f"{bench}: {facts['dataset']}{own}, {count(facts['architectures'])} architectures{whole}.")
+    return said
+
+
+def head_to_head_markdown(found: HeadToHead) -> str:
+    """Return the comparison as a page of markdown."""
+    heads, rows = rank_rows(found)
+    lines = ["# Head to head", "", *(f"- {cell(line)}" for line in found.verdicts()), ""]
+    lines += [*markdown_table(heads, rows), "", *markdown_table(PAIR_HEADS, pair_rows(found), range(4, 10)), ""]
+    return "\n".join([*lines, *(f"- {cell(line)}" for line in notes(found)), ""])
+
+
+def head_to_head_latex(found: HeadToHead) -> str:
+    """Return the differences as a LaTeX table (booktabs)."""
+    rows = [[*row[:4], *row[4:]] for row in pair_rows(found)]
+    return latex_table(PAIR_HEADS, rows, 4, " ".join(found.verdicts()), "tab:head-to-head")
+
+
+def draw_head_to_head(panel: Panel, found: HeadToHead, statistic: str = "rho") -> None:
+    """Draw the difference of each pair on each benchmark with its interval; filled where it is beyond chance."""
+    rows = found.pairs.to_dict("records")
+    one_pair = len({(row["proxy"], row["other"]) for row in rows}) == 1
+    names = [
+        row["benchmark"] if one_pair else f"{row['benchmark']}: {short(row['proxy'], 14)} − {short(row['other'], 14)}"
+        for row in rows
+    ]
+    places = np.arange(len(rows))[::-1]
+    panel.axvline(0, color="black", linewidth=0.6)
+    for place, row in zip(places, rows, strict=True):
+        known = row["verdict"] != "undecided"
+        panel.hlines(place, row[f"{statistic}_low"], row[f"{statistic}_high"], color="black", linewidth=1)
+        panel.plot(row[f"{statistic}_difference"], place, "o", markersize=4, color="black",
+                   markerfacecolor="black" if known else "white", markeredgewidth=0.8)  # fmt: skip
+    panel.set_yticks(places, names)
+    panel.set_ylim(-0.6, len(rows) - 0.4)
+    panel.tick_params(axis="y", length=0)
+    panel.grid(axis="x", **GRID)
+    panel.set_axisbelow(True)
+    what = {"rho": "ρ", "tau_b": "τ-b"}[statistic]
+    pair = f"{short(rows[0]['proxy'], 18)} − {short(rows[0]['other'], 18)}" if one_pair else "proxy − other"
+    panel.set_title("filled: beyond chance (p < 0.05, Holm)", loc="right", fontsize=7)
+    panel.set_xlabel(f"difference in {what}, {pair}")
+
+
+def head_to_head_size(found: HeadToHead, width: float | None = None) -> tuple[float, float]:
+    """Return width and height of the figure in inches."""
+    return width or COLUMN, 0.75 + 0.17 * max(len(found.pairs), 3)
+
+
+def write_head_to_head(found: HeadToHead, folder: Path, command: str) -> Path:
+    """Write pairs.csv, scores.csv, standing.csv, comparison.md, comparison.tex, the figure and the manifest."""
+    frames = {"pairs": found.pairs, "scores": found.scores, "standing": found.standing}
+    manifest = {"kind": HEAD_TO_HEAD, "command": command, "population": found.population, "benchmarks": found.settings,
+                "proxies": found.names, "verdicts": found.verdicts()}  # fmt: skip
+
+    def figure(out: Path) -> None:
+        with drawing(*head_to_head_size(found)) as drawn:
+            draw_head_to_head(drawn.subplots(), found)
+            save(drawn, out, "comparison")
+
+    def latex(out: Path) -> None:
+        write_text(out / "comparison.tex", head_to_head_latex(found))
+
+    return write_result(folder, frames, ("comparison.md", head_to_head_markdown(found)), manifest, figure, latex)
+
+
+HEAD_TO_HEAD = "head-to-head"
+"""The kind of the result, in its manifest."""

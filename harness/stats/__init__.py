@@ -2,6 +2,7 @@
 
 from harness.stats.agreement import (
     different_seeds,
+    pairs_of_seeds,
     rho_difference,
     same_order,
     seed_agreement,
@@ -30,13 +31,13 @@ from harness.stats.intervals import (
     FEWEST_UNITS,
     Paired,
     bootstrap_spearman,
+    difference_interval,
     difference_p,
     holm,
     paired_difference,
     partial_interval,
     percentile_interval,
     resample_weights,
-    rho_difference_interval,
     rho_influence,
     rho_interval,
     strata_interval,

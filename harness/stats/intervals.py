@@ -101,20 +101,20 @@ def strata_interval(
     return interval_of(value, influence, scores, accuracy, units, weights, shrink)
 
 
-def rho_difference_interval(
-    one: Array, other: Array, accuracy: Array, units: NDArray, weights: Array | None = None, shrink: float = 1.0
-) -> tuple[float, float, float]:
-    """(low, high, p) of rho of `one` minus rho of `other`, (seeds, archs) both, means over seeds.
-
+def difference_interval(
+    correlation: Callable[..., float], influence: Callable[..., Array], one: Array, other: Array, accuracy: Array,
+    units: NDArray, weights: Array | None = None, shrink: float = 1.0,
+) -> tuple[float, float, float]:  # fmt: skip
+    """(low, high, p) of a correlation of `one` minus that of `other`, (seeds, archs) both, means over seeds.
     On the architectures both scored in that seed; p: two-sided, of "no difference", by normal tails. No interval of
     scores in the `same_order`, where p is 1 if they never differ.
     """
     differences, terms, known = [], [], both_finite(accuracy)
     for x, y in pairs_of_seeds(one, other):
-        gap = spearman(x, accuracy, weights) - spearman(y, accuracy, weights)
+        gap = correlation(x, accuracy, weights) - correlation(y, accuracy, weights)
         if np.isfinite(gap):
             differences.append(gap)
-            terms.append(rho_influence(x, accuracy, weights) - rho_influence(y, accuracy, weights))
+            terms.append(influence(x, accuracy, weights) - influence(y, accuracy, weights))
     deviation, drawn = deviation_of(terms, units, known & np.isfinite(one).any(0) & np.isfinite(other).any(0))
     if not differences or not np.isfinite(deviation):
         return float("nan"), float("nan"), float("nan")

@@ -83,7 +83,7 @@ def test_scores_that_rank_alike_have_no_interval_of_their_difference():
     nearly, order = score.copy(), np.argsort(score[0])
     nearly[0, order[[4, 5]]] = score[0, order[[5, 4]]]
     for other, p in ((3 * score, 1.0), (nearly, np.nan), (np.ones((1, 100)), np.nan)):
-        found = stats.rho_difference_interval(score, other, accuracy, np.arange(100))
+        found = stats.difference_interval(stats.spearman, stats.rho_influence, score, other, accuracy, np.arange(100))
         np.testing.assert_array_equal(found, (np.nan, np.nan, p))
     assert stats.same_order(score, nearly) and not stats.same_order(score, accuracy[None])
 
