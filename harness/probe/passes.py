@@ -15,7 +15,7 @@ from torch.nn import functional
 from harness.probe.context import PassContext
 from harness.probe.hooks import Hooks
 from harness.probe.observers import OBSERVERS
-from harness.probe.precision import in_bfloat16
+from harness.probe.precision import in_bfloat16, memory_ran_out
 from harness.probe.twin import Twin
 
 READS = (
@@ -90,8 +90,8 @@ class Passes(PassContext):
                 try:
                     with hooks, torch.set_grad_enabled(differentiable):
                         outputs = self._logits(inputs.clone())  # not a leaf: a network may work in place on its input
-                except RuntimeError:
-                    if not (self.channels_last and isinstance(self.network, Twin)):
+                except RuntimeError as error:
+                    if not (self.channels_last and isinstance(self.network, Twin)) or memory_ran_out(error):
                         raise
                     self.channels_last = False  # a module that takes its maps apart may not bear it
                     return self._forward()
