@@ -60,12 +60,12 @@ def expendable(seconds: float) -> None:
     _limit = seconds
 
 
-def call(proxy: Proxy, probe: Probe, compute: Callable[[], Tensor]) -> Tensor:
+def call(proxy: Proxy, probe: Any, compute: Callable[[], Tensor]) -> Tensor:
     """Return what `compute` does, a call of a user's own proxy, after which everything is as it was before.
 
     Raises what it raises, Tampering, and LeftThreads. May end an expendable process.
     """
-    watch = None if proxy.on_module else _watch(probe)
+    watch = None if proxy.on_module or proxy.static else _watch(probe)
     threads, count = set(threading.enumerate()), _thread._count()
     found: list[str] = []
     try:

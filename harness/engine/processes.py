@@ -13,7 +13,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any
@@ -38,30 +37,22 @@ def work(
     worker that dies is replaced where `rescue` says how to go on; otherwise it is a UserError. Raises what a job
     raised. Closing the iterator, or an exception, ends the workers.
     """
-    waiting = iter(jobs)
-    first = list(islice(waiting, workers))
-    starts = [(function, prepare, large, (*shared, *each[i : i + 1])) for i in range(len(first))]
+    free = deque((function, prepare, large, (*shared, *each[i : i + 1])) for i in range(workers))
     before = set(multiprocessing.active_children())
     pool: list[_Worker] = []
-    waiting = chain(first, waiting)
     again: deque = deque()
+    waiting = iter(jobs)
     patience = 0.0
     try:
-        pool += map(_Worker, starts)
-        for worker in pool:
-            worker.begin()
-        while _feed(pool, again, waiting):
+        while _feed(pool, free, again, waiting):
             errors = []
-            for at, message in _messages(pool):
-                worker = pool[at]
+            for worker, message in _messages(pool):
                 if message is None:
                     results, more = _lost(worker, rescue)
                     again.extend(more)
+                    pool.remove(worker)
+                    free.append(worker.start)
                     yield from results
-                    worker.pipe.close()
-                    _end([worker.process], 0.0)
-                    pool[at] = _Worker(worker.start)
-                    pool[at].begin()
                 elif message[0] == "note":
                     worker.note = message[1]
                 elif message[0] == "done":
@@ -89,13 +80,14 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, there = context.Pipe()
         self.process = context.Process(target=_serve, args=(there, os.getpid()))
-        with _undisturbed():  # what it is started with fits into a pipe: one that dies at once blocks nobody
+        with _starting():  # what it is started with fits into a pipe: one that dies at once blocks nobody
             self.process.start()
         there.close()
 
-    def begin(self) -> None:
-        """Send what the process works with."""
-        self.send(self.start)
+    def give(self, job: Any) -> None:
+        """Send a job."""
+        self.jobs.append(job)
+        self.send(job)
 
     def send(self, what: Any) -> None:
         """Send an object; nothing happens where the process is dead, which `_messages` sees."""
@@ -123,33 +115,46 @@ def _children(pid: int) -> list[psutil.Process]:
     return []
 
 
-def _feed(pool: list[_Worker], again: deque, waiting: Iterator) -> bool:
-    """Give each worker a job, then a second one that waits; say whether any is at work."""
-    for depth in (1, 2):
-        for worker in pool:
-            if len(worker.jobs) < depth:
-                job = again.popleft() if again else next(waiting, _NONE)
-                if job is not _NONE:
-                    worker.jobs.append(job)
-                    worker.send(job)
+def _feed(pool: list[_Worker], free: deque, again: deque, waiting: Iterator) -> bool:
+    """Give each worker a job, start workers for more, give each a second job that waits; say whether any is at work."""
+    _give([worker for worker in pool if not worker.jobs], again, waiting)
+    started = []
+    while free and (job := _next(again, waiting)) is not _NONE:
+        started.append((_Worker(free.popleft()), job))
+    for worker, job in started:  # once all of them are on their way
+        pool.append(worker)
+        worker.send(worker.start)
+        worker.give(job)
+    _give([worker for worker in pool if len(worker.jobs) < 2], again, waiting)
     return any(worker.jobs for worker in pool)
 
 
 _NONE = object()
 
 
-def _messages(pool: list[_Worker]) -> Iterator[tuple[int, Any]]:
-    """Yield (place of the worker, message) of all that have said something, waiting for one; None is its death."""
+def _next(again: deque, waiting: Iterator) -> Any:
+    """Return the next job; _NONE where there is none."""
+    return again.popleft() if again else next(waiting, _NONE)
+
+
+def _give(workers: list[_Worker], again: deque, waiting: Iterator) -> None:
+    for worker in workers:
+        if (job := _next(again, waiting)) is not _NONE:
+            worker.give(job)
+
+
+def _messages(pool: list[_Worker]) -> Iterator[tuple[_Worker, Any]]:
+    """Yield (worker, message) of all that have said something, waiting for one; None is a worker's death."""
     wait([worker.pipe for worker in pool], timeout=1)
-    for at, worker in enumerate(pool):
+    for worker in list(pool):
         gone = worker.process.exitcode is not None  # a process that it left behind may hold its pipe open
         try:
             while worker.pipe.poll():
-                yield at, worker.pipe.recv()
+                yield worker, worker.pipe.recv()
         except (EOFError, OSError):
             gone = True
         if gone:
-            yield at, None
+            yield worker, None
 
 
 def _lost(worker: _Worker, rescue: Rescue | None) -> tuple[list, list]:
@@ -157,8 +162,10 @@ def _lost(worker: _Worker, rescue: Rescue | None) -> tuple[list, list]:
     if rescue is None or worker.note is None:
         again = "everything committed is kept: repeat the command, perhaps with fewer --workers"
         raise UserError(f"a worker process died (killed, or out of memory?); {again}")
-    worker.process.join()
+    worker.process.join(5)
     results, jobs = rescue(worker.jobs.popleft(), worker.note, worker.process.exitcode in KILLED)
+    worker.pipe.close()
+    _end([worker.process], 0.0)
     return results, [*jobs, *worker.jobs]
 
 
@@ -191,9 +198,8 @@ def few_collections() -> Iterator[None]:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let a process start that no Ctrl-C reaches before it is ready, and that does not run the user's script again."""
-    main = sys.modules["__main__"]
+def undisturbed() -> Iterator[None]:
+    """Let nothing be interrupted by Ctrl-C or SIGTERM inside the block; what came in the meantime comes after it."""
     masks = hasattr(signal, "pthread_sigmask")
     caught: list[int] = []
     handlers = {}
@@ -203,17 +209,27 @@ def _undisturbed() -> Iterator[None]:
             if signal.getsignal(number) is not None:
                 handlers[number] = signal.signal(number, lambda number, _: caught.append(number))
     old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
-    sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
-        sys.modules["__main__"] = main
         for number, handler in handlers.items():
             signal.signal(number, handler)
         if masks:
             signal.pthread_sigmask(signal.SIG_SETMASK, old)
         if caught:
             signal.raise_signal(caught[0])
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Let a process start that no Ctrl-C reaches before it is ready, and that does not run the user's script again."""
+    main = sys.modules["__main__"]
+    with undisturbed():
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 _parent: Connection | None = None

@@ -1,10 +1,12 @@
 """What one process scores with: the setting of a run as plain data, and a `Scorer` made of it once."""
 
+import copy
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,11 +16,11 @@ from benchmarks.spaces.layers import allocate
 from harness.engine.devices import current, kind
 from harness.engine.guard import expendable
 from harness.engine.processes import few_collections, one_thread, work
-from harness.engine.scoring import ViewInputs, of_space, score_adaptively
+from harness.engine.scoring import Counts, ViewInputs, of_space, score_adaptively, scores_of
 from harness.inputs.draw import minibatches
 from harness.inputs.images import Images
 from harness.probe.view import stream
-from harness.proxies.own import Reference, resolve
+from harness.proxies.own import Reference, references, resolve
 from harness.proxies.protocols import PROTOCOLS, seen_under
 from harness.proxies.registry import Proxy
 from harness.store.stored_run import Part
@@ -220,8 +222,10 @@ def in_files(setting: Setting) -> bool:
 def execute(chunks: list[Chunk], scorer: Scorer, devices: Sequence[str]) -> Generator[Part, None, None]:
     """Yield the parts of all chunks as they are done, in any order: by a process for each of `devices`, which may name
     one several times; by `scorer` where this process is enough. A free process takes the next chunk."""
+    if not chunks:
+        return
     own = in_files(scorer.setting)
-    if chunks and (own or (len(devices) > 1 and len(chunks) > 1)):
+    if own or (len(devices) > 1 and len(chunks) > 1):
         rescue = Rescue(scorer.setting.proxy_timeout)
         jobs, count = rescue.lessened(chunks), min(len(devices), len(chunks))
         saved = rescue if own else None
@@ -231,6 +235,33 @@ def execute(chunks: list[Chunk], scorer: Scorer, devices: Sequence[str]) -> Gene
     with one_thread(), few_collections(), current(devices[0]):
         for chunk in chunks:
             yield scorer.score(chunk)
+
+
+def score_counts(proxies: Sequence[Proxy], counts: Counts, timeout: float) -> dict[str, tuple[np.ndarray, str]]:
+    """Return {proxy: (scores (archs,), why it failed)} of users' own static proxies, in a process apart where a file
+    holds them."""
+    found = {proxy.name: _on_counts(proxy, counts) for proxy in proxies if not proxy.path}
+    jobs = [(each, counts) for each in references(proxy for proxy in proxies if proxy.path)]
+    if jobs:
+        rescue = partial(_no_counts, Rescue(timeout))
+        found |= dict(work(_in_file, jobs, 1, expendable, large=timeout, rescue=rescue))
+    return found
+
+
+def _on_counts(proxy: Proxy, counts: Counts) -> tuple[np.ndarray, str]:
+    scores, reasons = scores_of(proxy, copy.deepcopy(counts), len(counts.params))
+    return scores.numpy(), reasons.get(0, "")
+
+
+def _in_file(job: tuple[Reference, Counts]) -> tuple[str, tuple[np.ndarray, str]]:
+    (proxy,) = resolve([job[0]])
+    return proxy.name, _on_counts(proxy, job[1])
+
+
+def _no_counts(rescue: Rescue, job: tuple[Reference, Counts], note: tuple, killed: bool) -> tuple[list, list]:
+    """Return what a static proxy gave that ended its process."""
+    parts, again = rescue(Chunk(0, tuple(range(len(job[1].params))), (job[0].name,)), note, killed)
+    return [(job[0].name, (part.scores[0], part.reasons[0][0])) for part in parts], [job] * len(again)
 
 
 _scorer: Scorer

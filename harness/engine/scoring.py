@@ -213,6 +213,25 @@ def _draw(view: View, repeat: int) -> str:
     return f"{view.init} {repeat}"
 
 
+def scores_of(proxy: Proxy, probe: Any, archs: int) -> tuple[Tensor, dict[int, str]]:
+    """Return what a proxy gives for a probe (or Counts), and why not; what it does wrong is its failure alone."""
+
+    def compute() -> Tensor:
+        scores = torch.as_tensor(proxy.score(probe)).detach().to("cpu", torch.float64).as_subclass(Tensor)
+        if scores.shape != (archs,):
+            raise ValueError(f"returned the shape {tuple(scores.shape)}, expected ({archs},)")
+        return scores
+
+    try:
+        scores = call(proxy, probe, compute) if proxy.own else compute()
+        return scores, {at: plain(reason) for at, reason in getattr(probe, "reasons", {}).items()}
+    except BaseException as error:
+        interrupted = isinstance(error, KeyboardInterrupt) and not in_worker()  # workers get none
+        if interrupted or (not proxy.own and memory_ran_out(error)):
+            raise
+        return torch.full((archs,), torch.nan, dtype=torch.float64), dict.fromkeys(range(archs), said(error))
+
+
 class _Tally:
     """Adds up a proxy's scores over repeats."""
 
@@ -226,31 +245,12 @@ class _Tally:
         before = dict(probe.seconds)
         start = time.perf_counter()
         with probe.reading() as used:
-            scores, reasons = self._scores(proxy, probe)
+            scores, reasons = scores_of(proxy, probe, self.archs)
         own = time.perf_counter() - start - sum(probe.seconds.values()) + sum(before.values())
         self.seconds += own + sum(probe.seconds.get(name, 0.0) for name in used)
         self.total += scores
         for position in (~scores.isfinite()).nonzero().flatten().tolist():
             self.reasons.setdefault(position, reasons.get(position, f"the formula gave {scores[position].item()}"))
-
-    def _scores(self, proxy: Proxy, probe: Probe) -> tuple[Tensor, dict[int, str]]:
-        """Return what a proxy gives, and why not; what it does wrong is that proxy's failure alone."""
-
-        def compute() -> Tensor:
-            scores = torch.as_tensor(proxy.score(probe)).detach().to("cpu", torch.float64).as_subclass(Tensor)
-            if scores.shape != (self.archs,):
-                raise ValueError(f"returned the shape {tuple(scores.shape)}, expected ({self.archs},)")
-            return scores
-
-        try:
-            scores = call(proxy, probe, compute) if proxy.own else compute()
-            return scores, {position: plain(reason) for position, reason in probe.reasons.items()}
-        except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt) and not in_worker()  # workers get none
-            if interrupted or (not proxy.own and memory_ran_out(error)):
-                raise
-            nan = torch.full((self.archs,), torch.nan, dtype=torch.float64)
-            return nan, dict.fromkeys(range(self.archs), said(error))
 
     def result(self, repeats: int, preparing: float) -> Scored:
         return Scored(self.total / repeats, (self.seconds + preparing) / self.archs, self.reasons)

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,16 +90,24 @@ def static_scores(
     resolution: int,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Return {proxy: (seeds, archs)} of proxies that need no network, for architectures by index in the space."""
+    rows: dict[str, list[np.ndarray]] = {proxy.name: [] for proxy in proxies}
+    for counts in counts_by_seed(benchmark, indices, seeds, network, resolution):
+        for proxy in proxies:
+            rows[proxy.name].append(proxy.score(counts).numpy())
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def counts_by_seed(
+    benchmark: Benchmark, indices: np.ndarray, seeds: int, network: dict[str, int], resolution: int
+) -> Iterator[Counts]:
+    """Yield for each seed what static proxies read of architectures by index in the space."""
     space, network = benchmark.space, network | benchmark.trained
     official = space.sizes(resolution=resolution, **network)[:, indices]
     live = space.sizes(resolution=resolution, reachable_only=True, **network)[:, indices]
     counts = [torch.from_numpy(values) for values in (*official, live[0], live[1])]
-    rows: dict[str, list[np.ndarray]] = {proxy.name: [] for proxy in proxies}
     for seed in range(seeds):
         draws = [torch.randn(1, generator=stream(seed, space.archs[i], "random"), dtype=torch.float64) for i in indices]
-        for proxy in proxies:
-            rows[proxy.name].append(proxy.score(Counts(*(*counts, torch.cat(draws)))).numpy())
-    return {name: np.stack(values) for name, values in rows.items()}
+        yield Counts(*(*counts, torch.cat(draws)))
 
 
 def counts_of(proxies: Sequence[Proxy], benchmark: Benchmark, indices: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,11 +1,13 @@
 """`--executor ray` on a real Ray cluster of two workers: the same scores as here, also when a worker is killed."""
 
+import signal
 import time
 from threading import Thread
 
 import numpy as np
 import psutil
 import pytest
+from processes import Session
 
 from benchmarks.errors import UserError
 from harness.runs.config import RunConfig
@@ -75,6 +77,37 @@ def test_how_many_run_together_is_found_by_a_worker(tmp_path, monkeypatch, addre
         run(RunConfig(**settings | {"devices": "cuda"}, executor="ray", out=str(tmp_path / "gpu")), say=said.append)
 
 
+def test_a_signal_stops_as_a_local_run_does(tmp_path, monkeypatch, address):
+    """Ray takes SIGTERM for itself, and aborts where it is interrupted; `python -m speed.torture ray` tries more."""
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    words = [f"--{name}={value}" for name, value in (SETTINGS | {"sample": "all"}).items()]
+    with Session(tmp_path, ["-m", "harness", "run", *words, "--executor=ray", f"--out={tmp_path / 'run'}"]) as session:
+        session.until("scoring into")
+        session.send(signal.SIGTERM)
+        assert session.process.wait(60) == 130
+    assert "Traceback" not in session.said and "repeat the command to continue" in session.said
+
+
+ENDS = """
+import os, harness
+@harness.proxy(reads='outputs', labels=False)
+def ends(probe): os._exit(3)
+@harness.proxy(reads='outputs', labels=False)
+def stays(probe): return probe.outputs.sum((0, 2))
+"""
+
+
+def test_a_proxy_that_ends_workers_fails_alone(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    (tmp_path / "mine.py").write_text(ENDS)
+    proxies = f"{tmp_path}/mine.py:ends,{tmp_path}/mine.py:stays,plain"
+    settings = SETTINGS | {"sample": 8, "proxies": proxies}
+    there = run(RunConfig(**settings, executor="ray", out=str(tmp_path / "run")), say=lambda line: None)
+    assert np.isfinite(there.scores["stays"]).all() and np.isfinite(there.scores["plain"]).all()
+    assert there.failures["proxy"].unique().tolist() == ["ends"] and len(there.failures) == 8
+    assert there.failures["reason"].str.startswith("ends ended its process").all()
+
+
 def test_what_a_chunk_raises_is_told(tmp_path, monkeypatch, address):
     monkeypatch.setenv("RAY_ADDRESS", address)
     monkeypatch.setattr("harness.engine.ray_cluster._versions", lambda: ("0", "0", "0"))  # not patched in the workers
@@ -90,5 +123,5 @@ def test_no_cluster_is_one_clear_error(tmp_path, monkeypatch):
 
 
 def test_a_share_of_a_gpu_is_at_most_one():
-    with pytest.raises(UserError, match="gpu-share 2"):
+    with pytest.raises(UserError, match="--gpu-share"):
         RunConfig(bench="201", gpu_share=2.0)

@@ -287,13 +287,24 @@ def leaves_a_thread(probe):
 
 @outputs
 def forks(probe):
-    os.fork()
+    if child := os.fork():
+        os.waitpid(child, 0)
     return score(probe)
 
 
 @harness.proxy(static=True, cost="S")
 def static_raises(counts):
     raise Own
+
+
+@harness.proxy(static=True, cost="S")
+def static_exits(counts):
+    os._exit(0)
+
+
+@harness.proxy(static=True, cost="S")
+def static_in_place(counts):
+    return counts.params.zero_()
 
 
 @outputs

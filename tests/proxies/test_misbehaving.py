@@ -99,6 +99,20 @@ def test_a_process_that_ends_or_hangs_names_the_proxy(tmp_path: Path, alone: Sto
     assert all(ENDING[name] in reasons[name] for name in tried), reasons
 
 
+def test_static_proxies_fail_alone(tmp_path: Path, embedded: Path):
+    """Those of a file are called in a process apart, each once a seed."""
+    words = ",".join(f"{FILE}:static_{name}" for name in ("in_place", "raises", "exits"))
+    settings = {"bench": "201", "batch_size": 16, "workers": 1, "sample": 2}
+    found = run(RunConfig(**settings, proxies=words, out=str(tmp_path / "run")), say=lambda line: None)
+    assert (found.scores["params"] > 0).all() and (found.scores["static_in_place"] == 0).all()
+    assert (found.failures.groupby("proxy").size() == 2).all()
+    reasons = dict(found.failures.groupby("proxy")["reason"].first())
+    assert reasons == {
+        "static_raises": "Own, which cannot be printed",
+        "static_exits": "static_exits ended its process (os._exit or a crash)",
+    }
+
+
 def test_an_honest_proxy_runs_no_pass_again(tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch):
     """What is recorded around calls is as before after those that change nothing."""
     forgotten: list = []
