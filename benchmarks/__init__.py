@@ -2,5 +2,6 @@
 
 from benchmarks.benchmark import BENCHMARKS, GROUPS, Benchmark, expand, known, load, space_of
 from benchmarks.errors import UserError
+from benchmarks.from_api import from_api
 
-__all__ = ["BENCHMARKS", "GROUPS", "Benchmark", "UserError", "expand", "known", "load", "space_of"]
+__all__ = ["BENCHMARKS", "GROUPS", "Benchmark", "UserError", "expand", "from_api", "known", "load", "space_of"]

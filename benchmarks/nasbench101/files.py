@@ -85,7 +85,7 @@ class _Gathered:
             raise ValueError(f"{epochs!r} epochs; expected {', '.join(map(str, BUDGETS))}")
         params, numbers = _metrics(metrics)
         if module_hash not in self.rows:
-            cell = _official_cell(matrix, operations)
+            cell = official_cell(matrix, operations)
             if graph_hash(cell) != module_hash:
                 raise ValueError(f"the hash {module_hash} is not that of its cell {print_cell(cell)}")
             self.rows[module_hash] = len(self.archs)
@@ -126,7 +126,7 @@ class _Gathered:
         ]
 
 
-def _official_cell(matrix: Any, operations: Any) -> Cell:
+def official_cell(matrix: Any, operations: Any) -> Cell:
     """Return the cell that a record's strings describe; ValueError where it is none of the space."""
     if not isinstance(matrix, str) or not isinstance(operations, str):
         raise ValueError("the matrix and the operations are not strings")

@@ -86,7 +86,7 @@ def read_official(
                 content = read(stream, on_dict=thin)
             archs, checksum = _meta_archs(content, path), digest(path)
             for index, infos in content["arch2infos"].items():
-                trainings += _trainings(archs, index, infos)
+                trainings += trainings_of(archs, index, infos)
     present = {training.arch for training in trainings}
     problems = arch_problems(archs, expected, complete=False)
     if problems := problems or arch_problems([arch for arch in archs if arch in present], expected or archs, complete):
@@ -94,7 +94,7 @@ def read_official(
     if not present:
         raise UserError(f"{path}: it holds no results")
     order = tuple(arch for arch in expected or archs if arch in present)
-    return _tables(order, trainings, f"official file {path.name}", checksum)
+    return tables_of(order, trainings, f"official file {path.name}", checksum)
 
 
 def thin(training: dict) -> None:
@@ -138,7 +138,7 @@ def _read_folder(folder: Path, trainings: list[Training], on_progress: Progress 
     for done, (index, file) in enumerate(files, start=1):
         with refusing(file, KIND):
             checksum.update(existing(file, KIND).read_bytes())
-            trainings += _trainings(archs, index, load_pickle(file, on_dict=thin))
+            trainings += trainings_of(archs, index, load_pickle(file, on_dict=thin))
         if on_progress is not None:
             on_progress(done, len(files))
     return archs, checksum.hexdigest()
@@ -156,7 +156,7 @@ def _meta_archs(content: Any, path: Path) -> list[str]:
     return archs
 
 
-def _trainings(archs: Sequence[str], index: int, infos: dict) -> Iterator[Training]:
+def trainings_of(archs: Sequence[str], index: int, infos: dict) -> Iterator[Training]:
     """Yield the trainings of one architecture of the file, all budgets, datasets and seeds."""
     if not isinstance(index, int) or not 0 <= index < len(archs):
         raise UserError(f"results of architecture {index!r}, but the file lists {len(archs)}")
@@ -180,7 +180,7 @@ def _whole(value: Any, least: int) -> bool:
     return isinstance(value, (int, np.integer)) and bool(least <= value < 1 << 31)
 
 
-def _tables(order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str) -> list[Table]:
+def tables_of(order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str) -> list[Table]:
     """Return the tables of all datasets that occur; splits without a single value are left out."""
     unknown = {training.dataset for training in trainings} - {d for s in OFFICIAL.values() for d, _ in s.values()}
     if unknown:

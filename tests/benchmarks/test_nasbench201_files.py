@@ -8,6 +8,7 @@ import pytest
 import torch
 from official_files import DATASETS, SEEDS, document, write_nats_folder, write_pth
 
+import benchmarks
 from benchmarks.benchmark import space_of
 from benchmarks.errors import UserError
 from benchmarks.nasbench201.files import read_official, thin
@@ -62,6 +63,20 @@ def pair(request, written, archs):
     """Return (our tables by dataset, the package's object, the kind) for each kind of file."""
     path, api = written[request.param]
     return {table.dataset: table for table in read_official(path, expected=archs)}, api, request.param
+
+
+def test_an_object_of_the_package_gives_the_tables_of_its_file(pair):
+    """In memory, to the bit, and the object is left as it was."""
+    tables, api, _ = pair
+    for dataset, read in tables.items():
+        made = benchmarks.from_api(api, dataset)
+        labels = ("benchmark", "dataset", "archs", "splits", "epochs", "seeds")
+        assert [getattr(made, name) for name in labels] == [getattr(read, name) for name in labels]
+        np.testing.assert_array_equal(made.accuracy, read.accuracy)
+        assert (made.seconds_per_run is None) == (read.seconds_per_run is None)
+        if read.seconds_per_run is not None:
+            np.testing.assert_allclose(made.seconds_per_run, read.seconds_per_run)
+        assert benchmarks.from_api(api, dataset).checksum == made.checksum
 
 
 def official(api, index: int, dataset: str, epochs: int, split: str, seed) -> float:
