@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from pkgutil import resolve_name
@@ -122,10 +123,17 @@ def space_of(bench: str, archs: Sequence[str] | None = None, network: str | None
         raise problem
     if bench not in BENCHMARKS and not points:
         raise unknown_benchmark(bench)
-    space: Space = make(points[0]) if points else resolve_name(BENCHMARKS[bench])()
+    space = make(points[0]) if points else built_in(BENCHMARKS[bench])
     if network is not None:
         space = space.with_network(network)
     return space if archs is None else space.over(archs)
+
+
+@cache
+def built_in(home: str) -> Space:
+    """Return the space of `module:class`, made once: what follows from its architectures is computed once too."""
+    space: Space = resolve_name(home)()
+    return space
 
 
 def known() -> tuple[str, ...]:
