@@ -55,7 +55,7 @@ class Line(Parser):
         """Return the values of all options, those of --config FILE where the command line has none."""
         self._common()
         words = list(sys.argv[1:] if words is None else words)
-        early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        early = Parser(prog=self.prog, add_help=False)
         early.add_argument("--config")
         if (path := early.parse_known_args(words)[0].config) is not None:
             try:
@@ -110,10 +110,12 @@ def _default(action: argparse.Action, values: list[str]) -> None:
 def read_config(path: Path, command: str) -> dict[str, Any]:
     """Return the options of a configuration file; UserError where it cannot be read or is another command's."""
     try:
+        if path.exists() and not path.is_file():  # to read a pipe would wait for ever
+            raise UserError(f"--config {path}: not a file")
         found = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(f"--config {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f'--config {path}: not a TOML file of lines such as bench = "201" ({error})') from None
     if (other := found.pop("command", command)) != command:
         raise UserError(f"--config {path} is of nas-harness {other}, not of nas-harness {command}")
