@@ -165,9 +165,9 @@ class Trials:
         (self.folder / "log").unlink(missing_ok=True)
 
 
-def _kill(process: psutil.Process) -> None:
-    with contextlib.suppress(psutil.Error):
-        process.kill()
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by then
+        os.kill(pid, signal.SIGKILL)
 
 
 def kills(count: int, seed: int) -> Found:
@@ -190,7 +190,7 @@ def _kill_main(trials: Trials, out: Path) -> Child:
     workers = trials.draw.choice([1, 1, 1, 2])
     child = trials.child(lambda: run(out, workers=workers))
     child.ended(trials.draw.uniform(0, trials.seconds if workers == 1 else trials.seconds + 8))
-    _kill(psutil.Process(child.pid))
+    _kill(child.pid)
     return child
 
 
@@ -257,7 +257,7 @@ def _kill_worker(trials: Trials, out: Path, seconds: float, after: str = "") -> 
         if child.workers() and (not after or any(out.glob(after))):
             child.ended(seconds)
             if there := child.workers():
-                _kill(trials.draw.choice(there))
+                _kill(trials.draw.choice(there).pid)
             break
     return child
 
@@ -272,7 +272,7 @@ def pairs(count: int, seed: int) -> Found:
             children = [trials.child(one) for one in wanted]
             if trials.draw.random() < 0.5:
                 time.sleep(trials.draw.uniform(0, trials.seconds))
-                _kill(psutil.Process(trials.draw.choice(children).pid))
+                _kill(trials.draw.choice(children).pid)
             codes = [child.ended() for child in children]
             wrong = "hangs" if None in codes else "processes are left" if any([c.left() for c in children]) else ""
             if odd := [code for code in codes if code not in (0, 2, -9, None)]:
@@ -296,7 +296,7 @@ def shards(count: int, seed: int) -> Found:
             for child in children.values():
                 if trials.draw.random() < 0.6:
                     child.ended(trials.draw.uniform(0, trials.seconds))
-                    _kill(psutil.Process(child.pid))
+                    _kill(child.pid)
             again = {part: one(part) if child.ended() else child for part, child in children.items()}
             wrong = "" if all(child.ended() == 0 for child in again.values()) else "a shard does not end"
             trials.finish("three shards", out, wrong, lambda out=out: merge([out], None, lambda line: None))

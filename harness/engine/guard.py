@@ -18,14 +18,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from harness.engine.processes import note
 from harness.probe.probe import Probe
-from harness.proxies.global_state import unchanged
+from harness.proxies.global_state import same_objects, unchanged
 from harness.proxies.registry import Proxy
 
 LARGE = 2**22
@@ -131,53 +131,71 @@ def _home(thread: threading.Thread) -> str:
     return str(getattr(run, "__module__", ""))
 
 
-class _Mark(NamedTuple):
-    """A tensor as it was."""
+class _Marks:
+    """Tensors as they were: versions, shapes, and a copy of all values, or their checksums where they are many."""
 
-    tensor: Tensor
-    version: int
-    value: Tensor
-    """A copy, or a checksum of a large tensor."""
+    def __init__(self, tensors: list[Tensor], limit: float = math.inf) -> None:
+        self.tensors = tensors
+        self.copied = sum(each.numel() for each in tensors) <= limit
+        self.facts, self.values = self._facts(), self._values()
+
+    def _facts(self) -> list[tuple]:
+        return [(-1 if t.is_inference() else t._version, t.shape, t.dtype, t.requires_grad) for t in self.tensors]
+
+    def _values(self) -> dict[torch.dtype, Tensor]:
+        """Return the bits of all tensors of a type in a row, or the sum of the bits of each."""
+        found: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in self.tensors:
+            found.setdefault(tensor.dtype, []).append(tensor.detach().reshape(-1))
+        if self.copied:
+            return {dtype: _bits(torch.cat(each)) for dtype, each in found.items()}
+        return {dtype: torch.stack([_bits(t).sum(dtype=torch.int64) for t in each]) for dtype, each in found.items()}
 
     @property
     def unchanged(self) -> bool:
-        """Whether the tensor has the version and the value that it had."""
-        tensor, value = self.tensor, self.value
-        if _version(tensor) != self.version:
-            return False
-        if value.dim() == 0 < tensor.dim():
-            return torch.equal(_checksum(tensor), value)
-        return _same(tensor, value)
+        """Whether all have the versions and values that they had."""
+        return [fact[:3] for fact in self._facts()] == [fact[:3] for fact in self.facts] and self._same_values()
+
+    def _same_values(self) -> bool:
+        now = self._values()
+        return now.keys() == self.values.keys() and all(torch.equal(now[each], self.values[each]) for each in now)
 
     def restore(self) -> None:
-        """Give the tensor the value of its copy; the version stays, so that graphs which hold it stay usable."""
-        if self.tensor.shape != self.value.shape or self.tensor.dtype != self.value.dtype:
-            self.tensor.data = self.value.clone()
-        elif not _same(self.tensor, self.value):
-            self.tensor.data.copy_(self.value)
+        """Give the tensors their values. Versions stay, so that graphs which hold the tensors stay usable."""
+        if self._same_values():
+            return
+        place = dict.fromkeys(self.values, 0)
+        for tensor, (_, shape, dtype, _) in zip(self.tensors, self.facts, strict=True):
+            start, width = place[dtype], 2 if dtype.is_complex else 1
+            place[dtype] = start + width * shape.numel()
+            _set(tensor, self.values[dtype][start : place[dtype]], shape, dtype)
 
+    def restore_flags(self) -> None:
+        """Give the tensors no `.grad`, and `requires_grad` as it was."""
+        for tensor, (*_, flag) in zip(self.tensors, self.facts, strict=True):
+            if tensor.requires_grad != flag:
+                tensor.requires_grad_(flag)
+            if tensor.is_leaf and tensor.grad is not None:
+                tensor.grad = None
 
-def _mark(tensor: Tensor, limit: float = math.inf) -> _Mark:
-    return _Mark(tensor, _version(tensor), tensor.detach().clone() if tensor.numel() <= limit else _checksum(tensor))
-
-
-def _version(tensor: Tensor) -> int:
-    return -1 if tensor.is_inference() else tensor._version
+    def renew(self) -> None:
+        """Take the versions as they are now."""
+        self.facts = self._facts()
 
 
 def _bits(tensor: Tensor) -> Tensor:
     """Return a tensor's values as integers."""
-    tensor = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
+    tensor = torch.view_as_real(tensor).reshape(-1) if tensor.is_complex() else tensor
     return tensor.view(INTEGERS[tensor.element_size()]) if tensor.is_floating_point() else tensor
 
 
-def _checksum(tensor: Tensor) -> Tensor:
-    return _bits(tensor).sum(dtype=torch.int64)
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    """Return whether two tensors are equal to the bit."""
-    return a.shape == b.shape and a.dtype == b.dtype and torch.equal(_bits(a), _bits(b))
+def _set(tensor: Tensor, bits: Tensor, shape: torch.Size, dtype: torch.dtype) -> None:
+    """Give a tensor the values of these bits."""
+    value = bits.view(dtype).reshape(shape)
+    if tensor.shape != shape or tensor.dtype != dtype:
+        tensor.data = value.clone()
+    else:
+        tensor.data.copy_(value)
 
 
 class _Kept(dict):
@@ -185,13 +203,13 @@ class _Kept(dict):
 
     def __init__(self, content: dict) -> None:
         super().__init__()
-        self.marks: dict[str, list[_Mark]] = {}
+        self.marks: dict[str, _Marks] = {}
         for name, value in content.items():
             self[name] = value
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)
-        self.marks[name] = [_mark(tensor, LARGE) for tensor in _tensors(value)]
+        self.marks[name] = _Marks(_tensors(value), LARGE)
 
     def clear(self) -> None:
         super().clear()
@@ -201,10 +219,9 @@ class _Kept(dict):
         """Return the names of quantities that are not as they came."""
         return [name for name, marks in self.marks.items() if not self._as_it_came(name, marks)]
 
-    def _as_it_came(self, name: str, marks: list[_Mark]) -> bool:
+    def _as_it_came(self, name: str, marks: _Marks) -> bool:
         now = _tensors(self.get(name))
-        there = len(now) == len(marks) and all(tensor is mark.tensor for tensor, mark in zip(now, marks, strict=True))
-        return there and all(mark.unchanged for mark in marks)
+        return len(now) == len(marks.tensors) and all(map(is_, now, marks.tensors)) and marks.unchanged
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -231,11 +248,10 @@ class _Watch:
     """The network and the probe as they were."""
 
     def __init__(self, probe: Probe) -> None:
-        self.modules = [_Module(module) for module in probe.network.modules()]
-        self.weights = [_mark(each) for each in probe.network.parameters()]
-        self.flags = [mark.tensor.requires_grad for mark in self.weights]
-        self.buffers = [_mark(each) for each in probe.network.buffers()]
-        self.inputs = [_mark(each) for batch in probe.minibatches for each in (batch.inputs, batch.targets)]
+        self.modules = _Modules(probe.network)
+        self.weights = _Marks(list(probe.network.parameters()))
+        self.buffers = _Marks(list(probe.network.buffers()))
+        self.inputs = _Marks([each for batch in probe.minibatches for each in (batch.inputs, batch.targets)])
         self.attributes = {name: value for name, value in vars(probe).items() if name not in PASSING}
         self.lists = [(value, list(value)) for value in self.attributes.values() if isinstance(value, list)]
         probe._gathered = self.kept = _Kept(probe._gathered)
@@ -245,18 +261,13 @@ class _Watch:
         only where something was changed."""
         found = self.kept.changed() if probe._gathered is self.kept else ["its quantities"]
         found += ["the probe"] * self._put_back(probe)
-        forget |= any([module.put_back() for module in self.modules])
+        forget |= self.modules.put_back()
         for name, marks in (("weights", self.weights), ("inputs", self.inputs)):
-            if not all(mark.unchanged for mark in marks):
+            if not marks.unchanged:
                 found.append(name)
-                for mark in marks:
-                    mark.restore()
-        for mark in self.buffers:  # forwards change them
-            mark.restore()
-        for mark, flag in zip(self.weights, self.flags, strict=True):
-            mark.tensor.grad = None
-            if mark.tensor.requires_grad != flag:
-                mark.tensor.requires_grad_(flag)
+                marks.restore()
+            marks.restore_flags()
+        self.buffers.restore()  # forwards change them
         if found or forget:
             self._forget(probe)
         return found
@@ -278,24 +289,27 @@ class _Watch:
         self.kept.clear()
         probe._gathered = self.kept
         probe._graph = probe._hooks = probe._gradients = None
-        self.weights = [mark._replace(version=_version(mark.tensor)) for mark in self.weights]
-        self.inputs = [mark._replace(version=_version(mark.tensor)) for mark in self.inputs]
+        self.weights.renew()
+        self.inputs.renew()
 
 
-class _Module:
-    """The attributes of a module, and what is in those that are dictionaries."""
+class _Modules:
+    """The attributes of a network's modules, and what is in those that are dictionaries."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.attributes = vars(module)
-        own = [self.attributes, *(each for each in self.attributes.values() if isinstance(each, dict))]
-        self.contents = [(each, dict(each)) for each in own]
+    def __init__(self, network: nn.Module) -> None:
+        own = [vars(module) for module in network.modules()]
+        inner = [each for attributes in own for each in attributes.values() if isinstance(each, dict)]
+        self.empty = [each for each in inner if not each]  # most: hooks
+        self.contents = [(each, dict(each), list(each.values())) for each in (*own, *filter(None, inner))]
 
     def put_back(self) -> bool:
         """Undo changes (hooks, modes, a forward of its own, other weights); say whether there were any."""
-        changed = False
-        for each, content in self.contents:
-            if len(each) != len(content) or not all(map(is_, each.values(), content.values())):
-                changed = True
+        filled = any(self.empty)
+        if filled:
+            for each in self.empty:
                 each.clear()
-                each.update(content)
-        return changed
+        changed = [(each, content) for each, content, values in self.contents if not same_objects(each, values)]
+        for each, content in changed:
+            each.clear()
+            each.update(content)
+        return filled or bool(changed)

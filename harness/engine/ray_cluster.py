@@ -155,8 +155,10 @@ class _Losses:
             return self.rescue.without(
                 chunk, own[0], f"{own[0]} ended its process, or took longer than --proxy-timeout"
             )
+        alone = [replace(chunk, proxies=(name,)) for name in own]
+        self.lost.update(alone)  # one more loss, and they fail
         rest = tuple(name for name in chunk.proxies if name not in own)
-        return [], [replace(chunk, proxies=each) for each in (*((name,) for name in own), rest) if each]
+        return [], alone + [replace(chunk, proxies=rest)] * bool(rest)
 
 
 def _result(ray: Any, part: Any) -> Any:

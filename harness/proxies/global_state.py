@@ -23,7 +23,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
-from operator import is_
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -206,6 +205,14 @@ def _set_filters(filters: list) -> None:
     getattr(warnings, "_filters_mutated", lambda: None)()  # what was decided by the others is forgotten
 
 
+def same_objects(now: dict, values: list) -> bool:
+    """Return whether a dictionary holds the values that it held, in their order; identity is looked at first."""
+    try:
+        return list(now.values()) == values
+    except Exception:  # of arrays and tensors that are others now, which have no one answer
+        return False
+
+
 class Namespace:
     """A module or class, and the functions and classes in it as they were."""
 
@@ -217,8 +224,7 @@ class Namespace:
     @property
     def as_it_was(self) -> bool:
         """Whether nothing was set or deleted since `record`."""
-        now = vars(self.of)
-        return len(now) == len(self.values) and all(map(is_, now.values(), self.values))
+        return same_objects(vars(self.of), self.values)
 
     def record(self) -> None:
         """Take it as it is."""

@@ -101,10 +101,10 @@ def test_a_proxy_that_ends_workers_fails_alone(tmp_path, monkeypatch, address):
     monkeypatch.setenv("RAY_ADDRESS", address)
     (tmp_path / "mine.py").write_text(ENDS)
     proxies = f"{tmp_path}/mine.py:ends,{tmp_path}/mine.py:stays,plain"
-    settings = SETTINGS | {"sample": 8, "proxies": proxies}
+    settings = SETTINGS | {"sample": 4, "proxies": proxies}
     there = run(RunConfig(**settings, executor="ray", out=str(tmp_path / "run")), say=lambda line: None)
     assert np.isfinite(there.scores["stays"]).all() and np.isfinite(there.scores["plain"]).all()
-    assert there.failures["proxy"].unique().tolist() == ["ends"] and len(there.failures) == 8
+    assert there.failures["proxy"].unique().tolist() == ["ends"] and len(there.failures) == 4
     assert there.failures["reason"].str.startswith("ends ended its process").all()
 
 
