@@ -19,7 +19,7 @@ SEARCHES = sorted(
     for page in ROOT.glob(f"results/{name}/*/*.md")
 )
 FIRST = ["concepts", "data", "proxies", "extending", "adding-a-benchmark", "search", "operations", "reproduction"]
-FIRST += ["method", "speed"]
+FIRST += ["method", "speed", "clusters"]
 PAGES = [name for name in FIRST if (ROOT / f"docs/{name}.md").is_file()]
 PAGES += sorted({page.stem for page in ROOT.glob("docs/*.md")} - {*FIRST})
 
