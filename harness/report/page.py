@@ -13,6 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from benchmarks.files.write import write_text
 from harness.analysis.populations import POPULATIONS
 from harness.report import sections, style, variants
@@ -20,8 +22,9 @@ from harness.report.html import render
 from harness.report.points import scatter_data
 from harness.report.result import writing
 from harness.report.run_figures import svg, write_figures
+from harness.report.style import without_formulas
 from harness.report.tables import write_tables
-from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line
+from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line, warning_lines
 from harness.store.stored_run import target_in
 
 if TYPE_CHECKING:
@@ -48,12 +51,42 @@ def page(run: StoredRun, summary: Summary) -> str:
         script=script,
         points=_json(scatter_data(run, summary)),
         lines=[line for line in (target_line(run), best_line(run), protocol_line(run)) if line],
+        warnings=warning_lines(run),
+        contents=CONTENTS,
+        downloads=[(name, _download(frame)) for name, frame in _downloads(run, summary).items()],
         populations=[_population(run, summary, name) for name in style.populations(summary)],
         failures=failures,
         more_failures=more,
         proxies=sections.proxies(run),
         provenance=sections.provenance(run, summary),
     )
+
+
+CONTENTS = {
+    "table": "Statistics", "correlation": "Rank correlation", "scatter": "Scatter", "regret": "Regret",
+    "agreement": "Agreement", "strata": "Within size", "variants": "Variants", "failures": "Failures",
+    "proxies": "Proxies", "provenance": "Provenance",
+}  # fmt: skip
+"""Section -> its name in the contents."""
+
+
+def _downloads(run: StoredRun, summary: Summary) -> dict[str, pd.DataFrame]:
+    """Return the tables that the page holds for whoever gets the page alone."""
+    scores = {name: style.mean_scores(run, name) for name in run.scores} if len(run.archs) <= MOST_ROWS else None
+    tables = {"summary.csv": summary.table, "differences.csv": summary.differences, "regret.csv": summary.regret}
+    if scores is not None:
+        tables["scores.csv"] = pd.DataFrame({"arch": run.archs} | scores)
+    return tables
+
+
+MOST_ROWS = 2000
+"""Architectures up to which the page holds the scores themselves."""
+
+
+def _download(frame: pd.DataFrame) -> str:
+    """Return a table as the address of a download."""
+    text = without_formulas(frame).to_csv(index=False, lineterminator="\n")
+    return "data:text/csv;base64," + base64.b64encode(text.encode("utf-8", "replace")).decode()
 
 
 def _population(run: StoredRun, summary: Summary, name: str) -> dict[str, Any]:

@@ -12,11 +12,14 @@ from harness.report import style
 from harness.report.html import Cell, Row, Table, row, shaded
 from harness.report.run_figures import clustered
 from harness.report.style import baseline, count, random_picks, statistic_interval, statistic_value, verdict
+from harness.report.text import meaningful
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
+VERDICTS = {"yes": "better", "no, worse": "worse", "undecided": "faint"}
+"""Verdict -> CSS class of its cell."""
 MOST_FAILURES = 200
 """Kinds of failures on the page."""
 
@@ -24,17 +27,21 @@ MOST_FAILURES = 200
 def statistics(run: StoredRun, summary: Summary, population: str) -> Table:
     """Return the sortable table of a population: all statistics, and whether each proxy beats the baseline."""
     shown, rows, groups = shown_in("main", "stricter", "page"), style.rows(summary, population), style.groups(summary)
-    heads = [Cell("proxy", title="name of the proxy"), *(Cell(each.title, title=_tooltip(each)) for each in shown)]
+    shown = meaningful(shown, rows)
     beats = "paired difference in rho to the best count, corrected for the number of proxies"
-    heads.append(Cell(f"beats {baseline(summary, population)}?", title=beats))
+    heads = [
+        Cell("proxy", title="name of the proxy"), Cell(f"beats {baseline(summary, population)}?", title=beats),
+        *(Cell(each.title, title=_tooltip(each)) for each in shown),
+    ]  # fmt: skip
     lines = []
     for name in style.ordered(summary, population):
         head = Cell(name + style.marks(run, name), title=str(facts_of(run, name).get("summary", "")))
         numbers = [_cell(each, rows[name]) for each in shown]
         kind = ("", "fitted", "baseline")[groups[name]]
-        lines.append(Row([head, *numbers, Cell(verdict(summary, population, name))], kind))
+        said = verdict(summary, population, name)
+        lines.append(Row([head, Cell(said, kind=VERDICTS.get(said, "")), *numbers], kind))
     picks = random_picks(summary, population)
-    foot = [Cell(RANDOM_PICKS), *(Cell(picks.get(each.name, "")) for each in shown), Cell("")]
+    foot = [Cell(RANDOM_PICKS), Cell(""), *(Cell(picks.get(each.name, "")) for each in shown)]
     return Table(heads, lines, "sortable", foot)
 
 

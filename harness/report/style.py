@@ -236,13 +236,19 @@ def write_csv(frame: pd.DataFrame, path: Path, *, index: bool = False) -> Path:
     Text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     form: dict[str, Any] = {"index": index, "lineterminator": "\n", "encoding": "utf-8", "errors": "replace"}
+    safe = without_formulas(frame)
+    if index:
+        safe = safe.rename(index=_no_formula)
+    return write_atomically(path, lambda file: safe.to_csv(file, mode="wb", **form))
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame with an apostrophe in front of all text that a spreadsheet would take for a formula."""
     safe = frame.rename(columns=_no_formula)
     for place, kind in enumerate(frame.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
             safe.isetitem(place, safe.iloc[:, place].map(_no_formula))
-    if index:
-        safe = safe.rename(index=_no_formula)
-    return write_atomically(path, lambda file: safe.to_csv(file, mode="wb", **form))
+    return safe
 
 
 def _no_formula(value: Any) -> Any:

@@ -23,7 +23,15 @@ from harness.report.style import (
     with_interval,
     write_csv,
 )
-from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line
+from harness.report.text import (
+    best_line,
+    ceiling_line,
+    legend,
+    meaningful,
+    protocol_line,
+    target_line,
+    warning_lines,
+)
 
 if TYPE_CHECKING:
     from harness.analysis.summary import Summary
@@ -61,6 +69,7 @@ def agreement_long(summary: Summary) -> pd.DataFrame:
 def markdown(run: StoredRun, summary: Summary) -> str:
     """Return the printed tables as markdown, one per population."""
     lines = [f"# {cell(target_line(run))}", "", cell(best_line(run)) + ".", ""]
+    lines += [line for said in warning_lines(run) for line in (f"**Warning:** {cell(said)}.", "")]
     if protocol := protocol_line(run):
         lines += [cell(protocol) + ".", ""]
     for population in style.populations(summary):
@@ -74,14 +83,18 @@ def markdown(run: StoredRun, summary: Summary) -> str:
 
 def population_table(run: StoredRun, summary: Summary, population: str) -> list[str]:
     """Return the lines of one population's markdown table; baselines and random picks at the end."""
-    before, after = [*measured("main"), *measured("stricter")], counted("main")
-    heads = ["proxy", *(each.heading for each in before), f"beats {baseline(summary, population)}?"]
+    before, after = (
+        meaningful([*measured("main"), *measured("stricter")], style.rows(summary, population)),
+        counted("main"),
+    )
+    heads = ["proxy", f"beats {baseline(summary, population)}?", *(each.heading for each in before)]
     rows, groups, lines = style.rows(summary, population), style.groups(summary), []
     for name in style.ordered(summary, population):
         label = name + style.marks(run, name) + ("", " (fitted)", " (baseline)")[groups[name]]
         numbers = [with_interval(each, rows[name]) for each in before]
         counts = [statistic_value(each, rows[name]) for each in after]
-        lines.append([label, *numbers, verdict(summary, population, name), *counts])
+        lines.append([label, verdict(summary, population, name), *numbers, *counts])
     picks = random_picks(summary, population)
-    lines.append([RANDOM_PICKS, *(picks.get(each.name, "") for each in before), "", *[""] * len(after)])
-    return markdown_table([*heads, *(each.heading for each in after)], lines)
+    lines.append([RANDOM_PICKS, "", *(picks.get(each.name, "") for each in before), *[""] * len(after)])
+    numbers_at = range(2, len(heads) + len(after))
+    return markdown_table([*heads, *(each.heading for each in after)], lines, numbers_at)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -12,7 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from harness.analysis.populations import facts_of
-from harness.analysis.statistics import STATISTICS, shown_in
+from harness.analysis.statistics import STATISTICS, Statistic, shown_in
 from harness.analysis.summary import RANDOM_PICKS
 from harness.report import style
 from harness.report.style import (
@@ -49,6 +50,8 @@ DROPPED_FIRST = (
 )
 """What a narrow terminal goes without, in this order; then the rest from the right, but `KEPT`."""
 KEPT = ("n", "failed")
+FEW_IMAGES = 1000
+"""With fewer images to draw from, there is a warning."""
 Columns = dict[str, tuple[str, dict[str, str]]]
 """Name -> (heading, {proxy: cell})."""
 
@@ -65,6 +68,8 @@ def print_summary(
     chosen = [name for name in populations if name in known] or known[:1]
     console.print(plain(target_line(run)), style="bold")
     console.print(plain(best_line(run)))
+    for line in warning_lines(run):
+        console.print(plain(f"warning: {line}"), style="bold yellow")
     if protocol := protocol_line(run):
         console.print(plain(protocol))
     left_out: list[str] = []
@@ -75,9 +80,10 @@ def print_summary(
     left_out += _print_fitting(console, run, summary, chosen[0], title, _stricter_columns(summary, chosen[0]))
     if left_out:
         console.print(f"columns that do not fit: {', '.join(dict.fromkeys(left_out))}", style="dim")
+    console.print(plain(ceiling_line(summary, chosen[0])), style="dim")
     for line in failure_lines(run):
         console.print(plain(line), style="yellow")
-    for line in [ceiling_line(summary, chosen[0]), *legend(run, summary, chosen[0])]:
+    for line in legend(run, summary, chosen[0], votes=False):
         console.print(plain(line), style="dim")
 
 
@@ -121,12 +127,23 @@ def _table(run: StoredRun, summary: Summary, population: str, title: str, column
 def _columns(summary: Summary, population: str, table: str) -> Columns:
     """Return the columns of the statistics of a table, main or stricter."""
     rows, columns = style.rows(summary, population), {}
-    for each in shown_in(table):
+    for each in meaningful(shown_in(table), rows):
         columns[each.name] = each.heading, {name: statistic_value(each, row) for name, row in rows.items()}
         if each.interval:
             around = {name: statistic_interval(each, row) for name, row in rows.items()}
             columns[f"{each.heading} interval"] = "", around
     return columns
+
+
+def meaningful(statistics: list[Statistic], rows: dict[str, dict[str, Any]]) -> list[Statistic]:
+    """Return the statistics that say something at this number of architectures: no regret of picking nearly all of
+    them, no correlation within a tenth that is a handful."""
+    n = max((row["n"] for row in rows.values()), default=0)
+    return [each for each in statistics if n >= LEAST.get(each.name, 0)]
+
+
+LEAST = {"regret_10": 20, "regret_100": 200, "rho_top10pct": 200}
+"""Statistic -> architectures below which it is not shown (it stays in summary.csv): twice k, and 20 in a tenth."""
 
 
 def _stricter_columns(summary: Summary, population: str) -> Columns:
@@ -175,6 +192,20 @@ def _gaps(run: StoredRun) -> str:
         return ""
     verb = "lacks" if len(gaps) == 1 else "lack"
     return f"; {count(len(gaps))} of them {verb} this accuracy, in no statistic, as {run.archs[gaps[0]]}"
+
+
+def warning_lines(run: StoredRun) -> list[str]:
+    """Return what limits everything a run says: its images, and a table of a part of the space."""
+    lines, images = [], str(run.manifest.get("minibatch") or "")
+    if "SUBSTITUTE" in images:
+        lines.append("the images are substitutes, not the benchmark's own, so scores on data are not comparable")
+    number_of = re.search(r"(\d[\d,]*) (?:\w+ )?images", images)
+    if number_of and (known := int(number_of[1].replace(",", ""))) < FEW_IMAGES and not run.manifest.get("embedded"):
+        lines.append(f"the minibatches are drawn from {known:,} images alone")
+    rows, space = run.manifest.get("table_size"), run.manifest.get("space_size")
+    if isinstance(rows, int) and isinstance(space, int) and rows < space and not run.manifest.get("embedded"):
+        lines.append(f"the table has {rows:,} of the space's {space:,} architectures: all numbers are of that part")
+    return lines
 
 
 def failure_lines(run: StoredRun) -> list[str]:
@@ -237,8 +268,8 @@ def ceiling_line(summary: Summary, population: str) -> str:
     )
 
 
-def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
-    """Return the lines under a population's table: its columns, the marks in use, the summary's notes on it."""
+def legend(run: StoredRun, summary: Summary, population: str, votes: bool = True) -> list[str]:
+    """Return the lines under a population's table: its columns, the marks in use, votes, the summary's notes on it."""
     table = summary.table[summary.table["population"] == population]
     counts = "; ".join(f"{each.heading}: {each.meaning}" for each in STATISTICS if each.form == "count")
     whole = "" if table["rho_low"].notna().any() else _why_none(summary)
@@ -248,7 +279,7 @@ def legend(run: StoredRun, summary: Summary, population: str) -> list[str]:
         " with the sample. A larger score is better, signs as computed. 'beats': paired difference in rho to the best"
         " count, corrected for the number of proxies."
     ]
-    lines += mark_lines(run, summary) + vote_lines(summary, population)
+    lines += mark_lines(run, summary) + (vote_lines(summary, population) if votes else [])
     others = tuple(f"{name}, " for name in style.populations(summary) if name != population)
     return lines + [f"note: {note}" for note in summary.notes if not note.startswith(others)]
 

@@ -117,8 +117,9 @@ def test_intervals_shrink_with_the_part_of_the_space_that_was_drawn():
     for interval in (stats.rho_interval, stats.tau_b_interval):
         whole, half = (np.ptp(interval(score, accuracy, units, None, shrink)) for shrink in (1.0, 0.5))
         assert half == pytest.approx(whole / 2, rel=0.02)
-    low, high, p = stats.difference_interval(stats.spearman, stats.rho_influence, score[None], accuracy[None], accuracy, units, None, 0.5)
-    wide = stats.difference_interval(stats.spearman, stats.rho_influence, score[None], accuracy[None], accuracy, units)
+    of = (stats.spearman, stats.rho_influence)
+    low, high, p = stats.difference_interval(*of, score[None], accuracy[None], accuracy, units, None, 0.5)
+    wide = stats.difference_interval(*of, score[None], accuracy[None], accuracy, units)
     assert (high - low, p < wide[2]) == (pytest.approx((wide[1] - wide[0]) / 2), True)
 
 
