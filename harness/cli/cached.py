@@ -7,15 +7,20 @@ from harness.cached import kept
 from harness.cli.options import Line
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Print the list or a set, or make the sets; return the exit code: 0 done, 2 unusable input, 130 interrupted."""
+def parser() -> Line:
+    """Return the command line."""
     line = Line("scores", "List the scores kept with the program; with a name, print these as CSV.")
     line.option("name", nargs="?", metavar="NAME", help="print these scores as CSV (default: list the sets)")
     line.option("--make", action="store_true", help="make the sets again from results/tables of this checkout")
     line.option("--pack", metavar="RUN", help="keep the scores of a run folder under --name, its statistics alone in"
                 " results/tables of this checkout")  # fmt: skip
     line.option("--name", dest="as_name", metavar="NAME", help="of that set (default: of the run folder)")
-    options = line.arguments(argv)
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the list or a set, or make the sets; return the exit code: 0 done, 2 unusable input, 130 interrupted."""
+    options = parser().arguments(argv)
 
     def action() -> None:
         if options["make"]:

@@ -10,15 +10,20 @@ from harness.cli.options import Line, add_options, keep_config
 from harness.reproduce.hnas.config import HnasConfig
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Make the tables; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+def parser() -> Line:
+    """Return the command line."""
     line = Line("reproduce hnas", "The tables of HNAS's four metrics, from scores that were stored.")
     add = line.option
     add("--scores", required=True, nargs="+", help="folders of runs, one for each dataset, or a CSV of scores")
     add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     add_options(line, HnasConfig)
     add("--out", help="folder to write to (default: a name of its own under results/runs/)")
-    options = line.arguments(argv)
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Make the tables; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+    options = parser().arguments(argv)
     config = dict(options)
     out, scores = options.pop("out"), tuple(options.pop("scores"))
 

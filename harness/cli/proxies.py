@@ -4,12 +4,17 @@ from benchmarks.errors import carry_out
 from harness.cli.options import Line
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Print or write the catalogue; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+def parser() -> Line:
+    """Return the command line."""
     line = Line("proxies", "List the proxies; with names, describe these in full.")
     line.option("names", nargs="*", metavar="NAME", help="proxies or ensembles to describe (default: list all)")
     line.option("--markdown", action="store_true", help="write docs/proxies.md of this checkout again")
-    options = line.arguments(argv)
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print or write the catalogue; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+    options = parser().arguments(argv)
     names, markdown = options["names"], options["markdown"]
 
     def action() -> None:

@@ -21,11 +21,8 @@ COMMANDS = {"harness.operations": operations, "harness.search": search}
 OUT = Path("results/reproduction")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Reproduce; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] == ["hnas"]:
-        return hnas(words[1:])
+def parser() -> Line:
+    """Return the command line."""
     about = (__doc__ or "").split(":", 1)[1].strip().replace("\n\n", " ")
     line = Line("reproduce", about[0].upper() + about[1:])
     add = line.option
@@ -38,7 +35,15 @@ def main(argv: list[str] | None = None) -> int:
     mode.add_argument("--run", type=Path, nargs="+", metavar="DIR", default=[], help=about_runs)
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
     add("--out", type=Path, help=f"folder to write to (default {OUT}; with --run: the first run's)")
-    options = SimpleNamespace(**line.arguments(words))
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Reproduce; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["hnas"]:
+        return hnas(words[1:])
+    options = SimpleNamespace(**parser().arguments(words))
 
     def action() -> None:
         if options.run and (options.tables or options.list):

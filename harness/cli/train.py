@@ -18,8 +18,8 @@ RENAMED = {"epochs": "train_epochs"}
 """Field -> its option, where its own name means something else in other commands."""
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+def parser() -> Line:
+    """Return the command line."""
     line = Line("train", "Ground truth for your own data: many architectures trained at once, as one stack.")
     add_options(line, Recipe, renamed=RENAMED)
     add = line.option
@@ -32,7 +32,12 @@ def main(argv: list[str] | None = None) -> int:
     add("--data", type=Path, help="folder of ground truth and images (default: NAS_HARNESS_DATA)")
     add("--device", default="cpu", help="cpu (default), auto, cuda or cuda:N")
     add("--out", type=Path, required=True, help="folder of the work and of the finished table.h5")
-    options = line.arguments(argv)
+    return line
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
+    options = parser().arguments(argv)
     config_file = dict(options)
     options = back(options, RENAMED)
     out, data, network = (options.pop(name) for name in ("out", "data", "network_settings"))

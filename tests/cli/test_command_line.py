@@ -13,7 +13,22 @@ from pathlib import Path
 import pytest
 
 from benchmarks.options import as_toml
-from harness.cli import evaluate, operations, report, run, search, supernet_search
+from harness.cli import (
+    cached,
+    compare,
+    evaluate,
+    hnas,
+    merge,
+    operations,
+    proxies,
+    reference,
+    report,
+    reproduce,
+    run,
+    search,
+    supernet_search,
+    train,
+)
 from harness.cli.main import COMMANDS, main
 from harness.cli.options import GROUPS, Line, whole
 
@@ -39,7 +54,8 @@ TINY = [
 
 
 def parsers() -> dict[str, Line]:
-    made = {module.__name__: module.parser() for module in (run, evaluate, report, search, supernet_search, operations)}
+    modules = [run, merge, report, compare, evaluate, search, supernet_search, operations, reproduce, hnas, train]
+    made = {module.__name__: module.parser() for module in [*modules, proxies, cached]}
     for line in made.values():
         line._common()
     return made
@@ -65,15 +81,14 @@ def test_help_of_every_command_is_fast_and_imports_no_library(name: str) -> None
 
 
 def test_an_option_means_the_same_in_every_command() -> None:
-    """Same kind of value; and none is listed under two headings."""
+    """A value or a flag everywhere; and none is listed under two headings."""
     named = [name for names in GROUPS.values() for name in names]
     assert len(named) == len(set(named))
     kinds: dict[str, set] = {}
     for line in parsers().values():
         for action in line._actions:
             for option in action.option_strings if action.help != "==SUPPRESS==" else ():
-                kind = "text" if action.type in (None, str, Path) else action.type
-                kinds.setdefault(option, set()).add((kind, action.nargs, type(action).__name__))
+                kinds.setdefault(option, set()).add((type(action).__name__, action.type is float))
     different = {option for option, found in kinds.items() if len(found) > 1}
     assert not different
 
@@ -89,7 +104,8 @@ def test_what_means_something_else_elsewhere_has_another_name_and_is_still_taken
 
 def test_every_common_option_is_in_every_command() -> None:
     for line in parsers().values():
-        assert {"--config", "-q", "-v", "--version", "--out"} <= set(line._option_string_actions), line.prog
+        assert {"--config", "-q", "-v", "--version"} <= set(line._option_string_actions), line.prog
+        assert "--out" in line._option_string_actions or line.command in ("proxies", "scores")
         assert re.search("^machine:|^output:", line.format_help(), re.M)
 
 
@@ -120,7 +136,7 @@ def test_a_configuration_file_gives_options_and_the_command_line_wins(tmp_path: 
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ('bench = "201"\nsead = 1', "did you mean seeds?"),
+    ('bench = "201"\nseedss = 1', "did you mean seeds?"),
     ('command = "search"', "is of nas-harness search, not of nas-harness run"),
     ("bench 201", "not a TOML file"),
     ('bench = "201"\nbalanced = 3', "unknown option"),
@@ -185,6 +201,10 @@ def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     command = f"{sys.executable} -m harness scores 201-cifar10-whole | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "141" and not done.stderr
+
+
+def test_the_command_reference_is_that_of_the_parsers() -> None:
+    assert reference.PAGE.read_text("utf-8") == reference.reference(), "run `python -m harness.cli.reference`"
 
 
 def test_every_command_has_a_main() -> None:
