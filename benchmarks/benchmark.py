@@ -25,6 +25,7 @@ BENCHMARKS = {
     "macro": "benchmarks.nasbench_macro.space:SpaceMacro",
     "darts": "benchmarks.darts.space:SpaceDarts",
     "mobilenet": "benchmarks.mobilenet.space:SpaceMobile",
+    **{f"darts-s{part}": f"benchmarks.darts.space:space_s{part}" for part in (1, 2, 3, 4)},
 } | {
     f"1shot1-{number}{population}": f"benchmarks.nasbench1shot1.space:space_{number}{population.replace('-', '_')}"
     for population in ("", "-closed", "-pruned")
@@ -96,6 +97,9 @@ def load(
     at_once = wanted == EMBEDDED_DATASET and shipped.is_file()
     path, holder = (None, space) if at_once else _find(space, bench, folder)
     embedded = path is None and wanted in (None, EMBEDDED_DATASET)
+    if embedded and data is not None and wanted is None:  # a folder was named, and digits are not what is in it
+        hint = what_to_get(space.view_of or bench, folder)
+        raise UserError(f"{hint}; or name --dataset {EMBEDDED_DATASET} for the embedded table")
     if embedded:
         path, wanted = shipped, EMBEDDED_DATASET
     if path is None or not path.is_file():

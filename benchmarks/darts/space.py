@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.darts.edges import EDGES, SETS, allowed, chosen, genotype_of_edges
 from benchmarks.darts.genotypes import (
     INPUTS,
     NODES,
@@ -32,10 +34,13 @@ from benchmarks.darts.genotypes import (
 from benchmarks.darts.sizes import plan, sizes, weighted_operations
 from benchmarks.errors import UserError, suggest
 from benchmarks.files.sources import Source
-from benchmarks.spaces.space import Space
+from benchmarks.spaces.open_space import OpenSpace
+from benchmarks.spaces.space import Choices, Space
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from benchmarks.table import Table
 
 NETWORKS = {
     "search": ("cifar", 16, 8),
@@ -81,13 +86,20 @@ class SpaceDarts(Space):
         ),
     )  # fmt: skip
 
-    def __init__(self, archs: Sequence[str] = ()) -> None:
-        self._archs = tuple(archs)
+    supernet_class = "benchmarks.darts.supernet:SupernetDarts"
+    open = True
+
+    def __init__(self, archs: Sequence[str] = (), part: str = "s5") -> None:
+        """`part`: the operations that searches choose from (`benchmarks.darts.edges`)."""
+        self._archs, self.part = tuple(archs), part
+        if part != "s5":
+            self.name, self.view_of = f"darts-{part}", "darts"
 
     @property
     def title(self) -> str:
         """Name for people; says how many genotypes the table holds."""
-        return "DARTS" + f" ({len(self):,} genotypes)" * bool(len(self)) + f", {self.form} network" * bool(self.form)
+        held = f" ({len(self):,} genotypes)" * bool(len(self)) + f", {self.form} network" * bool(self.form)
+        return "DARTS" + f" {self.part.upper()}" * (self.part != "s5") + held
 
     def whole(self) -> SpaceDarts:
         """Return a space of 4,096 genotypes of S5, drawn uniformly."""
@@ -96,9 +108,27 @@ class SpaceDarts(Space):
 
     def over(self, archs: Sequence[str]) -> SpaceDarts:
         """Return the space of the genotypes of a table, with the same kind of network; UserError for what is none."""
-        other = SpaceDarts(archs).with_network(self.form)
+        other = SpaceDarts(archs, self.part).with_network(self.form)
         _ = other.genotypes
         return other
+
+    def view(self, table: Table) -> Table:
+        """Return a table of DARTS as that of a part of it."""
+        return replace(table, benchmark=self.name)
+
+    @property
+    def choices(self) -> Choices:
+        """The 14 edges of each cell, and the operations of the part; -1 for edges that a genotype does not keep."""
+        operations = SETS[self.part]
+        return Choices(EDGES, operations, chosen(self.genotypes, operations), allowed(self.part))
+
+    def every(self) -> Space:
+        """Return the space that searches add to, of no genotypes yet."""
+        return OpenDarts((), self.part).with_network(self.form)
+
+    def supernet(self, **network: int) -> nn.Module:
+        """Return the supernet of the part, with the stem of the networks."""
+        return super().supernet(part=self.part, stem=self.stem, **network)
 
     def with_network(self, name: str | None) -> SpaceDarts:
         """Return the space with the networks called "search" (as None), "cifar", "imagenet" or "swap".
@@ -215,6 +245,17 @@ class SpaceDarts(Space):
             raise UserError("networks of different channels and cells are no stack: leave --stack out, or give 1")
         settings = {"stem": self.stem} | network | self._own(own.pop())
         return self.stack(members, everything=keep_unreachable, **settings)
+
+
+class OpenDarts(OpenSpace, SpaceDarts):
+    """The genotypes that searches found."""
+
+    def place(self, operations: Sequence[int], inputs: Sequence[Sequence[int]] = ()) -> int:
+        """Return the index of the genotype with these operations on the 28 edges, `inputs` kept by each node."""
+        return self.add(str(genotype_of_edges([SETS[self.part][at] for at in operations], inputs)))
+
+
+space_s1, space_s2, space_s3, space_s4 = (partial(SpaceDarts, (), part) for part in ("s1", "s2", "s3", "s4"))
 
 
 def _connected(genotype: Genotype, cells: int) -> bool:

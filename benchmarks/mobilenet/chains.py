@@ -21,6 +21,8 @@ from benchmarks.errors import UserError, listed
 
 KERNELS, EXPANSIONS, IDENTITY = (3, 5, 7), (3, 6), -1
 IDS = range(IDENTITY, len(KERNELS) * len(EXPANSIONS))
+OPERATIONS = (*(f"mb{kernel}_e{expansion}" for kernel in KERNELS for expansion in EXPANSIONS), "identity")
+"""By id; the identity last."""
 BLOCK = re.compile(r"e([146])k([35])l([1-4])(se)?")
 MNASNET_LAYERS = (3, 3, 3, 3, 3, 4, 3)
 """Layers of each block, at most."""

@@ -15,9 +15,11 @@ import numpy as np
 from benchmarks.errors import UserError
 from benchmarks.files.sources import Source
 from benchmarks.mobilenet.chains import (
+    IDENTITY,
     IDS,
     MNASNET,
     MNASNET_LAYERS,
+    OPERATIONS,
     PROXYLESS,
     Chain,
     canonical,
@@ -27,7 +29,8 @@ from benchmarks.mobilenet.chains import (
     parse_chain,
     random_proxyless,
 )
-from benchmarks.spaces.space import Space
+from benchmarks.spaces.open_space import OpenSpace
+from benchmarks.spaces.space import Choices, Space
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,6 +52,8 @@ class SpaceMobile(Space):
     datasets = {"imagenet": (1000, 224)}
     readers = {"csv": "benchmarks.mobilenet.files:read_csv", "pickle": "benchmarks.mobilenet.files:read_archive"}
     network_class = "benchmarks.mobilenet.network:NetworkMobile"
+    supernet_class = "benchmarks.mobilenet.supernet:SupernetMobile"
+    open = True
     sources = (
         Source(
             "anb_dataset_jsons.tar.gz", "Accel-NASBench: 5,138 of mnasnet", 1_173_570,
@@ -109,6 +114,21 @@ class SpaceMobile(Space):
         """Canonical string -> index of the first of that network."""
         return {name: index for index, name in reversed(list(enumerate(self._canonical)))}
 
+    @property
+    def choices(self) -> Choices:
+        """The 21 layers of `proxyless`, of six blocks or an identity; -1 for architectures of the other space."""
+        edges, layers = tuple(f"layer {at + 1}" for at in range(21)), range(21)
+        rows = [
+            [int(word) % len(OPERATIONS) for word in arch.split()] if chain.frame is PROXYLESS else [-1] * 21
+            for arch, chain in zip(self.archs, self.chains, strict=True)
+        ]
+        allowed = np.array([[name != "identity" or may_idle(PROXYLESS, at) for name in OPERATIONS] for at in layers])
+        return Choices(edges, OPERATIONS, np.array(rows, dtype=int).reshape(-1, 21), allowed)
+
+    def every(self) -> Space:
+        """Return the space that searches add to, of no architectures yet."""
+        return OpenMobile()
+
     def index(self, arch: str) -> int:
         """Return the index of a string, or of the first that is the same network; UserError where there is none."""
         if arch in self._position:
@@ -147,3 +167,12 @@ class SpaceMobile(Space):
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
         """Return the networks as one stack, its weights not initialised; UserError for networks of both spaces."""
         return self.stack([parse_chain(self._canonical[index]) for index in indices], **network)
+
+
+class OpenMobile(OpenSpace, SpaceMobile):
+    """The architectures of `proxyless` that searches found."""
+
+    def place(self, operations: Sequence[int], inputs: Sequence[Sequence[int]] = ()) -> int:
+        """Return the index of the architecture with these operations in the 21 layers."""
+        ids = (IDENTITY if OPERATIONS[at] == "identity" else at for at in operations)
+        return self.add(" ".join(map(str, ids)))

@@ -29,10 +29,12 @@ class Choices:
     """Names; every edge chooses among all of them."""
     chosen: np.ndarray
     """(archs, edges) int: position of each architecture's operation in `operations`; -1 where the edge is not used."""
+    allowed: np.ndarray | None = None
+    """(edges, operations) bool: which operations an edge may have; None is all."""
 
     def of(self, rows: np.ndarray) -> Choices:
         """Return the choices of some architectures, by index."""
-        return Choices(self.edges, self.operations, self.chosen[rows])
+        return Choices(self.edges, self.operations, self.chosen[rows], self.allowed)
 
     def find(self, operations: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the architectures that have these operations on all edges; several where more than edges differ."""
@@ -77,6 +79,8 @@ class Space:
     """Kind of networks of the architectures, where there are several; None is the networks that were trained."""
     searched: str | None = None
     """Kind of networks that the space's supernet shares, where it is not the one that was trained."""
+    open: bool = False
+    """Whether choices lead to architectures that no list holds: `place` of `every()` adds them to it."""
     view_of: str | None = None
     """Key of the benchmark whose ground truth `view` turns into this one's, where there is one."""
     together: int | None = None

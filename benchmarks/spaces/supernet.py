@@ -26,6 +26,16 @@ class MixedNetwork(nn.Module):
     """Whether convolutions of weight 0 that run all the same (`blocked`) see their input instead of zeros."""
     fed_in_release = False
     """The same in the released code of Zero-Cost-PT."""
+    dropped = False
+    """Whether operations of weight 0 are not run in the released code of Zero-Cost-PT and count nowhere."""
+    summed = False
+    """Whether the operations that are left are summed, without weights."""
+    turns = 1
+    """Edges that are decided in one step of a search, one of each of so many equal parts of them."""
+    vertices: tuple[tuple[str, tuple[int, ...], int], ...] = ()
+    """(name, edges, how many an architecture keeps) of every node whose edges are selected after their operations."""
+    scheme = "default"
+    """A key of `harness.probe.initialise.INITIALISATIONS`."""
     stem: nn.Module
     classifier: nn.Module
 

@@ -23,10 +23,13 @@ class OperationsConfig:
         None, help="accuracy that judges results: test (default; valid where the table has no test), valid, train"
     )
     epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)")
-    seeds: int = option(1, help="seeds of weights, architecture parameters and minibatches", least=1)
+    seeds: int = option(1, help="seeds of weights, architecture parameters and minibatches", least=1, most=10_000)
     first_seed: int = option(0, help="the first of them", least=0)
     batch_size: int = option(64, help="samples in a minibatch (default 64; the papers have 256)", least=2)
     inputs: str = option("images", help="images (default), gaussian, an .npz file or a folder of images")
+    resolution: int | None = option(
+        None, help="side in pixels that minibatches are resized to (default: as the networks were trained)", least=1
+    )
     augment: bool = option(False, help="random flip and crop of the images, as in the papers' searches")
     along: bool = option(False, help="zc-pt, disc-zc, tenas: at each step of a search in fixed order")
     network: str = option("", help="settings of the networks: channels=8,cells_per_stage=1 (default: the table's)")

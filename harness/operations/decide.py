@@ -51,29 +51,33 @@ class Proposal:
 
 def propose(
     kind: str, evaluate: Evaluate, mask: Tensor, minibatch: Callable[[int], Minibatch], order: str = "random",
-    generator: np.random.Generator | None = None, every_edge: bool = False,
+    generator: np.random.Generator | None = None, every_edge: bool = False, turns: int = 1,
+    allowed: np.ndarray | None = None,
 ) -> Proposal:  # fmt: skip
-    """Discretise all edges by the perturbation `kind`, a minibatch a step, from 0; other arguments as for `decide`."""
+    """Discretise all edges by the perturbation `kind`, a minibatch for `turns` decisions, from 0; `allowed` as for
+    `perturb`, other arguments as for `decide`."""
 
     def score(mask: Tensor, edges: list[int], step: int) -> np.ndarray:
-        return perturb(kind, evaluate, mask, edges, minibatch(step))
+        return perturb(kind, evaluate, mask, edges, minibatch(step // turns), allowed)
 
-    return decide(score, mask, order, generator, every_edge)
+    return decide(score, mask, order, generator, every_edge, turns=turns)
 
 
 def decide(
     score: Score, mask: Tensor, order: str = "random", generator: np.random.Generator | None = None,
-    every_edge: bool = False, between: Callable[[Tensor], None] = lambda mask: None,
+    every_edge: bool = False, between: Callable[[Tensor], None] = lambda mask: None, turns: int = 1,
 ) -> Proposal:  # fmt: skip
     """Discretise all edges of a mask, (edges, operations), each to the operation with the best score. `every_edge`
     scores all remaining edges at each step: decisions stay the same, cost does not. `between` is called with the mask
-    after each decision but the last. UserError where no operation of an edge has a score."""
+    after each decision but the last. `turns`: edges are so many equal parts (the two cells of DARTS), which take turns.
+    UserError where no operation of an edge has a score."""
     if order not in ORDERS:
         raise suggest([order], ORDERS, "edge order")
-    remaining, mask = list(range(len(mask))), mask.clone()
+    undecided, mask = list(range(len(mask))), mask.clone()
     steps: list[Step] = []
-    queue = _ranked(score(mask, remaining, 0), order) if order.endswith("-once") else []
-    while remaining:
+    queue = _ranked(score(mask, undecided, 0), order) if order.endswith("-once") else []
+    while undecided:
+        remaining = [edge for edge in undecided if edge * turns // len(mask) == len(steps) % turns]
         edge = _next(order, remaining, queue, generator)
         scores = score(mask, list(remaining) if edge is None or every_edge else [edge], len(steps))
         if edge is None:
@@ -83,8 +87,8 @@ def decide(
             raise UserError(f"no operation on edge {edge} has a score: give another --score or --batch-size")
         steps.append(Step(scores, edge, operation))
         mask[edge] = one_hot([operation], mask.shape[1])[0].to(mask)
-        remaining.remove(edge)
-        if remaining:
+        undecided.remove(edge)
+        if undecided:
             between(mask)
     by_edge = {step.edge: step.operation for step in steps}
     return Proposal(tuple(by_edge[edge] for edge in range(len(mask))), tuple(steps))

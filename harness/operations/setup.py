@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from benchmarks.benchmark import Benchmark, load, space_of
 from benchmarks.files.sources import data_folder
@@ -20,6 +21,7 @@ from harness.inputs.draw import Minibatch, load_images, minibatches
 from harness.inputs.images import Images
 from harness.operations.config import OperationsConfig
 from harness.operations.supernets.darts import Training
+from harness.operations.supernets.masks import draw_alphas, mixture
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 from harness.runs.assemble import Target, target_of
@@ -77,6 +79,11 @@ class Setup:
         return self.benchmark.network_settings(classes, settings_from(self.config.network))
 
     @property
+    def side(self) -> int | None:
+        """Side of the images that networks see, in pixels."""
+        return self.config.resolution or self.benchmark.resolution
+
+    @property
     def training(self) -> Training:
         """Of the supernets that are trained here."""
         c = self.config
@@ -100,10 +107,17 @@ class Setup:
 
     def supernet(self, seed: int) -> Any:
         """Return the supernet with the weights of a seed, BatchNorm as it starts, in evaluation mode."""
-        network = allocate(self.benchmark.space.supernet(**self.network), self.device)
+        network: Any = allocate(self.benchmark.space.supernet(**self.network), self.device)
         with torch.no_grad():
-            initialise(network, [stream(seed, "supernet", "weights")])
+            initialise(network, [stream(seed, "supernet", "weights")], network.scheme)
         return network.eval()
+
+    def undecided(self, supernet: Any, seed: int, number: int = 0) -> Tensor:
+        """Return the weights of a supernet before any decision, (edges, operations); `number` counts the draws."""
+        allowed = self.choices.allowed
+        if supernet.summed:
+            return torch.ones(self.shape) if allowed is None else torch.from_numpy(allowed).float()
+        return mixture(draw_alphas(*self.shape, seed, number), allowed)
 
     def minibatches(self, seed: int, count: int) -> Callable[[int], Minibatch]:
         """Return what gives minibatch i of a seed, 0 <= i < count; where there are fewer images they come again."""
@@ -111,7 +125,7 @@ class Setup:
         drawn, _ = minibatches(
             self.images, dataset=self.benchmark.table.dataset, folder=data_folder(self.config.data),
             batch_size=self.config.batch_size, count=kept, seed=seed, channels=self.network["input_channels"],
-            resolution=self.benchmark.resolution, classes=self.network["classes"], augment=self.config.augment,
+            resolution=self.side, classes=self.network["classes"], augment=self.config.augment,
         )  # fmt: skip
         return lambda i: self.on_device(drawn[i % kept])
 

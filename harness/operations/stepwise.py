@@ -18,7 +18,6 @@ from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator
 from harness.operations.scores.registry import OperationScore
 from harness.operations.scores.table import avg_acc, best_acc
 from harness.operations.setup import Setup
-from harness.operations.supernets.masks import draw_alphas, mixture
 
 REFERENCES = {"": best_acc, "_avg": avg_acc}
 """Suffix of a column -> what it is compared with."""
@@ -54,7 +53,7 @@ def along(setup: Setup, scores: Sequence[OperationScore], seeds: range, say: Cal
     for name, perturbation in followed:
         for seed in seeds:
             evaluate = Evaluator(setup.supernet(seed), perturbation.proxies, seed)
-            mask = mixture(draw_alphas(*setup.shape, seed))
+            mask = setup.undecided(evaluate.supernet, seed)
             batches = setup.minibatches(seed, len(mask))
             proposal = propose(perturbation.name, evaluate, mask, batches, "fixed", every_edge=True)
             found = follow(proposal.steps, setup.choices, accuracy)

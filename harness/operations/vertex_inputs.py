@@ -29,6 +29,8 @@ class VertexInputs:
     """(vertex,), larger is better; candidate 0 is the input of the cell."""
     selected: tuple[int, ...]
     """In ascending order."""
+    name: str = ""
+    """Of a node of a space whose nodes have names; its candidates are numbered."""
 
 
 def open_vertices(parents: Sequence[int]) -> list[int]:
@@ -56,6 +58,40 @@ def select_inputs(
         found.append(VertexInputs(vertex, scores, selected))
         weights[vertex - 1] = 0
         weights[vertex - 1, list(selected)] = 1
+    return tuple(found)
+
+
+def select_edges(
+    evaluate: Evaluate, supernet: Any, operations: Sequence[int], minibatch: Callable[[int], Minibatch],
+    generator: np.random.Generator,
+) -> tuple[VertexInputs, ...]:  # fmt: skip
+    """Return the edges that each node of `supernet.vertices` keeps, in the random order of selection.
+
+    Each edge of a node is pruned from the discretised supernet, all its others as they were, and those stay whose
+    removal leaves the lowest S. As Zero-Cost-PT on DARTS, which removes the edge of the highest S until two are left,
+    its scores the same meanwhile. A step has one minibatch.
+    """
+    mask, found = one_hot(operations, len(supernet.operations)), []
+    vertices = list(enumerate(supernet.vertices))
+    for step, place in enumerate(generator.permutation(len(vertices)).tolist()):
+        vertex, (name, edges, count) = vertices[place]
+        masks = mask.repeat(len(edges), 1, 1)
+        for at, edge in enumerate(edges):
+            masks[at, edge] = 0
+        open_ = len(edges) > count
+        scores = -evaluate(masks, minibatch(step)) if open_ else np.full(len(edges), np.nan)
+        kept = best(scores, count) if open_ else tuple(range(count))
+        found.append(VertexInputs(vertex, scores, kept, name))
+        mask[[edge for at, edge in enumerate(edges) if at not in kept]] = 0
+    return tuple(found)
+
+
+def salient_edges(supernet: Any, scores: np.ndarray) -> tuple[VertexInputs, ...]:
+    """Return the edges that each node of `supernet.vertices` keeps by the best score of an operation on them."""
+    found = []
+    for vertex, (name, edges, count) in enumerate(supernet.vertices):
+        worth = np.nanmax(scores[list(edges)], axis=1)
+        found.append(VertexInputs(vertex, worth, best(worth, count), name))
     return tuple(found)
 
 

@@ -22,8 +22,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.spaces.layers import StackedReLU
 from harness.operations.supernets.masks import at_once
+from harness.probe.layer_rules import is_relu
 
 RELEASED = {"naswot": False, "naswot@zero-cost-pt": True}
 """Proxy -> whether modules are counted as in the released code."""
@@ -35,7 +35,7 @@ def naswot_of_masks(
 ) -> Tensor:
     """Return log |det K| of each mask of `masks` (masks, edges, operations), (masks,) float64; `chunk` run at a
     time. `released` counts as Zero-Cost-PT's code."""
-    chunk = chunk or at_once(supernet, images)
+    chunk = 1 if supernet.dropped else chunk or at_once(supernet, images)  # ReLUs then see all samples, or are not run
     training = supernet.training
     supernet.eval()
     try:
@@ -63,19 +63,21 @@ def _kernels(supernet: Any, images: Tensor, masks: Tensor, released: bool) -> Te
         add(x, seeing + leaving if released else seeing, leaving - seeing)  # a block's hook sees the node in any case
 
     def at_relu(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        add(inputs[0], torch.tensor([1 + module.blocks if released else 1]), torch.zeros(1))
+        times = getattr(module, "times", 1)  # one that several operations share
+        blocks = getattr(module, "blocks", 0) if released else 0
+        add(inputs[0], torch.tensor([times * (1 + blocks)]), torch.zeros(1))
 
     cells = supernet.cells() if hasattr(supernet, "cells") else []
     in_cells = {module for cell in cells for module in cell.modules()}
     handles = [
         module.register_forward_pre_hook(at_relu)
         for module in supernet.modules()
-        if isinstance(module, StackedReLU) and module not in in_cells
+        if is_relu(module) and module not in in_cells
     ]
     try:
         for cell in cells:
             cell.on_node = at_node
-        supernet(images, masks, blocked=not cells)
+        supernet(images, masks, blocked=not (cells or supernet.dropped))
     finally:
         for cell in cells:
             cell.on_node = None

@@ -128,13 +128,17 @@ def combined(values: Sequence[np.ndarray]) -> np.ndarray:
     return values[0] if len(values) == 1 else np.sum([rankdata(each, nan_policy="omit") for each in values], axis=0)
 
 
-def perturb(kind: str, evaluate: Evaluate, mask: Tensor, edges: Iterable[int], minibatch: Minibatch) -> np.ndarray:
-    """Return the scores of all operations on some edges, (edges, operations); NaN on the other edges."""
+def perturb(
+    kind: str, evaluate: Evaluate, mask: Tensor, edges: Iterable[int], minibatch: Minibatch,
+    allowed: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Return the scores of all operations on some edges, (edges, operations); NaN on the other edges, and for
+    operations that an edge may not have (`allowed`, (edges, operations) bool)."""
     perturbation, edges = PERTURBATIONS[kind], list(edges)
     masks = torch.cat([perturbation.change(mask, edge) for edge in edges])
     scores = np.full(tuple(mask.shape), np.nan)
     scores[edges] = perturbation.sign * evaluate(masks, minibatch).reshape(len(edges), -1)
-    return scores
+    return scores if allowed is None else np.where(allowed, scores, np.nan)
 
 
 def evaluation_view(proxy: Proxy) -> Proxy:

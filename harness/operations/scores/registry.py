@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 
 from benchmarks.errors import UserError, suggest
 from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator, Perturbation, perturb, perturbation_of
@@ -12,7 +13,7 @@ from harness.operations.scores.saliency import KINDS, OF_WEIGHTS, weight_salienc
 from harness.operations.scores.table import avg_acc, best_acc
 from harness.operations.scores.trained import STRENGTHS, strength
 from harness.operations.setup import Setup
-from harness.operations.supernets.masks import draw_alphas, mixture
+from harness.operations.supernets.masks import draw_alphas
 from harness.operations.supernets.trained import supernet_of
 
 
@@ -45,16 +46,18 @@ def _from_table(compute: Callable, setup: Setup, seed: int, trials: bool = False
 
 
 def _perturbed(perturbation: Perturbation, setup: Setup, seed: int) -> Scored:
-    evaluate = Evaluator(setup.supernet(seed), perturbation.proxies, seed)
-    mask = mixture(draw_alphas(*setup.shape, seed))
-    values = perturb(perturbation.name, evaluate, mask, range(setup.shape[0]), setup.minibatches(seed, 1)(0))
+    evaluate = Evaluator(supernet := setup.supernet(seed), perturbation.proxies, seed)
+    mask, edges, allowed = setup.undecided(supernet, seed), range(setup.shape[0]), setup.choices.allowed
+    values = perturb(perturbation.name, evaluate, mask, edges, setup.minibatches(seed, 1)(0), allowed)
     return Scored(values, evaluate.failures)
 
 
 def _salient(compute: Callable, kind: str, setup: Setup, seed: int) -> Scored:
     alphas, minibatch = draw_alphas(*setup.shape, seed), setup.minibatches(seed, 1)(0)
-    values = compute(setup.supernet(seed), alphas.to(setup.device), minibatch, kind)
-    failed = int((~np.isfinite(values)).sum())
+    allowed = np.ones(setup.shape, bool) if setup.choices.allowed is None else setup.choices.allowed
+    alphas = alphas * torch.from_numpy(allowed)
+    values = np.where(allowed, compute(setup.supernet(seed), alphas.to(setup.device), minibatch, kind), np.nan)
+    failed = int((~np.isfinite(values[allowed])).sum())
     return Scored(values, {"the gradient is not finite": failed} if failed else {})
 
 

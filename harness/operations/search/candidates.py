@@ -21,6 +21,8 @@ from harness.proxies.registry import Proxy, registry
 
 VALIDATION = 10_000
 """Added to the seed of a search for the minibatches of its validation."""
+RANDOM = 1_000
+"""Random architectures among which a found one is ranked."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,54 @@ class Candidates:
         """The benchmark's space, or the larger one it is a part of (1Shot1: cells with loose ends pruned)."""
         return self.setup.benchmark.space.every()
 
+    def sizes(self, space: Any) -> np.ndarray:
+        """Return parameters and FLOPs of the networks of a space, (2, archs), with the settings of the supernet, or of
+        the networks that were trained where these differ."""
+        benchmark = self.setup.benchmark
+        settings = self.setup.network | benchmark.trained
+        return space.sizes(resolution=benchmark.resolution or 32, **settings)[:2]
+
     @cached_property
-    def params(self) -> np.ndarray:
-        """(archs,) parameters of the networks, with the settings of the supernet."""
-        return self.space.sizes(resolution=self.setup.benchmark.resolution or 32, **self.setup.network)[0]
+    def random_sizes(self) -> np.ndarray:
+        """(2, 1,000) parameters and FLOPs of random architectures of an open space."""
+        drawn = self.setup.benchmark.space.whole()
+        return self.sizes(drawn.over(drawn.archs[:RANDOM]))
+
+    def size_of(self, place: int) -> dict[str, float]:
+        """Return the size of an architecture; in an open space its ranks among random ones too, 1 for the largest."""
+        found = dict(zip(("params", "flops"), self.sizes(self.space)[:, place], strict=True))
+        if not self.space.open:
+            return {"params": found["params"]}
+        ranks = 1 + (self.random_sizes > np.array(list(found.values()))[:, None]).sum(1)
+        return found | {"params_rank": int(ranks[0]), "flops_rank": int(ranks[1])}
+
+    def largest(self) -> int:
+        """Return the place of the control of an open space: on every edge the operation of most parameters."""
+        edges, count = self.setup.shape
+        allowed = self.setup.choices.allowed
+        allowed = np.ones((edges, count), bool) if allowed is None else allowed
+        supernet: Any = self.setup.benchmark.space.supernet(**self.setup.network)
+        kept = [tuple(range(k)) for _, _, k in supernet.vertices]
+        base, options = allowed.argmax(1), np.argwhere(allowed)
+        places = [self.space.place(np.where(np.arange(edges) == edge, at, base), kept) for edge, at in options]
+        worth = np.full((edges, count), -np.inf)
+        worth[tuple(options.T)] = self.sizes(self.space)[0][places]
+        return self.space.place(worth.argmax(1), kept)
+
+    def shares(self, found: Sequence[int]) -> str:
+        """Return the share of each operation on the edges that these architectures keep, the most frequent first."""
+        chosen = self.space.choices.chosen[list(found)]
+        counts = np.bincount(chosen[chosen >= 0], minlength=len(self.space.choices.operations))
+        order = np.argsort(-counts, kind="stable")
+        return ", ".join(f"{self.space.choices.operations[at]} {counts[at] / counts.sum():.3f}" for at in order)
 
     def place(self, proposal: Proposal) -> int:
         """Return the index of a proposal in `space`."""
-        inputs = all_inputs(self.space.parents, proposal.inputs) if proposal.inputs else ()
+        inputs: Sequence[Sequence[int]] = ()
+        if proposal.inputs and self.space.open:
+            inputs = [each.selected for each in sorted(proposal.inputs, key=lambda each: each.vertex)]
+        elif proposal.inputs:
+            inputs = all_inputs(self.space.parents, proposal.inputs)
         return self.space.place(proposal.operations, inputs)
 
     def build(self, place: int) -> torch.nn.Module:
@@ -63,6 +105,8 @@ class Candidates:
     def judge(self, proposal: Proposal, benchmark: Benchmark, accuracy: np.ndarray) -> Chosen:
         """Return what a table says of a proposal; one that it lacks is looked up in the benchmark that it is a view
         of."""
+        if self.space.open:
+            return ranked(self.space.archs[self.place(proposal)], float("nan"), accuracy)
         if not proposal.inputs:
             return judge_choice(benchmark, accuracy, np.array(proposal.operations))
         place = self.place(proposal)

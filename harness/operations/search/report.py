@@ -10,7 +10,7 @@ from harness.operations.search.run import Found
 from harness.report.result import markdown_page, result_folder, write_result
 from harness.report.style import cell, count, duration, number
 
-TEXT = ("operations", "vertex_inputs")
+TEXT = ("operations", "vertex_inputs", "arch")
 """Columns of words."""
 
 
@@ -21,7 +21,9 @@ def folder_for(config: FindConfig, out: str | None) -> Path:
 
 def markdown(found: Found) -> str:
     """Return a row for each seed and their mean, as markdown."""
-    heads = [name for name in found.runs if name not in ("arch", "evaluations")]
+    open_ = "params_rank" in found.runs  # no table has accuracies of what is found
+    hidden = ("operations", "accuracy", "rank", "regret", "evaluations") if open_ else ("arch", "evaluations")
+    heads = [name for name in found.runs if name not in hidden]
     rows = [[_cell(name, row[name]) for name in heads] for row in found.runs.to_dict("records")]
     numbers = [place for place, name in enumerate(heads) if name not in TEXT]
     notes = map(cell, found.manifest["notes"])
@@ -30,8 +32,8 @@ def markdown(found: Found) -> str:
 
 def _cell(name: str, value: object) -> str:
     if name in TEXT:
-        return short(str(value))
-    if name in ("seed", "rank", "params", "proposals"):
+        return str(value) if name == "arch" else short(str(value))
+    if name in ("seed", "rank", "params", "flops", "params_rank", "flops_rank", "proposals"):
         return count(value)
     return duration(value) if name in ("seconds", "training") else number(value, 2)
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from benchmarks.errors import UserError
 from benchmarks.spaces.space import short
 from harness.inputs.images import Images
 from harness.operations.decide import Proposal
-from harness.operations.search.candidates import Candidates
+from harness.operations.search.candidates import RANDOM, Candidates
 from harness.operations.search.config import FindConfig
 from harness.operations.setup import Setup, set_up
 from harness.operations.supernets.trained import degeneration, notes_of, supernet_of
@@ -62,25 +63,52 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, fol
         places = [candidates.place(proposal) for proposal in outcome.proposals]
         judged = candidates.judge(chosen, setup.benchmark, setup.accuracy)
         others = {name: candidates.judge(chosen, *there).accuracy for name, there in elsewhere.items()}
-        inputs = {"vertex_inputs": printed(candidates.space.parents, chosen.inputs)} if chosen.inputs else {}
+        inputs = {} if candidates.space.open or not chosen.inputs else {
+            "vertex_inputs": printed(candidates.space.parents, chosen.inputs)
+        }  # fmt: skip
         rows.append({
             "seed": seed, "operations": setup.choices.said(chosen.operations), **inputs, **asdict(judged),
-            "params": candidates.params[places[outcome.best]], "proposals": len(set(places)),
+            **candidates.size_of(places[outcome.best]), "proposals": len(set(places)),
             "evaluations": outcome.evaluations, "seconds": seconds, **training, **others,
         })  # fmt: skip
         decisions += [row for at, each in enumerate(outcome.proposals) for row in _decisions(setup, seed, at, each)]
-        say(f"seed {seed}: {short(rows[-1]['operations'])}, {judged.accuracy:.2f} %, {seconds:.1f} s")
+        say(f"seed {seed}: {_said(rows[-1], candidates.space.open)}, {seconds:.1f} s")
+    if candidates.space.open:
+        notes += _of_open_space(candidates, [row["arch"] for row in rows])
     manifest = provenance(setup.benchmark, setup.target, []) | {
         "kind": "supernet search", "settings": asdict(config), "notes": notes, **setup.facts
     }  # fmt: skip
     return Found(manifest, pd.DataFrame(rows), pd.DataFrame(decisions), setup.histories)
 
 
+def _said(row: dict[str, Any], open_: bool) -> str:
+    """Return what a seed found: its operations and accuracy, or the architecture of an open space and its size."""
+    if not open_:
+        return f"{short(row['operations'])}, {row['accuracy']:.2f} %"
+    return f"{row['arch']}, {row['params'] / 1e6:.2f} M parameters, {row['flops'] / 1e6:.0f} M FLOPs"
+
+
+def _of_open_space(candidates: Candidates, archs: list[str]) -> list[str]:
+    """Return what is said of architectures that no table has: shares of operations, and controls of their size."""
+    space = candidates.space
+    shares, largest = candidates.shares([space.index(arch) for arch in archs]), candidates.largest()
+    sizes, random = candidates.sizes(space)[:, largest], np.median(candidates.random_sizes, axis=1)
+    control, usual = (
+        f"{params / 1e6:.2f} M parameters, {flops / 1e6:.0f} M FLOPs" for params, flops in (sizes, random)
+    )
+    return [
+        f"operations found: {shares}",
+        f"control, the operation of most parameters everywhere: {control}; median of {RANDOM:,} random ones: {usual}",
+        f"params_rank and flops_rank: among {RANDOM:,} random ones, 1 for the largest; no table has accuracies of what"
+        " is found",
+    ]
+
+
 def _other_datasets(setup: Setup) -> dict[str, tuple[Benchmark, np.ndarray]]:
     """Return the other datasets of the space that have an accuracy of the same split, at its largest budget."""
     found = {}
     for name in setup.benchmark.space.datasets:
-        if name != setup.target.dataset and not setup.benchmark.embedded:
+        if name != setup.target.dataset and not (setup.benchmark.embedded or setup.benchmark.space.open):
             with suppress(UserError):  # not there, or without this split
                 other = load(setup.benchmark.space.name, name, setup.config.data)
                 found[name] = other, other.table.target(setup.target.split)
@@ -97,7 +125,13 @@ def _decisions(setup: Setup, seed: int, proposal: int, found: Proposal) -> list[
         for edge, operation in np.argwhere(~np.isnan(step.scores))
     ]  # fmt: skip
     rows += [
-        (number, f"into {vertex[inputs.vertex]}", vertex[source], score, source in inputs.selected)
+        (
+            number,
+            f"into {inputs.name or vertex[inputs.vertex]}",
+            str(source) if inputs.name else vertex[source],
+            score,
+            source in inputs.selected,
+        )
         for number, inputs in enumerate(found.inputs, start=len(found.steps))
         for source, score in enumerate(inputs.scores)
     ]
@@ -119,6 +153,6 @@ def _notes(setup: Setup, config: FindConfig) -> list[str]:
     if how.proposals and isinstance(setup.images, Images) and len(setup.images) < wanted:
         notes.append(f"V minibatches are {wanted:,} images and there are {len(setup.images):,}: they come again"
                      f"{', augmented again' if config.base.augment else ''}")  # fmt: skip
-    if (known := int(np.isfinite(setup.accuracy).sum())) < len(space):
+    if (known := int(np.isfinite(setup.accuracy).sum())) < len(space) and not space.open:
         notes.append(f"accuracies of {known:,} of {len(space):,} architectures: what is found may have none (a dash)")
     return notes

@@ -21,7 +21,7 @@ from harness.operations.setup import Setup
 from harness.operations.supernets.darts import Bilevel
 from harness.operations.supernets.evaluation import evaluate
 from harness.operations.supernets.trained import Trained, batches_of, supernet_of
-from harness.operations.vertex_inputs import select_inputs
+from harness.operations.vertex_inputs import select_edges, select_inputs
 
 
 def discretise(candidates: Candidates, config: FindConfig, seed: int) -> Outcome:
@@ -48,9 +48,12 @@ def discretise(candidates: Candidates, config: FindConfig, seed: int) -> Outcome
         evaluations += len(masks)
         return -evaluate(network, masks, own.held_out, setup.config.statistics)[0].numpy()
 
-    proposal = decide(score, own.mask, config.order, generator, between=tune)
+    proposal = decide(score, own.mask, config.order, generator, between=tune, turns=network.turns)
+    again, first = np.random.default_rng([seed, 2]), lambda step: own.held_out[0]
+    if network.vertices:
+        edges = select_edges(minus_loss, network, proposal.operations, first, again)
+        proposal = replace(proposal, inputs=edges)
     if hasattr(network, "parents"):
-        again, first = np.random.default_rng([seed, 2]), lambda step: own.held_out[0]
         inputs = select_inputs(minus_loss, network, proposal.operations, first, config.order, again)
         proposal = replace(proposal, inputs=inputs)
     return Outcome([proposal], evaluations)
@@ -61,6 +64,6 @@ def fine_tune(setup: Setup, own: Trained, network: torch.nn.Module, mask: Tensor
     tenth = replace(own.training, learning_rate=own.training.learning_rate / 10)
     bilevel = Bilevel(network.requires_grad_(True), own.alphas, tenth)
     mask = mask.to(setup.device)
-    for minibatch in batches_of(own.train_half, setup.benchmark.resolution, own.training, own.seed, name):
+    for minibatch in batches_of(own.train_half, setup.side, own.training, own.seed, name):
         bilevel.descend(bilevel.loss(setup.on_device(minibatch), mask)[0])
     network.eval()

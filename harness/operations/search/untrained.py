@@ -24,8 +24,15 @@ from harness.operations.scores.registry import SCORES
 from harness.operations.scores.saliency import zeros
 from harness.operations.search.candidates import Candidates, Outcome, validate
 from harness.operations.search.config import FindConfig
-from harness.operations.supernets.masks import draw_alphas, mixture, one_hot
-from harness.operations.vertex_inputs import VertexInputs, best, open_vertices, select_inputs
+from harness.operations.supernets.masks import one_hot
+from harness.operations.vertex_inputs import (
+    VertexInputs,
+    best,
+    open_vertices,
+    salient_edges,
+    select_edges,
+    select_inputs,
+)
 
 
 def search(kind: str, candidates: Candidates, config: FindConfig, seed: int) -> Outcome:
@@ -36,15 +43,21 @@ def search(kind: str, candidates: Candidates, config: FindConfig, seed: int) -> 
     evaluate = Evaluator(supernet, proxies, seed)
     inputs_open = hasattr(supernet, "parents")
     edges = setup.shape[0] + 1
-    steps = edges + (len(supernet.parents) if inputs_open else 0)
+    steps = edges + (len(supernet.parents) if inputs_open else len(supernet.vertices))
     batches = setup.minibatches(seed, config.proposals * steps)
     proposals: list[Proposal] = []
     for number in range(config.proposals):
-        first, mask = number * steps, mixture(draw_alphas(*setup.shape, seed, number))
+        first, mask = number * steps, setup.undecided(supernet, seed, number)
         fresh = partial(_later, batches, first)
-        proposal = propose(kind, evaluate, mask, fresh, config.order, generator, perturbation.every_edge)
+        proposal = propose(
+            kind, evaluate, mask, fresh, config.order, generator, perturbation.every_edge, supernet.turns,
+            setup.choices.allowed,
+        )  # fmt: skip
+        fresh = partial(_later, batches, first + edges)
+        if supernet.vertices:
+            chosen = select_edges(evaluate, supernet, proposal.operations, fresh, generator)
+            proposal = replace(proposal, inputs=chosen)
         if inputs_open:
-            fresh = partial(_later, batches, first + edges)
             chosen = select_inputs(evaluate, supernet, proposal.operations, fresh, config.order, generator)
             proposal = replace(proposal, inputs=chosen)
         proposals.append(proposal)
@@ -69,7 +82,8 @@ def freedarts(candidates: Candidates, config: FindConfig, seed: int) -> Outcome:
     if min(operations) < 0:
         raise UserError(f"{config.by} of seed {seed} is not a number on an edge: give another --score")
     steps = tuple(Step(scores, edge, operation) for edge, operation in enumerate(operations))
-    supernet, inputs = setup.supernet(seed), []
+    supernet = setup.supernet(seed)
+    inputs = [*salient_edges(supernet, scores)]
     if hasattr(supernet, "parents"):
         mask = supernet.whole(one_hot(operations, len(supernet.operations))).to(setup.device)
         kind = config.by.split("-")[1]

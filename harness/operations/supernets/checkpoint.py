@@ -22,7 +22,7 @@ def settings_of(setup: Setup, seed: int) -> dict[str, Any]:
     assert isinstance(setup.images, Images)
     return {
         "version": VERSION, "bench": setup.benchmark.space.name, "seed": seed, "network": setup.network,
-        "images": setup.images.checksum, "resolution": setup.benchmark.resolution,
+        "images": setup.images.checksum, "resolution": setup.side,
         "training": asdict(setup.training),
     }  # fmt: skip
 

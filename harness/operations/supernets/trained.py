@@ -114,7 +114,7 @@ def _supernet(setup: Setup, seed: int) -> Trained:
     size = setup.config.batch_size
     held_out = [setup.on_device(each) for each in draw_minibatches(
         parts[1], batch_size=size, count=min(setup.config.held_out, len(parts[1]) // size), seed=seed,
-        resolution=setup.benchmark.resolution,
+        resolution=setup.side,
     )]  # fmt: skip
     bilevel = Bilevel(setup.supernet(seed), draw_alphas(*setup.shape, seed).to(setup.device), training)
     history: list[dict[str, Any]] = []
@@ -142,7 +142,7 @@ def _train(
     )  # fmt: skip
 
     def pairs(epoch: int) -> Iterator[tuple[Minibatch, Minibatch]]:
-        both = (batches_of(half, setup.benchmark.resolution, training, seed, f"epoch {epoch}, half {number}")
+        both = (batches_of(half, setup.side, training, seed, f"epoch {epoch}, half {number}")
                 for number, half in enumerate(parts))  # fmt: skip
         for train, valid in zip(*both, strict=False):  # the second half may have one more
             yield setup.on_device(train), setup.on_device(valid)
