@@ -5,7 +5,7 @@ and 2, and so on. All cells of a type share their weights of operations, not the
 edges of each node and 0 for all others give the function of that genotype's network (`benchmarks.darts.network`), but
 for the BatchNorm that follows a pooling here, as in the released supernets. Operations of weight 0 are not run. Source:
 Liu, Simonyan and Yang 2019 (arXiv 1806.09055). Departures: all BatchNorms are affine (weight 1, bias 0 at
-initialisation); the separable and dilated convolutions that leave a node share one ReLU, which counts once for each of them.
+initialisation); the separable and dilated convolutions that leave a node share one ReLU, which counts once for each.
 """
 
 from collections.abc import Iterator
