@@ -315,7 +315,8 @@ def disk(count: int, seed: int) -> Found:
             said = (trials.folder / "log").read_text()
             wrong = "" if code in (0, 2) else "hangs" if code is None else f"exit code {code}"
             wrong = wrong or ("a traceback" if "Traceback" in said else "")
-            trials.finish(what, out, wrong or ("no reason" if code == 2 and what not in said else ""))
+            told = what in said or "the disk is full" in said
+            trials.finish(what, out, wrong or ("no reason" if code == 2 and not told else ""))
     return trials.found
 
 

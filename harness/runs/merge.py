@@ -9,7 +9,7 @@ from benchmarks.errors import UserError
 from harness.runs.config import RunConfig
 from harness.runs.plan import plan_run
 from harness.runs.runner import carry_out
-from harness.store.store import SHARD, difference
+from harness.store.store import SHARD, difference, edited
 from harness.store.stored_run import StoredRun, read_manifest
 
 
@@ -34,6 +34,9 @@ def merge(folders: Sequence[Path], out: Path | None, say: Callable[[str], None])
         "seconds": sum(float(each.get("seconds", 0.0)) for each in manifests),
     }  # fmt: skip
     plan = plan_run(config, say, scored_on=manifests[0]["settings"]["device_kind"])
+    for part, manifest in zip(parts, manifests, strict=True):
+        if names := edited(manifest["settings"], plan.settings):
+            raise UserError(f"{part} was scored with other code of {', '.join(sorted(names))} than there is now")
     return carry_out(plan, say, parts, facts)
 
 

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from benchmarks import UserError
 from benchmarks.errors import quiet, say
-from benchmarks.files.write import write_text
 from benchmarks.options import as_toml
 from harness.engine import ray_cluster
 from harness.engine.devices import described
@@ -60,7 +59,7 @@ def carry_out(
     with Store(plan.out, manifest, len(plan.benchmark.space), existing=config.existing) as store:
         if dry_run:
             _try_own(plan, store)
-        write_text(plan.out / "config.toml", as_toml("run", config.as_json() | {"out": None}))
+        store.write_text("config.toml", as_toml("run", config.as_json() | {"out": None}))
         for folder in adopt:
             store.adopt(folder)
         if adopt:

@@ -226,7 +226,11 @@ class Store:
     def write_manifest(self) -> None:
         """Write manifest.json as it stands."""
         text = json.dumps(self.manifest, indent=1, sort_keys=True, default=str)
-        self._write(self.folder / "manifest.json", lambda file: file.write(text.encode()))
+        self.write_text("manifest.json", text)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text of the folder. Raises UserError where the disk refuses."""
+        self._write(self.folder / name, lambda file: file.write(text.encode("utf-8", "replace")))
 
     def _write(self, path: Path, write: Callable[[IO[bytes]], object]) -> None:
         try:

@@ -12,6 +12,7 @@ import pytest
 from tiny import embed
 
 from benchmarks.errors import UserError
+from harness.engine import scorer
 from harness.runs import runner
 from harness.runs.config import RunConfig
 from harness.runs.merge import merge
@@ -74,6 +75,18 @@ def test_run_folders_of_equal_settings_are_joined(ground_truth: Path, tmp_path: 
     assert same(score(tmp_path / "whole"), merged(one.path, two.path, out=tmp_path / "both"))
 
 
+def test_shards_scored_with_other_code_are_refused(ground_truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scorer, "in_files", lambda setting: False)
+    head = "import harness\n@harness.proxy(reads='outputs', labels=False)\n"
+    text = head + "def mine(probe): return {} * probe.outputs.sum((0, 2))\n"
+    (tmp_path / "mine.py").write_text(text.format(1))
+    for part in (1, 2):
+        score(tmp_path / "run", proxies=f"{tmp_path}/mine.py:mine", shard=f"{part}/2", seeds=1)
+    (tmp_path / "mine.py").write_text(text.format(2))
+    with pytest.raises(UserError, match="shard-1-of-2 was scored with other code of mine than there is now"):
+        merged(tmp_path / "run")
+
+
 def test_what_does_not_belong_together_is_refused(shards: Path, tmp_path: Path):
     lacking = shards.with_name("lacking")
     shutil.copytree(shards, lacking)
@@ -116,10 +129,11 @@ def test_more_shards_than_stacks(ground_truth: Path, tmp_path: Path):
     assert len(score(tmp_path / "run", shard="1/2", stack="auto").archs) == 7
 
 
-def test_the_command(shards: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_command(shards: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     from harness.cli.main import main
 
-    assert main(["merge", str(shards)]) == 0
-    assert "naswot" in capsys.readouterr().out and (shards / "report.html").is_file()
+    shown: list[StoredRun] = []
+    monkeypatch.setattr("harness.cli.report.show", shown.append)
+    assert main(["merge", str(shards)]) == 0 and shown[0].path == shards
     assert main(["merge", str(shards / "parts")]) == 2
     assert "holds no run" in capsys.readouterr().err
