@@ -1,11 +1,14 @@
 """The queue of long runs: every step is a command that could run, and what is done is known from the folders."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from harness.cli.run import parser
+from harness.cli.run import main, parser
 from harness.runs.config import each_space
 from speed import evidence
 
@@ -21,8 +24,15 @@ def test_every_step_is_a_valid_command(step: evidence.Step, tmp_path: Path):
 
 
 def test_a_step_is_carried_out_once_and_extended_by_another(tmp_path: Path, monkeypatch, capsys):
+    def here(words: list[str], **_) -> subprocess.CompletedProcess:
+        """The command in this process, which has loaded everything already."""
+        assert words[:3] == [sys.executable, "-m", "harness.run"]
+        return subprocess.CompletedProcess(words, main(words[3:]))
+
     more = replace(SMALL, name="more", proxies="synflow")
     monkeypatch.setattr(evidence, "STEPS", (SMALL, more))
+    monkeypatch.setattr(evidence, "subprocess", SimpleNamespace(run=here))
+    monkeypatch.setattr("harness.report.page.write_figures", lambda run, summary, out: {})
     assert evidence.state(SMALL, tmp_path) == "to do"
     assert evidence.main(["--steps", "small", "--out", str(tmp_path)]) == 0
     assert evidence.state(SMALL, tmp_path) == "done" and evidence.state(more, tmp_path) == "to do"
