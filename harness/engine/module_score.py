@@ -50,10 +50,11 @@ def score_module(
         scores = Scores()
         scores.left_out = twin.left_out
         _say_left_out(scores.left_out, strict)
-        flops, classes = _look(twin, x[:2].to(device))
+        flops, classes, looked = _look(twin, x[:2].to(device))
         y, wrong = labels(targets, len(x), classes)
         counts = _counts(twin, flops, seed)
         work = _Work(model, twin, Minibatch(x, y), classes, device, names, seed)  # type: ignore[arg-type]
+        work.spare = looked
         for proxy in proxies:
             if proxy.static:
                 scores[proxy.name] = float(proxy.score(counts))
@@ -80,6 +81,8 @@ class _Work:
     ) -> None:  # fmt: skip
         self.model, self.twin, self.minibatch, self.classes = model, twin, minibatch, classes
         self.device, self.blocks, self.seed = device, blocks, seed
+        self.spare: Twin | None = None
+        """A copy of the twin that has run, over its weights."""
 
     def scored(self, proxies: Sequence[Proxy], parts: int) -> list[tuple[str, float, str]]:
         """Return name, score and reason of proxies that see the minibatch in this many parts. Raises UserError where
@@ -101,36 +104,41 @@ class _Work:
         return found
 
     def _twin(self, view: View) -> nn.Module:
+        if self.spare is not None and view.init == "default" and not view.absolute_weights:
+            spare, self.spare = self.spare, None
+            return spare
         return self.twin.copy(share=view.init == "default" and not view.absolute_weights)
 
     def _model(self, view: View) -> nn.Module:
         return copied(self.model)
 
 
-def _look(twin: Twin, x: Tensor | NamedInputs) -> tuple[int, int]:
-    """Run one sample through a module: return multiply-accumulates and classes, and note the order of layers and what
-    is done in place.
+def _look(twin: Twin, x: Tensor | NamedInputs) -> tuple[int, int, Twin]:
+    """Run one sample through a module: return multiply-accumulates, classes and the copy that ran, and note the order
+    of layers and what is done in place.
 
     Raises UserError for a module that does not run on the inputs, or whose output does not serve.
     """
     for samples in (1, 2):  # some modules do not bear a single one
-        network = twin.copy(share=True).eval()
+        network: Twin = twin.copy(share=True).eval()
+        twin.seen.refused = ""
         done: list[int] = []
         outputs: list[tuple[str, Tensor, int]] = []
-        for name, module in network.named_modules():
-            if rule_of(module).weights:
-                module.register_forward_hook(_counting(name, done, outputs))
+        layers = [(name, module) for name, module in network.named_modules() if rule_of(module).weights]
+        handles = [module.register_forward_hook(_counting(name, done, outputs)) for name, module in layers]
         try:
             with torch.no_grad():
                 classes = network(x[:samples].clone()).shape[1]
         except Exception as error:
             if samples == 1 < len(x):
                 continue
-            twin.seen.refused = ""
             raise _does_not_run(error, x) from error
+        finally:
+            for handle in handles:
+                handle.remove()
         twin.seen.rewritten |= {name for name, output, version in outputs if output._version != version}
         twin.seen.ran += dict.fromkeys(name for name, _, _ in outputs)
-        return sum(done) // samples, classes
+        return sum(done) // samples, classes, network
     raise AssertionError
 
 

@@ -6,6 +6,7 @@ norm, old and new, pruning, any of `torch.nn.utils.parametrize`) by a parameter 
 """
 
 import copy
+from collections import OrderedDict
 from collections.abc import Iterable
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
@@ -16,10 +17,10 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-CONSTANT = (
+CONSTANT = {
     bool, int, float, complex, str, bytes, type(None), type, torch.dtype, torch.device, FunctionType,
     BuiltinFunctionType,
-)  # fmt: skip
+}  # fmt: skip
 """Types of attributes that a copy may share."""
 COMPUTED = (WeightNorm, SpectralNorm, prune.BasePruningMethod)
 """Hooks that compute a weight before each forward."""
@@ -46,7 +47,7 @@ def copied(model: nn.Module, share: bool = False) -> Any:
 
 def _copies_itself(kind: type) -> bool:
     """Return whether a class says itself how it is copied."""
-    own = getattr(kind, "__getstate__", None) is not getattr(object, "__getstate__", None)
+    own = getattr(kind, "__getstate__", None) is not getattr(nn.Module, "__getstate__", None)
     return hasattr(kind, "__deepcopy__") or (own and not issubclass(kind, nn.RNNBase))
 
 
@@ -59,20 +60,18 @@ def _parameter(parameter: nn.Parameter, share: bool) -> Tensor:
 
 
 def _value(value: Any, memo: dict[int, Any]) -> Any:
-    if isinstance(value, CONSTANT):
+    kind: Any = type(value)
+    if kind in CONSTANT:
         return value
     if id(value) in memo:
         return memo[id(value)]
-    if isinstance(value, dict) and hasattr(value, "items") and type(value).__init__ in (dict.__init__, _ORDERED):
-        return type(value)((key, _value(each, memo)) for key, each in value.items())
-    if type(value) in (list, tuple, set):
-        return type(value)(_value(each, memo) for each in value)
-    if type(value) is Tensor:
+    if kind in (dict, OrderedDict):
+        return kind([(key, _value(each, memo)) for key, each in value.items()]) if value else kind()
+    if kind in (list, tuple, set):
+        return kind([_value(each, memo) for each in value])
+    if kind is Tensor:
         return memo.setdefault(id(value), value.detach().clone())
     return copy.deepcopy(value, memo)
-
-
-_ORDERED = type(nn.Module()._forward_hooks).__init__
 
 
 @torch.no_grad()
