@@ -37,3 +37,11 @@ def test_without_a_name_the_dataset_is_one_that_is_there(folder, datasets: tuple
 def test_a_name_that_is_not_there_is_refused(folder):
     with pytest.raises(UserError, match=r"'cifar10'.*mine"):
         benchmarks.load("201", "cifar10", folder("mine"))
+
+
+def test_a_folder_that_is_named_and_has_nothing_usable_is_an_error(tmp_path):
+    """Not the embedded digits without a word; they are there by name, and where no folder is named."""
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(UserError, match=r"no ground truth of benchmark 101 found.*or name --dataset digits"):
+        benchmarks.load("101", data=tmp_path)
+    assert benchmarks.load("101", "digits", tmp_path).embedded
