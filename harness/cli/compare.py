@@ -35,13 +35,13 @@ def main(argv: list[str] | None = None) -> int:
 
         from harness.analysis.head_to_head import head_to_head
         from harness.report.compare import HEAD_TO_HEAD, print_head_to_head, write_head_to_head
-        from harness.report.result import result_folder, settings_mark
+        from harness.report.result import result_folder
         from harness.runs.sources import gather, names_of
 
         settings = dict(options)
         out, words, bench = settings.pop("out"), settings.pop("words"), settings.pop("bench")
         how = {name: settings.pop(name) for name in ("population", "resamples")}
-        folder = result_folder(out, ["compare", settings_mark(options)], HEAD_TO_HEAD, "comparison")
+        folder = result_folder(out, ["compare"], HEAD_TO_HEAD, "comparison", options | {"out": None})
         runs = gather(words, bench, say=say, **settings)
         found = head_to_head(runs, names_of(words, runs.values()), **how)
         print_head_to_head(found)

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         from harness.reproduce.hnas.collect import collect
         from harness.reproduce.hnas.report import folder_for, markdown, write_tables
 
-        folder = folder_for(out, options["bench"])
+        folder = folder_for(out, options["bench"], config)
         found = collect(HnasConfig(scores, **options))
         Console().print(Markdown(markdown(found)))
         write_tables(found, folder)

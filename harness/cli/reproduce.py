@@ -15,10 +15,12 @@ from harness.cli.operations import main as operations
 from harness.cli.options import Line
 from harness.cli.search import main as search
 from harness.reproduce.recipes import Recipe, choose
+from harness.store.version import RUNS
 
 COMMANDS = {"harness.operations": operations, "harness.search": search}
 """What carries out the commands of the tables."""
-OUT = Path("results/reproduction")
+OUT = RUNS / "reproduction"
+"""Not results/reproduction, which is part of the repository."""
 
 
 def parser() -> Line:

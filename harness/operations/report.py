@@ -28,7 +28,8 @@ TEXT = ("", "score", "edge", "cell")
 
 def folder_for(config: OperationsConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier comparison."""
-    return result_folder(out, ["operations", config.bench, config.dataset], "operations", "comparison of operations")
+    words = ["operations", config.bench, config.dataset]
+    return result_folder(out, words, "operations", "comparison of operations", vars(config))
 
 
 def write_comparison(found: Comparison, folder: Path) -> Path:

@@ -51,12 +51,15 @@ ResultTable = tuple[str, Sequence[str], Sequence[Sequence[object]], Collection[i
 """A heading ("" for none), the heads of the columns, the rows, and the places of the columns of numbers."""
 
 
-def result_folder(out: str | None, words: list[str | None], kind: str, noun: str = "") -> Path:
-    """Return `out`, by default results/runs/ and `words` with dashes.
+def result_folder(
+    out: str | None, words: list[str | None], kind: str, noun: str = "", settings: Mapping[str, Any] | None = None
+) -> Path:
+    """Return `out`, by default results/runs/ and `words` with dashes, and a mark for every set of settings.
 
     UserError where it holds anything else (`checked`).
     """
-    return checked(Path(out) if out else RUNS / "-".join(filter(None, words)), kind, noun)
+    name = "-".join(filter(None, [*words, settings_mark(settings) if settings is not None else None]))
+    return checked(Path(out) if out else RUNS / name, kind, noun)
 
 
 def settings_mark(settings: Mapping[str, Any]) -> str:

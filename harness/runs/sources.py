@@ -99,7 +99,8 @@ def _parts(
         proxies = [word for word in proxies if word not in held.columns]
     counts = set(baselines())
     if proxies and (set(proxies) - counts or not parts):
-        parts.append(run(RunConfig(bench=bench, proxies=",".join(proxies), **settings), say=say, dry_run=True))
+        asked = settings | {"sample": _at_most(settings.get("sample", "auto"), bench, target)}
+        parts.append(run(RunConfig(bench=bench, proxies=",".join(proxies), **asked), say=say, dry_run=True))
     for word in words:
         if _is_folder(word):
             parts.append(_marked(_of_folder(word, bench), word))
@@ -109,6 +110,14 @@ def _parts(
             except UserError as error:
                 raise _Elsewhere(error) from None
     return parts
+
+
+def _at_most(sample: str | int, bench: str, target: dict[str, Any]) -> str:
+    """Return the size of the sample, all of a table that has fewer architectures."""
+    if not str(sample).isdecimal():
+        return str(sample)
+    size = len(benchmarks.load(bench, target.get("dataset"), target.get("data")).table)
+    return "all" if int(sample) > size else str(sample)
 
 
 def _kept(proxies: list[str], bench: str, target: dict[str, Any]) -> Any:

@@ -33,7 +33,8 @@ LEGEND = (
 
 def folder_for(config: SearchConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier search."""
-    return result_folder(out, ["search", config.bench, config.dataset, config.method.replace(",", "+")], "search")
+    words = ["search", config.bench, config.dataset, config.method.replace(",", "+")]
+    return result_folder(out, words, "search", settings=vars(config))
 
 
 def write_searches(searches: Searches, folder: Path) -> Path:

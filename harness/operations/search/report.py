@@ -16,7 +16,8 @@ TEXT = ("operations", "vertex_inputs", "arch")
 
 def folder_for(config: FindConfig, out: str | None) -> Path:
     """Return the folder to write to; UserError where it holds anything but an earlier search over a supernet."""
-    return result_folder(out, ["search", config.base.bench, config.base.dataset, config.method], "supernet search")
+    words = ["search", config.base.bench, config.base.dataset, config.method]
+    return result_folder(out, words, "supernet search", settings=vars(config))
 
 
 def markdown(found: Found) -> str:

@@ -1,5 +1,6 @@
 """HNAS's tables as markdown, CSV and a figure, in one folder."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,9 @@ def write_tables(found: Tables, folder: Path) -> Path:
     return write_result(folder, frames, ("hnas.md", markdown(found)), found.manifest, partial(write_figure, found))
 
 
-def folder_for(out: str | None, bench: str) -> Path:
+def folder_for(out: str | None, bench: str, settings: Mapping[str, Any] | None = None) -> Path:
     """Return the folder to write to; UserError where it holds anything but earlier tables."""
-    return result_folder(out, ["hnas", bench], "hnas", "set of tables")
+    return result_folder(out, ["hnas", bench], "hnas", "set of tables", settings)
 
 
 def markdown(found: Tables) -> str:
