@@ -98,7 +98,7 @@ def load(
     path, holder = (None, space) if at_once else _find(space, bench, folder)
     embedded = path is None and wanted in (None, EMBEDDED_DATASET)
     if embedded and data is not None and wanted is None:  # a folder was named, and digits are not what is in it
-        hint = what_to_get(space.view_of or bench, folder)
+        hint = _of_view(space, what_to_get(space.view_of or bench, folder))
         raise UserError(f"{hint}; or name --dataset {EMBEDDED_DATASET} for the embedded table")
     if embedded:
         path, wanted = shipped, EMBEDDED_DATASET
@@ -240,10 +240,15 @@ def _find(space: Space, bench: str, folder: Path | None) -> tuple[Path | None, S
     return path, space
 
 
+def _of_view(space: Space, hint: str) -> str:
+    """Return the hint, for a space that shares the ground truth of another with whose it is."""
+    whose = f"{space.title} is judged by the ground truth of benchmark {space.view_of}: " if space.view_of else ""
+    return whose + hint
+
+
 def _missing(space: Space, dataset: str | None, hint: str) -> UserError:
     """Return the error where there is no ground truth; `hint` says what to get. A dataset None is the embedded one."""
-    if space.view_of:
-        hint = f"{space.title} is judged by the ground truth of benchmark {space.view_of}: {hint}"
+    hint = _of_view(space, hint)
     if dataset is None:
         return UserError(f"{hint}; {space.title} has no embedded ground truth yet")
     return UserError(f"dataset '{dataset}': {hint}; or leave --dataset out for the embedded one")

@@ -1,5 +1,6 @@
 """A comparison of operation scores as tables in the terminal, CSV, markdown and figures, in one folder."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -44,14 +45,31 @@ def print_comparison(found: Comparison, console: Console | None = None) -> None:
     """Print what each score selects, rho on each edge, and the agreement of the scores."""
     console = console or Console()
     for title, heads, lines, numeric in _tables(found):
-        table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=plain(title), title_justify="left")
-        for place, head in enumerate(heads):
-            side: Literal["left", "right"] = "right" if place in numeric else "left"
-            table.add_column(head, justify=side, no_wrap=head != "cell", overflow="fold")
-        for line in lines:
-            table.add_row(*(plain(str(each)) for each in line))
-        console.print(table)
+        for part in fitting(heads, lines, console.width):
+            table = Table(
+                box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=plain(title), title_justify="left"
+            )
+            for place in part:
+                side: Literal["left", "right"] = "right" if place in numeric else "left"
+                table.add_column(heads[place], justify=side, no_wrap=heads[place] != "cell", overflow="fold")
+            for line in lines:
+                table.add_row(*(plain(str(line[place])) for place in part))
+            console.print(table)
     console.print(LEGEND, style="dim", highlight=False)
+
+
+def fitting(heads: Sequence[str], lines: Sequence[Sequence[object]], width: int) -> list[list[int]]:
+    """Return the columns of a table in parts that a terminal is wide enough for, the first column in each: no number is
+    cut off. Cells may be folded."""
+    texts = [[head, *(str(line[place]) for line in lines)] for place, head in enumerate(heads)]
+    wide = [min(20, max(map(len, each))) if head == "cell" else max(map(len, each))
+            for head, each in zip(heads, texts, strict=True)]  # fmt: skip
+    parts: list[list[int]] = [[0]]
+    for place in range(1, len(heads)):
+        if len(parts[-1]) > 1 and sum(wide[each] + 2 for each in [*parts[-1], place]) > width:
+            parts.append([0])
+        parts[-1].append(place)
+    return parts
 
 
 def markdown(found: Comparison) -> str:

@@ -30,3 +30,14 @@ def test_the_folder_is_no_setting_and_another_result_is_left_alone(tmp_path: Pat
     assert result_folder(str(tmp_path), [], "search") == tmp_path
     with pytest.raises(UserError, match="holds something else than an earlier comparison"):
         result_folder(str(tmp_path), [], "head-to-head", "comparison")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_a_narrow_terminal_gets_the_table_in_parts_and_no_number_is_cut(width: int) -> None:
+    heads = ["score", *(f"edge {number}" for number in range(9)), "cell"]
+    lines = [["zc-pt:naswot", *(f"{number / 7:.3f}±{number / 9:.2f}" for number in range(9)), "|nor_conv_3x3~0|" * 3]]
+    parts = operations.fitting(heads, lines, width)
+    assert all(part[0] == 0 for part in parts) and [place for part in parts for place in part[1:]] == list(range(1, 11))
+    for part in parts:
+        needed = sum((20 if heads[at] == "cell" else max(len(heads[at]), len(str(lines[0][at])))) + 2 for at in part)
+        assert needed <= width or len(part) == 2

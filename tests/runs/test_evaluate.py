@@ -27,7 +27,7 @@ def frame(**columns) -> pd.DataFrame:
 
 
 def row(result, proxy: str, population: str = "all") -> pd.Series:
-    table = result.table.set_index(["population", "proxy"])
+    table = result.full.set_index(["population", "proxy"])
     return table.loc[(population, proxy)]
 
 

@@ -33,7 +33,7 @@ def test_architectures_without_accuracy_are_not_scored_but_counted(gaps, tmp_pat
     found = correlate("201", dataset="cifar10", data=str(gaps), proxies="params", inputs="gaussian", sample="all",
                       out=str(tmp_path / "run"))  # fmt: skip
     assert len(found.run.archs) == 160 and np.isfinite(found.run.accuracy).all()
-    assert "40 of 200 architectures of the table lack this accuracy and are not scored, as |" in capsys.readouterr().out
+    assert "40 of 200 architectures of the table lack this accuracy and are not scored, as |" in capsys.readouterr().err
     capsys.readouterr()
     with pytest.raises(UserError, match="--sample 161: only 160 architectures have this accuracy"):
         correlate("201", dataset="cifar10", data=str(gaps), proxies="params", inputs="gaussian", sample="161",

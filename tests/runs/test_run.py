@@ -483,3 +483,19 @@ def test_the_command_line_makes_a_report(out: Path, capsys):
     assert main(["--bench", "201", "--proxies", "naswot", "--workers", "1", "--out", str(out)]) == 0
     said = capsys.readouterr()
     assert "naswot" in said.out and "embedded table" in said.err and (out / "report.html").is_file()
+
+
+def test_a_users_proxy_is_tried_on_one_network_first(out: Path, tmp_path: Path, capfd: pytest.CaptureFixture):
+    (tmp_path / "bad.py").write_text(
+        "def helper(model):\n    raise RuntimeError('no such layer')\n\n"
+        "def broken(model, inputs, targets):\n    return helper(model)\n"
+    )
+    config = RunConfig(bench="201", out=str(out), **USUAL | {"proxies": f"snip,{tmp_path}/bad.py:broken"})
+    with pytest.raises(
+        UserError, match="tried on one network, .*, before the run: broken: RuntimeError: no such layer"
+    ):
+        runner.run(config, say=lambda line: None, dry_run=True)
+    said = capfd.readouterr().err
+    assert 'bad.py", line 5, in broken' in said and "line 2, in helper" in said and "harness/engine" not in said
+    assert not (out / "scores.h5").exists()
+    assert np.isfinite(score(out).scores["snip"]).all(), "and the folder can be used"
