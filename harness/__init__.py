@@ -9,6 +9,7 @@ harness.scores("201", "cifar10")                          scores computed earlie
 @harness.proxy, @harness.module_proxy                     add one's own
 """
 
+import random
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +54,9 @@ def __getattr__(name: str) -> Any:
     """Import on first use, so that `import harness` stays fast."""
     if name not in _HOMES:
         raise AttributeError(f"module 'harness' has no attribute '{name}'")
+    before = random.getstate()
     value = getattr(import_module(_HOMES[name]), name)
+    random.setstate(before)  # rich draws a number when it is imported
     globals()[name] = value
     return value
 

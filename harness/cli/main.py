@@ -18,6 +18,7 @@ COMMANDS = {
     "reproduce": ("harness.cli.reproduce", "published tables, compared value by value"),
     "train": ("harness.cli.train", "ground truth for data of your own"),
     "data": ("harness.cli.data", "list: what files belong in the data folder; get: download; convert: official files"),
+    "zoo": ("harness.cli.zoo", "scores of the networks of timm or torchvision, failures counted with reasons"),
     "proxies": ("harness.cli.proxies", "list the proxies, or describe some"),
     "scores": ("harness.cli.cached", "list the scores kept with the program, or print a set"),
 }
