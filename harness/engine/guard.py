@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from harness.engine.processes import note
 from harness.probe.probe import Probe
-from harness.proxies.global_state import same_objects, unchanged
+from harness.proxies.global_state import Contents, unchanged
 from harness.proxies.registry import Proxy
 
 LARGE = 2**22
@@ -248,9 +248,10 @@ class _Watch:
     """The network and the probe as they were."""
 
     def __init__(self, probe: Probe) -> None:
-        self.modules = _Modules(probe.network)
-        self.weights = _Marks(list(probe.network.parameters()))
-        self.buffers = _Marks(list(probe.network.buffers()))
+        modules = list(probe.network.modules())
+        self.modules = _Modules(modules)
+        self.weights = _Marks(_tensors_of(modules, "_parameters"))
+        self.buffers = _Marks(_tensors_of(modules, "_buffers"))
         self.inputs = _Marks([each for batch in probe.minibatches for each in (batch.inputs, batch.targets)])
         self.attributes = {name: value for name, value in vars(probe).items() if name not in PASSING}
         self.lists = [(value, list(value)) for value in self.attributes.values() if isinstance(value, list)]
@@ -296,20 +297,27 @@ class _Watch:
 class _Modules:
     """The attributes of a network's modules, and what is in those that are dictionaries."""
 
-    def __init__(self, network: nn.Module) -> None:
-        own = [vars(module) for module in network.modules()]
+    def __init__(self, modules: list[nn.Module]) -> None:
+        own = [vars(module) for module in modules]
         inner = [each for attributes in own for each in attributes.values() if isinstance(each, dict)]
         self.empty = [each for each in inner if not each]  # most: hooks
-        self.contents = [(each, dict(each), list(each.values())) for each in (*own, *filter(None, inner))]
+        self.filled = Contents([*own, *filter(None, inner)])
 
     def put_back(self) -> bool:
         """Undo changes (hooks, modes, a forward of its own, other weights); say whether there were any."""
-        filled = any(self.empty)
-        if filled:
+        more = any(self.empty)
+        if more:
             for each in self.empty:
                 each.clear()
-        changed = [(each, content) for each, content, values in self.contents if not same_objects(each, values)]
-        for each, content in changed:
-            each.clear()
-            each.update(content)
-        return filled or bool(changed)
+        changed = self.filled.changed()
+        for at in changed:
+            now = self.filled.dictionaries[at]
+            now.clear()
+            now.update(self.filled.before[at])
+        return more or bool(changed)
+
+
+def _tensors_of(modules: list[nn.Module], kind: str) -> list[Tensor]:
+    """Return the parameters or buffers ("_parameters", "_buffers") of modules, each once."""
+    found = (tensor for module in modules for tensor in vars(module)[kind].values() if tensor is not None)
+    return list({id(tensor): tensor for tensor in found}.values())

@@ -20,9 +20,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import chain
+from operator import is_
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -49,8 +51,7 @@ def unchanged(seed: int) -> Iterator[list[str]]:
     changed: list[str] = []
     before = [setting.read() for setting in _settings()]
     spaces = _namespaces()
-    for space in spaces:
-        space.record()
+    spaces.record()
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
@@ -62,7 +63,7 @@ def unchanged(seed: int) -> Iterator[list[str]]:
             if setting.read() != value:
                 setting.write(value)
                 changed.append(setting.name)
-        changed += [space.name for space in spaces if space.put_back()]
+        changed += spaces.put_back()
         random.setstate(states[0])
         np.random.set_state(states[1])
 
@@ -205,44 +206,60 @@ def _set_filters(filters: list) -> None:
     getattr(warnings, "_filters_mutated", lambda: None)()  # what was decided by the others is forgotten
 
 
-def same_objects(now: dict, values: list) -> bool:
-    """Return whether a dictionary holds the values that it held, in their order; identity is looked at first."""
+class Contents:
+    """Dictionaries and the objects that are in them; identity is looked at first, as most are as they were."""
+
+    def __init__(self, dictionaries: Iterable) -> None:
+        self.dictionaries = list(dictionaries)
+        self.before = [dict(each) for each in self.dictionaries]
+        self._values = self._now()
+
+    def _now(self) -> list:
+        return list(chain.from_iterable(each.values() for each in self.dictionaries))
+
+    def changed(self) -> list[int]:
+        """Return the places of those that hold other objects now."""
+        if _equal(self._now(), self._values):
+            return []
+        pairs = enumerate(zip(self.dictionaries, self.before, strict=True))
+        return [
+            at
+            for at, (now, old) in pairs
+            if now.keys() != old.keys() or not all(map(is_, map(now.get, old), old.values()))
+        ]
+
+
+def _equal(now: list, values: list) -> bool:
     try:
-        return list(now.values()) == values
+        return now == values
     except Exception:  # of arrays and tensors that are others now, which have no one answer
         return False
 
 
-class Namespace:
-    """A module or class, and the functions and classes in it as they were."""
+class _Namespaces:
+    """Modules and classes, and the functions and classes in them as they are."""
 
-    def __init__(self, of: Any) -> None:
-        self.of, self.name = of, f"functions of {of.__name__}"
-        self.names: list[str] = []
-        self.values: list[Any] = []
-
-    @property
-    def as_it_was(self) -> bool:
-        """Whether nothing was set or deleted since `record`."""
-        return same_objects(vars(self.of), self.values)
+    def __init__(self, spaces: Sequence[Any]) -> None:
+        self.spaces = spaces
+        self.contents = Contents(map(vars, spaces))
 
     def record(self) -> None:
-        """Take it as it is."""
-        if not self.as_it_was:
-            self.names, self.values = list(vars(self.of)), list(vars(self.of).values())
+        """Take them as they are."""
+        if self.contents.changed():
+            self.contents = Contents(map(vars, self.spaces))
 
-    def put_back(self) -> bool:
-        """Undo patches; say whether there were any. Names that a module got since then stay: imports make them."""
-        if self.as_it_was:
-            return False
-        now = vars(self.of)
-        old = dict(zip(self.names, self.values, strict=True))
+    def put_back(self) -> list[str]:
+        """Undo patches; return where there were any. Names that a module got since then stay: imports make them."""
+        return [f"functions of {self.spaces[at].__name__}" for at in self.contents.changed() if self._put_back(at)]
+
+    def _put_back(self, at: int) -> bool:
+        of, old, now = self.spaces[at], self.contents.before[at], vars(self.spaces[at])
         patched = [name for name, value in old.items() if now.get(name) is not value and _is_code(value)]
+        added = list(now.keys() - old.keys()) if isinstance(of, type) else []
         for name in patched:
-            setattr(self.of, name, old[name])
-        added = list(now.keys() - old.keys()) if isinstance(self.of, type) else []
+            setattr(of, name, old[name])
         for name in added:
-            delattr(self.of, name)
+            delattr(of, name)
         return bool(patched or added)
 
 
@@ -251,7 +268,7 @@ def _is_code(value: Any) -> bool:
 
 
 @cache
-def _namespaces() -> tuple[Namespace, ...]:
+def _namespaces() -> _Namespaces:
     import torch
     from torch import linalg, nn
 
@@ -262,7 +279,7 @@ def _namespaces() -> tuple[Namespace, ...]:
     ]  # fmt: skip
     modules += [m for name, m in sys.modules.items() if name.split(".")[0] in ("harness", "benchmarks")]
     classes = [each for each in vars(nn).values() if isinstance(each, type)]
-    return tuple(Namespace(each) for each in [*modules, torch.Tensor, *dict.fromkeys(classes)] if _patchable(each))
+    return _Namespaces([each for each in [*modules, torch.Tensor, *dict.fromkeys(classes)] if _patchable(each)])
 
 
 def _patchable(each: Any) -> bool:
