@@ -68,7 +68,7 @@ class Proxy:
     @property
     def own(self) -> bool:
         """Whether it is a user's."""
-        return bool(self.source) or not self.score.__module__.startswith("harness.")
+        return bool(self.source) or not (self.score.__module__ or "").startswith("harness.")
 
     @property
     def summary(self) -> str:
