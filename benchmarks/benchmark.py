@@ -93,7 +93,8 @@ def load(
     space = space_of(bench, network=network)
     folder = data_folder(data)
     wanted = None if dataset is None else dataset_key(dataset)
-    shipped = EMBEDDED / f"{EMBEDDED_DATASET}{bench}.h5"
+    owner = space.view_of if space.open and space.view_of else bench
+    shipped = EMBEDDED / f"{EMBEDDED_DATASET}{owner}.h5"
     at_once = wanted == EMBEDDED_DATASET and shipped.is_file()
     path, holder = (None, space) if at_once else _find(space, bench, folder)
     embedded = path is None and wanted in (None, EMBEDDED_DATASET)
@@ -101,7 +102,7 @@ def load(
         hint = _of_view(space, what_to_get(space.view_of or bench, folder))
         raise UserError(f"{hint}; or name --dataset {EMBEDDED_DATASET} for the embedded table")
     if embedded:
-        path, wanted = shipped, EMBEDDED_DATASET
+        path, wanted, holder = shipped, EMBEDDED_DATASET, space if owner == bench else space_of(owner)
     if path is None or not path.is_file():
         raise _missing(space, None if embedded else dataset, what_to_get(space.view_of or bench, folder))
     table = _open(path, wanted, holder)

@@ -31,6 +31,7 @@ from benchmarks.darts.genotypes import (
 from benchmarks.darts.sizes import sizes
 from benchmarks.darts.space import GENOTYPES, SpaceDarts
 from benchmarks.spaces.layers import allocate
+from benchmarks.table import Table, save_tables
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 
@@ -421,6 +422,22 @@ def test_a_table_of_ones_own(tmp_path: Path):
     (tmp_path / "nasbenchdarts.csv").write_text("arch,cifar10_test_200\nsep_conv,12\n")
     with pytest.raises(UserError, match="'sep_conv' is no DARTS genotype"):
         benchmarks.load("darts", data=tmp_path)
+
+
+def test_a_part_of_the_space_is_opened_by_the_tables_of_the_whole(tmp_path: Path, monkeypatch):
+    facts = {"channels": 4, "cells": 5, "input_channels": 1, "classes": 10, "resolution": 8}
+    table = Table(
+        benchmark="darts", dataset="digits", archs=tuple(map(str, drawn(2))), splits=("test",), epochs=(1,),
+        seeds=("0",), accuracy=np.full((2, 1, 1, 1), 60.0), source="tiny", checksum="0", attributes=facts,
+    )  # fmt: skip
+    save_tables(tmp_path / "digitsdarts.h5", [table])
+    monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path)
+    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
+    for key in ("darts", "darts-s2"):
+        opened = benchmarks.load(key)
+        assert opened.embedded and opened.table.benchmark == opened.space.name == key
+        assert opened.network == {name: size for name, size in facts.items() if name != "resolution"}
+        assert opened.trained == {"channels": 4, "cells": 5}
 
 
 def test_the_published_tables(folder: Path):
