@@ -1,6 +1,5 @@
 """A comparison of operation scores as tables in the terminal, CSV, markdown and figures, in one folder."""
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -15,7 +14,7 @@ from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
 from harness.operations.figure import write_figures, write_training
 from harness.report.result import ResultTable, markdown_page, result_folder, write_result
-from harness.report.style import cell, count, duration, number, plain
+from harness.report.style import cell, count, duration, fitting, number, plain
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
@@ -56,20 +55,6 @@ def print_comparison(found: Comparison, console: Console | None = None) -> None:
                 table.add_row(*(plain(str(line[place])) for place in part))
             console.print(table)
     console.print(LEGEND, style="dim", highlight=False)
-
-
-def fitting(heads: Sequence[str], lines: Sequence[Sequence[object]], width: int) -> list[list[int]]:
-    """Return the columns of a table in parts that a terminal is wide enough for, the first column in each: no number is
-    cut off. Cells may be folded."""
-    texts = [[head, *(str(line[place]) for line in lines)] for place, head in enumerate(heads)]
-    wide = [min(20, max(map(len, each))) if head == "cell" else max(map(len, each))
-            for head, each in zip(heads, texts, strict=True)]  # fmt: skip
-    parts: list[list[int]] = [[0]]
-    for place in range(1, len(heads)):
-        if len(parts[-1]) > 1 and sum(wide[each] + 2 for each in [*parts[-1], place]) > width:
-            parts.append([0])
-        parts[-1].append(place)
-    return parts
 
 
 def markdown(found: Comparison) -> str:

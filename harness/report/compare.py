@@ -23,6 +23,7 @@ from harness.report.style import (
     DASH,
     cell,
     count,
+    fitting,
     interval,
     latex_table,
     markdown_table,
@@ -203,34 +204,41 @@ def _p(value: float) -> str:
     return DASH if value != value else "<.001" if value < 0.001 else f"{value:.3f}"
 
 
-def rank_rows(found: HeadToHead) -> tuple[list[str], list[list[str]]]:
-    """Return the headings and a row for each proxy, best first: rho on each benchmark, wins, mean rank."""
-    rho = {(row["benchmark"], row["proxy"]): row for row in found.scores.to_dict("records")}
+def rank_rows(found: HeadToHead) -> list[list[str]]:
+    """Return a row for each proxy, best first: `RANK_HEADS`."""
+    return [
+        [row["proxy"], *(str(row[name]) for name in ("wins", "losses", "undecided")), number(row["mean_rank"], 2)]
+        for row in found.standing.to_dict("records")
+    ]
+
+
+def rho_rows(found: HeadToHead) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and a row for each benchmark: rho of each proxy, best mean rank first."""
+    names = list(found.standing["proxy"])
+    there = {(row["benchmark"], row["proxy"]): row for row in found.scores.to_dict("records")}
     rows = []
-    for row in found.standing.to_dict("records"):
-        each = [rho[bench, row["proxy"]] for bench in found.benchmarks]
-        values = [f"{number(one['rho'])} {interval(one['rho_low'], one['rho_high'])}".strip() for one in each]
-        tallies = [str(row[name]) for name in ("wins", "losses", "undecided")]
-        rows.append([row["proxy"], *values, *tallies, number(row["mean_rank"], 2)])
-    return [RANK_HEADS[0], *(f"rho, {bench}" for bench in found.benchmarks), *RANK_HEADS[1:]], rows
+    for bench in found.benchmarks:
+        each = [there[bench, name] for name in names]
+        rhos = [f"{number(one['rho'])} {interval(one['rho_low'], one['rho_high'])}".strip() for one in each]
+        rows.append([bench, *rhos, count(each[0]["n"])])
+    return ["rho", *names, "n"], rows
 
 
 def print_head_to_head(found: HeadToHead, console: Console | None = None) -> None:
-    """Print the verdicts, the standing and the differences."""
+    """Print the verdicts, the standing and the differences; a table that is too wide comes in parts."""
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = max(console.width, 130)
-    heads, rows = rank_rows(found)
-    for title, names, lines in (
-        ("standing", heads, rows),
-        ("differences, proxy minus other", PAIR_HEADS, pair_rows(found)),
-    ):
-        table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
-        for at, name in enumerate(names):
-            table.add_column(name, justify="left" if at < 1 + 3 * (names is PAIR_HEADS) else "right", no_wrap=at > 2)
-        for line in lines:
-            table.add_row(*(Text(text, style=WORDS.get(text, "")) for text in map(printable, line)))
-        console.print(table)
+    for left, heads, lines in (
+        (1, *rho_rows(found)), (1, RANK_HEADS, rank_rows(found)), (4, PAIR_HEADS, pair_rows(found))
+    ):  # fmt: skip
+        for part in fitting(heads, lines, console.width):
+            table = Table(box=SIMPLE_HEAD, pad_edge=False)
+            for at in part:
+                table.add_column(plain(heads[at]), justify="left" if at < left else "right", no_wrap=True)
+            for line in lines:
+                table.add_row(*(Text(printable(line[at]), style=WORDS.get(line[at], "")) for at in part))
+            console.print(table)
     for said in found.verdicts():
         console.print(plain(said), style="bold")
     for said in notes(found):
@@ -253,16 +261,15 @@ def notes(found: HeadToHead) -> list[str]:
 
 def head_to_head_markdown(found: HeadToHead) -> str:
     """Return the comparison as a page of markdown."""
-    heads, rows = rank_rows(found)
     lines = ["# Head to head", "", *(f"- {cell(line)}" for line in found.verdicts()), ""]
-    lines += [*markdown_table(heads, rows), "", *markdown_table(PAIR_HEADS, pair_rows(found), range(4, 10)), ""]
+    lines += [*markdown_table(*rho_rows(found)), "", *markdown_table(RANK_HEADS, rank_rows(found)), ""]
+    lines += [*markdown_table(PAIR_HEADS, pair_rows(found), range(4, 10)), ""]
     return "\n".join([*lines, *(f"- {cell(line)}" for line in notes(found)), ""])
 
 
 def head_to_head_latex(found: HeadToHead) -> str:
     """Return the differences as a LaTeX table (booktabs)."""
-    rows = [[*row[:4], *row[4:]] for row in pair_rows(found)]
-    return latex_table(PAIR_HEADS, rows, 4, " ".join(found.verdicts()), "tab:head-to-head")
+    return latex_table(PAIR_HEADS, pair_rows(found), 4, " ".join(found.verdicts()), "tab:head-to-head")
 
 
 def draw_head_to_head(panel: Panel, found: HeadToHead, statistic: str = "rho") -> None:

@@ -16,7 +16,7 @@ from harness.report.compare import (
     head_to_head_latex,
     head_to_head_markdown,
     head_to_head_size,
-    rank_rows,
+    rho_rows,
 )
 from harness.report.figures import FORMATS, drawing
 from harness.report.style import cell, latex_table, markdown_table, number, verdict
@@ -178,12 +178,12 @@ class Comparison:
         return head_to_head_latex(self.found)
 
     def __repr__(self) -> str:
-        heads, rows = rank_rows(self.found)
+        heads, rows = rho_rows(self.found)
         return "\n".join([*self.verdicts, pd.DataFrame(rows, columns=heads).to_string(index=False)])
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        heads, rows = rank_rows(self.found)
+        heads, rows = rho_rows(self.found)
         return _html(" ".join(self.verdicts), heads, rows)
 
     def __dir__(self) -> list[str]:

@@ -276,6 +276,20 @@ def markdown_table(
     return lines + [_line(str(v) if i in numeric else cell(v) for i, v in enumerate(row)) for row in rows]
 
 
+def fitting(heads: Sequence[str], lines: Sequence[Sequence[object]], width: int) -> list[list[int]]:
+    """Return the columns of a table in parts that a terminal is wide enough for, the first column in each: no number is
+    cut off. Cells may be folded."""
+    texts = [[head, *(str(line[place]) for line in lines)] for place, head in enumerate(heads)]
+    wide = [min(20, max(map(len, each))) if head == "cell" else max(map(len, each))
+            for head, each in zip(heads, texts, strict=True)]  # fmt: skip
+    parts: list[list[int]] = [[0]]
+    for place in range(1, len(heads)):
+        if len(parts[-1]) > 1 and sum(wide[each] + 2 for each in [*parts[-1], place]) > width:
+            parts.append([0])
+        parts[-1].append(place)
+    return parts
+
+
 def latex_table(
     heads: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1, caption: str = "", label: str = "tab:proxies"
 ) -> str:

@@ -11,6 +11,7 @@ from benchmarks.errors import UserError
 from harness.operations import report as operations
 from harness.operations.config import OperationsConfig
 from harness.report.result import result_folder, settings_mark
+from harness.report.style import fitting
 from harness.search import report as search
 from harness.search.config import SearchConfig
 
@@ -36,7 +37,7 @@ def test_the_folder_is_no_setting_and_another_result_is_left_alone(tmp_path: Pat
 def test_a_narrow_terminal_gets_the_table_in_parts_and_no_number_is_cut(width: int) -> None:
     heads = ["score", *(f"edge {number}" for number in range(9)), "cell"]
     lines = [["zc-pt:naswot", *(f"{number / 7:.3f}±{number / 9:.2f}" for number in range(9)), "|nor_conv_3x3~0|" * 3]]
-    parts = operations.fitting(heads, lines, width)
+    parts = fitting(heads, lines, width)
     assert all(part[0] == 0 for part in parts) and [place for part in parts for place in part[1:]] == list(range(1, 11))
     for part in parts:
         needed = sum((20 if heads[at] == "cell" else max(len(heads[at]), len(str(lines[0][at])))) + 2 for at in part)

@@ -45,7 +45,7 @@ def test_given_scores_without_accuracy_are_counted_and_named(gaps, tmp_path):
     scores = pd.DataFrame({"arch": archs, "mine": np.arange(200.0)})
     found = judge(scores, "201", dataset="cifar10", data=str(gaps), out=tmp_path / "run")
     assert f"; 40 of them lack this accuracy, in no statistic, as {archs[0]}" in best_line(found.run)
-    assert (found.table[found.table.population == "all"].n == 160).all()
+    assert (found.full[found.full.population == "all"].n == 160).all()
     assert found.summary.settings["share"] == 160 / 15_625
     with pytest.raises(UserError, match="none of the 40 architectures of the scores has a test accuracy of 'cifar10'"):
         judge(scores[:GAPS], "201", dataset="cifar10", data=str(gaps), out=tmp_path / "none")
@@ -54,7 +54,7 @@ def test_given_scores_without_accuracy_are_counted_and_named(gaps, tmp_path):
 def test_a_part_of_a_benchmark_is_a_sample(tmp_path):
     found = correlate("101", proxies="params", inputs="gaussian", out=str(tmp_path / "run"))
     assert "320 architectures scored of 423,624" in best_line(found.run)
-    params = found.table[found.table.proxy == "params"]
+    params = found.full[found.full.proxy == "params"]
     assert (params.rho_low < params.rho).all() and (params.rho < params.rho_high).all()
     assert "the whole space was scored" not in " ".join(legend(found.run, found.summary, "all"))
 
