@@ -207,6 +207,19 @@ def test_the_command_reference_is_that_of_the_parsers() -> None:
     assert reference.PAGE.read_text("utf-8") == reference.reference(), "run `python -m harness.cli.reference`"
 
 
+def test_commands_in_the_docs_have_options_that_exist() -> None:
+    made = {line.command: line for line in parsers().values()}
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    blocks = [block for page in pages for block in re.findall(r"^```sh\n(.*?)^```$", page.read_text(), re.S | re.M)]
+    lines = [line.split("#")[0].split() for block in blocks for line in block.splitlines() if line.startswith("nas-h")]
+    assert len(lines) > 5
+    for _, command, *words in lines:
+        assert command in COMMANDS, command
+        if command in made and "--method" not in words:
+            for word in (each.split("=")[0] for each in words if each.startswith("--")):
+                assert word in made[command]._option_string_actions, f"{command} {word}"
+
+
 def test_every_command_has_a_main() -> None:
     for module, _ in COMMANDS.values():
         assert callable(import_module(module).main)
