@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -64,41 +64,44 @@ def find(scorer: Scorer, networks: tuple[int, ...], seeds: int, workers: tuple[s
 
     `workers` has the device of each process of the run; the first device stands for all.
     """
+    jobs = [(scorer.setting, networks, seeds, workers)]
+    steps, known, _ = _plan(scorer, networks, seeds, workers)
     apart = kind(scorer.setting.device) == "cuda" and len(workers) > 1  # this process does not compute: no GPU memory
-    if apart or in_files(scorer.setting):
-        known = Found(usual(scorer.setting, scorer.space.together)[0], "--stack auto: as is usual; ")
-        jobs = [(scorer.setting, networks, seeds, workers)]
+    if steps and (apart or in_files(scorer.setting)):
         (found,) = work(find_of, jobs, 1, expendable, large=scorer.setting.proxy_timeout, rescue=partial(_usual, known))
         return found
     try:
-        return _find(scorer, networks, seeds, workers)
+        return find_of(jobs[0], scorer)
     finally:
         gc.collect()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
 
-def _usual(known: Found, job: tuple, note: tuple, killed: bool) -> tuple[list[Found], list]:
+def _usual(known: int, job: tuple, note: tuple, killed: bool) -> tuple[list[Found], list]:
     """Return what is known where a user's own proxy ended the process of the probe."""
-    return [replace(known, why=f"{known.why}{note[0]} ended the process that tried sizes")], []
+    return [Found(known, f"--stack auto: {known} together, as is usual; {note[0]} ended the trial of others")], []
 
 
-def find_of(job: tuple[Setting, tuple[int, ...], int, tuple[str, ...]]) -> Found:
-    """Do what `find` says in a worker process."""
+def find_of(job: tuple[Setting, tuple[int, ...], int, tuple[str, ...]], scorer: Scorer | None = None) -> Found:
+    """Do what `find` says in this process."""
     setting, networks, seeds, workers = job
-    return _find(Scorer(setting), networks, seeds, workers)
+    scorer = scorer or Scorer(setting)
+    steps, known, share = _plan(scorer, networks, seeds, workers)
+    if not steps:
+        return Found(known, f"--stack auto: {known} together, as is usual; too few networks to try others")
+    with one_thread(), current(setting.device):
+        return _climb(_Trial(scorer, networks, workers), steps, known, share)
 
 
-def _find(scorer: Scorer, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]) -> Found:
-    share = SHARE * len(networks) * seeds / len(workers)  # networks that the probe may take, of those of a worker
-    steps = LADDER[kind(workers[0])]
-    with one_thread(), current(scorer.setting.device):
-        together = scorer.space.together
-        known, _ = usual(scorer.setting, together)
-        top = min(together or steps[-1], len(networks))
-        if 3 * min(steps[0], top) > share or not scorer.names:
-            return Found(known, f"--stack auto: {known} together, as is usual; too few networks to try others")
-        return _climb(_Trial(scorer, networks, workers), [step for step in steps if step < top] + [top], known, share)
+def _plan(scorer: Scorer, networks: Sequence[int], seeds: int, workers: Sequence[str]) -> tuple[list[int], int, float]:
+    """Return the sizes to try, none where there are too few networks, the usual one, and how many networks may be
+    tried."""
+    share = SHARE * len(networks) * seeds / len(workers)  # of those of a worker
+    steps, together = LADDER[kind(workers[0])], scorer.space.together
+    top = min(together or steps[-1], len(networks))
+    enough = scorer.names and 3 * min(steps[0], top) <= share
+    return [*(step for step in steps if step < top), top] if enough else [], usual(scorer.setting, together)[0], share
 
 
 def _climb(trial: _Trial, steps: list[int], known: int, share: float) -> Found:
