@@ -170,13 +170,16 @@ class _Marks:
             place[dtype] = start + width * shape.numel()
             _set(tensor, self.values[dtype][start : place[dtype]], shape, dtype)
 
-    def restore_flags(self) -> None:
-        """Give the tensors no `.grad`, and `requires_grad` as it was."""
+    def restore_flags(self) -> bool:
+        """Give the tensors no `.grad`, and `requires_grad` as it was; say whether that had changed."""
+        changed = False
         for tensor, (*_, flag) in zip(self.tensors, self.facts, strict=True):
             if tensor.requires_grad != flag:
                 tensor.requires_grad_(flag)
+                changed = True
             if tensor.is_leaf and tensor.grad is not None:
                 tensor.grad = None
+        return changed
 
     def renew(self) -> None:
         """Take the versions as they are now."""
@@ -267,7 +270,7 @@ class _Watch:
             if not marks.unchanged:
                 found.append(name)
                 marks.restore()
-            marks.restore_flags()
+            forget |= marks.restore_flags()
         self.buffers.restore()  # forwards change them
         if found or forget:
             self._forget(probe)

@@ -90,6 +90,11 @@ def test_what_a_proxy_changes_is_put_back_or_named(tmp_path: Path, alone: Stored
     assert all((found.scores[name] == usual).all() for name in ("default_dtype", "grad_mode", "own_backward", "forks"))
 
 
+def test_a_pass_that_ran_under_other_flags_runs_again(tmp_path: Path, alone: StoredRun):
+    """`threads` lets passes run again, and `own_backward` reads outputs when weights require no gradients."""
+    assert not reasons_of(scores(tmp_path / "flags", ("threads", "own_backward")), alone)
+
+
 def test_a_process_that_ends_or_hangs_names_the_proxy(tmp_path: Path, alone: StoredRun, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path / "embedded")
