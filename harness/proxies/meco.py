@@ -10,7 +10,8 @@ One image, the first of the minibatch, training-mode BatchNorm on it alone, PyTo
 Correlations with a constant channel are zero. Larger is better; no labels. Cost: one forward of one image. Source:
 Jiang, Wang and Bie, "MeCo" (NeurIPS 2023), whose released code says "every module": it meets each map again for every
 container that returns it, so its score depends on how a network is written. Departures: a layer is a
-convolution, a BatchNorm or an activation that returns a map, counted once (containers, pooling and identities are not);
+convolution, a linear layer, a normalisation or an activation that returns a map of one or more dimensions, counted once
+(containers, pooling and identities are not);
 float64 throughout, symmetric solver; with as many channels as positions or more, P is singular and the eigenvalue is 0,
 not rounding; meco_opt draws its channels once for each width, and leaves out layers of fewer than 8 channels, where the
 released code stops.

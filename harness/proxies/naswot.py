@@ -3,8 +3,10 @@
 The sum runs over the ReLUs that reach the output, each with its input's sign pattern. Larger is better; no labels.
 Source: Mellor et al. "Neural architecture search without training" (ICML 2021, arXiv 2006.04647), whose code takes
 every module with ReLU in its class name (ReLU6, LeakyReLU, ...) and counts it when the backward pass visits it.
-Departure: the determinant is taken in float64. Two samples with the same code in every unit make K singular: the score
-is -inf, kept as computed and counted as failed.
+Departures: other activations that open above zero (GELU, SiLU, Hardswish, ELU, ...) count as well, with the sign of
+their input, though they never clip, and so do those that a network calls as functions; the determinant is taken in
+float64. Two samples with the same code in every unit make K singular: the score is -inf, kept as computed and counted
+as failed.
 """
 
 import torch

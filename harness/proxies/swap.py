@@ -1,10 +1,10 @@
 """swap: how many different sign patterns over 16 samples the units of all ReLUs on maps have, mean of 32 repeats.
 
 A unit (one channel at one position) has a pattern: for which samples the ReLU's output is above zero. Units with the
-same pattern count once, over all ReLUs whose output is a map. Weights are N(0, 1), drawn for each repeat; the
-samples are the first 16 of the minibatch. Larger is better; no labels. Cost: 32 forwards of 16 samples. Source: Peng
-et al., "SWAP-NAS" (ICLR 2024, arXiv 2403.04161). Counting the patterns of samples over units instead is a usual
-mistake and saturates at 16.
+same pattern count once, over all ReLUs whose output is a map; GELU, SiLU and the like are ReLUs too. Weights are
+N(0, 1), drawn for each repeat; the samples are the first 16 of the minibatch. Larger is better; no labels. Cost: 32
+forwards of 16 samples. Source: Peng et al., "SWAP-NAS" (ICLR 2024, arXiv 2403.04161). Counting the patterns of samples
+over units instead is a usual mistake and saturates at 16.
 
 reg_swap: swap * exp(-(p - mu)^2 / sigma), p thousands of trainable parameters. The authors tune mu and sigma for each
 space; a published pair for NAS-Bench-201 is not known to us. Ours is mu = 1,531, the size of that space's largest

@@ -9,8 +9,9 @@ outside the authors' own space. `zen@naslib` is one repeat, as NASLib and NAS-Be
 
 from dataclasses import replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from harness.probe.layer_rules import rule_of
 from harness.probe.layers import owners_of, places
 from harness.probe.view import View
 from harness.proxies.registry import proxy
@@ -24,14 +25,14 @@ def zen_score(probe) -> Tensor:
     """(archs,) of one draw of weights and noise."""
     x, z = (minibatch.inputs for minibatch in probe.minibatches)
     for module in probe.network.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.running_var is not None:
+        if rule_of(module).batch_statistics and module.running_var is not None:
             module.reset_running_stats()  # other proxies of this view may have run passes of theirs
     first = probe.feature_map(x)
     distance = (first - probe.feature_map(x + MIX * z)).abs()
     distance = distance.unflatten(1, (probe.archs, -1)).flatten(2).sum(2).mean(0).double()
     score = distance.log()
     for module in probe.network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if rule_of(module).batch_statistics:
             if module.running_var is None:
                 raise LookupError("needs BatchNorm that tracks running statistics")
             owners = owners_of(module)

@@ -1,7 +1,8 @@
 """zico: sum over convolution and linear layers of log( sum over weights of mean |g| / std(g) ), over two minibatches.
 
 g is the loss gradient of each minibatch, mean and population standard deviation are over minibatches; weights whose
-gradient does not vary are left out, and so are layers of which nothing is left. Larger is better; uses labels.
+gradient does not vary are left out, and so are layers of which nothing is left; NaN where no gradient varies at all
+(equal minibatches) or one is not finite. Larger is better; uses labels.
 Source: Li et al., "ZiCo" (ICLR 2023, arXiv 2301.11300). Its code loops over whatever loader it is given; two
 minibatches are what AZ-NAS and later comparisons use. Gradients are cleared between minibatches (MeCo's copy forgets
 to).
