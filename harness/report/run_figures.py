@@ -129,13 +129,13 @@ def regret(panel: Axes, summary: Summary, population: str | None = None) -> None
             label=f"_{name}" if faint else short(name, 20),
         )  # fmt: skip
     if rest:
-        panel.plot([], [], color="#d9d9d9", linewidth=0.9, label=f"{len(rest)} others")
+        panel.plot([], [], color="#d9d9d9", linewidth=0.9, label=f"{len(rest)} other{'s' * (len(rest) > 1)}")
     random = curves[curves["proxy"] == RANDOM_PICKS].sort_values("k")
     panel.plot(random["k"], random["regret"], color="black", linewidth=1.6, dashes=(1, 1.2), label=RANDOM_PICKS)
     _regret_axes(panel, curves)
     handles, labels = panel.get_legend_handles_labels()
-    panel.legend(handles[::-1], labels[::-1], loc="upper right", frameon=True, edgecolor="none", framealpha=0.85,
-                 handlelength=2.4, borderpad=0.2, labelspacing=0.25)  # fmt: skip
+    panel.legend(handles[::-1], labels[::-1], loc="upper center", bbox_to_anchor=(0.42, -0.2), ncols=3, frameon=False,
+                 handlelength=2.2, columnspacing=1, borderpad=0.2, labelspacing=0.25)  # fmt: skip
 
 
 def _regret_axes(panel: Axes, curves: pd.DataFrame) -> None:
@@ -173,7 +173,7 @@ def size_of(name: str, proxies: int, width: float | None = None) -> tuple[float,
     if name == "agreement":
         side = max(width or COLUMN, 1.0 + 0.19 * proxies)
         return side, side
-    heights = {"scatter": 0.5 + 1.75 * -(-proxies // 4), "correlation": 0.75 + 0.15 * max(proxies, 4), "regret": 2.5}
+    heights = {"scatter": 0.5 + 1.75 * -(-proxies // 4), "correlation": 0.75 + 0.15 * max(proxies, 4), "regret": 3.0}
     return width or (PAGE if name == "scatter" else COLUMN), heights[name]
 
 
