@@ -26,6 +26,8 @@ from harness.probe.initialise import initialise
 from harness.probe.view import stream
 from harness.runs.assemble import Target, target_of
 
+NEVER = -1e4
+"""Architecture parameter of an operation that an edge may not have."""
 IMAGES_KEPT = 32_000
 """Images of minibatches held in memory at a time, at most."""
 
@@ -112,12 +114,18 @@ class Setup:
             initialise(network, [stream(seed, "supernet", "weights")], network.scheme)
         return network.eval()
 
+    def alphas(self, seed: int, number: int = 0) -> Tensor:
+        """Return architecture parameters as drawn, (edges, operations); of what an edge may not have so low that its
+        softmax is 0."""
+        drawn, allowed = draw_alphas(*self.shape, seed, number), self.choices.allowed
+        return drawn if allowed is None else drawn.masked_fill(~torch.from_numpy(allowed), NEVER)
+
     def undecided(self, supernet: Any, seed: int, number: int = 0) -> Tensor:
         """Return the weights of a supernet before any decision, (edges, operations); `number` counts the draws."""
         allowed = self.choices.allowed
         if supernet.summed:
             return torch.ones(self.shape) if allowed is None else torch.from_numpy(allowed).float()
-        return mixture(draw_alphas(*self.shape, seed, number), allowed)
+        return mixture(self.alphas(seed, number))
 
     def minibatches(self, seed: int, count: int) -> Callable[[int], Minibatch]:
         """Return what gives minibatch i of a seed, 0 <= i < count; where there are fewer images they come again."""

@@ -191,6 +191,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "nasbenchdarts.csv").write_text(f"arch,cifar10_test_1\n{rows}\n")
     ids = "\n".join(f"{random_proxyless(generator)},{70 + at}" for at in range(3))
     (tmp_path / "nasbenchmobilenet.csv").write_text(f"arch,imagenet_valid_1\n{ids}\n")
+    pixels = generator.integers(0, 256, (40, 3, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", images=pixels, labels=np.arange(40) % 10)
     return tmp_path
 
 
@@ -202,12 +204,14 @@ def found(folder: Path, settings: str) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("bench", "method"),
     [("darts-s2", "zero-cost-pt --proposals 2 --validations 1"), ("darts", "freedarts --score zeros-snip"),
-     ("darts-s1", "freedarts")],
+     ("darts-s1", "freedarts"), ("darts-s1", "darts --supernet-epochs 1 --supernet-images 16 --supernet-batch 4")],
 )  # fmt: skip
 def test_searches_end_to_end(folder: Path, bench: str, method: str, monkeypatch):
     if bench != "darts-s2":  # a figure of 28 edges takes seconds
         monkeypatch.setattr("harness.operations.search.report.write_strip", lambda *_: None)
     settings = f"--bench {bench} --inputs gaussian --network channels=2,cells=3 --batch-size 4 --seeds 1 --resolution 8"
+    if "supernet" in method:
+        settings += f" --inputs {folder / 'own.npz'}"
     (row,) = found(folder, f"{settings} --method {method}").to_dict("records")
     genotype = parse_genotype(row["arch"])
     part = space_of(bench)

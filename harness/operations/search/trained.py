@@ -35,7 +35,7 @@ def discretise(candidates: Candidates, config: FindConfig, seed: int) -> Outcome
         nonlocal evaluations
         scores, masks = strength(config.by, network, mask, edges, own.held_out, setup.config.statistics)
         evaluations += masks
-        return scores
+        return scores if setup.choices.allowed is None else np.where(setup.choices.allowed, scores, np.nan)
 
     def tune(mask: Tensor) -> None:
         nonlocal decisions

@@ -6,7 +6,6 @@ A mask is (edges, operations); sets of masks have an axis in front.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -24,14 +23,9 @@ def draw_alphas(edges: int, operations: int, seed: int, number: int = 0) -> Tens
     return ALPHA_SCALE * torch.randn(edges, operations, generator=generator)
 
 
-def mixture(alphas: Tensor, allowed: np.ndarray | None = None) -> Tensor:
-    """Return the softmax over the operations that an edge may have (`allowed`, (edges, operations) bool; None: all):
-    the weights of a supernet before any decision, near 1 / operations."""
-    return (
-        alphas.softmax(-1)
-        if allowed is None
-        else alphas.masked_fill(~torch.from_numpy(allowed), -torch.inf).softmax(-1)
-    )
+def mixture(alphas: Tensor) -> Tensor:
+    """Return the softmax over operations: the weights of a supernet before any decision, near 1 / operations."""
+    return alphas.softmax(-1)
 
 
 def pruned(mask: Tensor, edge: int) -> Tensor:

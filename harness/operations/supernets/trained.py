@@ -31,7 +31,6 @@ from harness.operations.setup import Setup
 from harness.operations.supernets.checkpoint import read, save, settings_of
 from harness.operations.supernets.darts import Bilevel, Training
 from harness.operations.supernets.evaluation import evaluate
-from harness.operations.supernets.masks import draw_alphas
 from harness.probe.view import stream
 from harness.report.style import write_csv
 
@@ -116,7 +115,7 @@ def _supernet(setup: Setup, seed: int) -> Trained:
         parts[1], batch_size=size, count=min(setup.config.held_out, len(parts[1]) // size), seed=seed,
         resolution=setup.side,
     )]  # fmt: skip
-    bilevel = Bilevel(setup.supernet(seed), draw_alphas(*setup.shape, seed).to(setup.device), training)
+    bilevel = Bilevel(setup.supernet(seed), setup.alphas(seed).to(setup.device), training)
     history: list[dict[str, Any]] = []
     if kept:
         history = kept["history"]
