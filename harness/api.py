@@ -6,7 +6,6 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal, overload
 
-import pandas as pd
 from torch import nn
 
 from benchmarks.benchmark import GROUPS
@@ -109,7 +108,7 @@ def load(folder: str | Path) -> Correlation:
 
 
 def judge(
-    scores: pd.DataFrame | str | Path,
+    scores: Any,
     bench: str = "201",
     *,
     dataset: str | None = None,
@@ -120,10 +119,12 @@ def judge(
     out: str | Path | None = None,
     existing: str = "resume",
 ) -> Correlation:
-    """Return the run and the statistics of scores computed elsewhere: a DataFrame, or the path of a CSV file.
+    """Return the run and the statistics of scores computed elsewhere.
 
-    Columns: `arch` or `index`, and one for each proxy, or `proxy` and `score`; `seed` tells several scores of one
-    architecture apart. Larger is better; empty, nan or inf is a failure and is counted.
+    `scores`: the path of a CSV file, or of a JSON file of NAS-Bench-Suite-Zero; a DataFrame; a Series or dictionary by
+    architecture or index; an array (archs,) or (archs, proxies) in the order of the table. Columns: `arch` or `index`,
+    and one for each proxy, or `proxy` and `score`; `seed` tells several scores of one architecture apart. Larger is
+    better; empty, nan or inf is a failure and is counted.
     `out` is the run folder that is written (default: a separate one under results/); one that holds other scores is
     refused unless `existing="replace"`. Raises UserError, in one line, for whatever cannot be used.
     """  # fmt: skip
