@@ -19,6 +19,7 @@ import pandas as pd
 
 from benchmarks.errors import UserError
 from harness import stats
+from harness.cached.pack import plain_command
 from harness.report.style import write_csv
 from harness.reproduce.draws import PATH
 from harness.store.stored_run import StoredRun, load_run
@@ -44,13 +45,23 @@ def _run(options: argparse.Namespace) -> bool:
 
 def measured(run: StoredRun) -> pd.DataFrame:
     """Return a row for each proxy and statistic: proxy, statistic, shared, own, archs, seeds, command."""
-    rows = []
+    rows, command = [], plain_command(run.manifest["command"])
     for name, scores in run.scores.items():
         if len(scores) < 2 or run.manifest["proxies"][name]["static"]:
             continue
         for statistic in STATISTICS:
             shared, own, n = spread(scores, run.accuracy, statistic)
-            rows.append((name, statistic, round(shared, 5), round(own, 4), n, len(scores), run.manifest["command"]))
+            rows.append(
+                (
+                    name,
+                    statistic,
+                    round(shared, 5),
+                    round(own, 4),
+                    n,
+                    len(scores),
+                    command,
+                )
+            )
     if not rows:
         raise UserError(f"{run.manifest.get('command')}: a run of one seed, or of counts alone; run it with --seeds 4")
     return pd.DataFrame(rows, columns=["proxy", "statistic", "shared", "own", "archs", "seeds", "command"])

@@ -43,8 +43,7 @@ def keep(run: Path, name: str, tables: Path = TABLES, folder: Path = FOLDER) -> 
     if not re.fullmatch(r"[\w.-]+", name) or tables / name in folders(tables):
         raise UserError(f"--name {name}: expected a new name of letters, digits and . _ - alone")
     load_run(run)
-    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
-    manifest["command"] = plain_command(manifest["command"])
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"), object_hook=_without_paths)
     written = [tables / name / part for part in ("manifest.json", *STATISTICS) if (run / part).is_file()]
     for path in written:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +53,12 @@ def keep(run: Path, name: str, tables: Path = TABLES, folder: Path = FOLDER) -> 
     written[-1].write_bytes(lzma.compress(pack(run, manifest).encode()))
     facts.cache_clear()
     return written
+
+
+def _without_paths(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record of a manifest without paths of a machine."""
+    plain = {key: plain_command(value) for key, value in record.items() if isinstance(value, str)}
+    return record | {key: "DIR" if value.startswith("/") else value for key, value in plain.items()}
 
 
 def plain_command(command: str) -> str:

@@ -22,7 +22,7 @@ MARGINS = {"rho": (0.02, 0.05), "tau_b": (0.015, 0.035), "concordance": (0.0075,
 """Statistic -> margin where both sides are whole spaces, and otherwise. A share of pairs is (tau + 1) / 2."""
 ONE_SIDED, TWO_SIDED = 1.6448536269514722, 1.959963984540054
 VOTE = ["table", "bench", "dataset", "method"]
-SHUFFLES = 200
+SHUFFLES = 25
 
 
 @dataclass(frozen=True)

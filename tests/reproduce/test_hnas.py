@@ -58,6 +58,21 @@ def test_metrics_with_each_other_by_hand(sample):
     assert len(frame) == 3
 
 
+def test_intervals_are_over_what_was_drawn():
+    """Every network twice: as strings 2 x 60 units, as networks 60; less three quarters of the space, half as wide."""
+    rng, twice = np.random.default_rng(0), np.repeat(np.arange(COUNT), 2)
+    one = rng.normal(size=COUNT)[twice]
+    two = one + rng.normal(size=COUNT)[twice]
+
+    def widths(**drawn):
+        row = Sample.of(twice, 500, **drawn).correlate(one, two)
+        return np.array([row["rho_high"] - row["rho_low"], row["tau_b_high"] - row["tau_b_low"]])
+
+    strings = widths()
+    np.testing.assert_allclose(widths(by_string=False) / strings, np.sqrt(2), rtol=0.15)
+    np.testing.assert_allclose(widths(share=0.75) / strings, 0.5, rtol=0.05)
+
+
 def test_guarantees_rise_with_the_error(sample, data):
     metric, kappa, error, t = data
     kappa = np.where(np.arange(COUNT) < 5, np.nan, kappa)
