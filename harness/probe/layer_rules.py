@@ -245,8 +245,8 @@ _GATES = (
 _SHARES = (nn.Softmax, nn.Softmin, nn.Softmax2d, nn.LogSoftmax)
 _ACTIVATIONS = [
     kind for kind in vars(nn.modules.activation).values()
-    if isinstance(kind, type) and issubclass(kind, nn.Module) and kind not in (nn.Module, nn.MultiheadAttention)
-    and kind not in _SHARES
+    if isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__ == nn.modules.activation.__name__
+    and kind not in (nn.MultiheadAttention, *_SHARES)
 ]  # fmt: skip
 _W = ("weight",)
 _AFFINE = ("weight", "bias")

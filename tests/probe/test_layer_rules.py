@@ -8,12 +8,14 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.spaces.layers import StackedBatchNorm2d, StackedConv2d, StackedLinear, StackedReLU, allocate
-from harness.probe.layer_rules import RULES, batchnorms, layers_of, refuse_coupled, reset, rule_of
+from harness.probe.layer_rules import RULES, batchnorms, layers_of, refuse_coupled, reset, rule_of, without_rule
 
 LAYERS = {
     "convolution": (nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2), (5, 4, 7, 6)),
     "same padding": (nn.Conv2d(4, 6, (3, 2), padding="same", padding_mode="reflect"), (5, 4, 7, 6)),
     "dilated": (nn.Conv2d(4, 6, 3, dilation=2, bias=False), (5, 4, 7, 6)),
+    "one dimension": (nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2), (5, 4, 7)),
+    "three dimensions": (nn.Conv3d(4, 6, (1, 3, 2), padding=(0, 1, 0)), (5, 4, 3, 4, 5)),
     "linear": (nn.Linear(4, 6), (5, 4)),
     "linear on positions": (nn.Linear(4, 6, bias=False), (5, 3, 4)),
 }
@@ -119,3 +121,45 @@ def test_reset_gives_batchnorm_its_defaults_alone():
         network[1].running_mean.fill_(3)
     reset(network)
     assert (network[1].weight == 1).all() and (network[1].running_mean == 0).all() and network[0].weight.equal(before)
+
+
+@pytest.mark.parametrize("kind", [nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d])
+def test_transposed_convolutions(kind):
+    layer, x = kind(4, 6, 3, stride=2, groups=2).double(), torch.randn(5, 4, *[3] * int(kind.__name__[-2]))
+    rule, y = rule_of(layer), layer(x.double())
+    rows = rule.weight_rows(layer, x.double(), torch.ones_like(y))
+    for n in range(5):
+        (wanted,) = torch.autograd.grad(layer(x[n : n + 1].double()).sum(), layer.weight)
+        torch.testing.assert_close(rows[n], wanted)
+    assert rule.out_channels(layer) == 6 and rule.per_channel(layer) == layer.weight.numel() // 6
+
+
+@pytest.mark.parametrize(
+    "layer, shape",
+    [
+        (nn.LayerNorm(4), (5, 3, 4)), (nn.RMSNorm(4), (5, 3, 4)), (nn.GroupNorm(2, 4), (5, 4, 3, 3)),
+        (nn.LayerNorm((4, 3)), (5, 4, 3)), (nn.BatchNorm1d(4).eval(), (5, 4)),
+        (nn.BatchNorm3d(4).eval(), (5, 4, 2, 2, 2)),
+    ],
+)  # fmt: skip
+def test_leading_entries_of_normalisations(layer, shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    layer, rule = layer.double(), rule_of(layer)
+    u = torch.randn(shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    first = rule.leading_input(layer, x, layer(x)) * rule.leading_gradient(layer, u)
+    for n in range(5):
+        (wanted,) = torch.autograd.grad(layer(x[n : n + 1]), layer.weight, u[n : n + 1])
+        assert first[n].sum().item() == pytest.approx(wanted.flatten()[0].item())
+
+
+def test_parameters_without_a_rule_and_shared_weights():
+    class Custom(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(4, 4)
+            self.scale = nn.Parameter(torch.ones(4))
+
+    network = nn.Sequential(Custom(), nn.PReLU(), nn.LayerNorm(4), nn.MultiheadAttention(4, 2))
+    assert without_rule(network).keys() == {"0.scale", "3.in_proj_weight", "3.in_proj_bias"}
+    tied = nn.Sequential(nn.Embedding(6, 4), nn.Linear(4, 6))
+    tied[1].weight = tied[0].weight
+    assert [layer.name for layer in layers_of(tied)] == ["0"] and layers_of(tied)[0].channels == 4

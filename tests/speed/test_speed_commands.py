@@ -8,12 +8,12 @@ from importlib import import_module
 
 import pytest
 
-from speed import large_tables, memory, statistics
+from speed import large_tables, memory, module, statistics
 from speed.__main__ import benchmarks, main
 
 COMMANDS = [
-    "cost", "coverage", "evidence", "floor", "gpu", "large_tables", "memory", "operations", "precision", "speed",
-    "stack", "statistics",
+    "cost", "coverage", "dispatch", "evidence", "floor", "gpu", "guard", "large_tables", "memory", "module",
+    "operations", "precision", "speed", "stack", "statistics",
 ]  # fmt: skip
 
 
@@ -52,3 +52,11 @@ def test_the_memory_of_a_run(tmp_path):
     samples = json.loads(out.read_text())
     assert len(samples) == 12 and all(size > memory.LOADED for _, sizes in samples for size in sizes.values())
     assert memory.write_table(tmp_path, 5) >= 5
+
+
+def test_plain_modules_agree_with_one_proxy_at_a_time(tmp_path, capsys):
+    out = tmp_path / "module.json"
+    words = ["--archs", "2", "--channels", "4", "--cells", "1", "--batch-size", "8", "--resolution", "8"]
+    assert module.main([*words, "--out", str(out)]) == 0
+    assert "with grasp: " in capsys.readouterr().out
+    assert all(not each["disagree"] and len(each["apart"]) == 7 for each in json.loads(out.read_text())["networks"])
