@@ -127,7 +127,7 @@ class Parser(argparse.ArgumentParser):
         message = re.sub(r"\S{300,}", lambda found: f"{found[0][:100]} ... {found[0][-20:]}", message)
         valid = [option for action in self._actions for option in action.option_strings]
         for word in message.split():
-            name = word.split("=")[0]
+            name = word.split("=")[0].rstrip(":,")
             if name.startswith("--") and name not in valid and (near := difflib.get_close_matches(name, valid, n=1)):
                 message += f" (did you mean {near[0]}?)"
         self.exit(2, f"{self.prog}: {UserError(message)}; --help lists the options\n")

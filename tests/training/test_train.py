@@ -167,8 +167,8 @@ def test_signals_leave_no_worker_behind(how: signal.Signals, tmp_path: Path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("--epochs 0 --batch-size 0 --seeds 0 --stack 0 --workers 0 --learning-rate -1 --noise nan",
-         ["--epochs 0", "--batch-size 0", "--seeds 0", "--stack 0", "--learning-rate -1", "--noise nan"]),
+        ("--epochs 0 --batch-size 0 --seeds 0 --stack 0 --workers 0 --learning-rate -1",
+         ["--epochs 0", "--batch-size 0", "--seeds 0", "--stack 0", "--learning-rate -1"]),
         ("--sample 9446", ["NAS-Bench-201 has 9,445 distinct networks"]),
         ("--train-images 1797", ["1797 images, but the recipe trains on 1797"]),
         ("--dataset mnist", ["mnist"]),
