@@ -230,7 +230,7 @@ def execute(chunks: list[Chunk], scorer: Scorer, devices: Sequence[str]) -> Gene
         jobs, count = rescue.lessened(chunks), min(len(devices), len(chunks))
         saved = rescue if own else None
         with closing(work(_score, jobs, count, _start, large=scorer.setting, each=devices, rescue=saved)) as parts:
-            yield from rescue.seen(parts)
+            yield from rescue.seen(parts) if own else parts
         return
     with one_thread(), few_collections(), current(devices[0]):
         for chunk in chunks:

@@ -131,10 +131,7 @@ def test_a_killed_worker_of_several_devices_loses_nothing(
     proxies = f"naswot,{tmp_path / 'dying.py'}:dying"
     whole = score(tmp_path / "whole", proxies="naswot", workers=1)
     monkeypatch.setattr(plan, "of_workers", lambda devices, asked: STAND_INS)
-    with pytest.raises(UserError, match="a worker process died.*everything committed is kept: repeat the command"):
-        score(tmp_path / "run", proxies=proxies)
-    kept = sum(np.load(path)["index"].size for path in (tmp_path / "run" / "parts").glob("*.npz"))
-    assert kept
-    again = score(tmp_path / "run", proxies=proxies)
+    again = score(tmp_path / "run", proxies=proxies)  # the chunk is done again by a new process
+    assert (tmp_path / "mark").read_text().count("x") > len(set(whole.class_id)) // 2 and again.failures.empty
     np.testing.assert_array_equal(again.scores["naswot"], whole.scores["naswot"])
     assert again.archs == whole.archs and load_run(tmp_path / "run").manifest["device"].startswith("CPU")
