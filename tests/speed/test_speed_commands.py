@@ -12,7 +12,7 @@ from speed import large_tables, memory, module, statistics
 from speed.__main__ import benchmarks, main
 
 COMMANDS = [
-    "cost", "coverage", "dispatch", "evidence", "floor", "gpu", "guard", "large_tables", "memory", "module",
+    "cost", "coverage", "dispatch", "draws", "evidence", "floor", "gpu", "guard", "large_tables", "memory", "module",
     "operations", "precision", "speed", "stack", "statistics",
 ]  # fmt: skip
 
