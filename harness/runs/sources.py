@@ -93,23 +93,24 @@ def _parts(
     """Return a run of each source: kept scores, scored proxies, and every file and folder."""
     target = {name: settings[name] for name in TARGET if settings.get(name) is not None}
     held = _kept(proxies, bench, target) if use_kept else None
+    given = []  # before anything is scored: they may be about another benchmark
+    for word in words:
+        if _is_folder(word):
+            given.append(_marked(_of_folder(word, bench), word))
+        elif _is_file(word):
+            try:
+                given.append(_marked(store_scores(word, bench, say=say, **target), word))
+            except UserError as error:
+                raise _Elsewhere(error) from None
     parts = []
     if held is not None:
         parts.append(store_scores(held, bench, say=say, **target))
         proxies = [word for word in proxies if word not in held.columns]
     counts = set(baselines())
-    if proxies and (set(proxies) - counts or not parts):
+    if proxies and (set(proxies) - counts or not (parts or given)):
         asked = settings | {"sample": _at_most(settings.get("sample", "auto"), bench, target)}
         parts.append(run(RunConfig(bench=bench, proxies=",".join(proxies), **asked), say=say, dry_run=True))
-    for word in words:
-        if _is_folder(word):
-            parts.append(_marked(_of_folder(word, bench), word))
-        elif _is_file(word):
-            try:
-                parts.append(_marked(store_scores(word, bench, say=say, **target), word))
-            except UserError as error:
-                raise _Elsewhere(error) from None
-    return parts
+    return [*parts, *given]
 
 
 def _at_most(sample: str | int, bench: str, target: dict[str, Any]) -> str:
