@@ -78,10 +78,13 @@ class Reader:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.write(json.dumps(path) + "\n")
                 self._process.stdin.flush()
-            if answer := self._process.stdout.readline():
-                return json.loads(answer)
-            self._process.wait()
-            return "the HDF5 library does not come to an end with it, or crashes"
+            answer = self._process.stdout.readline()
+            problem = json.loads(answer) if answer else "the HDF5 library does not come to an end with it, or crashes"
+            if problem:  # a damaged file may leave the library in any state
+                self._process.kill()
+                self._process.wait()
+                self._process = None
+            return problem
 
     @staticmethod
     def _start() -> subprocess.Popen:

@@ -6,9 +6,13 @@ import io
 import json
 import os
 import pickle
+import resource
 import struct
+import subprocess
+import sys
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -320,6 +324,67 @@ def test_the_head_of_a_table(table, at, value):
         file.attrs[at] = value
     refused(load_table, table, "cifar10")
     refused(list_datasets, table)
+
+
+def packed_zeros(megabytes: int) -> bytes:
+    """A zlib stream of zeros: one block again and again, its checksum never reached."""
+    packer = zlib.compressobj(9)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    head, again = block[:2], packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return head + block[2:] + again * megabytes
+
+
+def bombs(file, name: str, kind: str) -> None:
+    """Put an array into a file that is small there and large, or elsewhere, when it is read."""
+    if kind == "fill":
+        file.create_dataset(name, (10**9,), "f8", chunks=(1000,))
+    elif kind == "chunk":
+        file.create_dataset(name, (2,), "f8", chunks=(10**9,), maxshape=(None,))
+    elif kind == "packed":
+        made = file.create_dataset(name, (1000,), "f8", chunks=(1000,), compression="gzip")
+        made.id.write_direct_chunk((0,), packed_zeros(1200))
+    elif kind == "external":
+        file.create_dataset(name, (10,), "u1", external=[("/etc/passwd", 0, 10)])
+    else:
+        layout = h5py.VirtualLayout((10,), "u1")
+        layout[:] = h5py.VirtualSource("/etc/passwd", "x", (10,))
+        file.create_virtual_dataset(name, layout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("fill", "claims the shape"), ("chunk", "comes in chunks of"), ("packed", "truncated or not an accuracy table"),
+        ("external", "lies in another file"), ("virtual", "lies in another file"),
+    ],
+)  # fmt: skip
+def test_a_table_that_fills_the_memory_is_not_read(table, kind, said):
+    with h5py.File(table, "a") as file:
+        del file["datasets/cifar10/accuracy"]
+        bombs(file, "datasets/cifar10/accuracy", kind)
+    assert table.stat().st_size < 2_000_000
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert said in refused(load_table, table, "cifar10")
+    assert max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) < 1 << 20  # kB
+
+
+def test_a_library_that_crashes_or_hangs_does_not_take_the_program_along(table, monkeypatch):
+    answers = iter(("import os, sys; sys.stdin.readline(); os._exit(1)", "import sys; input(); print('\"\"')"))
+
+    def start() -> subprocess.Popen:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        return subprocess.Popen([sys.executable, "-c", next(answers)], **pipes)
+
+    reader = hdf5_check.Reader()
+    monkeypatch.setattr(reader, "_start", start)
+    monkeypatch.setattr(hdf5_check, "READER", reader)
+    with h5py.File(table, "a") as file:
+        file.attrs["new"] = 1  # it has to be checked again
+    assert "does not come to an end with it, or crashes; convert" in refused(load_table, table, "cifar10").replace(
+        ")", ""
+    )
+    os.utime(table)
+    assert len(load_table(table, "cifar10")) == 2  # by another process
 
 
 def test_what_stands_where_datasets_should(table):
