@@ -93,7 +93,7 @@ class SpaceDarts(Space):
         """`part`: the operations that searches choose from (`benchmarks.darts.edges`)."""
         self._archs, self.part = tuple(archs), part
         if part != "s5":
-            self.name, self.view_of = f"darts-{part}", "darts"
+            self.name, self.view_of, self.sources = f"darts-{part}", "darts", ()
 
     @property
     def title(self) -> str:

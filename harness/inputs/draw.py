@@ -240,11 +240,17 @@ def title_of(name: str) -> tuple[str, str | None]:
 
 
 def source_of(table: Table) -> str:
-    """Return the name or path of the images a table was trained on; UserError where they are no longer there."""
+    """Return the name or path of the images a table was trained on; UserError where they are no longer there, or are
+    of a set that is not read here."""
     place = str(table.attributes.get("images", ""))
     if place and not Path(place).exists():
         name = "name them with --inputs PATH, or give --inputs gaussian"
         raise UserError(f"the images of '{table.dataset}' are no longer at {place}: {name}")
+    if not place and key_of(table.dataset) not in NAMES and not Path(table.dataset).exists():
+        raise UserError(
+            f"images of '{table.dataset}' are not read here: name yours with --inputs PATH (an .npz file or a folder),"
+            " or give --inputs gaussian"
+        )
     return place or table.dataset
 
 

@@ -17,7 +17,7 @@ from benchmarks.spaces.layers import allocate
 from benchmarks.spaces.settings import changed, settings_from
 from benchmarks.spaces.space import Choices
 from harness.engine.devices import single
-from harness.inputs.draw import Minibatch, load_images, minibatches
+from harness.inputs.draw import Minibatch, load_images, minibatches, source_of
 from harness.inputs.images import Images
 from harness.operations.config import OperationsConfig
 from harness.operations.supernets.darts import Training
@@ -71,8 +71,7 @@ class Setup:
         inputs, table = self.config.inputs, self.benchmark.table
         if inputs == "gaussian":
             return inputs
-        source = str(table.attributes.get("images", table.dataset)) if inputs == "images" else inputs
-        return load_images(source, data_folder(self.config.data))
+        return load_images(source_of(table) if inputs == "images" else inputs, data_folder(self.config.data))
 
     @cached_property
     def network(self) -> dict[str, int]:

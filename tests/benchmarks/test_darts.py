@@ -32,6 +32,7 @@ from benchmarks.darts.sizes import sizes
 from benchmarks.darts.space import GENOTYPES, SpaceDarts
 from benchmarks.spaces.layers import allocate
 from benchmarks.table import Table, save_tables
+from harness.inputs.draw import source_of
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
 
@@ -438,6 +439,13 @@ def test_a_part_of_the_space_is_opened_by_the_tables_of_the_whole(tmp_path: Path
         assert opened.embedded and opened.table.benchmark == opened.space.name == key
         assert opened.network == {name: size for name, size in facts.items() if name != "resolution"}
         assert opened.trained == {"channels": 4, "cells": 5}
+    assert benchmarks.space_of("darts-s2").sources == ()
+
+
+def test_images_of_imagenet_are_to_be_named(folder: Path):
+    with pytest.raises(UserError, match="images of 'imagenet-nds' are not read here: name yours with --inputs PATH"):
+        source_of(benchmarks.load("darts", "imagenet-nds", folder).table)
+    assert source_of(benchmarks.load("darts", "cifar10-545", folder).table) == "cifar10-545"  # CIFAR-10's
 
 
 def test_the_published_tables(folder: Path):
