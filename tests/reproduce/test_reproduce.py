@@ -169,11 +169,12 @@ def test_one_vote_for_each_paper_score_and_dataset():
     assert cast["values"].tolist() == [2, 2, 1]
 
 
-def test_shuffled_values_agree_by_chance():
+def test_shuffled_values_agree_by_chance(monkeypatch):
     """Two scores whose published values are apart agree in the half of the shuffles that leaves them in place."""
     rows = pd.DataFrame({"table": "a", "bench": "201", "dataset": "cifar10", "kind": "correlation", "measure": "rho",
                          "method": ["snip", "zen"], "n": 100, "verdict": AGREES, "published": [0.2, 0.8],
                          "away": [0.01, 0.0], "error": 0.001, "margin": 0.05})  # fmt: skip
+    monkeypatch.setattr(verdict, "SHUFFLES", 200)
     found = verdict.shuffled(rows)
     assert found[AGREES] == pytest.approx(0.5, abs=0.1) and found[DIFFERS] == pytest.approx(1 - found[AGREES])
 
