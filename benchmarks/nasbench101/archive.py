@@ -36,7 +36,8 @@ def read_npz(
     """
     path = Path(path)
     found = read_arrays(path, {"matrix", "ops", "errors", "valid_error", "hash"}, "cells of NAS-Bench-101")
-    splits, partial = ("valid", "test"), "not a random sample of them, "
+    splits: tuple[str, ...] = ("valid", "test")
+    partial = "not a random sample of them, "
     if "errors" not in found and found.get("valid_error", np.zeros(0)).ndim == 2:
         splits, partial = ("valid",), ""
         found["errors"] = found["valid_error"][:, None, :, None]

@@ -57,7 +57,7 @@ class StackedCell(nn.Module):
                     self.ends.append(ends)
 
     def forward(self, x: Tensor) -> Tensor:
-        arriving: list[list[tuple[Tensor, Places]]] = [[] for _ in range(4)]
+        arriving: list[list[tuple[Tensor, nn.Module]]] = [[] for _ in range(4)]
         node = x
         for number in range(4):
             if arriving[number]:
@@ -66,7 +66,9 @@ class StackedCell(nn.Module):
             elif number:  # nothing arrives here in any architecture of the stack
                 node = torch.zeros_like(x)
             leaving = [
-                (edge, target) for edge, (source, target) in zip(self.edges, self.ends, strict=True) if source == number
+                (edge, target)
+                for edge, (source, target) in zip(self.edges, self.ends, strict=True)
+                if source == number and isinstance(edge, Edge)
             ]
             taken = gather(node, self.size, [edge.places for edge, _ in leaving])
             for (edge, target), part in zip(leaving, taken, strict=True):

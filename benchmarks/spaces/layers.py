@@ -96,23 +96,23 @@ class Places(nn.Module):
         self.register_buffer("positions", None if whole else torch.tensor(owners), persistent=False)
 
 
-def gather(x: Tensor, size: int, places: Iterable[Places]) -> list[Tensor]:
+def gather(x: Tensor, size: int, places: Iterable[nn.Module]) -> list[Tensor]:
     """Return for each of `places` the maps of its owners, (samples, owners * channels, height, width).
 
     `x` is (samples, size * channels, height, width).
     """
-    positions = [each.positions for each in places]
+    positions = [_of(each) for each in places]
     if all(each is None for each in positions):
         return [x] * len(positions)
     return [part.flatten(1, 2) for part in _Gather.apply(x.unflatten(1, (size, -1)), *positions)]
 
 
-def scatter(parts: Sequence[Tensor], size: int, places: Iterable[Places]) -> Tensor:
+def scatter(parts: Sequence[Tensor], size: int, places: Iterable[nn.Module]) -> Tensor:
     """Return the sum of maps (samples, owners * channels, ...) at their places, (samples, size * channels, ...).
 
     An architecture that none of them owns gets zeros. The sum is formed in the order of `parts`.
     """
-    positions = tuple(each.positions for each in places)
+    positions = tuple(_of(each) for each in places)
     if all(each is None for each in positions):
         return functools.reduce(torch.add, parts)
     stacked = [
@@ -124,6 +124,11 @@ def scatter(parts: Sequence[Tensor], size: int, places: Iterable[Places]) -> Ten
 
 
 Positions = Sequence[Tensor | None]
+
+
+def _of(places: nn.Module) -> Tensor | None:
+    assert isinstance(places, Places)  # lists of modules do not know what they hold
+    return places.positions
 
 
 def _taken(x: Tensor, positions: Positions) -> tuple[Tensor, ...]:

@@ -18,9 +18,8 @@ SEARCHES = sorted(
     for name in ("hnas", "trained-supernets", "untrained-supernets")
     for page in ROOT.glob(f"results/{name}/*/*.md")
 )
-FIRST = ["start", "extending", "modules", "comparing", "data", "choosing", "statistics", "faq", "commands", "concepts", "proxies"]
-FIRST += ["adding-a-benchmark", "search", "operations", "reproduction"]
-FIRST += ["method", "speed", "clusters"]
+FIRST = ["start", "extending", "modules", "comparing", "data", "choosing", "statistics", "faq", "commands", "concepts"]
+FIRST += ["proxies", "adding-a-benchmark", "search", "operations", "reproduction", "method", "speed", "clusters"]
 PAGES = [name for name in FIRST if (ROOT / f"docs/{name}.md").is_file()]
 PAGES += sorted({page.stem for page in ROOT.glob("docs/*.md")} - {*FIRST})
 

@@ -52,6 +52,7 @@ def _data_by_group(module: nn.Conv2d, u: Tensor, x: Tensor, weight: Tensor) -> T
     turned = weight.view(module.groups, -1, *weight.shape[1:]).transpose(1, 2)  # (groups, in, out, kernel, kernel)
     if _pointwise(module):
         return (turned.flatten(2) @ _rows(module, u)).view_as(x)
+    assert not isinstance(module.padding, str)  # `second_order` takes zero padding by numbers
     padding = [d * (k - 1) - p for d, k, p in zip(module.dilation, module.kernel_size, module.padding, strict=True)]
     return torch.conv2d(u, turned.flip(3, 4).flatten(0, 1), None, 1, padding, module.dilation, module.groups)
 
