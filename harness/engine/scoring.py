@@ -6,9 +6,9 @@ out of memory halves the stack; anything else that goes wrong is the engine's ow
 
 import gc
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -196,10 +196,10 @@ def score_stack(
                 and (network.channels_last if isinstance(network, Twin) else not own_weights),
             )  # fmt: skip
             preparing += time.perf_counter() - start
-            for proxy, tally in zip(group, given, strict=True):
-                with seeded(seed, probe.inputs.device), arithmetic(view.precision, probe.inputs.device):
-                    tally.add(proxy, probe)
-            probe.close()
+            with closing(probe):
+                for proxy, tally in zip(group, given, strict=True):
+                    with seeded(seed, probe.inputs.device), arithmetic(view.precision, probe.inputs.device):
+                        tally.add(proxy, probe)
             if spent is not None:
                 for name, seconds in probe.seconds.items():
                     spent[name] = spent.get(name, 0.0) + seconds
@@ -302,8 +302,7 @@ def _unless_memory_ran_out(score: Callable[[], dict[str, Scored]]) -> dict[str, 
     except Exception as error:
         if not memory_ran_out(error):
             raise
-        traceback.clear_frames(error.__traceback__)  # they hold the network and its graph
-    gc.collect()
+    gc.collect()  # the error is gone, and with it the frames that hold the network and its graph
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     return None

@@ -6,6 +6,7 @@ several seeds our value is the mean, with the sample standard deviation.
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -59,11 +60,21 @@ def carry_out(
 
 
 def read(table: Recipe, published: Published, folder: Path, benchmark: Benchmark) -> Found:
-    """Return our value for a published one from a folder. UserError where the folder does not hold it."""
+    """Return our value for a published one from a folder. UserError where the folder does not hold it, or was made by
+    a command with other options than the table's."""
+    made = origin(folder)["command"]
+    if differ := sorted(_options(table.command) - _options(made)):
+        raise UserError(f"{folder} was not made with {', '.join(differ)}: run `{table.command}`")
     try:
         return {"operations": _operations, "search": _search}[table.kind](published, folder, benchmark)
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"{folder}: nothing to compare with {published.method} in it ({error})") from None
+
+
+def _options(command: str) -> set[str]:
+    """Return the options of a command with their values; a file of scores may lie anywhere."""
+    parts = re.split(r" (?=--[a-z])", command)[1:]
+    return {part.strip() for part in parts if not part.startswith("--scores SCORES")}
 
 
 def origin(folder: Path) -> dict:

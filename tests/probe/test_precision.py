@@ -27,6 +27,7 @@ from harness.proxies.registry import Proxy, registry
 from harness.runs.config import RunConfig
 from harness.runs.plan import default_folder
 from harness.runs.runner import run
+from harness.store.stored_run import target_in
 from speed.precision import main as bench
 
 CLOSE = {"grad_norm": 0.05, "fisher": 0.1, "naswot": 1e-3, "grasp": 0.15, "zico": 0.1, "ntk_trace": 0.05, "zen": 0.1}
@@ -244,8 +245,9 @@ def test_a_folder_of_before_is_in_float32(embedded: Path, tmp_path: Path):
         run(RunConfig(**config, precision="bfloat16"), say=said.append)
     again = run(RunConfig(**config), say=said.append)
     assert np.array_equal(first.scores["naswot"], again.scores["naswot"], equal_nan=True)
-    assert default_folder(old) == default_folder(old | {"precision": "float32"})
-    assert default_folder(old) != default_folder(old | {"precision": "bfloat16"})
+    of_run = old | target_in(manifest)
+    assert default_folder(of_run) == default_folder(of_run | {"precision": "float32"})
+    assert default_folder(of_run) != default_folder(of_run | {"precision": "bfloat16"})
 
 
 def test_the_benchmark(embedded: Path, tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -399,9 +399,10 @@ def test_memory_of_a_failed_stack_is_freed_before_its_halves_run(error):
     def greedy(probe):
         assert probe.gradients
         if probe.archs > 1:
-            raise error
+            raise type(error)(*error.args)
         return torch.ones(1)
 
+    greedy.__module__ = "harness.proxies.greedy"  # a user's own proxy fails alone
     indices = CONNECTED[:4]
     names = [SPACE.canonical(i) for i in indices]
     scored, k = score_adaptively(watched, indices, names, [own(greedy, "greedy")], view_inputs(), seed=0)
@@ -412,6 +413,7 @@ def test_a_proxy_for_which_memory_never_suffices_fails_alone():
     def greedy(probe):
         raise torch.OutOfMemoryError("a test")
 
+    greedy.__module__ = "harness.proxies.greedy"
     indices = CONNECTED[:2]
     names = [SPACE.canonical(i) for i in indices]
     proxies = [*proxies_named("snip"), own(greedy, "greedy")]
