@@ -242,7 +242,11 @@ def made_up(tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "tables", lambda: listed)
     shown = {"command": "python -m mine", "result": "it was"}
     monkeypatch.setattr(recipes, "causes", lambda: (Cause("mine", "", "", "", ("plain",), "sign", "a sign", **shown),))
-    return tmp_path
+    monkeypatch.setattr(draws, "PATH", tmp_path / "draws.csv")
+    draws.PATH.write_text("proxy,statistic,shared,own\nsnip,rho,0.001,0.0\n")
+    draws.measured.cache_clear()
+    yield tmp_path
+    draws.measured.cache_clear()
 
 
 def test_a_made_up_table(made_up):
@@ -444,7 +448,10 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     runs = pd.DataFrame({"method": ["hnas"] * 2 + ["random"], "seed": [0, 1, 0], "arch": [one, other, one],
                          "accuracy": [90.0, 92.0, 10.0]})  # fmt: skip
     runs.to_csv(tmp_path / "runs.csv", index=False)
-    table = Recipe("t", "search", "t", folder="t", command="x")
+    (tmp_path / "manifest.json").write_text('{"command": "x --seeds 2 --out DIR"}')
+    table = Recipe("t", "search", "t", folder="t", command="x --seeds 2")
+    with pytest.raises(UserError, match="was not made with --batch-size 7: run `x --batch-size 7`"):
+        result_folders.read(dataclasses.replace(table, command="x --batch-size 7"), None, tmp_path, benchmark)
     published = Published("hnas", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "method": "hnas"})
     found = result_folders.read(table, published, tmp_path, benchmark)
     assert (found.value, found.n) == (91.0, 2) and found.sd == pytest.approx(math.sqrt(2))
