@@ -237,7 +237,7 @@ def test_the_registry_agrees_in_evaluation_mode(supernet, images):
     batch = ViewInputs([Minibatch(images, torch.zeros(6, dtype=torch.int64))], 10, 0)
     mask = pruned(mixture(draw_alphas(6, 5, seed=3)), 3)[2]
     found = score_stack(
-        lambda: copy.deepcopy(Masked(supernet, mask)), ["supernet"], [entry], batch, seed=0, own_weights=True
+        lambda view: copy.deepcopy(Masked(supernet, mask)), ["supernet"], [entry], batch, seed=0, own_weights=True
     )
     assert found["naswot"].scores.item() == pytest.approx(naswot_of_masks(supernet, images, mask[None]).item())
 

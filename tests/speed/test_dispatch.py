@@ -31,7 +31,7 @@ def test_no_proxy_mixes_devices_or_waits_for_each_layer_or_architecture():
 
 def test_a_pass_of_the_classic_ten_waits_for_scores_alone():
     seen = count(dispatch.TEN)
-    assert seen.count["waits"] <= 16 and seen.count["uploads"] <= 20
+    assert seen.count["waits"] <= 20 and seen.count["uploads"] <= 20
     assert seen.count["kernels"] > 1000 and seen.count["bytes"] > 1e6
 
 

@@ -116,7 +116,7 @@ class Evaluator:
         inputs = minibatch.inputs
         of_views = ViewInputs([minibatch], self.supernet.classifier.out_features, self.seed, inputs.device)
         scored = score_stack(
-            lambda: copy.deepcopy(Masked(self.supernet, mask.to(inputs.device))), ["supernet"], [registry()[proxy]],
+            lambda _: copy.deepcopy(Masked(self.supernet, mask.to(inputs.device))), ["supernet"], [registry()[proxy]],
             of_views, seed=self.seed, own_weights=True,
         )[proxy]  # fmt: skip
         self.failures.update(scored.reasons.values())
