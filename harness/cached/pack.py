@@ -62,8 +62,9 @@ def _without_paths(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain_command(command: str) -> str:
-    """Return a command line as typed by a user: `python -m` for the path of a program, DIR for folders."""
+    """Return a command line as typed by a user: `python -m` for the path of a program, DIR for folders of a machine."""
     command = re.sub(r"^\S*(harness)/(\w+)(?:/__main__)?\.py", r"python -m \1.\2", command)
+    command = re.sub(r"(--inputs) /\S*/([^/\s]+)", r"\1 DIR/\2", command)
     return re.sub(r"(--(?:data|out)) \S+", r"\1 DIR", command)
 
 

@@ -97,6 +97,7 @@ def test_a_pass_that_ran_under_other_flags_runs_again(tmp_path: Path, alone: Sto
 
 def test_a_process_that_ends_or_hangs_names_the_proxy(tmp_path: Path, alone: StoredRun, monkeypatch):
     monkeypatch.undo()
+    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path / "embedded")
     tried = [name for name in ENDING if name != "crashes"]  # as exits, and as slow
     reasons = reasons_of(scores(tmp_path / "ending", tried, proxy_timeout=2), alone)

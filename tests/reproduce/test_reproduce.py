@@ -510,9 +510,9 @@ def test_a_folder_is_made_by_the_command_that_was_handed_in(tmp_path):
 
 def test_commands_are_recorded_without_the_paths_of_a_machine():
     command = result_folders.plain_command(
-        "/home/me/harness/operations/__main__.py --bench 201 --data /home/me/d --out /x --seeds 4"
+        "/home/me/harness/operations/__main__.py --bench 201 --data /home/me/d --inputs /a/b/c.npz --out /x --seeds 4"
     )
-    assert command == "python -m harness.operations --bench 201 --data DIR --out DIR --seeds 4"
+    assert command == "python -m harness.operations --bench 201 --data DIR --inputs DIR/c.npz --out DIR --seeds 4"
 
 
 def operations(arch):
