@@ -1,6 +1,7 @@
 """Fixtures every test may use."""
 
 import os
+import signal
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before PyTorch is imported: each of several test processes has one thread
@@ -9,6 +10,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before PyTorch is imported: each of s
 import pytest
 
 from harness.proxies import registry
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
