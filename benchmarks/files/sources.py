@@ -6,6 +6,7 @@ our own table there (`nasbench201.h5`) or from a CSV (`nasbench201.csv`); offici
 
 import fnmatch
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,28 @@ class Source:
     def key(self) -> str:
         """Name on the command line."""
         return self.name.rstrip("/")
+
+
+@dataclass(frozen=True)
+class TargetFile:
+    """A file of the data folder whose columns scores may be compared with, `--target GROUP:COLUMN`."""
+
+    group: str
+    """Name on the command line."""
+    files: tuple[str, ...]
+    """Where it may lie in the data folder, the first that is there counts; `{dataset}` where each data set has one."""
+    about: str
+    """What the columns are, a few words."""
+    kinds: tuple[tuple[str, str, str], ...]
+    """(pattern of a column's name, its unit, which values are better: larger or smaller); the first that fits."""
+    short: tuple[tuple[str, str], ...] = ()
+    """(pattern, what it is replaced by) for names of columns as the file has them."""
+    get: str = ""
+    """What to do where it is not there."""
+
+    def kind_of(self, column: str) -> tuple[str, str]:
+        """Return the unit of a column and which of its values are better."""
+        return next((unit, better) for pattern, unit, better in self.kinds if re.search(pattern, column))
 
 
 CIFAR = "https://www.cs.toronto.edu/~kriz"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
-from benchmarks.files.sources import GB, Source
+from benchmarks.files.sources import GB, Source, TargetFile
 from benchmarks.spaces.space import Choices, Space
 
 if TYPE_CHECKING:
@@ -86,6 +86,30 @@ def reachable(cell: Cell) -> Cell:
     )
 
 
+TARGETS = (
+    TargetFile(
+        "robust",
+        ("robustness_targets.csv", "targets201/robustness_cifar10.csv"),
+        "CIFAR-10 accuracy under attack, Jung et al. 2023, arXiv 2306.06712",
+        ((r"", "%", "larger"),),
+        ((r"^val_accs$", "clean"), (r"^(?:aa_)?(\w+?)(?:-ce)?@Linf_eps-", r"\1@")),
+        "nas-harness data get robustness",
+    ),
+    TargetFile(
+        "hardware",
+        ("hw_{dataset}.csv", "targets201/hardware_{dataset}.csv"),
+        "latency and energy of six devices, HW-NAS-Bench, Li et al. 2021, arXiv 2103.10584",
+        ((r"_latency$", "ms", "smaller"), (r"_energy$", "mJ", "smaller"), (r"", "", "larger")),
+        get="nas-harness data get hardware",
+    ),
+    TargetFile(
+        "latency",
+        ("help-nasbench201", "latency_27_devices.npz", "targets201/latency_27_devices.npz"),
+        "latency on 27 device settings, HELP, Lee et al. 2021, arXiv 2106.08630",
+        ((r"", "ms", "smaller"),),
+        get="nas-harness data get latency",
+    ),
+)
 PAGE, NATS_PAGE = "https://github.com/D-X-Y/NAS-Bench-201", "https://github.com/D-X-Y/NATS-Bench"
 
 
@@ -97,6 +121,7 @@ class Space201(Space):
     network = {"channels": 16, "cells_per_stage": 5, "input_channels": 3}
     """C, N and image channels of the networks the benchmark trained."""
     reduced = {"channels": 8, "cells_per_stage": 1}
+    targets = TARGETS
     datasets = {"cifar10": (10, 32), "cifar10-valid": (10, 32), "cifar100": (100, 32), "imagenet16-120": (120, 16)}
     readers = {"pickle": "benchmarks.nasbench201.files:read_official"}
     network_class = "benchmarks.nasbench201.network:Network201"

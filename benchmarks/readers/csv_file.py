@@ -13,7 +13,10 @@ from benchmarks.readers.foreign import existing, refusing
 SEPARATORS = (",", ";", "\t")
 LINE_MOST = 1 << 20
 """Characters of a line."""
-ARCH_NAMES = ("arch", "arch_str", "architecture", "arch_string", "hash", "arch_hash", "module_hash", "op_indices")
+ARCH_NAMES = (
+    *("arch", "arch_str", "architecture", "arch_string", "net"),
+    *("hash", "arch_hash", "module_hash", "op_indices"),
+)
 INDEX_NAMES = (
     "index", "arch_index", "idx", "arch_idx", "arch_id", "model_id", "model_index", "nb201_index", "nb101_index",
 )  # fmt: skip

@@ -65,7 +65,7 @@ def read_csv(
         rows = list(lines)
     if not rows:
         raise UserError(f"{path}: a header and no rows; is the file complete?")
-    archs, problems = _archs(header, rows, expected, printed)
+    archs, problems = archs_of(header, rows, expected, printed)
     problems = problems or arch_problems(archs, expected, complete)
     cells = {at: _numbers([row[at] for row in rows], header[at], archs, problems) for at in columns}
     problems = problems or _scale_problems(columns, cells, fractions, classes or {})
@@ -82,7 +82,7 @@ def read_csv(
     return _tables(columns, cells, shared)
 
 
-def _archs(
+def archs_of(
     header: Sequence[str], rows: Sequence[Sequence[str]], expected: Sequence[str] | None, printed: Callable[[str], str]
 ) -> tuple[list[str], list[str]]:
     """Return the architecture of each row by name, index or order, and what is wrong."""
@@ -95,6 +95,10 @@ def _archs(
         elif not all(map(_is_number, others)) or expected is None or len(rows) != len(expected):
             want = f"; without one, {len(expected):,} rows in the order of the space" if expected is not None else ""
             return [], [f"no column 'arch' or 'index', found: {listed(header)}{want}"]
+    if "arch" in header and "index" not in header and expected is not None:
+        first = rows[0][header.index("arch")].strip()
+        if _whole_number(first) >= 0 and _printed(first, printed) not in expected:
+            header[header.index("arch")] = "index"  # some write numbers there
     numbers = None
     if "index" in header and expected is not None:
         numbers = [_whole_number(row[header.index("index")]) for row in rows]

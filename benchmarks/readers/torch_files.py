@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from benchmarks.errors import Progress, UserError
-from benchmarks.readers.foreign import refusing
+from benchmarks.readers.foreign import existing, refusing
 from benchmarks.readers.pickle_machine import Machine
+from benchmarks.readers.safe_pickle import load_pickle
 
 MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
@@ -62,3 +65,12 @@ def load_torch(stream: Any, on_dict: Callable[[dict], None] | None = None) -> An
         for _ in range(before):
             machine.load()
         return machine.load()
+
+
+def read_numbers(path: Path) -> np.ndarray:
+    """Return the list of numbers that a pickle or a file of torch.save holds, (numbers,) float64. UserError."""
+    with refusing(path, "a list of numbers"), open(existing(path, "a list of numbers"), "rb") as stream:
+        held = (load_torch if is_torch_file(path) else load_pickle)(stream)
+        if not isinstance(held, list) or not all(isinstance(each, (int, float, np.number)) for each in held):
+            raise UserError("something else than a list of numbers")
+        return np.array(held, dtype=np.float64)

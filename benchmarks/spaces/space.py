@@ -15,7 +15,7 @@ from benchmarks.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
-    from benchmarks.files.sources import Source
+    from benchmarks.files.sources import Source, TargetFile
     from benchmarks.table import Table
 
 
@@ -70,6 +70,8 @@ class Space:
     """Kind of official file (`benchmarks.readers.recognise.recognise`) -> `module:function` that reads it."""
     sources: tuple[Source, ...] = ()
     """The official files, where to get them."""
+    targets: tuple[TargetFile, ...] = ()
+    """Files with further columns of its architectures (`benchmarks.spaces.targets`)."""
     network_class: str
     """`module:class` of the networks as a stack (`benchmarks.spaces.layers`), imported when `stack` builds one."""
     supernet_class: str | None = None
