@@ -195,7 +195,8 @@ def _csv_columns(path: Path, space: Space) -> dict[str, np.ndarray]:
 def _numbers(cells: Sequence[str]) -> np.ndarray | None:
     """Return cells as numbers, NaN for gaps; None where one is no number."""
     try:
-        numbers = np.array([np.nan if cell.lower() in GAPS else float(cell) for cell in cells])
+        plain = ["nan" if cell.lower() in GAPS else cell for cell in cells]
+        numbers = np.array(plain).astype(np.float64)
     except ValueError:
         return None
     return None if np.isinf(numbers).any() else numbers

@@ -131,6 +131,9 @@ def head_to_head(
         pd.DataFrame(pairs, columns=list(COLUMNS)), {label: each["whole"] for label, each in settings.items()}
     )
     ranks = pd.DataFrame(scores, columns=list(RANKS))
+    costs = [label for label, run in runs.items() if (run.manifest.get("target") or {}).get("better") == "smaller"]
+    frame.loc[frame["benchmark"].isin(costs), "regret_10_difference"] = np.nan  # nobody looks for the slowest
+    ranks.loc[ranks["benchmark"].isin(costs), "regret_10"] = np.nan
     ranks["rank"] = ranks.groupby("benchmark", sort=False)["rho"].rank(ascending=False)
     return HeadToHead(frame, ranks, _standing(frame, ranks, names), population, settings)
 

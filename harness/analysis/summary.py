@@ -122,7 +122,7 @@ def summarise(
 def _of_population(run: StoredRun, part: Population, errors: SamplingError, wanted: str, certain: bool) -> Summary:
     """The statistics of one population."""
     table, met = statistics_table(run, part, errors), part.met
-    baseline = _baseline(run, table) if wanted == "auto" else wanted
+    baseline = best_count(run, table) if wanted == "auto" else wanted
     votes = pd.DataFrame(judged_votes(met.scores, met.accuracy), columns=list(VOTE_COLUMNS))
     return Summary(
         table=table,
@@ -137,7 +137,8 @@ def _of_population(run: StoredRun, part: Population, errors: SamplingError, want
     )
 
 
-def _baseline(run: StoredRun, table: pd.DataFrame) -> str | None:
+def best_count(run: StoredRun, table: pd.DataFrame) -> str | None:
+    """Return the count with the best rho of a table with the columns proxy and rho; None where there is none."""
     rho = table.set_index("proxy")["rho"].reindex(candidates(run)).dropna()  # the first of them where two are equal
     return str(rho.idxmax()) if len(rho) else None
 

@@ -44,6 +44,7 @@ from harness.stats.intervals import (
     tau_b_influence,
     tau_b_interval,
 )
+from harness.stats.pareto import budget_regret, budgets, front
 from harness.stats.top_k import (
     best_rank_at_k,
     curve_points,

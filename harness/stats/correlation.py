@@ -25,15 +25,32 @@ def both_finite(*columns: Array) -> NDArray[np.bool_]:
 
 def midranks(values: Array) -> Array:
     """Ranks 1..n in ascending order, ties share the mean of their ranks; (archs,) -> (archs,), read-only. No NaN."""
-    return _midranks(np.asarray(values, float).tobytes())
+    return _ranked(values)[0]
 
 
-@lru_cache(maxsize=8)
-def _midranks(values: bytes) -> Array:
-    """The last ones are remembered: the statistics of one score rank the same few columns again and again."""
-    ranks = stats.rankdata(np.frombuffer(values), method="average")
-    ranks.flags.writeable = False
-    return ranks
+def ties(values: Array) -> NDArray[np.intp]:
+    """The place of each value among the different ones in ascending order; (archs,) -> (archs,), read-only. No NaN."""
+    return _ranked(values)[1]
+
+
+def _ranked(values: Array) -> tuple[Array, NDArray[np.intp]]:
+    """`midranks` and `ties`. The last ones are remembered: the same few columns are ranked again and again, and in a
+    table of targets all scores for each target."""
+    held = np.asarray(values, float).tobytes()
+    return (_few if len(held) > MANY_BYTES else _many)(held)
+
+
+def _rank(values: bytes) -> tuple[Array, NDArray[np.intp]]:
+    _, of_value, counts = np.unique(np.frombuffer(values), return_inverse=True, return_counts=True)
+    ranks = ((2 * np.cumsum(counts) - counts + 1) / 2)[of_value]
+    for each in (ranks, of_value):
+        each.flags.writeable = False
+    return ranks, of_value
+
+
+MANY_BYTES = 1 << 17
+"""Bytes of a column up to which as many columns are remembered as a table has scores and targets: 50 MB at most."""
+_few, _many = lru_cache(maxsize=8)(_rank), lru_cache(maxsize=128)(_rank)
 
 
 def tied(values: Array) -> int:
@@ -73,7 +90,7 @@ def spearman(score: Array, accuracy: Array, weights: Array | None = None) -> flo
 
 def weighted_ranks(values: Array, weights: Array) -> Array:
     """The weight below each value plus half of that of its ties, minus half of all, over all: in (-1/2, 1/2)."""
-    _, of_value = np.unique(values, return_inverse=True)
+    of_value = ties(values)
     same = np.bincount(of_value, weights)
     return ((np.cumsum(same) - same / 2) / same.sum() - 0.5)[of_value]
 

@@ -31,6 +31,7 @@ from harness.stats.correlation import (
     spearman,
     strata_mean,
     stratum_spearman,
+    ties,
     used_strata,
     weighted_ranks,
 )
@@ -191,7 +192,7 @@ def rho_influence(score: Array, accuracy: Array, weights: Array | None = None) -
 
 def _above_minus_below(values: Array) -> Callable[[Array], Array]:
     """Return a function of terms (n,): for each i, the sum over j of sign(values_j - values_i) / 2 terms_j."""
-    _, of_value = np.unique(values, return_inverse=True)
+    of_value = ties(values)
 
     def sums(terms: Array) -> Array:
         same = np.bincount(of_value, terms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,8 @@ class StoredRun:
     """proxy, seed, arch, reason."""
     space_best: float
     """Best accuracy of the whole table, percent."""
+    targets: dict[str, np.ndarray] = field(default_factory=dict)
+    """target -> (archs,) float64, its value in its unit, NaN for a gap; `manifest["targets"]` has unit and source."""
 
     def of(self, proxies: Iterable[str]) -> StoredRun:
         """Return the same run with some of its proxies alone."""
@@ -104,6 +106,7 @@ class StoredRun:
             self, archs=archs, **arrays, failures=self.failures[self.failures["arch"].isin(archs)],
             scores={name: values[:, rows] for name, values in self.scores.items()},
             seconds={name: values[:, rows] for name, values in self.seconds.items()},
+            targets={name: values[rows] for name, values in self.targets.items()},
         )  # fmt: skip
 
 
@@ -132,8 +135,8 @@ def target_in(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 KINDS: dict[str, Any] = {
-    "settings": dict, "target": dict, "proxies": dict, "earlier": list, "seconds": (int, float), "space_size": int,
-    "space_networks": int, "unit": str, "dataset": str, "benchmark": str, "table_source": str, "versions": dict,
+    "settings": dict, "target": dict, "proxies": dict, "targets": dict, "earlier": list, "seconds": (int, float),
+    "space_size": int, "space_networks": int, "unit": str, "dataset": str, "benchmark": str, "table_source": str, "versions": dict,
 }  # fmt: skip
 """Entry of a manifest -> what it has to be where it is there."""
 
@@ -164,6 +167,9 @@ def write_run(file: Any, run: StoredRun) -> None:
     for kind in ("scores", "seconds"):
         for proxy, values in getattr(run, kind).items():
             file.create_dataset(f"{kind}/{proxy}", data=values, compression="gzip")
+    if run.targets:
+        file.create_dataset("target", data=np.array(list(run.targets), dtype=object), dtype=text)
+        file.create_dataset("targets", data=np.array(list(run.targets.values())), compression="gzip")
     rows = [list(map(str, row)) for row in run.failures.itertuples(index=False)]
     file.create_dataset("failures", data=np.array(rows, dtype=object).reshape(-1, 4), dtype=text)
 
@@ -187,9 +193,14 @@ def load_run(folder: str | Path) -> StoredRun:
                            for kind in ("scores", "seconds"))  # fmt: skip
         if scores.keys() != seconds.keys() or any(scores[name].shape != seconds[name].shape for name in scores):
             raise ValueError("scores and seconds of different proxies")
+        names = [name.decode() for name in file["target"][:]] if "target" in file else []
+        targets = _values(file, "targets", "f", len(archs), 1) if names else ()
+        if not set(names) <= manifest.get("targets", {}).keys():
+            raise ValueError("targets that its manifest does not know")
         return StoredRun(
             path=folder, manifest=manifest, archs=archs, **arrays, scores=scores, seconds=seconds,
             failures=failures, space_best=float(file.attrs["space_best"]),
+            targets=dict(zip(names, targets, strict=True)),
         )  # fmt: skip
 
 
