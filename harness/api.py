@@ -13,6 +13,7 @@ from benchmarks.errors import reporting, say
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.head_to_head import head_to_head
 from harness.analysis.summary import summarise
+from harness.analysis.targets import each_target
 from harness.engine.module_score import Scores, score_module
 from harness.probe.logits import Choice
 from harness.proxies.choose import choose
@@ -97,7 +98,7 @@ def compare(
     there are any. settings: fields of `harness.runs.config.RunConfig`. Raises UserError.
     """
     with reporting(verbose):
-        runs = gather(proxies, bench, kept=kept, say=say, **settings)
+        runs = each_target(gather(proxies, bench, kept=kept, say=say, **settings))
         names = names_of(proxies, runs.values())
     return Comparison(head_to_head(runs, names, population=population, resamples=resamples))
 
@@ -118,6 +119,8 @@ def judge(
     data: str | None = None,
     out: str | Path | None = None,
     existing: str = "resume",
+    target: str | None = None,
+    given: str | None = None,
 ) -> Correlation:
     """Return the run and the statistics of scores computed elsewhere.
 
@@ -125,12 +128,13 @@ def judge(
     architecture or index; an array (archs,) or (archs, proxies) in the order of the table. Columns: `arch` or `index`,
     and one for each proxy, or `proxy` and `score`; `seed` tells several scores of one architecture apart. Larger is
     better; empty, nan or inf is a failure and is counted.
+    `target` and `given` name further targets, as on the command line; `targets` of the result has their statistics.
     `out` is the run folder that is written (default: a separate one under results/); one that holds other scores is
     refused unless `existing="replace"`. Raises UserError, in one line, for whatever cannot be used.
     """  # fmt: skip
     return _with_statistics(store_scores(
         scores, bench, dataset=dataset, split=split, epochs=epochs, reduction=reduction, data=data, out=out,
-        existing=existing,
+        existing=existing, target=target, given=given,
     ))  # fmt: skip
 
 

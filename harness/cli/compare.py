@@ -5,8 +5,8 @@ from harness.cli.options import Line, add_options, keep_config
 from harness.runs.config import RunConfig
 
 SHARED = (
-    "dataset", "split", "epochs", "reduction", "data", "sample", "seeds", "protocol", "batch_size", "inputs", "devices",
-    "precision", "stack", "workers", "proxy_timeout",
+    "dataset", "split", "epochs", "reduction", "target", "data", "sample", "seeds", "protocol", "batch_size", "inputs",
+    "devices", "precision", "stack", "workers", "proxy_timeout",
 )  # fmt: skip
 """Options that mean here what they mean for a run."""
 STOPPED = "stopped; everything scored is kept: repeat the command to continue"
@@ -34,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         import sys
 
         from harness.analysis.head_to_head import head_to_head
+        from harness.analysis.targets import each_target
         from harness.report.compare import HEAD_TO_HEAD, print_head_to_head, write_head_to_head
         from harness.report.result import result_folder
         from harness.runs.sources import gather, names_of
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         out, words, bench = settings.pop("out"), settings.pop("words"), settings.pop("bench")
         how = {name: settings.pop(name) for name in ("population", "resamples")}
         folder = result_folder(out, ["compare"], HEAD_TO_HEAD, "comparison", options | {"out": None})
-        runs = gather(words, bench, say=say, **settings)
+        runs = each_target(gather(words, bench, say=say, **settings))
         found = head_to_head(runs, names_of(words, runs.values()), **how)
         print_head_to_head(found)
         write_head_to_head(found, folder, " ".join(sys.argv))

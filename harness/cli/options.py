@@ -18,8 +18,8 @@ from benchmarks.options import as_toml
 from harness.store.version import VERSION
 
 GROUPS = {
-    "ground truth": ("bench", "space", "dataset", "split", "epochs", "reduction", "data", "query_dataset",
-                     "query_split", "query_epochs", "query_reduction", "query_seconds"),
+    "ground truth": ("bench", "space", "dataset", "split", "epochs", "reduction", "target", "given", "data",
+                     "query_dataset", "query_split", "query_epochs", "query_reduction", "query_seconds"),
     "scores": ("proxies", "name", "scores", "operation_scores", "reference", "along", "sample", "seeds", "first_seed",
                "protocol", "share", "keep_unreachable", "proxy_timeout"),
     "networks and minibatches": ("network", "network_settings", "batch_size", "balanced", "inputs", "resolution",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from benchmarks.errors import suggest
+from harness.analysis.targets import by_targets
 from harness.report import run_figures, style
 from harness.report.compare import (
     draw_head_to_head,
@@ -67,6 +68,10 @@ class Correlation:
     def full(self) -> pd.DataFrame:
         """All statistics: a row for each population and proxy."""
         return self.summary.table
+
+    def targets(self, given: str | None = None, population: str = "all") -> pd.DataFrame:
+        """Return the statistics on the accuracy and on every further target: `harness.analysis.targets.by_targets`."""
+        return by_targets(self.run, given, population)
 
     def plot(
         self, kind: str = "forest", *, ax: Axes | None = None, width: float | None = None, population: str = "all",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ import torch
 
 from benchmarks import UserError
 from benchmarks.benchmark import Benchmark
+from benchmarks.files.sources import data_folder
 from benchmarks.spaces.space import Space
+from benchmarks.spaces.targets import TargetColumn, read_targets
 from harness.engine.scoring import Counts
 from harness.probe.view import stream
 from harness.proxies.protocols import described
@@ -202,6 +204,26 @@ def assemble(
         failures=pd.DataFrame(found.failures, columns=["proxy", "seed", "arch", "reason"]),
         space_best=float(np.nanmax(accuracy)),
     )  # fmt: skip
+
+
+def columns_of(
+    benchmark: Benchmark, target: str | None, given: str | None, data: str | Path | None
+) -> list[TargetColumn]:
+    """Return the further targets that are named, `given` among them. UserError."""
+    words = ",".join(filter(None, (target, given)))
+    return read_targets(words, benchmark.space, data_folder(data), benchmark.table.dataset) if words else []
+
+
+def with_targets(run: StoredRun, columns: Sequence[TargetColumn]) -> StoredRun:
+    """Return a run that has further targets (`benchmarks.spaces.targets`) beside its accuracy."""
+    if not columns:
+        return run
+    facts = {
+        each.name: {"unit": each.unit, "better": each.better, "source": each.source, "checksum": each.checksum}
+        for each in columns
+    }
+    values = {each.name: each.values[run.index] for each in columns}
+    return replace(run, targets=values, manifest=run.manifest | {"targets": facts})
 
 
 def sample_facts(benchmark: Benchmark, rows: np.ndarray) -> dict[str, Any]:

@@ -19,6 +19,12 @@ from harness.proxies.registry import Proxy
 EXISTING = ("resume", "replace", "refuse")
 """What may be done where an output folder holds a run."""
 
+TARGET_HELP = (
+    "further targets, by commas: robust:NAME, hardware:NAME, latency:NAME (a group alone: all of it), FILE.csv:COLUMN,"
+    " or all"
+)
+GIVEN_HELP = "a target such as latency:1080ti_32: its partial rho, and what a score loses on a budget of it"
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -40,6 +46,8 @@ class RunConfig:
     )
     epochs: int | None = option(None, help="training budget of that accuracy (default: the largest)", least=1)
     reduction: str = option("mean", help="over the accuracy's seeds: mean (default), max, or a seed label")
+    target: str | None = option(None, help=TARGET_HELP)
+    given: str | None = option(None, help=GIVEN_HELP)
     proxies: str = option(
         "core", help="core (default), all, or names separated by commas; FILE.py:NAME for one of your own"
     )
@@ -98,6 +106,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name in ("bench", "sample", "stack", "proxies", "devices"):  # from Python lists and numbers too
             object.__setattr__(self, name, joined(getattr(self, name)))
+        if self.target is not None:
+            object.__setattr__(self, "target", joined(self.target))
         found = [*problems(self), *self._others()]
         try:
             object.__setattr__(self, "chosen", tuple(choose(self.proxies)))

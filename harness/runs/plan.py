@@ -16,6 +16,7 @@ import numpy as np
 import benchmarks
 from benchmarks import Benchmark, UserError
 from benchmarks.files.sources import data_folder
+from benchmarks.spaces.targets import TargetColumn
 from harness.engine import ray_cluster
 from harness.engine.devices import kind, local, of_workers
 from harness.engine.scorer import Scorer, Setting
@@ -26,7 +27,7 @@ from harness.probe.precision import check_device
 from harness.proxies.own import references
 from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy
-from harness.runs.assemble import Target, known_rows, target_of, together
+from harness.runs.assemble import Target, columns_of, known_rows, target_of, together
 from harness.runs.config import RunConfig
 from harness.store.store import EXTENDABLE, SHARD, SINCE
 from harness.store.stored_run import read_manifest
@@ -55,6 +56,8 @@ class Plan:
     settings: dict[str, Any]
     """What makes the scores what they are, as JSON; a folder holds one set of them."""
     out: Path
+    columns: list[TargetColumn]
+    """Further targets."""
     ray: Any = None
     """The connected Ray module, where a cluster scores."""
 
@@ -103,10 +106,11 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None, sco
     is scored already, so that this machine need not have it.
     """
     benchmark = benchmarks.load(config.bench, config.dataset, config.data, config.network)
-    devices, target, rows = together(
+    devices, target, rows, columns = together(
         lambda: [scored_on] if scored_on else _devices(config.devices, ray),
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
         lambda: _sample(config, benchmark),
+        lambda: columns_of(benchmark, config.target, config.given, config.data),
     )
     rows = _with_accuracy(config, benchmark, rows, known_rows(benchmark, target), say)
     for device in devices:
@@ -127,7 +131,8 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None, sco
         settings["stack"] = _stack(config, usual_one, out, scorer, networks, workers, ray, say)
     mine = _mine(config, networks, settings["stack"])
     rows, networks = rows[mine], networks[mine]
-    return Plan(config, benchmark, target, rows, networks, scorer, tuple(devices), workers, settings, out, ray)
+    devices = tuple(devices)
+    return Plan(config, benchmark, target, rows, networks, scorer, devices, workers, settings, out, columns, ray)
 
 
 def _mine(config: RunConfig, networks: np.ndarray, stack: int) -> np.ndarray:

@@ -18,7 +18,15 @@ from harness.engine.scorer import Chunk, execute, join, score_counts
 from harness.proxies.own import tracebacks
 from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy, registry
-from harness.runs.assemble import Scores, assemble, counts_by_seed, embedded_note, provenance, static_scores
+from harness.runs.assemble import (
+    Scores,
+    assemble,
+    counts_by_seed,
+    embedded_note,
+    provenance,
+    static_scores,
+    with_targets,
+)
 from harness.runs.config import RunConfig
 from harness.runs.plan import Plan, plan_run
 from harness.store.store import Store
@@ -66,10 +74,11 @@ def carry_out(
             _check_complete(plan, store)
         _score(plan, store, say)
         scores = collect(plan, store, say)
-        store.merge(assemble(
+        found = assemble(
             plan.benchmark, plan.rows, plan.target, scores, store.manifest, plan.out, plan.setting.network,
             plan.resolution,
-        ))  # fmt: skip
+        )  # fmt: skip
+        store.merge(with_targets(found, plan.columns))
     whole = load_run(plan.out)
     return whole if config.all_stored else whole.of([proxy.name for proxy in plan.proxies])
 

@@ -14,11 +14,12 @@ import numpy as np
 import benchmarks
 from benchmarks.benchmark import BENCHMARKS, EMBEDDED, EMBEDDED_DATASET, expand, tables
 from benchmarks.errors import UserError
+from benchmarks.spaces.targets import TargetColumn
 from harness.cached import kept as kept_scores
 from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
 from harness.proxies.registry import baselines
-from harness.runs.assemble import FEWEST
+from harness.runs.assemble import FEWEST, columns_of, with_targets
 from harness.runs.config import RunConfig
 from harness.runs.evaluate_scores import store_scores
 from harness.runs.runner import run
@@ -36,6 +37,7 @@ def gather(words: Sequence[str], bench: str, *, kept: bool = False, say: Say, **
     kept scores where there are any for the target, not scored. settings: fields of RunConfig. A benchmark that a CSV or
     a run folder is not about is left out, and `say` names it. Raises UserError where none is left.
     """
+    further = settings.pop("target", None)
     words = [word.strip() for each in words for word in each.split(",") if word.strip()]
     files, folders = [word for word in words if _is_file(word)], [word for word in words if _is_folder(word)]
     proxies = [word for word in words if word not in (*files, *folders)]
@@ -43,13 +45,22 @@ def gather(words: Sequence[str], bench: str, *, kept: bool = False, say: Say, **
     found, why = {}, []
     for key in _benchmarks(bench, settings):
         try:
-            found[key] = joined(_parts(words, proxies, key, kept, say, settings))
+            columns = _columns(key, further, settings)
+            found[key] = with_targets(joined(_parts(words, proxies, key, kept, say, settings)), columns)
         except _Elsewhere as error:
             why.append(f"{key} is left out: {error}")
             say(why[-1])
     if not found:
         raise UserError("; ".join(why))
     return found
+
+
+def _columns(bench: str, words: str | None, settings: dict[str, Any]) -> list[TargetColumn]:
+    """Return the further targets of a benchmark, before anything is scored."""
+    if words is None:
+        return []
+    data = settings.get("data")
+    return columns_of(benchmarks.load(bench, settings.get("dataset"), data), words, None, data)
 
 
 class _Elsewhere(UserError):
