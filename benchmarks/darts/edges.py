@@ -64,3 +64,13 @@ def genotype_of_edges(operations: Sequence[str], kept: Sequence[Sequence[int]]) 
             pairs += [(operations[first + source], int(source)) for source in kept[number * NODES + node]]
         cells.append(tuple(pairs))
     return Genotype(cells[0], cells[1])
+
+
+def random_of(name: str, generator: np.random.Generator) -> Genotype:
+    """Return a genotype of a space, uniformly: each node takes two different inputs, each by an operation it may
+    have."""
+    options = allowed(name)
+    options = np.ones((len(EDGES), len(SETS[name])), bool) if options is None else options
+    operations = [SETS[name][generator.choice(np.flatnonzero(row))] for row in options]
+    sources = [sorted(generator.permutation(INPUTS + at % NODES)[:2].tolist()) for at in range(len(CELLS) * NODES)]
+    return genotype_of_edges(operations, sources)

@@ -10,7 +10,7 @@ that were trained, 36 channels and 20 cells. `with_network` has the other networ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.darts.edges import EDGES, SETS, allowed, chosen, genotype_of_edges
+from benchmarks.darts.edges import EDGES, SETS, allowed, chosen, genotype_of_edges, random_of
 from benchmarks.darts.genotypes import (
     INPUTS,
     NODES,
@@ -33,8 +33,8 @@ from benchmarks.darts.genotypes import (
 )
 from benchmarks.darts.sizes import plan, sizes, weighted_operations
 from benchmarks.errors import UserError, suggest
-from benchmarks.files.sources import Source
-from benchmarks.spaces.open_space import OpenSpace
+from benchmarks.files.sources import Source, on_github
+from benchmarks.spaces.open_space import ListedSpace, OpenSpace
 from benchmarks.spaces.space import Choices, Space
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ TRAINED = {"channels": 36, "cells": 20}
 DRAWN = 4_096
 """Genotypes that stand for the whole space where one is to be drawn from."""
 GENOTYPES = (len(SPACE) ** (2 * NODES) * int(np.prod([n * (n - 1) // 2 for n in range(INPUTS, INPUTS + NODES)]))) ** 2
-RAW = "https://raw.githubusercontent.com"
 
 
-class SpaceDarts(Space):
+class SpaceDarts(ListedSpace):
     """The genotypes of a table, in its order. A sample is drawn from those; neighbours are among them."""
 
     name = "darts"
+    kind = "DARTS genotype"
     network = {"channels": 16, "cells": 8, "input_channels": 3}
     """Channels (C), cells and image channels of the networks that are scored."""
     counted = TRAINED
@@ -69,15 +69,15 @@ class SpaceDarts(Space):
     network_class = "benchmarks.darts.network:NetworkDarts"
     stem = "cifar"
     sources = (
-        Source(
-            "DARTS_archs_CIFAR10.csv", "cifar10: 1,000 cells, 200 epochs", 423_509, "https://github.com/pym1024/SWAP",
-            f"{RAW}/pym1024/SWAP/f6049f7c979b0cfc9ac5a13666fedb79dfe3cce8/datasets/DARTS_archs_CIFAR10.csv",
-            "sha256:d28d263aa7dd4103b6a1da1775b1b03ae16ffd2516409ca3bd493c8784abe6b0", direct=True,
+        on_github(
+            "DARTS_archs_CIFAR10.csv", "cifar10: 1,000 cells, 200 epochs", 423_509, "pym1024/SWAP",
+            "f6049f7c979b0cfc9ac5a13666fedb79dfe3cce8", "datasets/DARTS_archs_CIFAR10.csv",
+            "d28d263aa7dd4103b6a1da1775b1b03ae16ffd2516409ca3bd493c8784abe6b0", "darts",
         ),
-        Source(
-            "data-545.csv", "cifar10-545: 10 and 50 epochs", 285_105, "https://github.com/OnceNAS-Bench/OnceNAS-Bench",
-            f"{RAW}/OnceNAS-Bench/OnceNAS-Bench/8df26aa3d72a042c45b65cfc6fe0ae95ce41e042/data-545.csv",
-            "sha256:6ba0d143ae5c361324f74d4f58b074dcdb78bc0f2089c64f8da0222eb843302d", direct=True,
+        on_github(
+            "data-545.csv", "cifar10-545: 10 and 50 epochs", 285_105, "OnceNAS-Bench/OnceNAS-Bench",
+            "8df26aa3d72a042c45b65cfc6fe0ae95ce41e042", "data-545.csv",
+            "6ba0d143ae5c361324f74d4f58b074dcdb78bc0f2089c64f8da0222eb843302d", "darts",
         ),
         *(
             Source(name, f"{dataset}, from the archive of NDS", page="https://github.com/facebookresearch/nds",
@@ -87,11 +87,11 @@ class SpaceDarts(Space):
     )  # fmt: skip
 
     supernet_class = "benchmarks.darts.supernet:SupernetDarts"
-    open = True
 
     def __init__(self, archs: Sequence[str] = (), part: str = "s5") -> None:
         """`part`: the operations that searches choose from (`benchmarks.darts.edges`)."""
-        self._archs, self.part = tuple(archs), part
+        super().__init__(archs)
+        self.part = part
         if part != "s5":
             self.name, self.view_of, self.sources = f"darts-{part}", "darts", ()
 
@@ -102,9 +102,10 @@ class SpaceDarts(Space):
         return "DARTS" + f" {self.part.upper()}" * (self.part != "s5") + held
 
     def whole(self) -> SpaceDarts:
-        """Return a space of 4,096 genotypes of S5, drawn uniformly."""
+        """Return a space of 4,096 genotypes of S5 or the part, drawn uniformly; a part of fewer gives some again."""
         generator = np.random.default_rng([0, NODES])
-        return self.over([str(random_genotype(generator)) for _ in range(DRAWN)])
+        draw = random_genotype if self.part == "s5" else partial(random_of, self.part)
+        return self.over([str(draw(generator)) for _ in range(DRAWN)])
 
     def over(self, archs: Sequence[str]) -> SpaceDarts:
         """Return the space of the genotypes of a table, with the same kind of network; UserError for what is none."""
@@ -149,32 +150,18 @@ class SpaceDarts(Space):
         """Number of genotypes of S5; of the table's where that has more."""
         return max(GENOTYPES, len(self))
 
-    @property
-    def expected(self) -> None:
-        """None: a table may hold any genotypes and defines the space."""
-
-    @property
-    def archs(self) -> tuple[str, ...]:
-        """Genotypes as the table writes them."""
-        return self._archs
-
     @cached_property
     def genotypes(self) -> tuple[Genotype, ...]:
         """Parsed, by index; UserError for what is none."""
         return tuple(map(parse_genotype, self.archs))
 
-    @cached_property
-    def _of_genotype(self) -> dict[Genotype, int]:
-        """Genotype with sorted pairs -> index of the first."""
-        return {ordered(genotype): index for index, genotype in reversed(list(enumerate(self.genotypes)))}
+    def key(self, arch: str) -> Genotype:
+        """Return the genotype with sorted pairs; UserError for what is none."""
+        return ordered(parse_genotype(arch))
 
-    def index(self, arch: str) -> int:
-        """Return the index of a genotype in any of its forms; UserError for one that the table lacks."""
-        if arch in self._position:
-            return self._position[arch]
-        if (found := self._of_genotype.get(ordered(parse_genotype(arch)))) is None:
-            raise UserError(f"'{arch}' is a DARTS genotype, but not among the {len(self):,} of the table at hand")
-        return found
+    def near(self, index: int) -> Iterator[Genotype]:
+        """Yield the genotypes that differ in one operation or one input."""
+        return map(ordered, edits(self.genotypes[index]))
 
     @cached_property
     def _canonical(self) -> tuple[Genotype, ...]:
@@ -227,11 +214,6 @@ class SpaceDarts(Space):
     def together(self) -> int | None:  # type: ignore[override]
         """1 where the table's networks differ in size; otherwise there is no limit."""
         return 1 if self.form is None and any(genotype.network for genotype in self.genotypes) else None
-
-    def neighbours(self, index: int) -> list[int]:
-        """Return the genotypes of the table that differ in one operation or one input."""
-        near = (self._of_genotype.get(ordered(each)) for each in edits(self.genotypes[index]))
-        return sorted({found for found in near if found is not None} - {index})
 
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
         """Return the networks of these genotypes as one stack, its weights not initialised.

@@ -6,14 +6,13 @@ published table, Accel-NASBench (Ahmad et al. 2024, arXiv 2404.08005), is of `mn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.errors import UserError
-from benchmarks.files.sources import Source
+from benchmarks.files.sources import Source, on_github
 from benchmarks.mobilenet.chains import (
     IDENTITY,
     IDS,
@@ -29,7 +28,7 @@ from benchmarks.mobilenet.chains import (
     parse_chain,
     random_proxyless,
 )
-from benchmarks.spaces.open_space import OpenSpace
+from benchmarks.spaces.open_space import ListedSpace, OpenSpace
 from benchmarks.spaces.space import Choices, Space
 
 if TYPE_CHECKING:
@@ -44,30 +43,25 @@ SIZES = {
 """Kind -> strings of its space."""
 
 
-class SpaceMobile(Space):
+class SpaceMobile(ListedSpace):
     """The architectures of a table, of either space, in its order. A sample is drawn from those."""
 
     name = "mobilenet"
+    kind = "MobileNet-like architecture"
     network = {"input_channels": 3}
     datasets = {"imagenet": (1000, 224)}
     readers = {"csv": "benchmarks.mobilenet.files:read_csv", "pickle": "benchmarks.mobilenet.files:read_archive"}
     network_class = "benchmarks.mobilenet.network:NetworkMobile"
     supernet_class = "benchmarks.mobilenet.supernet:SupernetMobile"
-    open = True
     sources = (
-        Source(
-            "anb_dataset_jsons.tar.gz", "Accel-NASBench: 5,138 of mnasnet", 1_173_570,
-            "https://github.com/afzalxo/Accel-NASBench",
-            "https://raw.githubusercontent.com/afzalxo/Accel-NASBench/42603572d530310e6bac7191d00cf45625a6b197/"
-            "anb_dataset/anb_dataset_jsons.tar.gz",
-            "sha256:3520992d42e368b7c08c99fc3f6612855b5b366bf98668a7f19d49f3131aa4ae", direct=True,
+        on_github(
+            "anb_dataset_jsons.tar.gz", "Accel-NASBench: 5,138 of mnasnet", 1_173_570, "afzalxo/Accel-NASBench",
+            "42603572d530310e6bac7191d00cf45625a6b197", "anb_dataset/anb_dataset_jsons.tar.gz",
+            "3520992d42e368b7c08c99fc3f6612855b5b366bf98668a7f19d49f3131aa4ae", "mobilenet", "Apache-2.0",
         ),
         Source("accel_nasbench.csv", "the same as a table", page="https://github.com/afzalxo/Accel-NASBench",
                direct=True),
     )  # fmt: skip
-
-    def __init__(self, archs: Sequence[str] = ()) -> None:
-        self._archs = tuple(archs)
 
     @property
     def title(self) -> str:
@@ -91,15 +85,6 @@ class SpaceMobile(Space):
         """Number of strings of the spaces that the table holds some of."""
         return max(len(self), sum(SIZES[kind] for kind in {chain.frame.kind for chain in self.chains}))
 
-    @property
-    def expected(self) -> None:
-        """None: a table may hold any architectures and defines the space."""
-
-    @property
-    def archs(self) -> tuple[str, ...]:
-        """Strings as the table writes them."""
-        return self._archs
-
     @cached_property
     def chains(self) -> tuple[Chain, ...]:
         """Parsed, by index."""
@@ -109,10 +94,13 @@ class SpaceMobile(Space):
     def _canonical(self) -> tuple[str, ...]:
         return tuple(map(canonical, self.archs))
 
-    @cached_property
-    def _of_network(self) -> dict[str, int]:
-        """Canonical string -> index of the first of that network."""
-        return {name: index for index, name in reversed(list(enumerate(self._canonical)))}
+    def key(self, arch: str) -> str:
+        """Return the string that names the network; UserError for what is none."""
+        return canonical(arch)
+
+    def near(self, index: int) -> Iterator[str]:
+        """Yield the networks that differ in one layer's id, or in one choice of one block."""
+        return map(canonical, edits(self.archs[index]))
 
     @property
     def choices(self) -> Choices:
@@ -129,18 +117,10 @@ class SpaceMobile(Space):
         """Return the space that searches add to, of no architectures yet."""
         return OpenMobile()
 
-    def index(self, arch: str) -> int:
-        """Return the index of a string, or of the first that is the same network; UserError where there is none."""
-        if arch in self._position:
-            return self._position[arch]
-        if (found := self._of_network.get(canonical(arch))) is None:
-            raise UserError(f"'{arch}' is a MobileNet-like architecture, but not among the {len(self):,} of the table")
-        return found
-
     @cached_property
     def class_id(self) -> np.ndarray:
         """(archs,) int: the index of the first string that is the same network."""
-        return np.array([self._of_network[name] for name in self._canonical], dtype=int)
+        return np.array([self._of_key[name] for name in self._canonical], dtype=int)
 
     def canonical(self, index: int) -> str:
         """Return the string that names the network, whatever the table holds of its class."""
@@ -158,11 +138,6 @@ class SpaceMobile(Space):
         """
         found = [chain_size(chain, classes, input_channels, resolution)[:3] for chain in self.chains]
         return np.array(found, dtype=float).reshape(-1, 3).T
-
-    def neighbours(self, index: int) -> list[int]:
-        """Return the architectures of the table that differ in one layer's id, or in one choice of one block."""
-        near = (self._of_network.get(canonical(each)) for each in edits(self.archs[index]))
-        return sorted({found for found in near if found is not None} - {index})
 
     def build(self, indices: Sequence[int], *, keep_unreachable: bool = False, **network: int) -> nn.Module:
         """Return the networks as one stack, its weights not initialised; UserError for networks of both spaces."""

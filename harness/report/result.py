@@ -15,7 +15,7 @@ from harness.report.style import markdown_table, write_csv
 from harness.store.version import RUNS
 
 
-def checked(folder: Path, kind: str, noun: str = "", ignore: Collection[str] | None = ("supernets",)) -> Path:
+def checked(folder: Path, kind: str, noun: str = "", ignore: Collection[str] | None = ("supernets", "ranks")) -> Path:
     """Return the folder; UserError where it is a file, or holds anything but an earlier result of this kind.
 
     The kind of a result is the entry `kind` of its manifest.json. noun: what the message calls it (default: the kind).
@@ -25,16 +25,18 @@ def checked(folder: Path, kind: str, noun: str = "", ignore: Collection[str] | N
         raise UserError(f"{folder} is a file: give another --out")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     held = names & {"manifest.json"} if ignore is None else names - set(ignore)
-    if held and _kind(folder) != kind:
+    if held and manifest_of(folder).get("kind") != kind:
         raise UserError(f"{folder} holds something else than an earlier {noun or kind}: give another --out")
     return folder
 
 
-def _kind(folder: Path) -> str | None:
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a result; empty where there is none that can be read."""
     try:
-        return json.loads((folder / "manifest.json").read_text("utf-8")).get("kind")
-    except (OSError, ValueError, AttributeError):
-        return None
+        found = json.loads((folder / "manifest.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @contextmanager

@@ -68,8 +68,9 @@ def mask_of(genotype, operations) -> torch.Tensor:
     return mask
 
 
-@pytest.mark.parametrize("key", ["darts", "darts-s1", "darts-s2", "darts-s3", "imagenet"])
-def test_a_discretised_supernet_is_the_network_of_its_genotype(key: str):
+@pytest.mark.parametrize("key", ["darts", "darts-s1", "darts-s2", "darts-s3", "darts-s4", "imagenet"])
+def test_a_discretised_supernet_is_the_network_of_its_genotype(key: str, monkeypatch):
+    monkeypatch.setattr(torch, "randn_like", lambda x: torch.full_like(x, 0.5))  # the noise of s4
     form = "imagenet" if key == "imagenet" else None
     space = space_of("darts" if form else key).with_network(form)
     mixed = allocate(space.supernet(**SMALL), "cpu").eval()
@@ -207,8 +208,9 @@ def found(folder: Path, settings: str) -> pd.DataFrame:
      ("darts-s1", "freedarts"), ("darts-s1", "darts --supernet-epochs 1 --supernet-images 16 --supernet-batch 4")],
 )  # fmt: skip
 def test_searches_end_to_end(folder: Path, bench: str, method: str, monkeypatch):
-    if bench != "darts-s2":  # a figure of 28 edges takes seconds
-        monkeypatch.setattr("harness.operations.search.report.write_strip", lambda *_: None)
+    if bench != "darts-s2":  # figures of 28 edges take seconds
+        for name in ("write_strip", "write_cells"):
+            monkeypatch.setattr(f"harness.operations.search.report.{name}", lambda *_: None)
     settings = f"--bench {bench} --inputs gaussian --network channels=2,cells=3 --batch-size 4 --seeds 1 --resolution 8"
     if "supernet" in method:
         settings += f" --inputs {folder / 'own.npz'}"
@@ -221,12 +223,14 @@ def test_searches_end_to_end(folder: Path, bench: str, method: str, monkeypatch)
         assert all(part.choices.allowed[edge, at] for edge, at in enumerate(chosen) if at >= 0)
     assert all(source < 2 + at // 2 for at, (_, source) in enumerate(genotype.normal))
     summary = (folder / "out" / "summary.md").read_text()
-    assert "operations found: " in summary and "control, the operation of most parameters" in summary
+    assert "| found |" in summary and "| control: most parameters |" in summary
+    assert (folder / "out" / "figures" / "cell-seed0.png").exists() == (bench == "darts-s2")
     assert 1 <= row["params_rank"] <= 1001 and np.isnan(row["accuracy"])
 
 
 def test_a_mobile_search(folder: Path, monkeypatch):
-    monkeypatch.setattr("harness.operations.search.report.write_strip", lambda *_: None)
+    for name in ("write_strip", "write_cells"):
+        monkeypatch.setattr(f"harness.operations.search.report.{name}", lambda *_: None)
     settings = "--bench mobilenet --inputs gaussian --batch-size 2 --resolution 32 --seeds 1 --method freedarts"
     (row,) = found(folder, f"{settings} --score zeros-snip").to_dict("records")
     assert len(parse_chain(row["arch"]).blocks) == 21

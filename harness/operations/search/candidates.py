@@ -21,8 +21,6 @@ from harness.proxies.registry import Proxy, registry
 
 VALIDATION = 10_000
 """Added to the seed of a search for the minibatches of its validation."""
-RANDOM = 1_000
-"""Random architectures among which a found one is ranked."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,10 @@ class Candidates:
         settings = self.setup.network | benchmark.trained
         return space.sizes(resolution=benchmark.resolution or 32, **settings)[:2]
 
-    @cached_property
-    def random_sizes(self) -> np.ndarray:
-        """(2, 1,000) parameters and FLOPs of random architectures of an open space."""
-        drawn = self.setup.benchmark.space.whole()
-        return self.sizes(drawn.over(drawn.archs[:RANDOM]))
-
     def size_of(self, place: int) -> dict[str, float]:
-        """Return the size of an architecture; in an open space its ranks among random ones too, 1 for the largest."""
+        """Return the parameters of an architecture, and its FLOPs in an open space."""
         found = dict(zip(("params", "flops"), self.sizes(self.space)[:, place], strict=True))
-        if not self.space.open:
-            return {"params": found["params"]}
-        ranks = 1 + (self.random_sizes > np.array(list(found.values()))[:, None]).sum(1)
-        return found | {"params_rank": int(ranks[0]), "flops_rank": int(ranks[1])}
+        return found if self.space.open else {"params": found["params"]}
 
     def largest(self) -> int:
         """Return the place of the control of an open space: on every edge the operation of most parameters."""
@@ -80,13 +69,6 @@ class Candidates:
         worth = np.full((edges, count), -np.inf)
         worth[tuple(options.T)] = self.sizes(self.space)[0][places]
         return self.space.place(worth.argmax(1), kept)
-
-    def shares(self, found: Sequence[int]) -> str:
-        """Return the share of each operation on the edges that these architectures keep, the most frequent first."""
-        chosen = self.space.choices.chosen[list(found)]
-        counts = np.bincount(chosen[chosen >= 0], minlength=len(self.space.choices.operations))
-        order = np.argsort(-counts, kind="stable")
-        return ", ".join(f"{self.space.choices.operations[at]} {counts[at] / counts.sum():.3f}" for at in order)
 
     def place(self, proposal: Proposal) -> int:
         """Return the index of a proposal in `space`."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.errors import UserError, suggest
-from benchmarks.options import option, problems
+from benchmarks.options import listed, option, problems
 from harness.operations.config import ORDERS, OperationsConfig, usable
 from harness.operations.search.methods import METHODS, Method
 from harness.proxies.registry import registry
@@ -26,6 +26,9 @@ class FindConfig:
     validations: int = option(100, help="V, minibatches that choose among the proposals", least=1)
     tuning: int = option(0, help="epochs of training after each decision in a trained supernet (default 0; DARTS-PT has"
                          " 5)", least=0)  # fmt: skip
+    ranks: str = option("", help="darts, mobilenet: proxies, by commas, that rank what is found among 1,000 random"
+                        " ones, each a pass over all of them (parameters and FLOPs always do)")  # fmt: skip
+    ranks_folder: str | None = option(None, help="folder that keeps those scores for other searches (default: --out)")
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -39,11 +42,19 @@ class FindConfig:
             raise suggest([self.by], valid, f"--score of {self.method}")
         if self.how.any_proxy:
             usable(self.by)
+        if self.ranks:
+            _ = self.ranked_by
 
     @property
     def how(self) -> Method:
         """The record of the method."""
         return METHODS[self.method]
+
+    @property
+    def ranked_by(self) -> tuple[str, ...]:
+        """The proxies of `ranks`; UserError for unknown ones and for counts."""
+        proxies = {name for name, entry in registry().items() if not entry.static}
+        return tuple(listed(self.ranks, proxies, "proxy of --ranks")) if self.ranks else ()
 
     @property
     def by(self) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 from benchmarks.spaces.space import short
 from harness.operations.figure import write_strip, write_training
 from harness.operations.search.config import FindConfig
+from harness.operations.search.picture import write_cells
 from harness.operations.search.run import Found
-from harness.report.result import markdown_page, result_folder, write_result
+from harness.report.result import ResultTable, markdown_page, result_folder, write_result
 from harness.report.style import cell, count, duration, number
 
 TEXT = ("operations", "vertex_inputs", "arch")
@@ -22,21 +23,25 @@ def folder_for(config: FindConfig, out: str | None) -> Path:
 
 def markdown(found: Found) -> str:
     """Return a row for each seed and their mean, as markdown."""
-    open_ = "params_rank" in found.runs  # no table has accuracies of what is found
+    open_ = not found.cells.empty  # no table has accuracies of what is found
     hidden = ("operations", "accuracy", "rank", "regret", "evaluations") if open_ else ("arch", "evaluations")
     heads = [name for name in found.runs if name not in hidden]
     rows = [[_cell(name, row[name]) for name in heads] for row in found.runs.to_dict("records")]
     numbers = [place for place, name in enumerate(heads) if name not in TEXT]
-    notes = map(cell, found.manifest["notes"])
-    return markdown_page("Search over a supernet", notes, [("", heads, rows, numbers)], mean_line(found))
+    tables: list[ResultTable] = [("", heads, rows, numbers)]
+    if open_:
+        heads, printed = [short(name) for name in found.groups], partial(_cell, digits=3)
+        rows = [[row[0], *map(printed, heads[1:], row[1:])] for row in found.groups.to_numpy().tolist()]
+        tables.append(("Compared with other cells", heads, rows, range(1, len(heads))))
+    return markdown_page("Search over a supernet", map(cell, found.manifest["notes"]), tables, mean_line(found))
 
 
-def _cell(name: str, value: object) -> str:
+def _cell(name: str, value: object, digits: int = 2) -> str:
     if name in TEXT:
         return str(value) if name == "arch" else short(str(value))
-    if name in ("seed", "rank", "params", "flops", "params_rank", "flops_rank", "proposals"):
+    if name in ("seed", "rank", "params", "flops", "proposals", "cells") or name.endswith("_rank"):
         return count(value)
-    return duration(value) if name in ("seconds", "training") else number(value, 2)
+    return duration(value) if name in ("seconds", "training") else number(value, digits)
 
 
 def mean_line(found: Found) -> str:
@@ -50,7 +55,12 @@ def mean_line(found: Found) -> str:
 
 
 def write_found(found: Found, folder: Path) -> Path:
-    """Write runs.csv, decisions.csv, summary.md, the strip of decisions and, last, manifest.json; return the folder."""
-    frames, about = {"runs": found.runs, "decisions": found.decisions}, found.manifest
-    figures = partial(write_strip, found.decisions, about), partial(write_training, found.training, about)
+    """Write runs.csv, decisions.csv, of an open space cells.csv and groups.csv, summary.md, figures of decisions and
+    cells and, last, manifest.json; return the folder."""
+    frames = {"runs": found.runs, "decisions": found.decisions, "cells": found.cells, "groups": found.groups}
+    about = found.manifest
+    figures = (
+        partial(write_strip, found.decisions, about), partial(write_training, found.training, about),
+        partial(write_cells, found.cells, about),
+    )  # fmt: skip
     return write_result(folder, frames, ("summary.md", markdown(found)), about, *figures)

@@ -19,13 +19,19 @@ from benchmarks.errors import UserError
 from benchmarks.spaces.space import short
 from harness.inputs.images import Images
 from harness.operations.decide import Proposal
-from harness.operations.search.candidates import RANDOM, Candidates
+from harness.operations.search.candidates import Candidates
+from harness.operations.search.compared import FOUND, RANDOM, Compared
 from harness.operations.search.config import FindConfig
 from harness.operations.setup import Setup, set_up
 from harness.operations.supernets.trained import degeneration, notes_of, supernet_of
 from harness.operations.vertex_inputs import printed
 from harness.probe.precision import arithmetic
 from harness.runs.assemble import embedded_note, provenance
+
+OPEN = (
+    f"ranks are among {RANDOM:,} random architectures, 1 for the largest; no table has accuracies of what is found; p:"
+    " permutation test, over whole cells, that the operations found fit the published ones"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,10 @@ class Found:
     """seed, proposal, step, edge, operation, and whether it was decided; score."""
     training: dict[int, pd.DataFrame]
     """Seed -> the history of its supernet, where there is a trained one."""
+    cells: pd.DataFrame
+    """Of an open space: `compared.Compared.cells` of the found, the published, and the control."""
+    groups: pd.DataFrame
+    """Likewise, `compared.Compared.groups`."""
 
 
 @arithmetic("float32")
@@ -73,12 +83,17 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, fol
         })  # fmt: skip
         decisions += [row for at, each in enumerate(outcome.proposals) for row in _decisions(setup, seed, at, each)]
         say(f"seed {seed}: {_said(rows[-1], candidates.space.open)}, {seconds:.1f} s")
+    runs, cells, groups = pd.DataFrame(rows), pd.DataFrame(), pd.DataFrame()
     if candidates.space.open:
-        notes += _of_open_space(candidates, [row["arch"] for row in rows])
+        compared = Compared(candidates, config.ranked_by, Path(config.ranks_folder or Path(folder) / "ranks"))
+        cells = compared.all(config.method, config.by, [f"seed {seed}" for seed in runs["seed"]], runs["arch"].tolist())
+        groups, ours = compared.groups(cells), cells[cells["group"] == FOUND]
+        runs = runs.join(ours[[name for name in ours if name.endswith("_rank")]])
+        notes.append(OPEN)
     manifest = provenance(setup.benchmark, setup.target, []) | {
         "kind": "supernet search", "settings": asdict(config), "notes": notes, **setup.facts
     }  # fmt: skip
-    return Found(manifest, pd.DataFrame(rows), pd.DataFrame(decisions), setup.histories)
+    return Found(manifest, runs, pd.DataFrame(decisions), setup.histories, cells, groups)
 
 
 def _said(row: dict[str, Any], open_: bool) -> str:
@@ -86,22 +101,6 @@ def _said(row: dict[str, Any], open_: bool) -> str:
     if not open_:
         return f"{short(row['operations'])}, {row['accuracy']:.2f} %"
     return f"{row['arch']}, {row['params'] / 1e6:.2f} M parameters, {row['flops'] / 1e6:.0f} M FLOPs"
-
-
-def _of_open_space(candidates: Candidates, archs: list[str]) -> list[str]:
-    """Return what is said of architectures that no table has: shares of operations, and controls of their size."""
-    space = candidates.space
-    shares, largest = candidates.shares([space.index(arch) for arch in archs]), candidates.largest()
-    sizes, random = candidates.sizes(space)[:, largest], np.median(candidates.random_sizes, axis=1)
-    control, usual = (
-        f"{params / 1e6:.2f} M parameters, {flops / 1e6:.0f} M FLOPs" for params, flops in (sizes, random)
-    )
-    return [
-        f"operations found: {shares}",
-        f"control, the operation of most parameters everywhere: {control}; median of {RANDOM:,} random ones: {usual}",
-        f"params_rank and flops_rank: among {RANDOM:,} random ones, 1 for the largest; no table has accuracies of what"
-        " is found",
-    ]
 
 
 def _other_datasets(setup: Setup) -> dict[str, tuple[Benchmark, np.ndarray]]:
