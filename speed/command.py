@@ -55,6 +55,18 @@ class CommandLine(Parser):
         """Add --out, the file for the numbers."""
         self.add_argument("--out", type=Path, default=Path(path), help=f"file for the numbers (default {path})")
 
+    def figure(self, draw: Callable[[Any, Path], Path | None]) -> None:
+        """Add --draw: `draw(numbers, path without a suffix)` makes the figure of --out again."""
+        self.add_argument("--draw", action="store_true", help="draw the figure of --out again; nothing is measured")
+        self._draw = draw
+
+    def _redraw(self, path: Path) -> None:
+        try:
+            written = self._draw(json.loads(path.read_text("utf-8")), path.with_suffix(""))
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"--out {path}: not the numbers of an earlier {self.name} ({error})") from error
+        print(f"written: {written}")
+
     def run(
         self, argv: list[str] | None, action: Callable[[argparse.Namespace], bool | None],
         stopped: str = "stopped; nothing is written",
@@ -66,7 +78,10 @@ class CommandLine(Parser):
         def checked() -> None:
             if wrong := [text for check in self.checks if (text := check(given))]:
                 raise UserError("; ".join(wrong))
+            if getattr(given, "draw", False):
+                return self._redraw(given.out)
             failed.append(action(given))
+            return None
 
         return carry_out(self.name, checked, stopped) or int(any(failed))
 

@@ -44,6 +44,7 @@ def parser() -> CommandLine:
     line.count("--cells", "cells in a stage (default: those of the benchmark)")
     line.count("--resolution", "height and width of the inputs", 32)
     line.out("results/floor.json")
+    line.figure(draw)
     return line
 
 
@@ -72,7 +73,7 @@ def _run(given: argparse.Namespace) -> None:
                 )  # fmt: skip
                 write_json(given.out, result)
     print(tables(result))
-    print(f"written: {given.out} and {draw(result, given.out)}")
+    print(f"written: {given.out} and {draw(result, given.out.with_suffix(''))}")
 
 
 def measure(

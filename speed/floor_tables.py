@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from harness.report.figures import drawing
+from harness.report.figures import COLUMN, drawing, grid, write
 from harness.report.style import COLOURS
 from speed.counts import PASSES
 from speed.environment import described
@@ -59,28 +59,28 @@ def _kinds(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def draw(result: dict[str, Any], out: Path) -> Path:
-    """Draw time over floor by space and pass; return the file, next to the numbers."""
+def draw(result: dict[str, Any], stem: Path) -> Path:
+    """Draw time over floor, a row for each space, stack and pass, as stem.png, .svg and .pdf; return the first."""
     rows = result["floors"]
     groups = list(dict.fromkeys((row["bench"], row["stack"]) for row in rows))
     several = len({stack for _, stack in groups}) > 1
-    with drawing(1.6 + 0.95 * max(len(groups), 3), 3.2) as figure:
-        axes = figure.add_subplot()
-        for number, which in enumerate(PASSES):
-            places = [i + 0.2 * (number - 1.5) for i in range(len(groups))]
-            found = {(row["bench"], row["stack"]): row for row in rows if row["pass"] == which}
-            heights = [found[group]["over_floor"] for group in groups]
-            axes.bar(places, heights, 0.19, color=COLOURS[number], label=which)
-            for place, group, height in zip(places, groups, heights, strict=True):
-                axes.annotate(
-                    f"{1e3 * found[group]['seconds']:.0f}", (place, height), (0, 2), textcoords="offset points",
-                    ha="center", fontsize=6,
-                )  # fmt: skip
-        axes.axhline(1, color="black", linewidth=0.8)
-        axes.set_xticks(range(len(groups)), [f"{bench}\nK = {k}" if several else bench for bench, k in groups])
-        axes.set_ylabel("time over floor")
-        axes.set_xlabel("space; the number on a bar is our ms per architecture")
-        axes.legend(frameon=False, ncols=4, loc="upper center", bbox_to_anchor=(0.5, 1.14), fontsize=7)
-        path = out.with_suffix(".png")
-        figure.savefig(path, dpi=150)
-    return path
+    with drawing(COLUMN, 0.6 + 0.15 * (len(rows) + len(groups))) as figure:
+        panel = figure.add_subplot()
+        names: list[str] = []
+        for bench, stack in groups:
+            names.append(f"{bench}, K = {stack}" if several else bench)
+            for row in (row for row in rows if (row["bench"], row["stack"]) == (bench, stack)):
+                panel.plot(row["over_floor"], len(names), "o", color=COLOURS[0], markersize=3.6)
+                panel.annotate(f"{1e3 * row['seconds']:.0f} ms", (row["over_floor"], len(names)), (5, 0),
+                               textcoords="offset points", va="center", fontsize=7)  # fmt: skip
+                names.append(row["pass"])
+        panel.axvline(1, color="black", linewidth=0.8)
+        panel.set_yticks(range(len(names)), names)
+        for name, label in zip(names, panel.get_yticklabels(), strict=True):
+            label.set_fontweight("normal" if name in PASSES else "bold")
+        panel.set_ylim(len(names) - 0.4, -0.6)
+        panel.set_xlim(0, 1.25 * max(row["over_floor"] for row in rows))
+        panel.tick_params(axis="y", length=0)
+        grid(panel, "x")
+        panel.set_xlabel("time over floor\n(beside it the time of one architecture)")
+        return write(figure, stem)[1]

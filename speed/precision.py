@@ -52,6 +52,7 @@ def parser() -> CommandLine:
     line.count("--resolution", "height and width of the inputs (default: as trained)")
     add("--seed", type=int, default=0, help="of the weights and the minibatch (default 0)")
     line.out("results/precision.json")
+    line.figure(draw)
     return line
 
 
@@ -72,8 +73,7 @@ def _run(given: argparse.Namespace) -> None:
     result["proxies"] = rows(result)
     print(report(result))
     write_json(given.out, _finite(result))
-    draw(result, given.out.with_suffix(".png"))
-    print(f"written: {given.out} and {given.out.with_suffix('.png')}")
+    print(f"written: {given.out} and {draw(result, given.out.with_suffix(''))}")
 
 
 def available(device: str) -> tuple[list[str], dict[str, str]]:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from harness.report.figures import PAGE, drawing, grid, write
+from harness.report.style import COLOURS
 from harness.stats import kendall_tau_b, spearman
 from speed.environment import described
 
 LABELS = {"bfloat16": "bfloat16", "tf32": "TF32"}
-COLOURS = {"float32": "#777777", "tf32": "#2a78b5", "bfloat16": "#c2571a"}
 
 
 def rows(result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -71,32 +71,37 @@ def _table(result: dict[str, Any], mode: str) -> list[str]:
     return lines
 
 
-def draw(result: dict[str, Any], path: Path) -> None:
-    """Write the figure: how much faster each mode is, its agreement with float32, tau-b against the truth."""
+def draw(result: dict[str, Any], stem: Path) -> Path | None:
+    """Draw how much faster each mode is, its agreement with float32 and tau-b with the accuracy, as stem.png, .svg and
+    .pdf; return the first, None where there is no other mode."""
     names = list(dict.fromkeys(row["proxy"] for row in result["proxies"]))
     modes = [mode for mode in result["modes"] if mode != "float32"]
     if not modes:
-        return
-    figure = Figure(figsize=(11, 1.4 + 0.27 * len(names)), layout="constrained")
-    axes = figure.subplots(1, 3, sharey=True)
+        return None
     places = np.arange(len(names))
-    for number, mode in enumerate(modes):
-        shown = {row["proxy"]: row for row in result["proxies"] if row["mode"] == mode}
-        shift = places + 0.25 * (number - (len(modes) - 1) / 2)
-        for axis, key in zip(axes, ("ratio", "tau_b", "tau_b_truth"), strict=True):
-            axis.plot([shown[name][key] for name in names], shift, "o", color=COLOURS[mode], label=LABELS[mode])
-    exact = {row["proxy"]: row["tau_b_truth_float32"] for row in result["proxies"]}
-    axes[2].plot([exact[name] for name in names], places, "|", ms=12, color=COLOURS["float32"], label="float32")
-    for axis, title in zip(axes, ("times as fast as float32", "τ-b with the scores in float32",
-                                  "τ-b with the true accuracy"), strict=True):  # fmt: skip
-        axis.set_title(title, fontsize=10)
-        axis.grid(alpha=0.3)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].axvline(1, color=COLOURS["float32"], lw=1)
-    axes[0].set_yticks(places, names)
-    axes[0].invert_yaxis()
-    axes[2].legend(fontsize=9)
-    size = f"{len(result['archs'])} architectures, batch {result['options']['batch_size']}"
-    figure.suptitle(f"{result['options']['bench']}: {size}, {result['machine']['device']}", fontsize=11)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with drawing(PAGE, 0.9 + 0.15 * len(names)) as figure:
+        panels = figure.subplots(1, 3, sharey=True)
+        for number, mode in enumerate(modes):
+            shown = {row["proxy"]: row for row in result["proxies"] if row["mode"] == mode}
+            at = places + 0.25 * (number - (len(modes) - 1) / 2)
+            for panel, key in zip(panels, TITLES, strict=True):
+                values = [shown[name][key] for name in names]
+                panel.plot(values, at, "oD"[number % 2], color=COLOURS[number], markersize=3.6, label=LABELS[mode])
+        exact = {row["proxy"]: row["tau_b_truth_float32"] for row in result["proxies"]}
+        panels[2].plot([exact[name] for name in names], places, "|", markersize=8, color="black", label="float32")
+        for panel, title in zip(panels, TITLES.values(), strict=True):
+            panel.set_title(title, loc="left")
+            panel.tick_params(axis="y", length=0)
+            grid(panel)
+        panels[0].axvline(1, color="black", linewidth=0.8)
+        panels[0].set_yticks(places, names)
+        panels[0].invert_yaxis()
+        figure.legend(*panels[2].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
+        size = f"{len(result['archs'])} architectures, batch {result['options']['batch_size']}"
+        figure.supxlabel(f"{result['options']['bench']}, {size}, {result['machine']['device']}", fontsize=7)
+        return write(figure, stem)[1]
+
+
+TITLES = {"ratio": "times as fast as float32", "tau_b": "τ-b with the scores in float32",
+          "tau_b_truth": "τ-b with the accuracy"}  # fmt: skip
+"""Value of a row -> title of its panel."""

@@ -12,6 +12,7 @@ said here too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -151,13 +152,22 @@ def _class_sizes(run: StoredRun, rows: NDArray[np.intp]) -> NDArray[np.int64]:
 
 def facts_of(run: StoredRun, proxy: str) -> dict[str, Any]:
     """Return what the manifest says of a proxy; empty where it says nothing."""
-    facts = (run.manifest.get("proxies") or {}).get(proxy)
+    return _facts(run.manifest, proxy)
+
+
+def _facts(manifest: Mapping[str, Any], proxy: str) -> dict[str, Any]:
+    facts = (manifest.get("proxies") or {}).get(proxy)
     return facts if isinstance(facts, dict) else {}
 
 
 def baselines(run: StoredRun) -> tuple[str, ...]:
     """Return the proxies of a run that are baselines (counts and chance), in the run's order."""
-    return tuple(name for name in run.scores if facts_of(run, name).get("baseline", name in BASELINES))
+    return baselines_among(run.scores, run.manifest)
+
+
+def baselines_among(names: Iterable[str], manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return those of some proxies of a run that are baselines, by its manifest."""
+    return tuple(name for name in names if _facts(manifest, name).get("baseline", name in BASELINES))
 
 
 def candidates(run: StoredRun) -> list[str]:

@@ -1,4 +1,4 @@
-"""`nas-harness report RUN [OTHER ...]`: remake tables, figures and page from stored runs."""
+"""`nas-harness report RUN [OTHER ...]`: remake tables, figures and page from stored runs; figures of other results."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
 
 def parser() -> Line:
     """Return the command line."""
-    line = Line("report", "Remake tables, figures and page from stored runs. Nothing is scored again.")
+    line = Line(
+        "report",
+        "Remake tables, figures and page from stored runs, and the figures of other results. Nothing is scored again.",
+    )
     add = line.option
-    add("runs", nargs="+", type=Path, metavar="RUN", help="folder of a finished run; with several, a comparison too")
+    add("runs", nargs="+", type=Path, metavar="RUN", help="folder of a finished run; with several, a comparison too. Of"
+        " a search, operation scores or a reproduction the figures are drawn again")  # fmt: skip
     add("--out", type=Path, help="folder to write to (default: the first run's)")
     add("--population", default="all", help="population of the printed table: all (default), connected, distinct, each")
     add("--baseline", default="auto",
         help="proxy the others are compared with (default: the best of params, flops, layers)")  # fmt: skip
     add("--intervals", default="auto", help="auto (default: not where the whole space was scored), always, never")
+    add("--given", help="a target of the run, such as a latency: its partial rho, and what a score loses on a budget")
     add("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
     return line
 
@@ -34,37 +39,75 @@ def main(argv: list[str] | None = None) -> int:
     return carry_out("nas-harness report", lambda: show_stored(**options), stopped)
 
 
-def show(run: StoredRun) -> None:
-    """Print the table of a run, write its report and print where the page is."""
+def show(run: StoredRun, given: str | None = None) -> None:
+    """Print the table of a run and those of its further targets, write its report and print where the page is."""
     from harness.analysis.ensembles import with_ensembles
     from harness.analysis.summary import summarise
     from harness.report.page import write_report
+    from harness.report.targets import report_targets
     from harness.report.text import print_summary
 
     whole = with_ensembles(run)
     summary = summarise(whole)
     print_summary(whole, summary)
     paths = write_report(whole, summary)
+    report_targets(whole, given)
     print(f"report: {paths.get('html', whole.path)}")
 
 
-def show_stored(runs: Sequence[Path], out: Path | None, population: str, **settings: Any) -> None:
+FIGURES = {
+    "search": "harness.search.figure", "operations": "harness.operations.figure",
+    "supernet search": "harness.operations.figure", "reproduction": "harness.reproduce.figure",
+}  # fmt: skip
+"""Kind of a result that is no run -> the module that draws its figures again."""
+
+
+def redraw(folders: Sequence[Path]) -> list[Path]:
+    """Draw the figures of those folders again that hold another result than a run, or a run without its scores; return
+    the other folders."""
+    from importlib import import_module
+
+    from harness.report.result import manifest_of
+
+    runs = []
+    for folder in folders:
+        manifest = manifest_of(folder)
+        module = FIGURES.get(manifest.get("kind", ""))
+        if module is None and (folder / "summary.csv").exists() and not (folder / "scores.h5").exists():
+            module = "harness.report.run_figures"
+        if module is None:
+            runs.append(folder)
+            continue
+        try:
+            written = import_module(module).redraw(folder, manifest)
+        except (OSError, KeyError, ValueError) as error:
+            raise UserError(f"{folder}: its figures cannot be drawn again ({error}); repeat its command") from error
+        print(f"{folder}: {', '.join(sorted(name for name in written if name.endswith('.png')))}")
+    return runs
+
+
+def show_stored(
+    runs: Sequence[Path], out: Path | None, population: str, given: str | None = None, **settings: Any
+) -> None:
     """Write and print the report of the first stored run, and the comparison where there are others.
 
-    population: the one printed, or "each"; settings: those of `summarise`. Raises UserError for all runs that cannot be
-    read at once.
+    population: the one printed, or "each"; given: as for `report_targets`; settings: those of `summarise`.
+    Raises UserError for all runs that cannot be read at once.
     """
     from harness.analysis.ensembles import with_ensembles
     from harness.analysis.populations import POPULATIONS
     from harness.analysis.summary import summarise
     from harness.report.compare import print_comparison, write_comparison
     from harness.report.page import write_report
+    from harness.report.targets import report_targets
     from harness.report.text import print_summary
     from harness.store.stored_run import load_run
 
     if population not in (*POPULATIONS, "each"):
         raise suggest([population], [*POPULATIONS, "each"], "population")
     shown = tuple(POPULATIONS) if population == "each" else (population,)
+    if not (runs := redraw(runs)):
+        return
     loaded, problems = [], []
     for path in runs:
         try:
@@ -76,6 +119,7 @@ def show_stored(runs: Sequence[Path], out: Path | None, population: str, **setti
     summaries = [summarise(run, **settings) for run in loaded]
     print_summary(loaded[0], summaries[0], populations=shown)
     paths = write_report(loaded[0], summaries[0], out)
+    report_targets(loaded[0], given, out)
     if len(loaded) > 1:
         print_comparison(loaded, summaries, population=shown[0])
         write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])

@@ -14,7 +14,7 @@ from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
 from harness.operations.figure import write_figures, write_training
 from harness.report.result import ResultTable, markdown_page, result_folder, write_result
-from harness.report.style import cell, count, duration, fitting, number, plain
+from harness.report.style import brief, cell, count, duration, fitting, number, plain
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
@@ -36,8 +36,10 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
     """Write the CSV files, summary.md, the figures and, last, manifest.json; return the folder."""
     frames = {"scores": found.scores, "edges": found.edges, "chosen": found.chosen, "along": found.along}
     frames["agreement"] = found.agreement.rename_axis("").reset_index()
-    figures = partial(write_figures, found), partial(write_training, found.training, found.manifest)
-    return write_result(folder, frames, ("summary.md", markdown(found)), found.manifest, *figures)
+    about = found.manifest
+    figures = (partial(write_figures, found.scores, found.agreement, found.along, about),
+               partial(write_training, found.training, about))  # fmt: skip
+    return write_result(folder, frames, ("summary.md", markdown(found)), about, *figures)
 
 
 def print_comparison(found: Comparison, console: Console | None = None) -> None:
@@ -87,9 +89,9 @@ def _tables(found: Comparison) -> list[ResultTable]:
          ["score", "rho", "tau-b", "failed", "s"], against),
         ("Selected", ["score", "accuracy, %", "rank", "regret", "params", "tied", "cell"], chosen),
         ("rho on each edge", ["score", *map(str, edges)],
-         [[str(name), *map(_brief, line)] for name, line in edges.iterrows()]),
+         [[str(name), *map(brief, line)] for name, line in edges.iterrows()]),
         ("rho between scores", ["score", *(str(place + 1) for place in range(len(square)))],
-         [[name, *map(_brief, line)] for name, (_, line) in zip(numbered, square.iterrows(), strict=True)]),
+         [[name, *map(brief, line)] for name, (_, line) in zip(numbered, square.iterrows(), strict=True)]),
     ]  # fmt: skip
     if seeds > 1:
         rows = found.chosen[found.chosen.duplicated("score", keep=False)].to_dict("records")
@@ -107,11 +109,6 @@ def _tables(found: Comparison) -> list[ResultTable]:
              for (score, step), each in found.along.groupby(["score", "step"], sort=False)],
         ))  # fmt: skip
     return [(*each, [at for at, head in enumerate(each[1]) if at and head not in TEXT]) for each in shown]
-
-
-def _brief(value: float) -> str:
-    """Print a correlation in as few characters as possible."""
-    return "1" if round(value, 2) == 1 else number(value, 2).replace("0.", ".", 1)
 
 
 def _spread(values: pd.Series) -> str:

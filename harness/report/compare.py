@@ -16,7 +16,7 @@ from rich.text import Text
 from benchmarks.errors import printable
 from benchmarks.files.write import write_text
 from harness.report import style
-from harness.report.figures import COLUMN, GRID, Panel, drawing, save, short
+from harness.report.figures import COLUMN, Panel, drawing, grid, save, short
 from harness.report.result import write_result, writing
 from harness.report.style import (
     COLOURS,
@@ -159,8 +159,7 @@ def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -
         panel.set_yticks(places, [short(str(name)) for name in table.index])
         panel.set_ylim(-0.6, len(table) - 0.4)
         panel.tick_params(axis="y", length=0)
-        panel.grid(axis="x", **GRID)
-        panel.set_axisbelow(True)
+        grid(panel, "x")
         panel.set_xlabel("Spearman ρ")
         figure.legend(loc="outside upper right", ncols=2, frameon=False)
         return save(figure, out, "comparison")
@@ -290,8 +289,7 @@ def draw_head_to_head(panel: Panel, found: HeadToHead, statistic: str = "rho") -
     panel.set_yticks(places, names)
     panel.set_ylim(-0.6, len(rows) - 0.4)
     panel.tick_params(axis="y", length=0)
-    panel.grid(axis="x", **GRID)
-    panel.set_axisbelow(True)
+    grid(panel, "x")
     what = {"rho": "ρ", "tau_b": "τ-b"}[statistic]
     pair = f"{short(rows[0]['proxy'], 18)} − {short(rows[0]['other'], 18)}" if one_pair else "proxy − other"
     panel.set_title("filled: beyond chance (p < 0.05, Holm)", loc="right", fontsize=7)

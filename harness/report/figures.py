@@ -4,20 +4,23 @@ Sizes are those of print: a column is `COLUMN` inches wide, two are `PAGE`, no t
 drawing, same bytes: ids come from a fixed salt and no date is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
+import numpy as np
+import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.files.write import write_atomically
+from harness.report.style import brief
 
 LOOK: dict[str, Any] = {
     "font.size": 8,
@@ -46,6 +49,8 @@ COLUMN, PAGE = 3.35, 7.0
 FORMATS = ("svg", "png", "pdf")
 """Kinds of files; the first drawing of a figure lays it out."""
 GRID: dict[str, Any] = {"color": "#dddddd", "linewidth": 0.5}
+DARK = 0.75
+"""Size of a correlation from which a cell of a heat map is dark."""
 Panel = Axes
 """One panel of a figure: the type for packages that do not import matplotlib."""
 
@@ -69,11 +74,13 @@ def drawing(width: float, height: float) -> Iterator[Figure]:
 
 def save(figure: Figure, out: Path, name: str) -> dict[str, Path]:
     """Write one figure as out/figures/name.svg, .png (300 dpi) and .pdf; call inside the drawing context."""
-    written = {}
-    for kind in FORMATS:
-        path = Path(out) / "figures" / f"{name}.{kind}"
-        written[f"figures/{name}.{kind}"] = write_atomically(path, partial(_print, figure, kind))
-    return written
+    return {f"figures/{path.name}": path for path in write(figure, Path(out) / "figures" / name)}
+
+
+def write(figure: Figure, stem: Path) -> list[Path]:
+    """Write one figure as stem.svg, .png and .pdf; call inside the drawing context."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in FORMATS]
+    return [write_atomically(path, partial(_print, figure, path.suffix[1:])) for path in paths]
 
 
 def svg_of(figure: Figure) -> bytes:
@@ -87,6 +94,39 @@ def _print(figure: Figure, kind: str, file: Any) -> None:
     dates: dict[str, Any] = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None}}
     metadata = dates.get(kind, {"Software": None})
     figure.savefig(file, format=kind, metadata=metadata, dpi=300, facecolor="white")
+
+
+def square_map(
+    panel: Axes, values: pd.DataFrame, *, text: Callable[[float], str], dark: Callable[[float], bool], **look: Any
+) -> None:
+    """Draw a table as a heat map with a value in each cell; undefined ones stay empty. look: seaborn.heatmap's."""
+    found = values.to_numpy(dtype=float)
+    words = np.array([[text(value) for value in row] for row in found])
+    seaborn.heatmap(
+        values, ax=panel, annot=words, fmt="", annot_kws={"size": 7, "color": "black"}, cbar=False, xticklabels=True,
+        yticklabels=True, **look,
+    )  # fmt: skip
+    for label, value in zip(panel.texts, found[np.isfinite(found)], strict=True):  # none for what is undefined
+        label.set_color("white" if dark(value) else "black")
+    panel.tick_params(length=0, pad=2)
+    panel.set(xlabel="", ylabel="")
+    panel.tick_params(axis="x", rotation=90)
+    panel.tick_params(axis="y", rotation=0)
+
+
+def correlations_map(panel: Axes, square: pd.DataFrame) -> None:
+    """Draw Spearman's rho between every two scores."""
+    names = [short(str(name)) for name in square.columns]
+    square_map(
+        panel, pd.DataFrame(square.to_numpy(dtype=float), names, names), text=brief,
+        dark=lambda value: abs(value) > DARK, cmap="vlag", vmin=-1, vmax=1, square=True, linewidths=0.3,
+    )  # fmt: skip
+
+
+def grid(panel: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
+    """Draw thin grid lines behind everything else."""
+    panel.grid(axis=axis, **GRID)
+    panel.set_axisbelow(True)
 
 
 def short(name: str, most: int = 26) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from harness.report.style import DASH, number
+from harness.report.style import DASH, brief, number
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ def shaded(value: float, title: str) -> Cell:
     if not math.isfinite(value):
         return Cell(DASH, title=f"{title}: undefined")
     kind = ("neg" if value < 0 else "pos") + (" high" if abs(value) > 0.6 else "")
-    text = number(value, 2).replace("0.", ".", 1)
-    return Cell(text, title=f"{title}: {number(value)}", kind=kind, shade=round(abs(value) * 100))
+    return Cell(brief(value), title=f"{title}: {number(value)}", kind=kind, shade=round(abs(value) * 100))
 
 
 @cache

@@ -5,32 +5,29 @@ Colour and shape say what kind of score it is (`style.KINDS`), never which rank 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
-from harness.analysis.summary import RANDOM_PICKS
+from harness.analysis.populations import baselines_among
+from harness.analysis.summary import RANDOM_PICKS, Summary
 from harness.report import style
-from harness.report.figures import COLUMN, GRID, PAGE, drawing, save, short, svg_of
+from harness.report.figures import COLUMN, PAGE, correlations_map, drawing, grid, save, short, svg_of
 from harness.report.scatter import draw_scatter
-from harness.report.style import KINDS, number
+from harness.report.style import KINDS
 
 if TYPE_CHECKING:
-    from harness.analysis.summary import Summary
     from harness.store.stored_run import StoredRun
 
 LABELS = {"rho": "Spearman's ρ with accuracy", "tau_b": "Kendall's τ-b with accuracy"}
-DARK = 0.75
-"""Size of a correlation from which a cell of the heat map is dark."""
 LINES_SHOWN = 4
 """Proxies whose regret has a line of its own; the best of each other kind has one too."""
 
@@ -61,8 +58,7 @@ def forest(
     if not np.isfinite(value).any():
         panel.set_xlim(-1, 1)  # nothing to fit an axis to: too few architectures
     panel.tick_params(axis="y", length=0)
-    panel.grid(axis="x", **GRID)
-    panel.set_axisbelow(True)
+    grid(panel, "x")
     panel.set_xlabel(LABELS[statistic])
     if legend:
         kinds_legend(panel, kinds, ["best count"] if counts else [])
@@ -82,24 +78,8 @@ def kinds_legend(panel: Axes, kinds: Collection[str], lines: Collection[str] = (
 def heat_map(panel: Axes, summary: Summary, population: str | None = None) -> None:
     """Draw Spearman's rho between every two proxies; proxies that rank alike stand together."""
     square = clustered(summary.agreement[population or style.populations(summary)[0]])
-    names = [short(str(name)) for name in square.columns]
-    values = square.to_numpy(dtype=float)
-    text = np.array([[_short(value) for value in row] for row in values])
-    seaborn.heatmap(
-        pd.DataFrame(values, names, names), ax=panel, cmap="vlag", vmin=-1, vmax=1, square=True, annot=text, fmt="",
-        annot_kws={"size": 7, "color": "black"}, linewidths=0.3, cbar=False, xticklabels=True, yticklabels=True,
-    )  # fmt: skip
-    for label, value in zip(panel.texts, values[np.isfinite(values)], strict=True):  # none for what is undefined
-        label.set_color("white" if abs(value) > DARK else "black")
-    panel.tick_params(length=0)
-    panel.set_xticklabels(names, rotation=90)
-    panel.set_yticklabels(names, rotation=0)
+    correlations_map(panel, square)
     panel.set_title("Spearman's ρ between scores", loc="right")
-
-
-def _short(value: float) -> str:
-    """Return ".52", "-.07" or "1"."""
-    return "1" if value >= 0.995 else number(value, 2).replace("0.", ".", 1)
 
 
 def clustered(square: pd.DataFrame) -> pd.DataFrame:
@@ -148,8 +128,7 @@ def _regret_axes(panel: Axes, curves: pd.DataFrame) -> None:
     panel.set_ylim(-0.03, top * 1.15)
     panel.set_xticks([k for k in sorted(set(curves["k"])) if str(k).strip("0") == "1"], minor=False)
     panel.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    panel.grid(**GRID)
-    panel.set_axisbelow(True)
+    grid(panel)
     panel.set_xlabel("k, architectures picked by the score")
     panel.set_ylabel("regret, points (log above 1)")
 
@@ -175,6 +154,21 @@ def size_of(name: str, proxies: int, width: float | None = None) -> tuple[float,
         return side, side
     heights = {"scatter": 0.5 + 1.75 * -(-proxies // 4), "correlation": 0.75 + 0.15 * max(proxies, 4), "regret": 3.0}
     return width or (PAGE if name == "scatter" else COLUMN), heights[name]
+
+
+def redraw(folder: Path, manifest: dict) -> dict[str, Path]:
+    """Draw the correlations of a run whose scores are not stored again, from its summary.csv."""
+    table = pd.read_csv(folder / "summary.csv").rename(columns={"cohort": "reference_set"})  # its earlier name
+    table = table.reindex(columns=list(dict.fromkeys([*table, "fitted", "reference_set"])))
+    table["fitted"] = table["fitted"].eq(True)
+    names = dict.fromkeys(table["proxy"])
+    none = pd.DataFrame()
+    summary = Summary(table, none, none, {}, none, none, baselines=baselines_among(names, manifest))
+    with drawing(*size_of("correlation", len(names))) as figure:
+        forest(figure.subplots(), summary)
+        archs = int(table.loc[table["population"] == style.populations(summary)[0], ["n", "failed"]].sum(axis=1).max())
+        figure.supxlabel(_source(manifest, archs), fontsize=7)
+        return save(figure, folder, "correlation")
 
 
 def write_figures(run: StoredRun, summary: Summary, out: Path) -> dict[str, Path]:
@@ -203,8 +197,12 @@ def draw(
 
 def source_line(run: StoredRun) -> str:
     """Return what the scores are compared with, for a figure that stands alone."""
-    dataset = str((run.manifest.get("target") or run.manifest).get("dataset", ""))
-    return f"{run.manifest.get('benchmark', '')}, {dataset}, {len(run.archs):,} architectures"
+    return _source(run.manifest, len(run.archs))
+
+
+def _source(manifest: Mapping[str, Any], archs: int) -> str:
+    dataset = str((manifest.get("target") or manifest).get("dataset", ""))
+    return f"{manifest.get('benchmark', '')}, {dataset}, {archs:,} architectures"
 
 
 def svg(name: str, run: StoredRun, summary: Summary, population: str) -> bytes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """How all scores of one kind are drawn, in every figure: colour and shape mean nothing else."""
+    """How all scores of one kind are drawn in the figures of a run: colour and shape mean nothing else."""
 
     label: str
     colour: str
@@ -169,6 +169,11 @@ def number(value: Any, digits: int = 3) -> str:
         return DASH
     text = f"{value:.{digits}f}"
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
+
+
+def brief(value: float) -> str:
+    """Print a correlation in as few characters as possible: ".52", "-.07", "1"."""
+    return "1" if round(value, 2) == 1 else number(value, 2).replace("0.", ".", 1)
 
 
 def count(value: Any) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.report.figures import GRID, Panel, drawing, save
+from harness.report.figures import COLUMN, PAGE, Panel, drawing, grid, save
 from harness.reproduce.compare import SUBSTITUTE
 from harness.reproduce.verdict import ABSENT, AGREES, DIFFERS, UNDECIDED
 
@@ -15,26 +15,32 @@ NAMED = 3
 """Proxies farthest away that a panel names, at most."""
 
 
+def redraw(folder: Path, manifest: dict) -> dict[str, Path]:
+    """Draw the figure of a stored reproduction again."""
+    written = write_figure(pd.read_csv(folder / "reproduction.csv", keep_default_na=True), folder)
+    return {"figures/reproduction.png": written.with_suffix(".png")} if written else {}
+
+
 def write_figure(rows: pd.DataFrame, out: Path) -> Path | None:
-    """Write figures/reproduction.{png,svg} under `out` and return the SVG; None where no correlation was checked."""
+    """Write figures/reproduction.* under `out` and return the SVG; None where no correlation was checked."""
     rows = rows[(rows["kind"] == "correlation") & (rows["verdict"] != ABSENT)]
     tables = list(rows.groupby("table", sort=False))
     if not tables:
         return None
     columns = min(COLUMNS, len(tables))
     deep = -(-len(tables) // columns)
-    with drawing(2.05 * columns + 0.4, 2.1 * deep + 0.6) as figure:
+    with drawing(COLUMN if columns == 1 else PAGE, 1.8 * deep + 0.6) as figure:
         panels = list(figure.subplots(deep, columns, squeeze=False).flat)
         for panel, (name, own) in zip(panels, tables, strict=False):
             _panel(panel, own, str(name))
         for panel in panels[len(tables) :]:
             panel.set_axis_off()
-        figure.supxlabel("published value", fontsize=8.5)
-        figure.supylabel("our value, with 95 % interval", fontsize=8.5)
+        figure.supxlabel("published value", fontsize=8)
+        figure.supylabel("our value, with 95 % interval", fontsize=8)
         looks = [{"color": colour, "marker": marker, "label": name} for name, (colour, marker) in LOOKS.items()]
         looks.append({"facecolor": "white", "edgecolor": "#555555", "label": "images of another dataset"})
         handles = [panels[0].scatter([], [], s=18, **look) for look in looks]
-        figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
+        figure.legend(handles=handles, loc="outside upper center", ncols=2 if columns == 1 else 4, frameon=False)
         return save(figure, out, "reproduction")["figures/reproduction.svg"]
 
 
@@ -48,7 +54,7 @@ def _panel(panel: Panel, rows: pd.DataFrame, name: str) -> None:
     ends = np.array([min(published.min(), low.min()), max(published.max(), high.max())])
     ends = ends + np.array([-0.05, 0.05]) * max(ends[1] - ends[0], 0.15)
     panel.plot(ends, ends, color="#999999", linewidth=0.7, zorder=0)
-    substitute = rows["inputs"].str.endswith(SUBSTITUTE).to_numpy(bool)
+    substitute = rows["inputs"].fillna("").str.endswith(SUBSTITUTE).to_numpy(bool)
     for verdict, (colour, marker) in LOOKS.items():
         for kind, face in ((~substitute, colour), (substitute, "white")):
             at = (rows["verdict"] == verdict).to_numpy(bool) & kind
@@ -57,12 +63,11 @@ def _panel(panel: Panel, rows: pd.DataFrame, name: str) -> None:
                 published[at], ours[at], s=11, marker=marker, linewidth=0.8, edgecolor=colour, facecolor=face, zorder=2
             )
     panel.set(xlim=ends, ylim=ends)
-    panel.locator_params(nbins=4)
+    panel.locator_params(nbins=3)
     panel.set_aspect("equal")
-    panel.grid(**GRID)
-    panel.set_axisbelow(True)
+    grid(panel)
     agree, differ = (int((rows["verdict"] == each).sum()) for each in (AGREES, DIFFERS))
-    panel.set_title(f"{name}\n{agree} agree, {differ} differ of {len(rows)}", loc="left", pad=3)
+    panel.set_title(f"{name}\n{agree} agree, {differ} differ of {len(rows)}", loc="left", pad=3, fontsize=7)
     _name_farthest(panel, rows.assign(at=published, up=ours), ends)
 
 
@@ -70,14 +75,16 @@ def _name_farthest(panel: Panel, rows: pd.DataFrame, ends: np.ndarray) -> None:
     """Write the names of the proxies that are farthest away, each once, where no other name is at that height."""
     far = rows[rows["verdict"] == DIFFERS].sort_values("away", key=lambda away: -away.abs())
     far = far.drop_duplicates("method").head(NAMED)
-    placed: list[float] = []
+    span, placed = ends[1] - ends[0], list[float]()
     for row in far.itertuples():
-        if any(abs(row.up - other) < 0.09 * (ends[1] - ends[0]) for other in placed):
+        side = -1 if row.up > ends[0] + 0.85 * span else 1
+        height = row.up + 0.1 * side * span
+        if any(abs(height - other) < 0.09 * span for other in placed):
             continue
-        placed.append(row.up)
-        right = row.at > ends.mean()
+        placed.append(height)
         panel.annotate(
-            row.method, (row.at, row.up), xytext=(-5 if right else 5, 0), textcoords="offset points",
-            ha="right" if right else "left", va="center", fontsize=6.5, color="#222222", zorder=3,
+            row.method, (row.at, row.up), xytext=(0, 4 * side), textcoords="offset points",
+            ha="right" if row.at > ends.mean() else "left", va="bottom" if side > 0 else "top", fontsize=7,
+            color="#222222", zorder=1,
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.4},
         )  # fmt: skip

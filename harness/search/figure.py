@@ -1,27 +1,35 @@
 """The figure of simulated searches: regret against cost, a line for each method, with bands."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from harness.report import style
-from harness.report.figures import GRID, Figure, Panel, drawing, save
+from harness.report.figures import COLUMN, PAGE, Figure, Panel, drawing, grid, save, short
+from harness.report.style import COLOURS, DASHES
 
 AXES = {"queries": "queries", "seconds": "seconds of proxies and trainings"}
 COLUMNS = 3
-"""Panels in a row."""
-PANEL = (2.7, 2.3)
-"""Inches."""
+"""Panels in a row, where there are several."""
+HEIGHT = 1.9
+"""Inches of a panel, without its legend."""
+RANDOM: dict[str, Any] = {"color": "black", "linewidth": 1.6, "dashes": (1, 1.2)}
+
+
+def redraw(folder: Path, manifest: dict) -> dict[str, Path]:
+    """Draw the figures of a stored search again."""
+    return write_figure(pd.read_csv(folder / "curves.csv", keep_default_na=False), folder)
 
 
 def write_figure(curves: pd.DataFrame, out: Path) -> dict[str, Path]:
-    """Write figures/regret.{png,svg} under `out` from `Searches.curves`, and regret-seconds where seconds are known."""
+    """Write figures/regret.* under `out` from `Searches.curves`, and regret-seconds where seconds are known."""
     written: dict[str, Path] = {}
     for cost in (cost for cost in AXES if (curves["cost"] == cost).any()):
         shown = curves[curves["cost"] == cost]
         panels = groups(shown)
-        columns = min(COLUMNS, len(panels))
-        with drawing(0.6 + PANEL[0] * columns, 0.5 + PANEL[1] * -(-len(panels) // columns)) as figure:
+        columns, lines = min(COLUMNS, len(panels)), max(map(len, panels.values())) + 1
+        height = 0.45 + -(-len(panels) // columns) * (HEIGHT + 0.14 * -(-lines // 2))
+        with drawing(COLUMN if columns == 1 else PAGE, height) as figure:
             draw(figure, shown, panels, AXES[cost])
             written |= save(figure, out, "regret" if cost == "queries" else f"regret-{cost}")
     return written
@@ -42,26 +50,30 @@ def draw(figure: Figure, curves: pd.DataFrame, panels: dict[str, list[tuple[str,
     axes = figure.subplots(-(-len(panels) // columns), columns, squeeze=False, sharex=True, sharey=True)
     each = dict(list(curves.groupby(["method", "guide"], sort=False)))
     for panel, (title, members) in zip(axes.flat, panels.items(), strict=False):
-        for place, (method, guide) in enumerate(members):
+        own = [member for member in members if member != ("random", "")]
+        for place, (method, guide) in enumerate(own):
             label = method if title in ("no proxy", "several proxies") else guide
-            _line(panel, each[method, guide], style.COLOURS[place % len(style.COLOURS)], label)
-        if ("random", "") in each and ("random", "") not in members:
-            random = each["random", ""]
-            panel.plot(random["at"], random["median"], color="black", linewidth=1, dashes=(1, 1.2), label="random")
+            look = {"color": COLOURS[place % len(COLOURS)], "dashes": DASHES[place % len(DASHES)] or (None, None)}
+            _line(panel, each[method, guide], short(label, 18), True, look)
+        if ("random", "") in each:
+            _line(panel, each["random", ""], "random", len(own) < len(members), RANDOM)
         panel.set_title(title, loc="left", pad=3)
-        panel.legend(frameon=False, handlelength=1.6, fontsize=6.5, loc="lower left")
-        panel.grid(**GRID)
-        panel.set_axisbelow(True)
+        panel.legend(frameon=False, handlelength=2.2, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2,
+                     columnspacing=1, borderpad=0.2, labelspacing=0.25)  # fmt: skip
+        grid(panel)
     for panel in axes.flat[len(panels) :]:
         panel.set_axis_off()
     _scales(axes.flat[0], curves)
-    figure.supxlabel(across, fontsize=8.5)
-    figure.supylabel("regret, points of accuracy\n(linear to 0.1, log above)\nmedian; band: middle half", fontsize=8.5)
+    figure.supxlabel(f"{across}; line: median, band: middle half of the runs", fontsize=8)
+    figure.supylabel("regret, points (log above 0.1)", fontsize=8)
 
 
-def _line(panel: Panel, curve: pd.DataFrame, colour: str, label: str) -> None:
-    panel.fill_between(curve["at"], curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0, step="post")
-    panel.plot(curve["at"], curve["median"], color=colour, linewidth=1.2, label=label, drawstyle="steps-post")
+def _line(panel: Panel, curve: pd.DataFrame, label: str, band: bool, look: dict[str, Any]) -> None:
+    if band:
+        panel.fill_between(
+            curve["at"], curve["low"], curve["high"], color=look["color"], alpha=0.13, linewidth=0, step="post"
+        )
+    panel.plot(curve["at"], curve["median"], label=label, drawstyle="steps-post", **look)
 
 
 def _scales(panel: Panel, curves: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness.report.axes import score_scale
-from harness.report.figures import GRID, Figure, Panel, drawing, save
+from harness.report.figures import PAGE, Figure, Panel, drawing, grid, save
 from harness.report.result import markdown_page, result_folder, write_result
 from harness.report.style import COLOURS, DASH, cell, count, interval, number
 from harness.reproduce.hnas.collect import Tables
@@ -78,8 +78,8 @@ def _with_interval(row: dict[Any, Any], name: str) -> str:
 
 
 def write_figure(found: Tables, out: Path) -> dict[str, Path]:
-    """Write figures/hnas.{png,svg}."""
-    with drawing(0.4 + 1.75 * len(found.main.metrics), 3.9) as figure:
+    """Write figures/hnas.*."""
+    with drawing(PAGE, 3.7) as figure:
         draw(figure, found)
         return save(figure, out, "hnas")
 
@@ -102,9 +102,9 @@ def draw(figure: Figure, found: Tables) -> None:
         panels[0, 0].set_yscale("log")
         panels[0, 0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         panels[0, 0].yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "25" else "")
-    figure.supylabel("test error, %", fontsize=8.5)
+    figure.supylabel("test error, %", fontsize=8)
     figure.supxlabel(
-        f"{found.manifest['benchmark']}, {found.manifest['target']['dataset']}. †: fitted to these errors", fontsize=8.5
+        f"{found.manifest['benchmark']}, {found.manifest['target']['dataset']}. †: fitted to these errors", fontsize=8
     )
 
 
@@ -112,7 +112,6 @@ def _scatter(panel: Panel, across: np.ndarray, up: np.ndarray, label: str, rho: 
     scale = score_scale(across)
     panel.scatter(scale.positions(across), up, s=3, color=COLOURS[0], alpha=0.4, linewidths=0, rasterized=True)
     panel.set_xticks([tick for tick, _ in scale.ticks], [text for _, text in scale.ticks])
-    panel.set_title(f"{label}: ρ {number(rho, 2)}", loc="left", pad=3, fontsize=7.5)
+    panel.set_title(f"{label}: ρ {number(rho, 2)}", loc="left", pad=3, fontsize=7)
     panel.set_xlabel(scale.note, fontsize=7)
-    panel.grid(**GRID)
-    panel.set_axisbelow(True)
+    grid(panel)
