@@ -1,7 +1,7 @@
 """`nas-harness compare PROXY PROXY ...`: proxies head to head, on one benchmark or all."""
 
 from benchmarks.errors import carry_out, say
-from harness.cli.options import Line, add_options, keep_config
+from harness.cli.options import Line, add_options, add_out, check_existing, keep_config
 from harness.runs.config import RunConfig
 
 SHARED = (
@@ -22,7 +22,7 @@ def parser() -> Line:
     add_options(line, RunConfig, only=SHARED)
     line.option("--population", default="all", help="all (default), connected or distinct architectures")
     line.option("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
-    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    add_out(line)
     return line
 
 
@@ -40,9 +40,11 @@ def main(argv: list[str] | None = None) -> int:
         from harness.runs.sources import gather, names_of
 
         settings = dict(options)
-        out, words, bench = settings.pop("out"), settings.pop("words"), settings.pop("bench")
+        out, _ = settings.pop("out"), settings.pop("existing")
+        folder = result_folder(out, ["compare"], HEAD_TO_HEAD, "comparison", settings)
+        check_existing(folder, "compare", options)
+        words, bench = settings.pop("words"), settings.pop("bench")
         how = {name: settings.pop(name) for name in ("population", "resamples")}
-        folder = result_folder(out, ["compare"], HEAD_TO_HEAD, "comparison", options | {"out": None})
         runs = each_target(gather(words, bench, say=say, **settings))
         found = head_to_head(runs, names_of(words, runs.values()), **how)
         print_head_to_head(found)

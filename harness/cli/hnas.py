@@ -6,7 +6,7 @@ From one dataset to another: scored on one, judged by the errors of each.
 
 from benchmarks.benchmark import BENCHMARKS
 from benchmarks.errors import carry_out, say
-from harness.cli.options import Line, add_options, keep_config
+from harness.cli.options import Line, add_options, add_out, check_existing, keep_config
 from harness.reproduce.hnas.config import HnasConfig
 
 
@@ -17,7 +17,7 @@ def parser() -> Line:
     add("--scores", required=True, nargs="+", help="folders of runs, one for each dataset, or a CSV of scores")
     add("--bench", required=True, help=f"benchmark: {', '.join(BENCHMARKS)}")
     add_options(line, HnasConfig)
-    add("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    add_out(line)
     return line
 
 
@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     """Make the tables; return the exit code: 0 done, 2 input that cannot be used, 130 interrupted."""
     options = parser().arguments(argv)
     config = dict(options)
-    out, scores = options.pop("out"), tuple(options.pop("scores"))
+    out, _, scores = options.pop("out"), options.pop("existing"), tuple(options.pop("scores"))
 
     def action() -> None:
         from rich.console import Console
@@ -34,7 +34,8 @@ def main(argv: list[str] | None = None) -> int:
         from harness.reproduce.hnas.collect import collect
         from harness.reproduce.hnas.report import folder_for, markdown, write_tables
 
-        folder = folder_for(out, options["bench"], config)
+        folder = folder_for(out, options["bench"], options | {"scores": scores})
+        check_existing(folder, "reproduce hnas", config)
         found = collect(HnasConfig(scores, **options))
         Console().print(Markdown(markdown(found)))
         write_tables(found, folder)

@@ -7,21 +7,20 @@ removal); docs/operations.md says what they are.
 
 from benchmarks.benchmark import BENCHMARKS
 from benchmarks.errors import carry_out, say
-from harness.cli.options import Line, add_options, back, keep_config
+from harness.cli.options import Line, add_options, add_out, back, check_existing, keep_config
 from harness.operations.config import OperationsConfig
 
 STOPPED = "stopped; no results were written, trained epochs of supernets are kept: repeat the command to go on"
 BENCH = {"bench": f"benchmark of operations on edges: {', '.join(BENCHMARKS)}"}
 RENAMED = {"scores": "operation_scores", "network": "network_settings"}
 """Field -> its option, where its own name means something else in other commands."""
-OUT = "folder to write to (default: a name of its own under results/runs/)"
 
 
 def parser() -> Line:
-    """Return the command line: an option for each field of OperationsConfig, and --out."""
+    """Return the command line: an option for each field of OperationsConfig, --out and --existing."""
     line = Line("operations", (__doc__ or "").split(": ", 1)[1])
     add_options(line, OperationsConfig, said=BENCH, renamed=RENAMED)
-    line.option("--out", help=OUT)
+    add_out(line)
     return line
 
 
@@ -30,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().arguments(argv)
     config_file = dict(options)
     options = back(options, RENAMED)
-    out = options.pop("out")
+    out, _ = options.pop("out"), options.pop("existing")
 
     def action() -> None:
         from harness.operations.compare import compare
@@ -38,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
 
         config = OperationsConfig(**options)
         folder = folder_for(config, out)
+        check_existing(folder, "operations", config_file)
         found = compare(config, say=say, folder=folder)
         print_comparison(found)
         write_comparison(found, folder)

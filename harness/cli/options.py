@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 import tomllib
@@ -122,9 +123,57 @@ def read_config(path: Path, command: str) -> dict[str, Any]:
     return found
 
 
+def add_out(line: Line) -> None:
+    """Add --out and --existing of a command whose result is made at once."""
+    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    about = "if --out holds a result: resume (default: one of equal settings is made again), replace, refuse"
+    line.option("--existing", choices=EXISTING, default="resume", metavar="EXISTING", help=about)
+
+
+EXISTING = ("resume", "replace", "refuse")
+UNKEPT = ("out", "existing")
+"""Options that a result's config.toml does not have, so that a copy writes elsewhere and replaces nothing."""
+
+
+def check_existing(folder: Path, command: str, options: Mapping[str, Any]) -> None:
+    """Raise UserError where a folder holds an earlier result that these options must not replace."""
+    if options["existing"] == "replace" or not (folder / "manifest.json").exists():
+        return
+    now, before = tomllib.loads(_config(command, options)), {}
+    with contextlib.suppress(OSError, ValueError):
+        before = tomllib.loads((folder / "config.toml").read_text("utf-8"))
+    changed = [f"{name} {before.get(name, 'unset')} -> {now.get(name, 'unset')}" for name in sorted(now | before)
+               if now.get(name) != before.get(name)]  # fmt: skip
+    if changed or options["existing"] == "refuse":
+        of = f" of other settings ({', '.join(changed)})" if changed and before else ""
+        raise UserError(f"{folder} holds an earlier result{of}: give another --out, or --existing replace")
+
+
 def keep_config(folder: Path, command: str, options: Mapping[str, Any]) -> None:
-    """Write config.toml into a result: the file that repeats it. `out` is left out, so that a copy writes elsewhere."""
-    write_text(folder / "config.toml", as_toml(command, {name: options[name] for name in options if name != "out"}))
+    """Write config.toml into a result: the file that repeats it."""
+    write_text(folder / "config.toml", _config(command, options))
+
+
+def _config(command: str, options: Mapping[str, Any]) -> str:
+    return as_toml(command, {name: options[name] for name in options if name not in UNKEPT})
+
+
+def with_config(words: Sequence[str], command: str, positional: str) -> list[str]:
+    """Return the words of a command that has a parser of its own, with those of --config FILE in front.
+
+    The file's options are named as on the command line; `positional` is the name of those without a name.
+    """
+    early = Parser(prog=f"nas-harness {command}", add_help=False)
+    early.add_argument("--config")
+    given, rest = early.parse_known_args(words)
+    found: list[str] = []
+    for name, value in (read_config(Path(given.config), command) if given.config else {}).items():
+        values = list(map(str, value)) if isinstance(value, list) else [str(value)]
+        if name == positional:
+            found += values
+        elif value is not False:
+            found += [f"--{name.replace('_', '-')}", *([] if value is True else values)]
+    return [*found, *rest]
 
 
 def add_options(

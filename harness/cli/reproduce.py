@@ -8,19 +8,17 @@ scores of stored runs instead.
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from benchmarks.errors import UserError, carry_out, say
 from harness.cli.hnas import main as hnas
 from harness.cli.operations import main as operations
-from harness.cli.options import Line
+from harness.cli.options import EXISTING, Line, check_existing, keep_config
 from harness.cli.search import main as search
 from harness.reproduce.recipes import Recipe, choose
-from harness.store.version import RUNS
 
 COMMANDS = {"harness.operations": operations, "harness.search": search}
 """What carries out the commands of the tables."""
-OUT = RUNS / "reproduction"
-"""Not results/reproduction, which is part of the repository."""
 
 
 def parser() -> Line:
@@ -36,7 +34,10 @@ def parser() -> Line:
     about_runs = "folders of finished runs of one target: a table of their proxies with published values"
     mode.add_argument("--run", type=Path, nargs="+", metavar="DIR", default=[], help=about_runs)
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
-    add("--out", type=Path, help=f"folder to write to (default {OUT}; with --run: the first run's)")
+    add("--out", type=Path, help="folder to write to (default: a name of its own under results/runs/; with --run: the"
+        " first run's)")  # fmt: skip
+    about = "if --out holds a result: resume (default: one of equal settings is made again), replace, refuse"
+    add("--existing", choices=EXISTING, default="resume", metavar="EXISTING", help=about)
     return line
 
 
@@ -45,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["hnas"]:
         return hnas(words[1:])
-    options = SimpleNamespace(**parser().arguments(words))
+    settings = parser().arguments(words)
+    options = SimpleNamespace(**settings)
 
     def action() -> None:
         if options.run and (options.tables or options.list):
@@ -58,22 +60,27 @@ def main(argv: list[str] | None = None) -> int:
 
             print(write_comparison(options.run, options.out or options.run[0]))
         else:
-            _reproduce(tables, options.quick, options.full, options.data, options.out or OUT)
+            _reproduce(tables, settings)
 
     return carry_out("nas-harness reproduce", action, "stopped; runs are kept and continue: repeat the command")
 
 
-def _reproduce(tables: list[Recipe], quick: bool, full: bool, data: str | None, out: Path) -> None:
-    from harness.report.result import checked
+def _reproduce(tables: list[Recipe], settings: dict[str, Any]) -> None:
+    from harness.report.result import result_folder
     from harness.reproduce.compare import reproduce
     from harness.reproduce.page import summary
     from harness.reproduce.score_sets import FULL, QUICK
     from harness.reproduce.write import KIND, write
 
+    quick, full = settings["quick"], settings["full"]
     mode, scoring = ("quick", QUICK) if quick else ("full", FULL) if full else ("kept scores", None)
-    checked(out, KIND, ignore=None)
-    made = reproduce(tables, data=data, out=out, scoring=scoring, commands=COMMANDS, say=say)
+    own = settings["tables"] and {"tables": settings["tables"]}
+    words = ["reproduction", mode.replace("kept scores", "") or None]
+    out = result_folder(settings["out"], words, KIND, settings=own or None, ignore=None)
+    check_existing(out, "reproduce", settings)
+    made = reproduce(tables, data=settings["data"], out=out, scoring=scoring, commands=COMMANDS, say=say)
     page = write(made, tables, mode, out)
+    keep_config(out, "reproduce", settings)
     print(f"{summary(made.rows)}\n\nwritten to {page}")
 
 

@@ -8,7 +8,7 @@ import sys
 
 from benchmarks.benchmark import BENCHMARKS
 from benchmarks.errors import carry_out, say
-from harness.cli.options import Line, add_options, back, hidden, keep_config
+from harness.cli.options import Line, add_options, add_out, back, check_existing, hidden, keep_config
 from harness.cli.supernet_search import main as search_supernets
 from harness.operations.search.methods import METHODS as OVER_A_SUPERNET
 from harness.operations.search.methods import asked
@@ -44,7 +44,7 @@ def parser() -> Line:
         line.option(f"--{dest.replace('_', '-')}", dest=dest, type=kind, help=about)
         if dest != name:
             hidden(line, name, dest, kind)
-    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    add_out(line)
     return line
 
 
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().arguments(words)
     config_file = dict(options)
     options = back(back(options, RENAMED), SETTINGS)
-    out = options.pop("out")
+    out, _ = options.pop("out"), options.pop("existing")
     settings = {name: value for name in OPTIONS if (value := options.pop(name)) is not None}
 
     def action() -> None:
@@ -65,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
 
         config = SearchConfig(**options, settings=settings)
         folder = folder_for(config, out)
+        check_existing(folder, "search", config_file)
         searches = search(config, say=say)
         print_searches(searches)
         write_searches(searches, folder)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 from benchmarks.errors import carry_out, say
-from harness.cli.operations import BENCH, OUT, RENAMED, STOPPED
-from harness.cli.options import Line, add_options, back, keep_config
+from harness.cli.operations import BENCH, RENAMED, STOPPED
+from harness.cli.options import Line, add_options, add_out, back, check_existing, keep_config
 from harness.operations.config import OperationsConfig
 from harness.operations.search.config import FindConfig
 
@@ -15,7 +15,7 @@ def parser() -> Line:
     line = Line("search", "Search over a supernet, untrained or trained.")
     add_options(line, FindConfig)
     add_options(line, OperationsConfig, without=("scores", "reference", "along"), said=BENCH, renamed=RENAMED)
-    line.option("--out", help=OUT)
+    add_out(line)
     return line
 
 
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().arguments(argv)
     config_file = dict(options)
     options = back(options, RENAMED)
-    out = options.pop("out")
+    out, _ = options.pop("out"), options.pop("existing")
     how = {each.name: options.pop(each.name) for each in fields(FindConfig) if each.name in options}
 
     def action() -> None:
@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         config = FindConfig(base=OperationsConfig(**options), **how)
         folder = folder_for(config, out)
+        check_existing(folder, "search", config_file)
         found = find(config, say=say, folder=folder)
         print(mean_line(found))
         write_found(found, folder)

@@ -54,14 +54,15 @@ ResultTable = tuple[str, Sequence[str], Sequence[Sequence[object]], Collection[i
 
 
 def result_folder(
-    out: str | None, words: list[str | None], kind: str, noun: str = "", settings: Mapping[str, Any] | None = None
-) -> Path:
+    out: str | Path | None, words: list[str | None], kind: str, noun: str = "",
+    settings: Mapping[str, Any] | None = None, ignore: Collection[str] | None = ("supernets",),
+) -> Path:  # fmt: skip
     """Return `out`, by default results/runs/ and `words` with dashes, and a mark for every set of settings.
 
     UserError where it holds anything else (`checked`).
     """
     name = "-".join(filter(None, [*words, settings_mark(settings) if settings is not None else None]))
-    return checked(Path(out) if out else RUNS / name, kind, noun)
+    return checked(Path(out) if out else RUNS / name, kind, noun, ignore)
 
 
 def settings_mark(settings: Mapping[str, Any]) -> str:

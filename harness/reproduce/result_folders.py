@@ -51,7 +51,7 @@ def carry_out(
     say(f"{table.name}: {module} {shlex.join(words)}")
     if module not in commands:
         raise UserError(f"needs the folder {table.folder}, and `{table.command}` is not to be carried out")
-    if code := commands[module](words):
+    if code := commands[module]([*words, "--existing", "replace"]):
         raise UserError(f"`{table.command}` ended with {code}")
     path = out / table.folder / "manifest.json"  # says the command of this process
     command = plain_command(f"python -m {module} {shlex.join(words)}")

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, say
 from benchmarks.files.write import write_atomically, write_text
 from benchmarks.readers.foreign import read_arrays, read_json, refusing
-from benchmarks.table import Table, save_tables
+from benchmarks.table import Table, load_table, save_tables
 from harness.inputs.draw import title_of
 from harness.inputs.images import Images
 from harness.training.recipe import Recipe
@@ -135,5 +135,7 @@ def finish(out: Path, recipe: Recipe, strings: dict[str, str], seeds: int, setti
     )  # fmt: skip
     path = out / "table.h5"
     with _kept(path):
+        if path.exists() and len(old := load_table(path, dataset)) * len(old.seeds) > len(table) * seeds:
+            say(f"{path} held {len(old)} architectures x {len(old.seeds)} seeds before; their trainings are kept")
         save_tables(path, [table])
     return path
