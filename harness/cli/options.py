@@ -116,7 +116,7 @@ def read_config(path: Path, command: str) -> dict[str, Any]:
         found = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise UserError(f"--config {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a NUL in the path, what is not UTF-8, what is not TOML
         raise UserError(f'--config {path}: not a TOML file of lines such as bench = "201" ({error})') from None
     if (other := found.pop("command", command)) != command:
         raise UserError(f"--config {path} is of nas-harness {other}, not of nas-harness {command}")

@@ -39,6 +39,8 @@ def gather(words: Sequence[str], bench: str, *, kept: bool = False, say: Say, **
     """
     further = settings.pop("target", None)
     words = [word.strip() for each in words for word in each.split(",") if word.strip()]
+    if not words:
+        raise UserError("nothing to compare: name proxies, files of scores or run folders")
     files, folders = [word for word in words if _is_file(word)], [word for word in words if _is_folder(word)]
     proxies = [word for word in words if word not in (*files, *folders)]
     choose(proxies)  # all that is unknown at once, before anything is scored

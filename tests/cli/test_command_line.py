@@ -151,6 +151,12 @@ def test_a_configuration_file_that_cannot_be_used(
     assert said in capsys.readouterr().err
 
 
+def test_a_path_with_a_nul_is_no_configuration_file(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        run.parser().arguments(["--config", "\x00x"])
+    assert "x: not a TOML file" in capsys.readouterr().err
+
+
 def test_positional_arguments_come_from_the_file_too(tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(as_toml("report", {"runs": [Path("a"), Path("b")], "resamples": 10, "out": None}))
@@ -163,7 +169,7 @@ def test_a_run_is_repeated_by_its_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("harness.cli.report.show", lambda run: print({k: v.tolist() for k, v in run.scores.items()}))
+    monkeypatch.setattr("harness.cli.report.show", lambda run, _: print({k: v.tolist() for k, v in run.scores.items()}))
     assert main(["run", *TINY, "--out", "first"]) == 0
     first = capsys.readouterr()
     assert not first.err, "quiet"

@@ -1,14 +1,17 @@
 """Worker processes: what they return, and that one which dies never leaves the main process waiting."""
 
 import contextlib
+import platform
+import resource
 import threading
 import time
 
 import psutil
 import pytest
+import torch
 
 from benchmarks import UserError
-from harness.engine.processes import work
+from harness.engine.processes import one_thread, work
 
 SEEN: list = []
 
@@ -48,3 +51,15 @@ def test_a_worker_killed_while_it_starts_is_an_error_at_once():
         stop.set()
         killer.join()
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_of_a_freed_tensor_is_kept_for_the_next_one():
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(2**24)  # 64 MB, 16,384 pages
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    with one_thread():
+        kept = [faults() for _ in range(20)]
+    assert kept[-1] < 100 and faults() > 16000

@@ -38,6 +38,8 @@ def test_a_csv_meets_kept_scores_on_the_architectures_of_both(csv: str) -> None:
 def test_nothing_is_scored_where_a_name_is_unknown_or_no_benchmark_fits(csv: str) -> None:
     with pytest.raises(UserError, match="did you mean synflow"):
         gather(["synflo", csv], "201", say=print)
+    with pytest.raises(UserError, match="nothing to compare"):
+        gather(["", " , "], "201", kept=True, say=print)
     with pytest.raises(UserError, match="macro is left out: .*without ground truth"):
         gather([csv, "params"], "macro", kept=True, say=lambda line: None, dataset="digits")
     assert not Path("results").exists() or not list(Path("results").rglob("scores.h5"))
