@@ -83,6 +83,7 @@ class SupernetDarts(MixedNetwork):
     """Images (samples, channels, height, width) and weights (masks, 28, operations) -> (masks, samples, classes)."""
 
     dropped = True
+    signed = True
     turns = len(CELLS)
     """A step decides an edge of each cell."""
 

@@ -30,6 +30,8 @@ class MixedNetwork(nn.Module):
     """Whether operations of weight 0 are not run in the released code of Zero-Cost-PT and count nowhere."""
     summed = False
     """Whether the operations that are left are summed, without weights."""
+    signed = False
+    """Whether architecture parameters keep their sign where all weights are made positive (FreeDARTS's synflow)."""
     turns = 1
     """Edges that are decided in one step of a search, one of each of so many equal parts of them."""
     vertices: tuple[tuple[str, tuple[int, ...], int], ...] = ()

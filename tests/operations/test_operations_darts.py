@@ -17,9 +17,11 @@ from benchmarks.darts.network import groups_of
 from benchmarks.mobilenet.chains import OPERATIONS, parse_chain, random_proxyless
 from benchmarks.spaces.layers import allocate
 from harness.cli import search
+from harness.inputs.draw import Minibatch
 from harness.operations.decide import decide
 from harness.operations.scores.naswot import naswot_of_masks
-from harness.operations.supernets.masks import mixture, one_hot
+from harness.operations.scores.saliency import _objective, zeros
+from harness.operations.supernets.masks import draw_alphas, mixture, one_hot
 from harness.operations.vertex_inputs import select_edges
 from harness.probe.initialise import initialise
 from harness.probe.view import stream
@@ -158,6 +160,17 @@ def test_released_counting_of_relus():
     assert naswot_of_masks(mixed, x, mask.roll(14, 1), released=False)[0] != expected
 
 
+def test_synflow_on_darts_is_rounding():
+    """Alphas keep their sign; logits do not depend on them, as every node has mean 0 over the one image."""
+    mixed, alphas = supernet("darts"), draw_alphas(28, 7, seed=0)
+    images = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    minibatch = Minibatch(images, torch.zeros(2, dtype=torch.long))
+    network, seen, total = _objective(mixed, alphas, minibatch, "synflow")
+    assert seen.equal(alphas.double()) and (alphas < 0).any()
+    assert total.item() == pytest.approx(network.classifier.bias.sum().item(), abs=1e-12)
+    assert zeros(mixed, alphas, minibatch, "synflow").max() < 1e-13 < zeros(mixed, alphas, minibatch, "snip").max()
+
+
 def test_the_two_cells_take_turns():
     generator = np.random.default_rng(0)
     proposal = decide(lambda mask, edges, step: np.arange(28.0 * 7).reshape(28, 7), torch.ones(28, 7), "random",
@@ -225,6 +238,7 @@ def test_searches_end_to_end(folder: Path, bench: str, method: str, monkeypatch)
     summary = (folder / "out" / "summary.md").read_text()
     assert "| found |" in summary and "| control: most parameters |" in summary
     assert (folder / "out" / "figures" / "cell-seed0.png").exists() == (bench == "darts-s2")
+    assert ("but for rounding errors" in summary) == (method == "freedarts")
     assert 1 <= row["params_rank"] <= 1001 and np.isnan(row["accuracy"])
 
 

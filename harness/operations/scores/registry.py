@@ -16,6 +16,10 @@ from harness.operations.setup import Setup
 from harness.operations.supernets.masks import draw_alphas
 from harness.operations.supernets.trained import supernet_of
 
+ROUNDING = 1e-12
+"""Saliencies below it are rounding errors of float64: logits and weights of operations are of order 1 and 0.001."""
+VANISHES = "the gradient is 0 but for rounding errors, which decide the order"
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -58,7 +62,10 @@ def _salient(compute: Callable, kind: str, setup: Setup, seed: int) -> Scored:
     alphas = alphas * torch.from_numpy(allowed)
     values = np.where(allowed, compute(setup.supernet(seed), alphas.to(setup.device), minibatch, kind), np.nan)
     failed = int((~np.isfinite(values[allowed])).sum())
-    return Scored(values, {"the gradient is not finite": failed} if failed else {})
+    failures = {"the gradient is not finite": failed} if failed else {}
+    if kind == "synflow" and np.nanmax(np.abs(values)) < ROUNDING:
+        failures[VANISHES] = int(allowed.sum())
+    return Scored(values, failures)
 
 
 def _trained(kind: str, setup: Setup, seed: int) -> Scored:

@@ -6,7 +6,9 @@ the statistics of its minibatch. With g = dL/dalpha:
     zeros-snip      |alpha * g|, L the cross-entropy of one minibatch
     zeros-grasp     |alpha * (H g)|, H the Hessian of L in alpha
     zeros-synflow   |alpha * dR/dalpha|, R the sum of the logits of one image of ones, every weight and alpha replaced
-                    by its absolute value, float64 (in float32 the released run ended in NaN)
+                    by its absolute value, float64 (in float32 the released run ended in NaN). On DARTS alpha keeps its
+                    sign, as in the released code, and dR/dalpha is 0: every node is a sum of outputs of BatchNorm,
+                    whose mean over one image is 0, so rounding decides; the score then counts as failed
     zeros-fisher    sum over samples n of (alpha * dL_n/dalpha)^2, L_n the cross-entropy of sample n (our definition)
     zeros-ntk       sum over samples and classes of (alpha * dlogit/dalpha)^2: the share of o on e in the trace of the
                     tangent kernel of log alpha; no labels (our definition)
@@ -114,7 +116,7 @@ def _objective(supernet: Any, alphas: Tensor, minibatch: Minibatch, kind: str) -
     network = as_seen(copy.deepcopy(supernet), view).requires_grad_(True)
     alphas = alphas.detach().to(minibatch.inputs.device, getattr(torch, view.precision))
     if kind == "synflow":
-        alphas = alphas.abs().requires_grad_(True)
+        alphas = (alphas if network.signed else alphas.abs()).requires_grad_(True)
         image = ones(tuple(minibatch.inputs.shape[1:]), 1).inputs.to(alphas)
         return network, alphas, network(image, alphas[None]).sum()
     alphas.requires_grad_(True)

@@ -32,6 +32,8 @@ class Outcome:
     """Masks of the supernet that were evaluated."""
     best: int = 0
     """Place of the chosen proposal."""
+    warning: str = ""
+    """What a reader has to know of the scores that decided."""
 
 
 @dataclass(frozen=True, eq=False)

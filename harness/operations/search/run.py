@@ -70,6 +70,9 @@ def find(config: FindConfig, say: Callable[[str], None] = lambda line: None, fol
         start = time.perf_counter()
         outcome = search(candidates, config, seed)
         seconds, chosen = time.perf_counter() - start, outcome.proposals[outcome.best]
+        if outcome.warning and outcome.warning not in notes:
+            notes.append(outcome.warning)
+            say(outcome.warning)
         places = [candidates.place(proposal) for proposal in outcome.proposals]
         judged = candidates.judge(chosen, setup.benchmark, setup.accuracy)
         others = {name: candidates.judge(chosen, *there).accuracy for name, there in elsewhere.items()}

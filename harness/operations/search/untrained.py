@@ -77,7 +77,8 @@ zero_cost_pt, disc_zc, tenas = (partial(search, kind) for kind in ("zc-pt", "dis
 def freedarts(candidates: Candidates, config: FindConfig, seed: int) -> Outcome:
     """Return the one cell that a saliency selects, as a proposal whose edges are all decided at once."""
     setup = candidates.setup
-    scores = SCORES[config.by].compute(setup, seed).values
+    scored = SCORES[config.by].compute(setup, seed)
+    scores = scored.values
     operations = tuple(int(operation) for operation in argmax(scores)[0])
     if min(operations) < 0:
         raise UserError(f"{config.by} of seed {seed} is not a number on an edge: give another --score")
@@ -91,4 +92,4 @@ def freedarts(candidates: Candidates, config: FindConfig, seed: int) -> Outcome:
         for vertex in open_vertices(supernet.parents):
             row = salient[vertex - 1, :vertex]
             inputs.append(VertexInputs(vertex, row, best(row, supernet.parents[vertex])))
-    return Outcome([Proposal(operations, steps, tuple(inputs))], evaluations=1)
+    return Outcome([Proposal(operations, steps, tuple(inputs))], 1, warning="; ".join(scored.failures))
