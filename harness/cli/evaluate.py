@@ -11,7 +11,7 @@ from benchmarks.errors import carry_out, say
 from harness.cli.options import Line, add_options, keep_config
 from harness.runs.config import RunConfig
 
-SHARED = ("bench", "dataset", "split", "epochs", "reduction", "data", "existing", "out")
+SHARED = ("bench", "dataset", "split", "epochs", "reduction", "target", "given", "data", "existing", "out")
 """Options that mean here what they mean for a run."""
 
 
@@ -37,6 +37,6 @@ def main(argv: list[str] | None = None) -> int:
         settings = dict(options)
         run = store_scores(settings.pop("scores"), settings.pop("bench"), say=say, **settings)
         keep_config(run.path, "evaluate", options)
-        show(run)
+        show(run, options["given"])
 
     return carry_out("nas-harness evaluate", action, "stopped: repeat the command")

@@ -60,7 +60,11 @@ class RunConfig:
         None, help="samples in the minibatch (default: the protocol's, usually 64)", least=1, most=100_000
     )
     balanced: bool = option(False, help="draw equal numbers of each class, up to one")
-    inputs: str = option("images", help="images (default), gaussian, an .npz file or a folder of images")
+    inputs: str = option(
+        "auto",
+        help="auto (default: images, or where there are none Gaussian noise, for scores that read no labels), images,"
+        " gaussian, an .npz file or a folder of images",
+    )
     resolution: int | None = option(
         None, help="side in pixels that the minibatch is resized to (default: as the networks were trained)", least=1
     )
@@ -135,8 +139,8 @@ class RunConfig:
             )
         if wrong := devices.problem(self.devices):
             yield wrong
-        if self.inputs not in ("images", "gaussian") and not os.path.exists(self.inputs):
-            yield f"--inputs '{self.inputs}': expected images, gaussian, or the path of an .npz file or a folder"
+        if self.inputs not in ("auto", "images", "gaussian") and not os.path.exists(self.inputs):
+            yield f"--inputs '{self.inputs}': expected auto, images, gaussian, or the path of an .npz file or a folder"
 
     @property
     def part(self) -> tuple[int, int]:

@@ -1,0 +1,166 @@
+"""Scores against several targets, as tables and a figure: which score is best for which, and picks on a budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.files.write import write_text
+from harness.analysis.populations import baselines
+from harness.analysis.summary import RANDOM_PICKS
+from harness.analysis.targets import ACCURACY, by_budgets, by_targets, picks
+from harness.report.figures import DARK, PAGE, drawing, save, short, square_map
+from harness.report.result import ResultTable, markdown_page, writing
+from harness.report.style import brief, cell, count, fitting, interval, number, plain, write_csv
+
+if TYPE_CHECKING:
+    from harness.store.stored_run import StoredRun
+
+TARGET_HEADS = ("target", "unit", "n", "best score, rho", "best count, rho", "beat it", "of scores", "regret@10")
+SHOWN = 12
+"""Targets with more than which a table has the best score of each alone."""
+LISTED = 3
+"""Scores whose Pareto picks are written, the best by regret on a budget."""
+
+
+def target_table(frame: pd.DataFrame, counts: tuple[str, ...]) -> ResultTable:
+    """Return a row for each target of `by_targets`: its best score, its best count, and how many scores beat that."""
+    rows = []
+    for target, of in frame.groupby("target", sort=False):
+        proxies, others = of[~of["proxy"].isin(counts)], of[of["proxy"].isin(counts)]
+        best, top = (_best(part) for part in (proxies, others))
+        rows.append([
+            target, of["unit"].iloc[0], count(of["n"].max()), _said(best), _said(top),
+            str(int((proxies["beats"] == True).sum())), str(int(proxies["rho"].notna().sum())),  # noqa: E712
+            number(best["regret_10"] if best is not None else None, 2),
+        ])  # fmt: skip
+    return "Targets", TARGET_HEADS, rows, (2, 5, 6, 7)
+
+
+def _best(part: pd.DataFrame) -> Any:
+    return None if part["rho"].isna().all() else part.loc[part["rho"].idxmax()]
+
+
+def _said(row: Any) -> str:
+    """Return "synflow 0.77 [0.74, 0.79]"."""
+    if row is None:
+        return number(None)
+    return f"{row['proxy']} {number(row['rho'], 2)} {interval(row['rho_low'], row['rho_high'])}".strip()
+
+
+def score_table(frame: pd.DataFrame) -> ResultTable:
+    """Return rho of every score (rows) on every target, best mean first."""
+    square = rho_of(frame)
+    there = {(row["proxy"], row["target"]): row for row in frame.to_dict("records")}
+    rows = [
+        [name, *(f"{number(row['rho'], 2)} {interval(row['rho_low'], row['rho_high'])}".strip()
+                 for row in (there[name, target] for target in square.columns))]
+        for name in square.index
+    ]  # fmt: skip
+    return "Spearman's rho", ["score", *square.columns], rows, range(1, len(square.columns) + 1)
+
+
+def rho_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return Spearman's rho, score x target, the best mean of its size first."""
+    square = frame.pivot(index="proxy", columns="target", values="rho")[list(dict.fromkeys(frame["target"]))]
+    return square.loc[square.abs().mean(axis=1).sort_values(ascending=False, kind="stable").index]
+
+
+def budget_table(frame: pd.DataFrame, budgets: pd.DataFrame, given: str) -> ResultTable:
+    """Return for each score rho with the accuracy, the same with `given` partialled out, and regret on budgets."""
+    of = frame[frame["target"] == ACCURACY].set_index("proxy")
+    mean = budgets.pivot_table(index="proxy", columns="k", values="regret", aggfunc=["mean", "max"])
+    rows = []
+    for name in mean[("mean", 1)].sort_values(kind="stable").index:
+        row = of.loc[name] if name in of.index else None
+        partial = ["", ""] if row is None else [
+            f"{number(row[rho], 2)} {interval(row[f'{rho}_low'], row[f'{rho}_high'])}".strip()
+            for rho in ("rho", "rho_given")
+        ]  # fmt: skip
+        regret = [number(mean.loc[name, (how, k)], 2) for k in (1, 10) for how in ("mean", "max")]
+        rows.append([name, *partial, *regret])
+    heads = ["score", "rho", f"rho given {given}", "regret@1", "worst", "regret@10", "worst "]
+    return f"On a budget of {given}", heads, rows, range(1, 7)
+
+
+def notes(run: StoredRun, given: str | None) -> list[str]:
+    """Return what a reader must know, one sentence each."""
+    lines = [
+        "rho is with the value in its unit: with a latency a positive one says that larger scores are slower."
+        " 'beat it': scores whose rho is above that of the best count beyond chance, corrected by Holm in each target."
+    ]
+    if any(name.startswith("robust:") for name in run.targets):
+        lines.append("robust: accuracy of the networks that CIFAR-10 trained, under attack.")
+    if given:
+        lines.append(
+            f"rho given {given}: its rank partialled out, so among networks of about equal cost. Regret: points below"
+            " the best network within a budget, mean and worst over ten budgets that 10 %, 20 %, ... of the networks"
+            " keep; the picks are the Pareto front of score and cost."
+        )
+    return lines
+
+
+def report_targets(run: StoredRun, given: str | None = None, out: Path | None = None) -> dict[str, Path]:
+    """Print and write the tables of a run's further targets; return the files. Nothing where it has none."""
+    if not run.targets:
+        return {}
+    frame, counts = by_targets(run, given), baselines(run)
+    tables = [target_table(frame, counts)]
+    budgets = by_budgets(run, given) if given else None
+    if budgets is not None and given:
+        tables.append(budget_table(frame, budgets, given))
+    if len(run.targets) < SHOWN:
+        tables.append(score_table(frame))
+    said = notes(run, given)
+    _print(tables, said)
+    with writing(Path(out or run.path)) as folder:
+        written = {"targets.csv": write_csv(frame, folder / "targets.csv")}
+        if budgets is not None and given:
+            written["budgets.csv"] = write_csv(budgets, folder / "budgets.csv")
+            written["picks.csv"] = write_csv(_picks(run, budgets, given), folder / "picks.csv")
+        whole = [*tables, *([] if len(run.targets) < SHOWN else [score_table(frame)])]
+        page = markdown_page("Targets", map(cell, said), whole, "All values are in targets.csv.")
+        written["targets.md"] = write_text(folder / "targets.md", page)
+        return written | draw_targets(frame, folder)
+
+
+def _picks(run: StoredRun, budgets: pd.DataFrame, given: str) -> pd.DataFrame:
+    """Return the Pareto picks of the scores that lose least on a budget."""
+    mean = budgets[budgets["k"] == 1].groupby("proxy")["regret"].mean().sort_values(kind="stable")
+    names = [name for name in mean.index if name != RANDOM_PICKS][:LISTED]
+    return pd.concat([picks(run, given, name).assign(proxy=name) for name in names], ignore_index=True)
+
+
+def _print(tables: list[ResultTable], said: list[str]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.width, 130)
+    for title, heads, rows, numeric in tables:
+        for part in fitting(heads, rows, console.width):
+            shown = Table(box=SIMPLE_HEAD, title=plain(title), title_justify="left", pad_edge=False)
+            for at in part:
+                shown.add_column(plain(heads[at]), justify="right" if at in numeric else "left", no_wrap=True)
+            for row in rows:
+                shown.add_row(*(plain(row[at]) for at in part))
+            console.print(shown)
+    for line in said:
+        console.print(plain(line), style="dim")
+
+
+def draw_targets(frame: pd.DataFrame, out: Path) -> dict[str, Path]:
+    """Write figures/targets.{png,svg,pdf}: rho of every target (rows) with every score."""
+    square = rho_of(frame).T
+    names = [short(str(name)) for name in square.columns]
+    values = pd.DataFrame(square.to_numpy(dtype=float), [short(str(name)) for name in square.index], names)
+    width = max(PAGE, 1.6 + 0.26 * len(names))
+    with drawing(width, 1.3 + 0.17 * len(values)) as figure:
+        square_map(
+            figure.subplots(), values, text=brief, dark=lambda value: abs(value) > DARK, cmap="vlag", vmin=-1,
+            vmax=1, linewidths=0.2,
+        )  # fmt: skip
+        return save(figure, out, "targets")
