@@ -291,7 +291,7 @@ def find_table(bench: str, folder: Path | None) -> Path | None:
     for name in (f"nasbench{bench}.h5", f"nasbench{bench}.csv"):
         if (folder / name).is_file():
             return folder / name
-    for source in space_of(bench).sources:
+    for source in sorted(space_of(bench).sources, key=lambda source: not source.direct):
         for path in matches(source, folder):
             if source.direct:
                 return path
@@ -302,6 +302,11 @@ def find_table(bench: str, folder: Path | None) -> Path | None:
 def what_to_get(bench: str, folder: Path | None) -> str:
     """Return one line: where the ground truth of a benchmark was looked for, what to get, how large, from where."""
     looked = f"in {folder}" if folder else f"nowhere, as neither --data nor {VARIABLE} names a folder"
-    choices = [f"{source.name} ({readable_size(source.size)}, {source.page})" for source in space_of(bench).sources]
+    sources, small = space_of(bench).sources, dict[str, int]()
+    for source in sources:
+        if source.group:
+            small[source.group] = small.get(source.group, 0) + (source.size or 0)
+    choices = [f"its small files ({readable_size(size)}: nas-harness data get {name})" for name, size in small.items()]
+    choices += [f"{each.name} ({readable_size(each.size)}, {each.page})" for each in sources if not each.group]
     get = " or ".join(choices or [f"nasbench{bench}.csv (accuracies as CSV, see docs/data.md)"])
     return f"no ground truth of benchmark {bench} found (looked {looked}); get {get}"

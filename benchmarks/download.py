@@ -1,4 +1,8 @@
-"""`python -m benchmarks.download NAME ...`: official files with a stable public address, into the data folder."""
+"""`nas-harness data get NAME ...`: files with a stable public address, into the data folder; checked, continued.
+
+A NAME is a group of small files (201, macro, robustness, images, ...) or a file; `python -m benchmarks.download` is
+the same. Proxies are those of the environment (https_proxy and the like).
+"""
 
 import contextlib
 import gzip
@@ -7,23 +11,35 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from benchmarks.benchmark import known, space_of
 from benchmarks.errors import Parser, Progress, UserError, carry_out, progress_bar, suggest
-from benchmarks.files.fetch import check_room, fetch, has_checksum
-from benchmarks.files.sources import DATA_HELP, IMAGES, VARIABLE, Source, data_folder, readable_size
+from benchmarks.files.fetch import NoConnectionError, check_room, fetch, has_checksum
+from benchmarks.files.sources import DATA_HELP, IMAGES, Source, data_folder, readable_size
 from benchmarks.files.write import digest
 
 
 def all_sources() -> dict[str, Source]:
-    """Return name -> file, of every benchmark and the images; a broken benchmark of another package has none."""
+    """Return name -> file, of every benchmark, its targets and the images; a broken benchmark of another package has
+    none."""
     found: dict[str, Source] = {}
     for bench in known():
         with contextlib.suppress(UserError):
-            found |= {source.key: source for source in space_of(bench).sources}
+            space = space_of(bench)
+            each = (*space.sources, *(source for target in space.targets for source in target.sources))
+            found |= {source.key: source for source in each}
     return found | {source.key: source for source in IMAGES}
+
+
+def groups(sources: Iterable[Source]) -> dict[str, list[Source]]:
+    """Return name -> its small files, in their order."""
+    found: dict[str, list[Source]] = {}
+    for source in sources:
+        if source.group and source.url:
+            found.setdefault(source.group, []).append(source)
+    return found
 
 
 def download(source: Source, folder: Path, on_progress: Progress | None = None) -> str:
@@ -32,22 +48,51 @@ def download(source: Source, folder: Path, on_progress: Progress | None = None) 
     Raises UserError. What was received of an unfinished download is kept next to it, for the next call to continue.
     """
     target = folder / source.key
-    if target.exists():
+    lacking = [each for each in source.parts if not (target / each[0]).is_file()]
+    if target.exists() and not lacking:
         return f"{target} is there already; delete it to get it again"
     if source.url is None:
         raise UserError(f"{source.name} has no stable public address; get it by {source.page} and put it into {folder}")
+    if lacking:
+        return _download_parts(source, lacking, target, on_progress)
     archive = folder / PurePosixPath(source.url).name if source.name.endswith("/") else target
     kept = archive.is_file() and has_checksum(archive, source.checksum)  # unpacking was stopped
     if archive != target:
         check_room(folder, (source.size or 0) * (1 if kept else 2), source.key)
     if not kept:
-        fetch(source.url, archive, source.checksum, on_progress)
+        _fetch(source, source.url, archive, source.checksum, on_progress)
     verdict = "checksum as expected" if source.checksum else f"checksum not known; its sha256 is {digest(archive)}"
     if archive == target:
         return f"wrote {target} ({readable_size(target.stat().st_size)}), {verdict}"
     unpack(archive, target)
     archive.unlink()
     return f"wrote {target}, {verdict}"
+
+
+def _download_parts(
+    source: Source, lacking: Sequence[tuple[str, str]], target: Path, on_progress: Progress | None
+) -> str:
+    """Download the files of a folder that are not there yet."""
+    target.mkdir(exist_ok=True)
+    for done, (name, checksum) in enumerate(lacking, start=1):
+        _fetch(source, f"{source.url}{name}", target / name, checksum)
+        if on_progress is not None:
+            on_progress(done, len(lacking))
+    return f"wrote {target} ({len(lacking)} files), checksums as expected"
+
+
+def _fetch(source: Source, url: str, target: Path, checksum: str | None, on_progress: Progress | None = None) -> None:
+    """Download a file; where no server is reached, say what to put where without a network."""
+    try:
+        fetch(url, target, checksum, on_progress)
+    except NoConnectionError as error:
+        what = f"{url} (unpacked) there as {source.key}" if source.name.endswith("/") and not source.parts else url
+        raise NoConnectionError(f"{error} Without one, get {what} elsewhere and put it into {target.parent}") from None
+
+
+def origin(source: Source) -> str:
+    """Return one line: what a file is, where it comes from and under what licence."""
+    return f"{source.key}: {source.about}; {source.page}; licence: {source.licence}"
 
 
 def unpack(archive: Path, target: Path) -> None:
@@ -85,20 +130,37 @@ def _check_member(member: tarfile.TarInfo, archive: Path, top: str) -> None:
 
 
 def listing(folder: Path | None) -> str:
-    """Return what can be downloaded: name, size, checksum, address of each file."""
+    """Return what can be downloaded: the groups of small files; name, size, checksum, address of each file."""
+    sources = all_sources()
     lines = []
-    for source in all_sources().values():
+    for name, members in groups(sources.values()).items():
+        size = readable_size(sum(source.size or 0 for source in members))
+        lines.append(f"{name:<30} {size}: {', '.join(source.key for source in members)}")
+    lines.append("")
+    for source in sources.values():
         there = "there" if folder and (folder / source.key).exists() else readable_size(source.size)
         address = source.url or f"not downloaded by this command; see {source.page}"
-        checksum = f", {source.checksum}" if source.checksum else ", checksum not known" if source.url else ""
+        known_sum = source.checksum or (source.parts and f"{len(source.parts)} files with checksums")
+        checksum = f", {known_sum}" if known_sum else ", checksum not known" if source.url else ""
         lines.append(f"{source.key:<30} {there}{checksum}\n{'':<30} {address}")
     return "\n".join(lines)
 
 
+def chosen(names: Sequence[str]) -> list[Source]:
+    """Return the files that some names stand for, each once. UserError for unknown names, all at once."""
+    sources = all_sources()
+    known_groups = groups(sources.values())
+    plain = [name.rstrip("/") for name in names]
+    if unknown := [name for name in plain if name not in sources and name not in known_groups]:
+        raise suggest(unknown, [*known_groups, *sources], "file")
+    members = [source for name in plain for source in known_groups.get(name) or [sources[name]]]
+    return list({source.key: source for source in members}.values())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code: 0, 2 for what cannot be downloaded, 130 when interrupted."""
-    line = Parser(prog="python -m benchmarks.download", description=(__doc__ or "").split(": ", 1)[1])
-    line.add_argument("names", metavar="NAME", nargs="*", help="files and folders, as --list names them")
+    line = Parser(prog="nas-harness data get", description=(__doc__ or "").split(": ", 1)[1].partition("\n")[0])
+    line.add_argument("names", metavar="NAME", nargs="*", help="groups of small files, or files, as --list names them")
     line.add_argument("--data", metavar="DIR", help=DATA_HELP)
     line.add_argument("--list", action="store_true", help="list what can be downloaded, and end")
     line.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -108,19 +170,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.list or not options.names:
             print(listing(data_folder(options.data)))
             return
-        sources, names = all_sources(), [name.rstrip("/") for name in options.names]
-        if unknown := [name for name in names if name not in sources]:
-            raise suggest(unknown, sources, "file")
+        wanted = chosen(options.names)
         folder = data_folder(options.data, make=True)
-        if folder is None:
-            raise UserError(f"where to? name a folder with --data DIR or in the variable {VARIABLE}")
-        for name in dict.fromkeys(names):
-            with progress_bar(name, hidden=options.quiet) as show:
-                line = download(sources[name], folder, show)
-            print(line)
+        assert folder
+        for source in wanted:
+            print(origin(source))
+            with progress_bar(source.key, "" if source.parts else "B", options.quiet) as show:
+                line = download(source, folder, show)
+            print(f"  {line}")
 
     stopped = "stopped; what was received is kept: repeat the command to continue"
-    return carry_out("benchmarks.download", action, stopped)
+    return carry_out("nas-harness data get", action, stopped)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from pathlib import Path
 if "PYTEST_XDIST_WORKER" in os.environ:  # before PyTorch is imported: each of several test processes has one thread
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+os.environ["NAS_HARNESS_CACHE"] = str(Path(__file__).parent / "no-cache")  # what a developer fetched changes no test
+
 import pytest
 
 from harness.proxies import registry
@@ -54,3 +56,11 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", folder)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     return folder
+
+
+@pytest.fixture(scope="session")
+def digits_tasks(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The kept scores judged by the embedded digits, as where there is no data folder: {"201 digits": [run]}."""
+    from harness.runs.kept_runs import kept_tasks
+
+    return kept_tasks(tmp_path_factory.mktemp("no-data"), "201")

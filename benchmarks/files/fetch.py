@@ -24,6 +24,10 @@ TIMEOUT = 60.0
 RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
+class NoConnectionError(UserError):
+    """The server was not reached."""
+
+
 def fetch(url: str, target: Path, checksum: str | None = None, on_progress: Progress | None = None) -> None:
     """Download `url` to `target`.
 
@@ -44,7 +48,7 @@ def fetch(url: str, target: Path, checksum: str | None = None, on_progress: Prog
     except urllib.error.HTTPError as error:
         raise UserError(f"{url}: the server answers {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
-        raise UserError(f"{url}: no connection ({_reason(error.reason)}); is there a network?") from None
+        raise NoConnectionError(f"{url}: no connection ({_reason(error.reason)}); is there a network?") from None
     except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
         raise UserError(f"{url}: the connection broke ({_reason(error)}); repeat the command to continue") from None
     except OSError as error:
@@ -117,15 +121,16 @@ def _kept(url: str, part: Path, facts: Path) -> tuple[int, int | None, str | Non
 
 def _open(url: str, have: int, validator: str | None) -> Any:
     """Ask for the file, from byte `have` on if it is still the one that `validator` names."""
+    opener = urllib.request.build_opener()  # with the proxies of the environment as it is now
     headers = {"User-Agent": "nas-proxy-harness", "Accept-Encoding": "identity"}
     if have and validator:
         try:
             rest = {"Range": f"bytes={have}-", "If-Range": validator}
-            return urllib.request.urlopen(urllib.request.Request(url, headers=headers | rest), timeout=TIMEOUT)
+            return opener.open(urllib.request.Request(url, headers=headers | rest), timeout=TIMEOUT)
         except urllib.error.HTTPError as error:
             if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
-    return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+    return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
 
 
 def _extent(answer: Any, have: int, part: Path) -> tuple[int, int | None]:

@@ -1,7 +1,8 @@
 """Where ground truth and images are looked for, and where each official file comes from.
 
-Everything lies in one data folder: `--data DIR`, or the environment variable NAS_HARNESS_DATA. A benchmark opens from
-our own table there (`nasbench201.h5`) or from a CSV (`nasbench201.csv`); official files are converted once.
+Everything lies in one data folder: `--data DIR`, otherwise the environment variable NAS_HARNESS_DATA, otherwise the
+user's cache, once `nas-harness data get` put something there. A benchmark opens from our own table (`nasbench201.h5`),
+a CSV (`nasbench201.csv`) or a small published file; large official files are converted once.
 """
 
 import fnmatch
@@ -14,7 +15,8 @@ from pathlib import Path
 from benchmarks.errors import UserError
 
 VARIABLE = "NAS_HARNESS_DATA"
-DATA_HELP = f"data folder (default: the environment variable {VARIABLE})"
+CACHE_VARIABLE = "NAS_HARNESS_CACHE"
+DATA_HELP = f"data folder (default: the environment variable {VARIABLE}, otherwise the user's cache)"
 GB, MB = 10**9, 10**6
 
 
@@ -36,11 +38,27 @@ class Source:
     """"md5:..." or "sha256:..." of what lies at `url`, hexadecimal; None where not known."""
     direct: bool = False
     """A file so small that it is read as it is; others are converted once (`python -m benchmarks.convert`)."""
+    group: str = ""
+    """Name that `nas-harness data get` takes for this and other small files together; empty where it has none."""
+    licence: str = "none stated"
+    """Licence that its authors give."""
+    parts: tuple[tuple[str, str], ...] = ()
+    """(file, checksum) of each file of a folder, where `url` ends in "/" and has them one by one."""
 
     @property
     def key(self) -> str:
         """Name on the command line."""
         return self.name.rstrip("/")
+
+
+def on_github(
+    name: str, about: str, size: int, repository: str, commit: str, path: str, checksum: str | None, group: str,
+    licence: str = "none stated", parts: tuple[tuple[str, str], ...] = (), direct: bool = True,
+) -> Source:  # fmt: skip
+    """Return a small file, or a folder of them, at a fixed revision of a repository."""
+    page, url = f"https://github.com/{repository}", f"https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+    check = checksum and f"sha256:{checksum}"
+    return Source(name, about, size, page, url, check, direct, group, licence, parts)
 
 
 @dataclass(frozen=True)
@@ -57,8 +75,8 @@ class TargetFile:
     """(pattern of a column's name, its unit, which values are better: larger or smaller); the first that fits."""
     short: tuple[tuple[str, str], ...] = ()
     """(pattern, what it is replaced by) for names of columns as the file has them."""
-    get: str = ""
-    """What to do where it is not there."""
+    sources: tuple[Source, ...] = ()
+    """Where to get it."""
 
     def kind_of(self, column: str) -> tuple[str, str]:
         """Return the unit of a column and which of its values are better."""
@@ -70,7 +88,7 @@ CIFAR = "https://www.cs.toronto.edu/~kriz"
 IMAGES = (
     Source(
         "cifar-10-batches-py/", "CIFAR-10, Python version", 186 * MB, f"{CIFAR}/cifar.html",
-        f"{CIFAR}/cifar-10-python.tar.gz", "md5:c58f30108f718f92721af3b95e74349a",
+        f"{CIFAR}/cifar-10-python.tar.gz", "md5:c58f30108f718f92721af3b95e74349a", group="images",
     ),
     Source(
         "cifar-100-python/", "CIFAR-100, Python version", 186 * MB, f"{CIFAR}/cifar.html",
@@ -81,20 +99,26 @@ IMAGES = (
 """Images; the files of a benchmark are its space's `sources`."""
 
 
-def data_folder(named: str | Path | None = None, make: bool = False) -> Path | None:
-    """Return the data folder: `named`, otherwise the environment variable, otherwise None.
+def cache_folder() -> Path:
+    """Return the folder of the user's cache: NAS_HARNESS_CACHE, otherwise nas-proxy-harness where caches are."""
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "nas-proxy-harness").expanduser()
 
-    Raises UserError where that folder does not exist; with `make` it is made.
+
+def data_folder(named: str | Path | None = None, make: bool = False) -> Path | None:
+    """Return the data folder: `named`, otherwise the environment variable, otherwise the cache if it is there.
+
+    Raises UserError where the folder that is named does not exist; with `make` it is made, the cache too.
     """
     name = str(named) if named is not None else os.environ.get(VARIABLE)
-    if not name:
-        return None
-    folder = Path(name).expanduser()
+    folder = Path(name).expanduser() if name else cache_folder()
     if make:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot make the folder {folder} ({error.strerror}); name another with --data") from None
+    if not name:
+        return folder if folder.is_dir() else None
     if not folder.is_dir():
         by = "--data" if named is not None else f"the environment variable {VARIABLE}"
         raise UserError(f"no folder '{name}' (named by {by}); it should hold ground truth and images")

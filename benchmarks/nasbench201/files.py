@@ -1,6 +1,7 @@
-"""Reads the official NAS-Bench-201 files, v1_0 and v1_1 (`.pth`), and the NATS-Bench topology set, whole or a folder.
+"""Reads the official NAS-Bench-201 files, v1_0 and v1_1 (`.pth`), the NATS-Bench topology set, whole or a folder, and
+small published lists of means.
 
-They hold dictionaries all the way down (the state of the packages' ArchResults and ResultsCount):
+The official ones hold dictionaries all the way down (the state of the packages' ArchResults and ResultsCount):
 
     meta_archs   the architecture strings in official order
     arch2infos   index -> "less"/"full" (.pth) or "12"/"200" (NATS-Bench) -> dataset_seed, all_results
@@ -29,10 +30,11 @@ import numpy as np
 
 from benchmarks.errors import Progress, UserError, listed, repeated
 from benchmarks.files.write import digest
+from benchmarks.nasbench201.sources import MEANS
 from benchmarks.readers.foreign import existing, refusing
 from benchmarks.readers.safe_pickle import load_pickle
 from benchmarks.readers.torch_files import Watched, is_torch_file, load_torch
-from benchmarks.table import Table, arch_problems
+from benchmarks.table import MEAN, Table, arch_problems
 
 ARCH_FILE = re.compile(r"([0-9]{1,9})\.pickle\.pbz2")
 KIND = "a file of NAS-Bench-201 or NATS-Bench"
@@ -84,6 +86,8 @@ def read_official(
             with Watched(path, on_progress) as stream:
                 read = load_torch if is_torch_file(path) else load_pickle
                 content = read(stream, on_dict=thin)
+            if path.name in MEANS and isinstance(content, list):
+                return [means_of(path, content, expected)]
             archs, checksum = _meta_archs(content, path), digest(path)
             for index, infos in content["arch2infos"].items():
                 trainings += trainings_of(archs, index, infos)
@@ -95,6 +99,22 @@ def read_official(
         raise UserError(f"{path}: it holds no results")
     order = tuple(arch for arch in expected or archs if arch in present)
     return tables_of(order, trainings, f"official file {path.name}", checksum)
+
+
+def means_of(path: Path, content: list, expected: Sequence[str] | None) -> Table:
+    """Return the table of a list of test accuracies after 200 epochs, means over seeds in official order, percent.
+
+    They are published as plain numbers (`benchmarks.nasbench201.sources.MEANS`): of the release that RoBoT used, which
+    differs by more than 0.01 from other releases for many architectures.
+    """
+    if expected is None or len(content) != len(expected):
+        raise UserError(f"a list of {len(content):,}; expected {len(expected or ()):,} accuracies")
+    accuracy = np.array(content, dtype=np.float64).reshape(-1, 1, 1, 1)
+    return Table(
+        benchmark="201", dataset=MEANS[path.name][0], archs=tuple(expected), splits=("test",), epochs=(200,),
+        seeds=(MEAN,), accuracy=accuracy, source=f"test means as RoBoT released them, {path.name}",
+        checksum=digest(path), attributes=NETWORK,
+    )  # fmt: skip
 
 
 def thin(training: dict) -> None:

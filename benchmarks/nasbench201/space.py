@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError, suggest
-from benchmarks.files.sources import GB, Source, TargetFile
+from benchmarks.files.sources import GB, Source
+from benchmarks.nasbench201.sources import MEAN_SOURCES, TARGETS
 from benchmarks.spaces.space import Choices, Space
 
 if TYPE_CHECKING:
@@ -86,30 +87,6 @@ def reachable(cell: Cell) -> Cell:
     )
 
 
-TARGETS = (
-    TargetFile(
-        "robust",
-        ("robustness_targets.csv", "targets201/robustness_cifar10.csv"),
-        "CIFAR-10 accuracy under attack, Jung et al. 2023, arXiv 2306.06712",
-        ((r"", "%", "larger"),),
-        ((r"^val_accs$", "clean"), (r"^(?:aa_)?(\w+?)(?:-ce)?@Linf_eps-", r"\1@")),
-        "nas-harness data get robustness",
-    ),
-    TargetFile(
-        "hardware",
-        ("hw_{dataset}.csv", "targets201/hardware_{dataset}.csv"),
-        "latency and energy of six devices, HW-NAS-Bench, Li et al. 2021, arXiv 2103.10584",
-        ((r"_latency$", "ms", "smaller"), (r"_energy$", "mJ", "smaller"), (r"", "", "larger")),
-        get="nas-harness data get hardware",
-    ),
-    TargetFile(
-        "latency",
-        ("help-nasbench201", "latency_27_devices.npz", "targets201/latency_27_devices.npz"),
-        "latency on 27 device settings, HELP, Lee et al. 2021, arXiv 2106.08630",
-        ((r"", "ms", "smaller"),),
-        get="nas-harness data get latency",
-    ),
-)
 PAGE, NATS_PAGE = "https://github.com/D-X-Y/NAS-Bench-201", "https://github.com/D-X-Y/NATS-Bench"
 
 
@@ -131,6 +108,7 @@ class Space201(Space):
         Source("NAS-Bench-201-v1_0-*.pth", "official release v1_0", int(2.2 * GB), PAGE),
         Source("NATS-tss-v1_0-*.pickle.pbz2", "NATS-Bench topology set", page=NATS_PAGE),
         Source("NATS-tss-v1_0-*-simple/", "the same, a file each", page=NATS_PAGE),
+        *MEAN_SOURCES,
     )
 
     @cached_property

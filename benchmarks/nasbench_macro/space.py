@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.files.sources import Source
+from benchmarks.files.sources import on_github
 from benchmarks.nasbench_macro.layers import BLOCK, LAYERS, OPERATIONS, canonical, layer_size, widths
 from benchmarks.spaces.space import Choices, Space
 
@@ -39,12 +39,11 @@ class SpaceMacro(Space):
     readers = {"json": "benchmarks.nasbench_macro.files:read_official"}
     network_class = "benchmarks.nasbench_macro.network:NetworkMacro"
     supernet_class = "benchmarks.nasbench_macro.supernet:SupernetMacro"
-    # The checksum is that of a copy of the official file; the address was written without a network, so not tried out.
     sources = (
-        Source(
-            "nas-bench-macro_cifar10.json", "official file", 1_178_821, "https://github.com/xiusu/NAS-Bench-Macro",
-            "https://raw.githubusercontent.com/xiusu/NAS-Bench-Macro/master/data/nas-bench-macro_cifar10.json",
-            "sha256:686dee8363cc21cca8c1f321ad5749454f2d9b9ca5972682e137e539bc522297", direct=True,
+        on_github(
+            "nas-bench-macro_cifar10.json", "official file", 1_178_821, "xiusu/NAS-Bench-Macro",
+            "61a2bfc2ca0dce04d0997e6cf498047c27d6acf2", "data/nas-bench-macro_cifar10.json",
+            "686dee8363cc21cca8c1f321ad5749454f2d9b9ca5972682e137e539bc522297", "macro", "Apache-2.0",
         ),
     )  # fmt: skip
 

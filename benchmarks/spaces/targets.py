@@ -141,7 +141,8 @@ def _read(group: str, space: Space, folder: Path | None, dataset: str) -> Iterat
     if path is None:
         assert known
         where = f"in {folder}" if folder else "as there is no data folder"
-        raise UserError(f"{group}: {known.files[0].format(dataset=dataset)} not found {where}; {known.get}")
+        get = next((f"nas-harness data get {each.group}" for each in known.sources), "see docs/data.md")
+        raise UserError(f"{group}: {known.files[0].format(dataset=dataset)} not found {where}; {get}")
     mark = "" if path.is_dir() else digest(path) if path.is_file() else ""
     for column, values in _columns(path, space).items():
         name = f"{group}:{_short(column, known)}" if known else f"{path.name}:{column}"

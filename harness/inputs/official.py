@@ -78,6 +78,15 @@ def load(key: str, folder: Path | None) -> Images:
     raise _not_found(key, folder)
 
 
+def is_there(key: str, folder: Path | None) -> bool:
+    """Return whether `load` would find images of an official set."""
+    if folder is None:
+        return False
+    dataset = DATASETS[key]
+    places = [folder / dataset.subfolder, *([folder] if folder.name == dataset.subfolder else [])]
+    return any((place / file).is_file() for place in places for file in dataset.files) or bool(small_files(key, folder))
+
+
 def small_files(key: str, folder: Path) -> list[Path]:
     """Return the .npz files for `key` in folder/images, best first: real before substitute, train before test.
 
@@ -133,6 +142,7 @@ def _not_found(key: str, folder: Path | None) -> UserError:
         looked = f"looked for {wanted} and {folder}/images/{key}*.npz"
         looked += f" ({dataset.archive} is there, but packed)" if (folder / dataset.archive).exists() else ""
     get = f"get {dataset.archive} ({dataset.where}) and unpack it so that {wanted} exists, or use --inputs gaussian"
+    get = f"nas-harness data get images, or {get}" if key == "cifar10" else get
     return UserError(f"no {dataset.title} images: {looked}; {get}")
 
 

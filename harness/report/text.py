@@ -197,6 +197,8 @@ def _gaps(run: StoredRun) -> str:
 def warning_lines(run: StoredRun) -> list[str]:
     """Return what limits everything a run says: its images, and a table of a part of the space."""
     lines, images = [], str(run.manifest.get("minibatch") or "")
+    if note := run.manifest.get("input_note"):
+        lines.append(str(note))
     if "SUBSTITUTE" in images:
         lines.append("the images are substitutes, not the benchmark's own, so scores on data are not comparable")
     number_of = re.search(r"(\d[\d,]*) (?:\w+ )?images", images)

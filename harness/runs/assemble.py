@@ -161,10 +161,11 @@ def provenance(
 
 def embedded_note(benchmark: Benchmark) -> str:
     """Return the line that says that the ground truth is the embedded table."""
-    return (
-        f"ground truth: the embedded table ({benchmark.table.source}); for the real benchmark get its files"
-        " (python -m benchmarks lists them) and name their folder in --data"
-    )
+    groups = sorted({source.group for source in benchmark.space.sources if source.group})
+    real = "for the real benchmark get its files (nas-harness data list) and name their folder in --data"
+    if groups:
+        real = f"the real one: nas-harness data get {' '.join(groups)}, then the same command again"
+    return f"ground truth: the embedded table ({benchmark.table.source}); {real}"
 
 
 def revision(folder: Path) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from harness.engine.devices import kind, local, of_workers
 from harness.engine.scorer import Scorer, Setting
 from harness.engine.stack_size import find, usual
 from harness.inputs.draw import load_images, source_of
-from harness.inputs.images import Images
+from harness.inputs.images import Images, key_of
+from harness.inputs.official import DATASETS, is_there
 from harness.probe.precision import check_device
 from harness.proxies.own import references
 from harness.proxies.protocols import PROTOCOLS
@@ -58,6 +59,8 @@ class Plan:
     out: Path
     columns: list[TargetColumn]
     """Further targets."""
+    note: str = ""
+    """What a reader has to know of the minibatches, if anything."""
     ray: Any = None
     """The connected Ray module, where a cluster scores."""
 
@@ -106,6 +109,9 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None, sco
     is scored already, so that this machine need not have it.
     """
     benchmark = benchmarks.load(config.bench, config.dataset, config.data, config.network)
+    config, note = settled(config, benchmark)
+    if note:
+        say(note)
     devices, target, rows, columns = together(
         lambda: [scored_on] if scored_on else _devices(config.devices, ray),
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
@@ -132,7 +138,31 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None, sco
     mine = _mine(config, networks, settings["stack"])
     rows, networks = rows[mine], networks[mine]
     devices = tuple(devices)
-    return Plan(config, benchmark, target, rows, networks, scorer, devices, workers, settings, out, columns, ray)
+    return Plan(
+        config, benchmark, target, rows, networks, scorer, devices, workers, settings, out, columns, note, ray
+    )  # fmt: skip
+
+
+def settled(config: RunConfig, benchmark: Benchmark) -> tuple[RunConfig, str]:
+    """Return the settings with the inputs fixed, and what a reader has to know of that, if anything.
+
+    Without images of the dataset the minibatches are noise, and built-in scores that read labels are left out, as noise
+    has none. UserError where no score is left.
+    """
+    if config.inputs != "auto":
+        return config, ""
+    key = key_of(benchmark.table.dataset)
+    own = benchmark.table.attributes.get("images") or key not in DATASETS
+    if own or is_there(key, data_folder(config.data)):
+        return replace(config, inputs="images"), ""
+    out = [each for each in config.chosen if each.labels and each.view.inputs == "minibatch" and not each.own]
+    names = [f"{each.path}:{each.name}" if each.path else each.name for each in config.chosen if each not in out]
+    get = "nas-harness data get images" if key == "cifar10" else "docs/data.md says where to get them"
+    left = f"; left out, as they read labels: {', '.join(each.name for each in out)}" if out else ""
+    note = f"no images of {key} found ({get}): the minibatches are Gaussian noise{left}"
+    if not any(not each.static for each in config.chosen if each not in out) and out:
+        raise UserError(f"{note}; no other score was named. --inputs gaussian scores them with random labels")
+    return replace(config, inputs="gaussian", proxies=",".join(names)), note
 
 
 def _mine(config: RunConfig, networks: np.ndarray, stack: int) -> np.ndarray:

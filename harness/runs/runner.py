@@ -102,6 +102,7 @@ def _manifest(plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
         "settings": plan.settings, "config": plan.config.as_json(),
         "protocol": protocol.sentence(plan.setting.batch_size),
         "device": facts.get("device") or _described(plan), "minibatch": plan.scorer.description, "seconds": 0.0,
+        **({"input_note": plan.note} if plan.note else {}),
     } | facts  # fmt: skip
 
 

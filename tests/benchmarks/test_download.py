@@ -213,9 +213,6 @@ def one(served, monkeypatch) -> Iterator[Source]:
 
 
 def test_the_command(one, tmp_path, capsys, monkeypatch):
-    monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
-    assert download.main(["thing.bin"]) == 2
-    assert "where to? name a folder with --data DIR" in capsys.readouterr().err
     arguments = ["thing.bin", "--quiet", "--data", str(tmp_path / "new" / "folder")]
     assert download.main(arguments) == 0
     assert f"wrote {tmp_path}/new/folder/thing.bin (700 kB), checksum as expected" in capsys.readouterr().out

@@ -396,7 +396,7 @@ def test_a_proxy_of_the_session_is_scored_in_this_process(out: Path):
     ("words", "said"),
     [
         ("--bench 2O1", ["unknown benchmark: '2O1' (did you mean 201"]),
-        ("--bench 201 --dataset cifar10", ["dataset 'cifar10'", "looked", "get NAS-Bench-201", "GB"]),
+        ("--bench 201 --dataset cifar10", ["dataset 'cifar10'", "looked", "data get 201", "GB"]),
         ("--bench 201 --proxies synflo,naswott", ["'synflo' (did you mean synflow", "'naswott' (did you mean naswot"]),
         ("--bench 201 --sampel 3", ["unrecognized arguments", "did you mean --sample?"]),
         ("--bench 201 --samp 3", ["did you mean --sample?"]),
@@ -460,7 +460,7 @@ def test_ground_truth_that_cannot_be_used(case: str, out: Path, tmp_path: Path, 
         if case == "truncated h5":
             path = tmp_path / "nasbench201.h5"
             path.write_bytes(path.read_bytes()[:3000])
-    assert main(["--bench", "201", "--data", str(tmp_path), "--out", str(out)]) == 2
+    assert main(["--bench", "201", "--data", str(tmp_path), "--out", str(out), "--inputs", "images"]) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1 and not out.exists(), lines
     said = {"no images": "--inputs gaussian", "duplicate": table.archs[0], "outside": "0.9e3", "unknown": "resnet"}
