@@ -1,6 +1,7 @@
 """Users' own proxies: a Python file, read once in each process, that registers what it decorates."""
 
 import ast
+import faulthandler
 import hashlib
 import os
 import sys
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from benchmarks.errors import UserError
 from harness.probe.precision import arithmetic
@@ -19,6 +21,8 @@ from harness.proxies.global_state import unchanged
 from harness.proxies.registry import Proxy, collecting, module_proxy, registry
 
 PACKAGE = Path(__file__).resolve().parents[1]
+READING = 300.0
+"""Seconds that reading a user's file may take; after them the process ends with the place in the file."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ def load_file(path: str | Path, wanted: str = "") -> dict[str, Proxy]:
     home = f"harness_own_{file.stem}"  # no name that an installed module may have
     module = sys.modules[home] = ModuleType(home)  # dataclasses look their module up
     module.__file__, module.__package__ = str(file), package
-    with collecting() as added, unchanged(0), arithmetic("float32"):
+    with collecting() as added, unchanged(0), arithmetic("float32"), _survived():
         try:
             exec(compile(code, str(file), "exec"), module.__dict__)  # the user's own code, named by the user
             if wanted and registry().get(wanted) is known.get(wanted):  # the file itself registers none
@@ -59,6 +63,23 @@ def load_file(path: str | Path, wanted: str = "") -> dict[str, Proxy]:
         name: replace(entry, source=source, path=str(path), code=parts_of(code, entry.function or name))
         for name, entry in added.items()
     }
+
+
+@contextmanager
+def _survived() -> Iterator[None]:
+    """Let code inside the block neither end this process without a word nor keep it for ever."""
+    real = os._exit, os.abort
+    os._exit = os.abort = _ended
+    faulthandler.dump_traceback_later(READING, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        os._exit, os.abort = real
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _ended(status: int = 0) -> NoReturn:
+    raise SystemExit(status)
 
 
 def located(path: str) -> tuple[Path, str]:

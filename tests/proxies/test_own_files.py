@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import harness
 from benchmarks.errors import UserError
 from harness.engine.scorer import Chunk, Scorer, Setting, execute
 from harness.proxies.choose import choose
@@ -70,6 +74,23 @@ def test_files_with_a_name_in_common_are_refused_together(file: Path):
 def test_all_that_a_file_registers(file: Path):
     found = load_file(file)
     assert list(found) == ["here", "there"] and found["here"].source == found["there"].source
+
+
+@pytest.mark.parametrize("ending", ["os._exit(3)", "os.abort()", "sys.exit()", "raise KeyError(1)"])
+def test_a_file_that_ends_the_process_while_it_is_read_is_refused(ending: str, tmp_path: Path):
+    (tmp_path / "last.py").write_text(f"import os, sys\n{ending}\n")
+    real = os._exit
+    with pytest.raises(UserError, match="last.py' could not be run: (SystemExit|KeyError)"):
+        load_file(tmp_path / "last.py")
+    assert os._exit is real
+
+
+def test_a_file_that_is_read_for_ever_ends_the_process_with_its_place(tmp_path: Path):
+    (tmp_path / "slow.py").write_text("import time\ntime.sleep(60)\n")
+    code = "from harness.proxies import own; own.READING = 0.5; own.load_file('slow.py')"
+    found = {**os.environ, "PYTHONPATH": str(Path(harness.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=found, capture_output=True, text=True)
+    assert done.returncode == 1 and 'slow.py", line 2' in done.stderr
 
 
 def test_baselines_are_marked_where_they_are_made():
