@@ -4,6 +4,9 @@ Every difference is over the architectures that both proxies scored, so what the
 than two separate intervals let one think. p of rho and of tau-b are corrected by Holm (1979) for all pairs on all
 benchmarks. A pair is decided where p of rho is below 0.05; on a whole space, where there is no sampling error, the sign
 decides. Regret has no interval and no p (docs/method.md): its difference decides nothing.
+
+The mean difference is over benchmarks, with Student's interval over them: it holds the sampling errors and how much
+benchmarks differ. Spaces of one benchmark (1shot1) count once, with their mean.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 import harness.stats as stats
+from benchmarks.benchmark import GROUPS
 from benchmarks.errors import UserError, suggest
 from harness.analysis.populations import POPULATIONS, Population, population_of, share_of_space
 from harness.analysis.statistics import sampling_error
@@ -31,6 +35,8 @@ COLUMNS = (
     "benchmark", "proxy", "other", "n", "rho_difference", "rho_low", "rho_high", "rho_p", "rho_p_adjusted",
     "tau_b_difference", "tau_b_low", "tau_b_high", "tau_b_p", "tau_b_p_adjusted", "regret_10_difference", "verdict",
 )  # fmt: skip
+MEANS = ("proxy", "other", "benchmarks", *(f"{name}_{end}" for name in ("rho", "tau_b", "regret_10")
+                                           for end in ("difference", "low", "high")))  # fmt: skip
 RANKS = (
     "benchmark",
     "proxy",
@@ -55,6 +61,8 @@ class HeadToHead:
     scores: pd.DataFrame
     """`RANKS`, a row for each benchmark and proxy, on the architectures that all of them scored; rank by rho, 1 is
     best."""
+    means: pd.DataFrame
+    """`MEANS`, a row for each pair where there are several benchmarks: mean differences over `benchmarks` of them."""
     standing: pd.DataFrame
     """A row for each proxy, best mean rank first: wins, losses, undecided (over pairs and benchmarks), mean_rank."""
     population: str
@@ -135,7 +143,7 @@ def head_to_head(
     frame.loc[frame["benchmark"].isin(costs), "regret_10_difference"] = np.nan  # nobody looks for the slowest
     ranks.loc[ranks["benchmark"].isin(costs), "regret_10"] = np.nan
     ranks["rank"] = ranks.groupby("benchmark", sort=False)["rho"].rank(ascending=False)
-    return HeadToHead(frame, ranks, _standing(frame, ranks, names), population, settings)
+    return HeadToHead(frame, ranks, _means(frame), _standing(frame, ranks, names), population, settings)
 
 
 class _Compared:
@@ -194,6 +202,19 @@ def _decided(frame: pd.DataFrame, whole: Mapping[str, bool]) -> pd.DataFrame:
     decided = (frame["rho_p_adjusted"] < ALPHA) | certain
     frame["verdict"] = np.where(decided & (gap > 0), AHEAD, np.where(decided & (gap < 0), BEHIND, UNDECIDED))
     return frame
+
+
+def _means(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `HeadToHead.means`."""
+    of = {member: group for group, members in GROUPS.items() for member in members}
+    family, rows = frame["benchmark"].map(lambda bench: of.get(bench, bench)), []
+    names = [f"{name}_difference" for name in ("rho", "tau_b", "regret_10")]
+    for (one, other), own in frame.groupby(["proxy", "other"], sort=False):
+        each = own.groupby(family, sort=False)[names].mean()
+        if len(each) > 1:
+            means = [stats.mean_interval(each[name].to_numpy(float)) for name in names]
+            rows.append((one, other, len(each), *(value for mean in means for value in mean)))
+    return pd.DataFrame(rows, columns=list(MEANS))
 
 
 def _standing(frame: pd.DataFrame, ranks: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

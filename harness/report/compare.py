@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -169,19 +169,23 @@ def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -
 
 
 def pair_rows(found: HeadToHead) -> list[list[str]]:
-    """Return a row of text for each benchmark and pair: `PAIR_HEADS`."""
+    """Return a row of text for each benchmark and pair, and one for the mean over benchmarks: `PAIR_HEADS`."""
     rows = []
     for row in found.pairs.to_dict("records"):
-        gaps = [
-            f"{number(row[f'{name}_difference'])} {interval(row[f'{name}_low'], row[f'{name}_high'])}".strip()
-            for name in ("rho", "tau_b")
-        ]
+        gaps = [_gap(row, name) for name in ("rho", "tau_b")]
         p = [_p(row[f"{name}_p_adjusted"]) for name in ("rho", "tau_b")]
         rows.append([
             row["benchmark"], row["proxy"], row["other"], row["verdict"], gaps[0], p[0], gaps[1], p[1],
             number(row["regret_10_difference"], 2), count(row["n"]),
         ])  # fmt: skip
+    for row in found.means.to_dict("records"):
+        rho, tau, regret = (_gap(row, name, digits) for name, digits in (("rho", 3), ("tau_b", 3), ("regret_10", 2)))
+        rows.append([f"mean of {row['benchmarks']}", row["proxy"], row["other"], "", rho, "", tau, "", regret, ""])
     return rows
+
+
+def _gap(row: dict[Any, Any], name: str, digits: int = 3) -> str:
+    return f"{number(row[f'{name}_difference'], digits)} {interval(row[f'{name}_low'], row[f'{name}_high'])}".strip()
 
 
 PAIR_HEADS = (
@@ -232,7 +236,7 @@ def print_head_to_head(found: HeadToHead, console: Console | None = None) -> Non
         (1, *rho_rows(found)), (1, RANK_HEADS, rank_rows(found)), (4, PAIR_HEADS, pair_rows(found))
     ):  # fmt: skip
         for part in fitting(heads, lines, console.width):
-            table = Table(box=SIMPLE_HEAD, pad_edge=False)
+            table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
             for at in part:
                 table.add_column(plain(heads[at]), justify="left" if at < left else "right", no_wrap=True)
             for line in lines:
@@ -251,6 +255,9 @@ def notes(found: HeadToHead) -> list[str]:
         " ahead, behind: p of rho below 0.05. regret@10: difference in points of accuracy, negative is better, without"
         f" an interval. Population: {found.population}."
     ]
+    if len(found.means):
+        said.append("mean: over benchmarks, the spaces of one benchmark counted once; its interval is Student's over"
+                    " them and needs three.")  # fmt: skip
     for bench, facts in found.settings.items():
         own = " (embedded: not the benchmark's own accuracies)" if facts["embedded"] else ""
         whole = ", the whole space: no sampling error, the sign decides" if facts["whole"] else ""
@@ -272,9 +279,11 @@ def head_to_head_latex(found: HeadToHead) -> str:
 
 
 def draw_head_to_head(panel: Panel, found: HeadToHead, statistic: str = "rho") -> None:
-    """Draw the difference of each pair on each benchmark with its interval; filled where it is beyond chance."""
+    """Draw the difference of each pair on each benchmark with its interval, filled where it is beyond chance; a diamond
+    for the mean over benchmarks, filled where its interval is without 0."""
     rows = found.pairs.to_dict("records")
     one_pair = len({(row["proxy"], row["other"]) for row in rows}) == 1
+    rows += [row | {"benchmark": f"mean of {row['benchmarks']}"} for row in found.means.to_dict("records")]
     names = [
         row["benchmark"] if one_pair else f"{row['benchmark']}: {short(row['proxy'], 14)} − {short(row['other'], 14)}"
         for row in rows
@@ -282,9 +291,11 @@ def draw_head_to_head(panel: Panel, found: HeadToHead, statistic: str = "rho") -
     places = np.arange(len(rows))[::-1]
     panel.axvline(0, color="black", linewidth=0.6)
     for place, row in zip(places, rows, strict=True):
-        known = row["verdict"] != "undecided"
-        panel.hlines(place, row[f"{statistic}_low"], row[f"{statistic}_high"], color="black", linewidth=1)
-        panel.plot(row[f"{statistic}_difference"], place, "o", markersize=4, color="black",
+        mean = "verdict" not in row
+        low, high = row[f"{statistic}_low"], row[f"{statistic}_high"]
+        known = low > 0 or high < 0 if mean else row["verdict"] != "undecided"
+        panel.hlines(place, low, high, color="black", linewidth=1)
+        panel.plot(row[f"{statistic}_difference"], place, "D" if mean else "o", markersize=4, color="black",
                    markerfacecolor="black" if known else "white", markeredgewidth=0.8)  # fmt: skip
     panel.set_yticks(places, names)
     panel.set_ylim(-0.6, len(rows) - 0.4)
@@ -298,12 +309,12 @@ def draw_head_to_head(panel: Panel, found: HeadToHead, statistic: str = "rho") -
 
 def head_to_head_size(found: HeadToHead, width: float | None = None) -> tuple[float, float]:
     """Return width and height of the figure in inches."""
-    return width or COLUMN, 0.75 + 0.17 * max(len(found.pairs), 3)
+    return width or COLUMN, 0.75 + 0.17 * max(len(found.pairs) + len(found.means), 3)
 
 
 def write_head_to_head(found: HeadToHead, folder: Path, command: str) -> Path:
-    """Write pairs.csv, scores.csv, standing.csv, comparison.md, comparison.tex, the figure and the manifest."""
-    frames = {"pairs": found.pairs, "scores": found.scores, "standing": found.standing}
+    """Write pairs.csv, scores.csv, means.csv, standing.csv, comparison.md and .tex, the figure and the manifest."""
+    frames = {"pairs": found.pairs, "scores": found.scores, "means": found.means, "standing": found.standing}
     manifest = {"kind": HEAD_TO_HEAD, "command": command, "population": found.population, "benchmarks": found.settings,
                 "proxies": found.names, "verdicts": found.verdicts()}  # fmt: skip
 

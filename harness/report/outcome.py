@@ -151,6 +151,11 @@ class Comparison:
         return self.found.pairs
 
     @property
+    def means(self) -> pd.DataFrame:
+        """The mean difference of each pair over benchmarks, with Student's interval; empty for one benchmark."""
+        return self.found.means
+
+    @property
     def scores(self) -> pd.DataFrame:
         """The statistics of each proxy on each benchmark, on the architectures that all scored, and its rank."""
         return self.found.scores
@@ -192,7 +197,7 @@ class Comparison:
         return _html(" ".join(self.verdicts), heads, rows)
 
     def __dir__(self) -> list[str]:
-        return ["found", "full", "plot", "scores", "table", "to_latex", "to_markdown", "verdicts"]
+        return ["found", "full", "means", "plot", "scores", "table", "to_latex", "to_markdown", "verdicts"]
 
 
 def _html(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from harness.stats.agreement import (
     different_seeds,
+    mean_interval,
     pairs_of_seeds,
     rho_difference,
     same_order,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from harness.stats.correlation import FEWEST, _centred, midranks, pearson, spearman, top_spearman, varies
 
@@ -144,3 +145,16 @@ def _ranks_within(plan: RankPlan, part: NDArray[np.bool_]) -> Array:
     up_to = np.cumsum(part[plan.order])[plan.last]
     below = np.r_[0, up_to[:-1]]
     return ((below + up_to + 1) / 2)[plan.block[part]]
+
+
+FEWEST_MEANS = 3
+"""Independent values from which their mean has an interval."""
+
+
+def mean_interval(values: Array) -> tuple[float, float, float]:
+    """Return the mean of independent values (n,) and its 95 % interval by Student's t, NaN for fewer than three."""
+    mean, count = float(np.mean(values)), len(values)
+    if count < FEWEST_MEANS:
+        return mean, float("nan"), float("nan")
+    reach = float(stats.t.ppf(0.975, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
+    return mean, mean - reach, mean + reach

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from scipy import stats as scipy_stats
 from toy_runs import toy_run
 
@@ -19,6 +21,7 @@ from harness.report.compare import (
     head_to_head_latex,
     head_to_head_markdown,
     head_to_head_size,
+    print_head_to_head,
     write_head_to_head,
 )
 from harness.report.figures import COLUMN, drawing
@@ -94,6 +97,21 @@ def test_verdicts_wins_and_ranks(found: HeadToHead) -> None:
     assert "zen is behind params on 201 and macro" in said
 
 
+def test_the_mean_over_benchmarks_has_student_s_interval_and_counts_a_benchmark_once(run: StoredRun) -> None:
+    flipped = replace(run, scores=run.scores | {"synflow": -run.scores["synflow"]})
+    runs = {"201": run, "macro": flipped, "101": run.at(np.arange(60)), "1shot1-1": run, "1shot1-3": flipped}
+    found = head_to_head(runs, ["synflow", "zen"], resamples=20)
+    gaps = found.pairs.set_index("benchmark")["rho_difference"]
+    of = [gaps["201"], gaps["macro"], gaps["101"], (gaps["1shot1-1"] + gaps["1shot1-3"]) / 2]
+    (row,) = found.means.itertuples()
+    known = scipy_stats.ttest_1samp(of, 0).confidence_interval()
+    np.testing.assert_allclose([row.rho_low, row.rho_high], known)
+    assert row.benchmarks == 4 and row.rho_difference == pytest.approx(np.mean(of))
+    assert "| mean of 4 | synflow | zen |" in head_to_head_markdown(found)
+    two = head_to_head({"201": run, "macro": flipped}, ["synflow", "zen"], resamples=20)
+    assert np.isnan(two.means["rho_low"][0]) and head_to_head({"201": run}, ["synflow", "zen"]).means.empty
+
+
 def test_on_a_whole_space_the_sign_decides_and_there_is_no_interval(run: StoredRun) -> None:
     whole = replace(run, manifest=run.manifest | {"space_size": len(run.archs)})
     found = head_to_head({"201": whole}, ["synflow", "zen"])
@@ -131,17 +149,26 @@ def test_the_figure_draws_the_differences_at_the_width_of_a_column(found: HeadTo
         assert all(box.x0 - 1 <= text.get_window_extent().x0 <= text.get_window_extent().x1 <= box.x1 + 1
                    for text in (panel.xaxis.label, *panel.get_yticklabels()))  # fmt: skip
     dots = [line for line in panel.lines if line.get_marker() == "o"]
+    assert len([line for line in panel.lines if line.get_marker() == "D"]) == 3, "the mean of each pair"
     np.testing.assert_allclose([line.get_xdata()[0] for line in dots], found.pairs["rho_difference"])
     filled = [line.get_markerfacecolor() == "black" for line in dots]
     assert filled == [verdict != "undecided" for verdict in found.pairs["verdict"]]
     assert head_to_head_size(found)[0] == COLUMN
 
 
+@pytest.mark.parametrize("width", range(80, 200, 7))
+def test_no_number_is_cut_off_at_any_width(found: HeadToHead, width: int) -> None:
+    """Defect: at 130 columns n 200 was printed as 2…"""
+    console = Console(width=width, file=StringIO(), force_terminal=True)
+    print_head_to_head(found, console)
+    assert "…" not in console.file.getvalue()
+
+
 def test_the_table_is_latex(found: HeadToHead) -> None:
     text = head_to_head_latex(found)
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    assert len(rows) == 6 and all(row.count("&") == 9 for row in rows)
+    assert len(rows) == 6 + 3 and all(row.count("&") == 9 for row in rows)
     assert text.count("{tabular}") == 2 and r"\begin{tabular}{llllrrrrrr}" in text
     assert all(sign.isascii() for sign in text) and "tau-b" in text and "$-$0." in text
 
@@ -151,5 +178,5 @@ def test_the_folder_holds_tables_figure_and_how_it_was_made(found: HeadToHead, t
     names = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     figures = {f"figures/comparison.{kind}" for kind in ("png", "svg", "pdf")}
     assert names == figures | {
-        "pairs.csv", "scores.csv", "standing.csv", "comparison.md", "comparison.tex", "manifest.json",
+        "pairs.csv", "scores.csv", "standing.csv", "means.csv", "comparison.md", "comparison.tex", "manifest.json",
     }  # fmt: skip
