@@ -24,13 +24,19 @@ STATISTICS = ("summary.csv", "summary.md", "figures/correlation.png")
 
 
 def write(tables: Path = TABLES, folder: Path = FOLDER) -> list[Path]:
-    """Write a set for each folder of `tables` that holds scores; return their paths. UserError without `tables`."""
+    """Write a set for each folder of `tables` that holds scores, and the first line of those kept from elsewhere with
+    the cost that `tables` has; return their paths. UserError without `tables`."""
     if not tables.is_dir():
         raise UserError(f"--make: no folder {tables}; run it in a clone of the repository")
     written = []
     for run in folders(tables):
         written.append(folder / f"{run.name}{ENDING}")
         written[-1].write_bytes(lzma.compress(pack(run).encode()))
+    for path in sorted(set(folder.glob(f"*{ENDING}")) - set(written)):
+        head, _, table = lzma.decompress(path.read_bytes()).decode().partition("\n")
+        about = json.loads(head) | {"cost": _cost(tables / path.name.removesuffix(ENDING))}
+        path.write_bytes(lzma.compress(f"{json.dumps(about, sort_keys=True)}\n{table}".encode()))
+        written.append(path)
     facts.cache_clear()
     return written
 
@@ -82,9 +88,20 @@ def pack(folder: Path, manifest: dict[str, Any] | None = None) -> str:
         "bench": manifest["settings"]["bench"], "dataset": target_in(manifest)["dataset"], "archs": len(rows),
         "proxies": head.count(","), "scores": len(rows) * head.count(","),
         **{name: manifest[name] for name in FROM_MANIFEST if name in manifest},
-        "settings": manifest["settings"] | target_in(manifest),
+        "settings": manifest["settings"] | target_in(manifest), "cost": _cost(folder),
     }  # fmt: skip
     return json.dumps(about, sort_keys=True) + f"\n{table}"
+
+
+def _cost(folder: Path) -> dict[str, float]:
+    """Return {score: mean seconds for an architecture} of a run's summary.csv, {} without one."""
+    if not (folder / "summary.csv").is_file():
+        return {}
+    rows = pd.read_csv(folder / "summary.csv")
+    if not {"population", "proxy", "seconds"} <= set(rows):
+        return {}
+    rows = rows[rows["population"] == "all"].set_index("proxy")["seconds"].dropna()
+    return {str(name): float(f"{seconds:.3g}") for name, seconds in rows.items()}
 
 
 def _of_run(folder: Path) -> str:
