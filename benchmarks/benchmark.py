@@ -21,6 +21,7 @@ from benchmarks.table import Table, list_datasets, load_table
 
 BENCHMARKS = {
     "201": "benchmarks.nasbench201.space:Space201",
+    "nats-size": "benchmarks.nats_size.space:SpaceSize",
     "101": "benchmarks.nasbench101.space:Space101",
     "macro": "benchmarks.nasbench_macro.space:SpaceMacro",
     "darts": "benchmarks.darts.space:SpaceDarts",
@@ -236,7 +237,7 @@ def tables(bench: str, data: str | Path | None = None) -> dict[str, Table]:
 def _find(space: Space, bench: str, folder: Path | None) -> tuple[Path | None, Space]:
     """Return the table of a benchmark, or else of the one it is a view of, and the space of that table."""
     path = find_table(bench, folder)
-    if path is None and space.view_of and (path := find_table(space.view_of, folder)):
+    if path is None and space.view_of and (path := find_table(space.view_of, folder, samples=False)):
         return path, space_of(space.view_of)
     return path, space
 
@@ -269,9 +270,10 @@ def _tables(path: Path, space: Space) -> dict[str, Table]:
     """Return all tables of a file, by dataset; of an official file that is read as it is, with those beside it."""
     if path.suffix == ".h5":
         return {name: load_table(path, name) for name in list_datasets(path)}
+    part = path.name in space.samples
     direct = [each for source in space.sources if source.direct for each in matches(source, path.parent)]
-    files = direct if path in direct else [path]
-    return {table.dataset: table for file in files for table in read(file, recognise(file), space)}
+    files = direct if path in direct and not part else [path]
+    return {table.dataset: table for file in files for table in read(file, recognise(file), space, complete=not part)}
 
 
 def _default(there: Collection[str], space: Space) -> str:
@@ -280,19 +282,20 @@ def _default(there: Collection[str], space: Space) -> str:
     return next((name for name in (*space.datasets, *there) if name in there), first)
 
 
-def find_table(bench: str, folder: Path | None) -> Path | None:
-    """Return the ground truth of a benchmark in the data folder: our `.h5`, otherwise a `.csv`, otherwise an official
-    file that is read as it is, otherwise None.
+def find_table(bench: str, folder: Path | None, samples: bool = True) -> Path | None:
+    """Return the ground truth of a benchmark in the data folder: a uniform sample unless `samples` is False, our `.h5`,
+    otherwise a `.csv`, otherwise an official file that is read as it is, otherwise None.
 
     Raises UserError, with the command to type, where there is only an official file to be converted.
     """
     if folder is None:
         return None
-    for name in (f"nasbench{bench}.h5", f"nasbench{bench}.csv"):
+    space = space_of(bench)
+    for name in (*(space.samples if samples else ()), f"nasbench{bench}.h5", f"nasbench{bench}.csv"):
         if (folder / name).is_file():
             return folder / name
-    for source in sorted(space_of(bench).sources, key=lambda source: not source.direct):
-        for path in matches(source, folder):
+    for source in sorted(space.sources, key=lambda source: not source.direct):
+        for path in matches(source, folder) if source.name not in space.samples else ():
             if source.direct:
                 return path
             raise UserError(f"{path.name} is an official file; convert it once: python -m benchmarks.convert {path}")

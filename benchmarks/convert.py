@@ -20,7 +20,8 @@ def convert(
 ) -> tuple[Path, list[Table]]:  # fmt: skip
     """Read ground truth and write it as a table file; return where, and the tables.
 
-    `bench` None is what the file's name says, otherwise 201. `out` None is `nasbench<bench>.h5` in the file's folder.
+    `bench` None is what the file's name says, otherwise 201. `out` None is `nasbench<bench>.h5` in its folder, for
+    a uniform sample its own name.
     `partial` accepts a file that lacks architectures of the space. `fractions`: the accuracies of a CSV are 0 to 1. An
     existing table is kept unless `replace`. The file appears complete or not at all. Raises UserError.
     """
@@ -28,7 +29,8 @@ def convert(
     bench = bench or _bench_of(path)
     space = space_of(bench)
     kind = recognise(path)
-    out = Path(out) if out is not None else path.parent / f"nasbench{bench}.h5"
+    usual = f"{path.stem}.h5" if path.name in space.samples else f"nasbench{bench}.h5"
+    out = Path(out) if out is not None else path.parent / usual
     _check_target(out, replace)
     try:
         tables = read(path, kind, space, complete=not partial, on_progress=on_progress, fractions=fractions)
@@ -70,7 +72,7 @@ def _summary(out: Path, tables: Sequence[Table]) -> str:
     for table in tables:
         labels = {name: ", ".join(map(str, getattr(table, name))) for name in ("splits", "epochs", "seeds")}
         lines.append(f"  {table.dataset}: " + "; ".join(f"{name} {listed}" for name, listed in labels.items()))
-    if out.name == f"nasbench{tables[0].benchmark}.h5":
+    if out.name in (f"nasbench{tables[0].benchmark}.h5", *space_of(tables[0].benchmark).samples):
         lines.append(f"use it: python -m harness.run --bench {tables[0].benchmark} --data {out.parent}")
     else:
         lines.append(f"to use it, put it into the data folder as nasbench{tables[0].benchmark}.h5")

@@ -81,13 +81,17 @@ class Space101(CellSpace):
         "tfrecord": "benchmarks.nasbench101.files:read_official",
         "npz": "benchmarks.nasbench101.archive:read_npz",
     }
+    samples = ("nasbench101_uniform.h5", "nasbench101_uniform.npz")
     # The addresses are those of the project's page; written without a network, so not tried out.
-    sources = tuple(
-        Source(name, about, size, "https://github.com/google-research/nasbench", f"{FILES}/{name}")
-        for name, about, size in (
-            ("nasbench_only108.tfrecord", "official, 108 epochs", 499 * MB),
-            ("nasbench_full.tfrecord", "official, all budgets", int(1.95 * GB)),
-        )
+    sources = (
+        *(
+            Source(name, about, size, "https://github.com/google-research/nasbench", f"{FILES}/{name}")
+            for name, about, size in (
+                ("nasbench_only108.tfrecord", "official, 108 epochs", 499 * MB),
+                ("nasbench_full.tfrecord", "official, all budgets", int(1.95 * GB)),
+            )
+        ),
+        Source("nasbench101_uniform.npz", "a uniform sample, if you have one", page="docs/data.md", direct=True),
     )
 
     def __init__(self, archs: Sequence[str] = ()) -> None:

@@ -21,7 +21,7 @@ Sources: Dong and Yang 2020 (arXiv 2001.00326), Dong, Liu, Musial and Gabrys 202
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ from benchmarks.table import MEAN, Table, arch_problems
 ARCH_FILE = re.compile(r"([0-9]{1,9})\.pickle\.pbz2")
 KIND = "a file of NAS-Bench-201 or NATS-Bench"
 
-NETWORK: dict[str, str | int | float] = {"channels": 16, "cells": 5}
+Size = str | int | float
+NETWORK: Mapping[str, Size] = {"channels": 16, "cells": 5}
 OFFICIAL = {
     name: {"train": (name, "train"), "valid": ("cifar10-valid", "x-valid"), "test": (name, "ori-test")}
     for name in ("cifar10", "cifar10-valid")
@@ -76,6 +77,14 @@ def read_official(
     Raises UserError for a file of another kind, a truncated or a hostile one, and for architectures that are missing,
     unknown or differ from the list at the head of the file.
     """
+    return read_set(path, "201", NETWORK, expected, complete, on_progress)
+
+
+def read_set(
+    path: str | Path, benchmark: str, network: Mapping[str, Size], expected: Sequence[str] | None,
+    complete: bool, on_progress: Progress | None,
+) -> list[Table]:  # fmt: skip
+    """Read a set of results in this form as the tables of a benchmark; `network` are sizes of all its networks."""
     path = Path(path)
     trainings: list[Training] = []
     if path.is_dir():
@@ -98,7 +107,7 @@ def read_official(
     if not present:
         raise UserError(f"{path}: it holds no results")
     order = tuple(arch for arch in expected or archs if arch in present)
-    return tables_of(order, trainings, f"official file {path.name}", checksum)
+    return tables_of(order, trainings, f"official file {path.name}", checksum, benchmark, network)
 
 
 def means_of(path: Path, content: list, expected: Sequence[str] | None) -> Table:
@@ -200,8 +209,12 @@ def _whole(value: Any, least: int) -> bool:
     return isinstance(value, (int, np.integer)) and bool(least <= value < 1 << 31)
 
 
-def tables_of(order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str) -> list[Table]:
+def tables_of(
+    order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str, benchmark: str = "201",
+    network: Mapping[str, Size] = NETWORK,
+) -> list[Table]:  # fmt: skip
     """Return the tables of all datasets that occur; splits without a single value are left out."""
+    about = {"benchmark": benchmark, "source": source, "checksum": checksum}
     unknown = {training.dataset for training in trainings} - {d for s in OFFICIAL.values() for d, _ in s.values()}
     if unknown:
         raise UserError(f"{source}: unknown dataset {listed(sorted(unknown))}; is it the size set of NATS-Bench?")
@@ -209,11 +222,14 @@ def tables_of(order: tuple[str, ...], trainings: Sequence[Training], source: str
     for dataset, splits in OFFICIAL.items():
         mine = [training for training in trainings if training.dataset in {d for d, _ in splits.values()}]
         if mine:
-            tables.append(_table(dataset, order, mine, source, checksum))
+            tables.append(_table(dataset, order, mine, about, network))
     return tables
 
 
-def _table(dataset: str, order: tuple[str, ...], trainings: Sequence[Training], source: str, checksum: str) -> Table:
+def _table(
+    dataset: str, order: tuple[str, ...], trainings: Sequence[Training], about: dict[str, str],
+    network: Mapping[str, Size],
+) -> Table:  # fmt: skip
     """Return the table of one dataset from the trainings that OFFICIAL names for it."""
     splits = OFFICIAL[dataset]
     place = {arch: i for i, arch in enumerate(order)}
@@ -231,8 +247,8 @@ def _table(dataset: str, order: tuple[str, ...], trainings: Sequence[Training], 
     filled = [i for i in range(len(splits)) if np.isfinite(accuracy[:, i]).any()]
     names = [list(splits)[i] for i in filled]
     return Table(
-        benchmark="201", dataset=dataset, archs=order, splits=tuple(names), epochs=epochs,
-        seeds=tuple(str(seed) for seed in seeds), accuracy=accuracy[:, filled], source=source, checksum=checksum,
-        attributes=NETWORK | {f"official_{name}": " ".join(splits[name]) for name in names},
+        **about, dataset=dataset, archs=order, splits=tuple(names), epochs=epochs,
+        seeds=tuple(str(seed) for seed in seeds), accuracy=accuracy[:, filled],
+        attributes={**network} | {f"official_{name}": " ".join(splits[name]) for name in names},
         seconds_per_run=None if np.isnan(seconds).all() else seconds,
     )  # fmt: skip

@@ -77,15 +77,15 @@ class StackedCell(nn.Module):
 
 
 class Reduction(nn.Module):
-    """The residual block between stages: half the resolution, twice the channels."""
+    """The residual block between stages: half the resolution, other channels."""
 
-    def __init__(self, connected: Sequence[bool], channels: int) -> None:
+    def __init__(self, connected: Sequence[bool], inside: int, outside: int) -> None:
         """`connected`: of each architecture, whether anything of the input arrives here."""
         super().__init__()
         owners = range(len(connected))
-        self.conv_a = relu_conv_bn(owners, channels, 2 * channels, 3, stride=2, on_path=connected)
-        self.conv_b = relu_conv_bn(owners, 2 * channels, 2 * channels, 3, on_path=connected)
-        self.downsample = nn.Sequential(nn.AvgPool2d(2, stride=2), StackedConv2d(owners, channels, 2 * channels, 1))
+        self.conv_a = relu_conv_bn(owners, inside, outside, 3, stride=2, on_path=connected)
+        self.conv_b = relu_conv_bn(owners, outside, outside, 3, on_path=connected)
+        self.downsample = nn.Sequential(nn.AvgPool2d(2, stride=2), StackedConv2d(owners, inside, outside, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.downsample(x) + self.conv_b(self.conv_a(x))
@@ -99,7 +99,7 @@ def skeleton(
     owners = range(len(connected))
     stem = nn.Sequential(StackedConv2d(owners, input_channels, channels, 3), StackedBatchNorm2d(owners, channels))
     first, *others = (stage(channels * 2**number) for number in range(3))
-    reductions = [Reduction(connected, channels), Reduction(connected, 2 * channels)]
+    reductions = [Reduction(connected, width, 2 * width) for width in (channels, 2 * channels)]
     body = [*first, reductions[0], *others[0], reductions[1], *others[1]]
     last = nn.Sequential(StackedBatchNorm2d(owners, 4 * channels), StackedReLU(owners, connected))
     return stem, body, last, StackedLinear(owners, 4 * channels, classes)

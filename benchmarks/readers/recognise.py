@@ -14,6 +14,7 @@ from benchmarks.table import Table
 
 KINDS = (
     "NAS-Bench-201-v1_0-*.pth, NAS-Bench-201-v1_1-*.pth, NATS-tss-v1_0-*.pickle.pbz2, a NATS-tss-v1_0-*-simple folder, "
+    "NATS-sss-v1_0-*.pickle.pbz2, a NATS-sss-v1_0-*-simple folder, "
     "nasbench_only108.tfrecord, nasbench_full.tfrecord, an .npz of NAS-Bench-101 cells, nas-bench-macro_cifar10.json, "
     "or a .csv"
 )

@@ -70,6 +70,8 @@ class Space:
     """Kind of official file (`benchmarks.readers.recognise.recognise`) -> `module:function` that reads it."""
     sources: tuple[Source, ...] = ()
     """The official files, where to get them."""
+    samples: tuple[str, ...] = ()
+    """Files with a uniform sample of its architectures: read before a table of others, unless for a view of it."""
     targets: tuple[TargetFile, ...] = ()
     """Files with further columns of its architectures (`benchmarks.spaces.targets`)."""
     network_class: str

@@ -1,0 +1,1 @@
+"""NATS-Bench's size space: one cell, 32,768 choices of channels."""
