@@ -14,6 +14,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -236,6 +237,25 @@ def test_every_option_in_the_readme_and_the_docs_exists(helps: dict[tuple[str, .
         if told := helps.get(asked_help(line)):
             for option in (word for word in line.split() if word.startswith("--")):
                 assert re.search(rf"{option}\b", told), line
+
+
+def test_the_readme_s_numbers_are_those_of_the_stored_results() -> None:
+    """The printed table is the run in results/tables/201-digits; what is said of the real benchmark is measured."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    text = re.findall(r"<!-- table:embedded -->\n```text\n(.*?)```", readme, re.DOTALL)[0]
+    number = r"(-?\d\.\d{3})  \[-?[\d.]+, -?[\d.]+\]"
+    printed = {name: (tau, rho) for name, tau, rho in re.findall(rf"^ (\w+) +{number} +{number}", text, re.MULTILINE)}
+    stored = _summary("201-digits")
+    assert printed == {name: (f"{row.tau_b:.3f}", f"{row.rho:.3f}") for name, row in stored.iterrows()}
+    whole = _summary("201-cifar10-whole")["rho"]
+    best = max(whole[name] for name in whole.index if name.split("_")[0] in ("params", "flops", "layers"))
+    assert {"meco", "near"} <= set(whole[whole > best].index) and "meco and near are ahead of the best count" in readme
+
+
+def _summary(name: str) -> pd.DataFrame:
+    """The statistics of all architectures of a stored table, by proxy."""
+    table = pd.read_csv(ROOT / "results/tables" / name / "summary.csv")
+    return table[table["population"] == "all"].set_index("proxy")
 
 
 # The examples

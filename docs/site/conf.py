@@ -18,10 +18,21 @@ SEARCHES = sorted(
     for name in ("hnas", "trained-supernets", "untrained-supernets")
     for page in ROOT.glob(f"results/{name}/*/*.md")
 )
-FIRST = ["start", "extending", "modules", "comparing", "data", "choosing", "statistics", "faq", "commands", "concepts"]
-FIRST += ["proxies", "adding-a-benchmark", "search", "operations", "reproduction", "method", "speed", "clusters"]
-PAGES = [name for name in FIRST if (ROOT / f"docs/{name}.md").is_file()]
-PAGES += sorted({page.stem for page in ROOT.glob("docs/*.md")} - {*FIRST})
+TASKS = [
+    "start",
+    "extending",
+    "modules",
+    "comparing",
+    "data",
+    "choosing",
+    "statistics",
+    "search",
+    "operations",
+    "clusters",
+]
+TASKS += ["python", "commands", "faq"]
+REFERENCE = ["concepts", "method", "proxies", "reproduction", "speed", "adding-a-benchmark"]
+TASKS += sorted({page.stem for page in ROOT.glob("docs/*.md")} - {*TASKS, *REFERENCE})
 
 project, author = "nas-proxy-harness", "The nas-proxy-harness developers"
 html_title, html_theme, html_show_copyright = project, "furo", False
@@ -40,8 +51,9 @@ autodoc_typehints_format = "short"
 autodoc_use_legacy_class_based = False
 
 
-def navigation(pages: list[str], depth: int = 1) -> str:
-    return "\n\n" + "\n".join(["```{toctree}", ":hidden:", f":maxdepth: {depth}", *pages, "```"]) + "\n"
+def navigation(pages: list[str], caption: str = "") -> str:
+    options = [":hidden:", ":maxdepth: 1", *([f":caption: {caption}"] if caption else [])]
+    return "\n\n" + "\n".join(["```{toctree}", *options, *pages, "```"]) + "\n"
 
 
 def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -49,14 +61,9 @@ def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
     text = re.sub(r"\]\(([./]*results/tables/[^/)]+)/?\)", r"](\1/summary.md)", source[0])
     folder, _, page = docname.rpartition("/")
     if docname == "README":
-        first = [
-            "Start <self>",
-            *(f"docs/{name}" for name in PAGES),
-            "results/README",
-            "notebooks/README",
-            "API <docs/site/api>",
-        ]
-        text += navigation([*first, "CONTRIBUTING", "CHANGELOG"])
+        text += navigation(["Start <self>", *(f"docs/{name}" for name in TASKS), "notebooks/README"], "Tasks")
+        text += navigation([*(f"docs/{name}" for name in REFERENCE), "results/README"], "Concepts and methods")
+        text += navigation(["API <docs/site/api>", "CONTRIBUTING", "CHANGELOG"], "Development")
     elif docname == "results/README":
         pages = [f"{name} <tables/{name}/summary>" for name in RESULTS]
         pages += [f"{name.rpartition('/')[0].replace('/', ': ')} <{name}>" for name in SEARCHES]
