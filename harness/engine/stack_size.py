@@ -59,6 +59,21 @@ def usual(setting: Setting, together: int | None) -> tuple[int, bool]:
     return (min(32, together or 32), True) if floats <= SMALL else (1, False)  # measured in docs/speed.md
 
 
+def of_proxies(scorer: Scorer, stack: int) -> dict[int, tuple[str, ...]]:
+    """Return {architectures in a stack: proxies} of a run with stacks of this size.
+
+    A GPU is not filled by small minibatches: there, a proxy that repeats passes of a minibatch n times smaller than the
+    run's (zen, swap) takes stacks n times as large.
+    """
+    found: dict[int, tuple[str, ...]] = {}
+    for name in scorer.names:
+        view, times = scorer.proxies[name].view, 1
+        if kind(scorer.setting.device) == "cuda" and view.repeats > 1 and view.batch_size and stack > 1:
+            times = max(1, scorer.setting.batch_size // view.batch_size)
+        found[times * stack] = (*found.get(times * stack, ()), name)
+    return found
+
+
 def find(scorer: Scorer, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]) -> Found:
     """Return how many of these networks (indices in the space) to run together; nothing of the probe stays.
 

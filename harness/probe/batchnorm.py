@@ -13,10 +13,14 @@ xh = (x - M x) r, weight w, and u the gradient of the output:
 
 With channels last, PyTorch adds up a channel's elements one after the other in float32: its statistics are off by 1e-5,
 a hundred times more than in the default layout, which deep networks magnify to 1e-3 of a score. Here they are sums by
-halves, as exact as in the default layout.
+halves, as exact as in the default layout. On CUDA devices with Triton, `harness.probe.batchnorm_kernels` does the
+second derivative in two kernels, in float32 and the default layout.
 
 Weight and bias are constants here: the probe differentiates with respect to convolution and linear weights alone.
 """
+
+from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +74,23 @@ def _backward(grad: Tensor, x: Tensor, weight: Tensor | None, mean: Tensor, rstd
     return [dx.addcmul_(grad, along_u.view(1, -1, 1, 1)), total_xh, total]
 
 
+@cache
+def _fused(device: torch.device) -> Callable[..., tuple[Tensor, Tensor]] | None:
+    """Return the second derivative in two kernels; None where Triton is missing or cannot compile for a device."""
+    try:
+        from harness.probe.batchnorm_kernels import second_derivative
+
+        second_derivative(*torch.ones(3, 2, 2, 2, device=device), *torch.ones(5, 2, device=device))
+        return second_derivative
+    except Exception:
+        return None
+
+
+def _plain(*tensors: Tensor) -> bool:
+    """Whether all are float32 in the default layout."""
+    return all(each.dtype == torch.float32 and each.is_contiguous() for each in tensors)
+
+
 class _Backward(torch.autograd.Function):
     @staticmethod
     def forward(ctx, u, x, weight, mean, rstd):
@@ -81,6 +102,9 @@ class _Backward(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad):
         u, x, weight, mean, rstd, u_xh, u_sum = ctx.saved_tensors
+        if ctx.needs_input_grad[1] and x.is_cuda and (fused := _fused(x.device)) and _plain(grad, u, x):
+            ones = torch.ones_like(mean) if weight is None else weight
+            return *fused(grad, u, x, ones, mean, rstd, u_xh, u_sum), None, None, None
         to_u, g_xh, g_sum = _backward(grad, x, weight, mean, rstd)
         if not ctx.needs_input_grad[1]:
             return to_u, None, None, None, None

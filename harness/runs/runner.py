@@ -15,6 +15,7 @@ from benchmarks.options import as_toml
 from harness.engine import ray_cluster
 from harness.engine.devices import described
 from harness.engine.scorer import Chunk, execute, join, score_counts
+from harness.engine.stack_size import of_proxies
 from harness.proxies.own import tracebacks
 from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy, registry
@@ -115,7 +116,8 @@ def _score(plan: Plan, store: Store, say: Callable[[str], None]) -> None:
     """Score what the store lacks, and add the seconds that it took to the manifest, whatever happens."""
     if plan.benchmark.embedded:
         say(embedded_note(plan.benchmark))
-    chunks = list(_chunks(store, plan.names, plan.networks, plan.seeds, plan.stack))
+    stacks = of_proxies(plan.scorer, plan.stack).items()
+    chunks = [each for stack, names in stacks for each in _chunks(store, names, plan.networks, plan.seeds, stack)]
     networks = len(set(plan.networks.tolist()))
     say(
         f"{plan.benchmark.space.title}, {plan.target.dataset}: {len(plan.rows):,} architectures ({networks:,} networks)"
@@ -153,7 +155,7 @@ def _try_own(plan: Plan, store: Store) -> None:
         raise UserError(f"tried on one network, {plan.benchmark.space.archs[network]}, before the run: {said}")
 
 
-def _chunks(store: Store, names: list[str], networks: np.ndarray, seeds: int, stack: int) -> Iterator[Chunk]:
+def _chunks(store: Store, names: Sequence[str], networks: np.ndarray, seeds: int, stack: int) -> Iterator[Chunk]:
     """Yield what is not done yet. The grid of chunks depends on the order of the sample alone, and a chunk is committed
     whole, so a stack that is scored after an interrupt is the stack it would have been."""
     order = list(dict.fromkeys(networks.tolist()))

@@ -18,7 +18,7 @@ import os
 import platform
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -194,7 +194,9 @@ class Store:
         distinct = np.unique(index)
         return sum(int(self.of(proxy, seed).done[distinct].sum()) for proxy in proxies for seed in range(seeds))
 
-    def missing(self, proxies: list[str], seed: int, index: tuple[int, ...]) -> dict[tuple[int, ...], tuple[str, ...]]:
+    def missing(
+        self, proxies: Sequence[str], seed: int, index: tuple[int, ...]
+    ) -> dict[tuple[int, ...], tuple[str, ...]]:
         """Return what is not done of these representatives: {representatives: the proxies they lack}."""
         lacking: dict[tuple[int, ...], tuple[str, ...]] = {}
         for proxy in proxies:

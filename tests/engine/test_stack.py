@@ -31,6 +31,15 @@ def test_what_is_known_before_a_probe():
     assert stack_size.usual(replace(SETTING, protocol="suite-zero"), None) == (1, False)
 
 
+def test_small_minibatches_that_repeat_take_larger_stacks_on_a_gpu():
+    setting = replace(SETTING, proxies=references(choose("plain,swap,synflow,zen")), batch_size=64)
+    scorer = Scorer(setting)
+    assert stack_size.of_proxies(scorer, 8) == {8: ("plain", "swap", "synflow", "zen")}
+    scorer.setting = replace(setting, device="cuda:0")
+    assert stack_size.of_proxies(scorer, 8) == {8: ("plain", "synflow"), 32: ("swap", "zen")}
+    assert list(stack_size.of_proxies(scorer, 1)) == [1]  # one at a time stays so
+
+
 class Machine:
     """A trial of a machine that scores so many networks a second and has memory for so many."""
 

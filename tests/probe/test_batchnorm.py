@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 
 import pytest
 import torch
@@ -113,3 +114,29 @@ def test_channels_last_is_as_exact_as_the_default_layout():
     batch_norm(module, x.contiguous(memory_format=torch.channels_last))
     torch.testing.assert_close(module.running_mean.double(), x.double().mean((0, 2, 3)), rtol=5e-7, atol=0)
     torch.testing.assert_close(module.running_var.double(), x.double().var((0, 2, 3)), rtol=5e-7, atol=0)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2, 3), (40, 3, 33, 40)])
+def test_the_second_derivative_in_two_kernels(shape: tuple[int, ...]) -> None:
+    """On a GPU, or on the CPU by Triton's interpreter: TRITON_INTERPRET=1, where Triton is installed."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    pytest.importorskip("triton")
+    if device == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("Triton compiles for GPUs; TRITON_INTERPRET=1 runs its kernels here")
+    from harness.probe.batchnorm_kernels import second_derivative
+
+    generator = torch.Generator().manual_seed(0)
+    x, u, grad = (torch.randn(shape, generator=generator, dtype=torch.float64) + 1 for _ in range(3))
+    weight = torch.randn(shape[1], generator=generator, dtype=torch.float64)
+    along = u.clone().requires_grad_()
+    x.requires_grad_()
+    y = nn.functional.batch_norm(x, None, None, weight, training=True)
+    (dx,) = torch.autograd.grad(y, x, along, create_graph=True)
+    wanted = torch.autograd.grad(dx, (along, x), grad)
+    mean = x.mean((0, 2, 3))
+    rstd = (x.var((0, 2, 3), unbiased=False) + 1e-5).rsqrt()
+    xh = (x - mean.view(1, -1, 1, 1)) * rstd.view(1, -1, 1, 1)
+    tensors = (grad, u, x, weight, mean, rstd, (u * xh).sum((0, 2, 3)), u.sum((0, 2, 3)))
+    found = second_derivative(*(each.detach().float().to(device) for each in tensors))
+    for got, want in zip(found, wanted, strict=True):
+        torch.testing.assert_close(got.double().cpu(), want, rtol=1e-5, atol=1e-5 * float(want.abs().max()))
