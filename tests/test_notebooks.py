@@ -1,9 +1,15 @@
-"""The notebooks run from first cell to last on what comes with the package, and are kept without outputs."""
+"""The notebooks run from first cell to last on what comes with the package, and are kept with small outputs.
+
+`python tests/test_notebooks.py` executes them and keeps the outputs.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,37 +19,80 @@ OWN_FUNCTIONS = 2
 """Functions or classes that a notebook may define: a proxy of one's own."""
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+LARGEST = 200_000
+"""Bytes of a notebook with its outputs."""
+
+
+def executed(path: Path, folder: Path) -> Any:
+    """Return a notebook after its last cell, executed in `folder`/notebooks with the results of this clone at hand."""
     client, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
+    here = folder / "notebooks"
+    here.mkdir(exist_ok=True)
+    results = folder / "results"
+    if not results.exists():
+        results.symlink_to(ROOT / "results")
+    notebook = nbformat.read(path, as_version=4)
+    settings = {"metadata": {"path": str(here)}}
+    return client.NotebookClient(notebook, timeout=500, resources=settings, record_timing=False).execute()
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    here = tmp_path / "notebooks"
-    here.mkdir()
-    (tmp_path / "results").symlink_to(ROOT / "results")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    notebook = nbformat.read(path, as_version=4)
-    client.NotebookClient(notebook, timeout=500, resources={"metadata": {"path": str(here)}}).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert not [output.text for output in outputs if "Warning" in output.get("text", "")]
-    assert any(output.output_type == "execute_result" for output in outputs)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_it_is_kept_bare(path: Path) -> None:
-    """No outputs, counts or metadata that change when it is opened; each cell starts a thought; little is defined."""
-    notebook = json.loads(path.read_text("utf-8"))
+def test_it_runs_and_shows_what_is_kept(path: Path, tmp_path: Path, quiet: None) -> None:
+    """The same kinds of output as those in the file, cell by cell, and nothing on standard error."""
+    kept = json.loads(path.read_text("utf-8"))
+    notebook = executed(path, tmp_path)
+    for cell, before in zip(notebook.cells, kept["cells"], strict=True):
+        kinds = [[output["output_type"], *sorted(output.get("data", []))] for output in cell.get("outputs", [])]
+        stored = [[output["output_type"], *sorted(output.get("data", []))] for output in before.get("outputs", [])]
+        assert kinds == stored, f"{cell.source}: run `python tests/test_notebooks.py`"
+        assert not [output for output in cell.get("outputs", []) if output.get("name") == "stderr"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_it_is_kept_small(path: Path) -> None:
+    """Outputs, no metadata that change when it is opened, no path of this machine; little is defined."""
+    text = path.read_text("utf-8")
+    notebook = json.loads(text)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    assert len(text) < LARGEST and str(ROOT) not in text and "/tmp/" not in text
+    assert any(cell["outputs"] for cell in code) and [cell["execution_count"] for cell in code] == [
+        *range(1, len(code) + 1)
+    ]
     assert all(cell["metadata"] == {} for cell in notebook["cells"])
     assert notebook["metadata"].keys() == {"kernelspec", "language_info"}
     lines = [line for cell in code for line in cell["source"]]
     assert sum(line.startswith(("def ", "class ")) for line in lines) < OWN_FUNCTIONS
     assert "".join(notebook["cells"][0]["source"]).startswith("# ")
+    assert "%pip install" in "".join(code[0]["source"]), "the first cell installs what is missing"
 
 
 def test_all_are_listed() -> None:
     listed = (ROOT / "notebooks" / "README.md").read_text("utf-8")
     assert len(NOTEBOOKS) >= 5
     assert all(f"({path.name})" in listed for path in NOTEBOOKS)
+
+
+def keep(path: Path) -> None:
+    """Execute a notebook and write it with its outputs."""
+    with tempfile.TemporaryDirectory() as folder:
+        notebook = executed(path, Path(folder))
+    for cell in notebook.cells:
+        cell["metadata"] = {}
+    notebook["metadata"]["language_info"] = {"name": "python"}
+    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    os.environ |= {"PYTHONPATH": str(ROOT)}
+    os.environ.pop("NAS_HARNESS_DATA", None)
+    for each in NOTEBOOKS:
+        keep(each)

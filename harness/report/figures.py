@@ -55,6 +55,15 @@ Panel = Axes
 """One panel of a figure: the type for packages that do not import matplotlib."""
 
 
+class Drawing(Figure):
+    """A figure that a notebook shows, with or without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        file = BytesIO()
+        self.savefig(file, format="png", dpi=120, facecolor="white")
+        return file.getvalue()
+
+
 @contextmanager
 def look() -> Iterator[None]:
     """Draw in this look inside the block: seaborn's `ticks` style at the sizes of print."""
@@ -67,7 +76,7 @@ def look() -> Iterator[None]:
 def drawing(width: float, height: float) -> Iterator[Figure]:
     """Give a figure of width x height inches in this look; the caller's settings and pyplot stay as they are."""
     with look():
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Drawing(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
 
