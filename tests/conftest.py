@@ -1,5 +1,6 @@
 """Fixtures every test may use."""
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -15,6 +16,12 @@ from harness.proxies import registry
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded by now out of garbage collections: each run of a test would look through all of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
