@@ -149,7 +149,7 @@ def test_the_same_bits_from_worker_processes(tmp_path: Path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_signals_leave_no_worker_behind(how: signal.Signals, tmp_path: Path):
     from processes import Session
 
