@@ -26,6 +26,7 @@ def parser() -> Line:
     hidden(line, "network", "network_settings")
     add("--network-settings", default="", help="such as channels=8,modules=1 (default: the space's reduced ones)")
     add("--sample", type=int, default=100, help="distinct architectures, drawn uniformly (default 100)")
+    add("--archs-file", type=Path, help="train those of this CSV file, column arch (runs.csv of a search), instead")
     add("--seeds", type=whole, default=3, help="trainings of each architecture (default 3)")
     add("--stack", type=int, default=32, help="architectures trained at once in one process (default 32)")
     add("--workers", type=int, default=2, help="processes (default 2)")
@@ -40,14 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().arguments(argv)
     config_file = dict(options)
     options = back(options, RENAMED)
-    out, data, network = (options.pop(name) for name in ("out", "data", "network_settings"))
+    out, data, network, archs = (options.pop(name) for name in ("out", "data", "network_settings", "archs_file"))
     how = popped(options, ("sample", "seeds", "stack", "workers", "device"))
 
     def action() -> None:
-        from harness.training.loop import train
+        from harness.training.loop import read_archs, train
 
         recipe = Recipe(**options, network=settings_from(network))
-        made = train(out, recipe, folder=data_folder(data), **how)
+        made = train(out, recipe, folder=data_folder(data), archs=read_archs(archs) if archs else (), **how)
         keep_config(out, "train", config_file)
         print(f"wrote {made}")
 

@@ -189,7 +189,14 @@ def _of_folder(table: Recipe, published: Published, session: Session) -> tuple[V
     return judged, row
 
 
-MAKERS = {"correlation": _correlation, "fact": _fact, "operations": _of_folder, "search": _of_folder}
+def _training(table: Recipe, published: Published, session: Session) -> tuple[Verdict, dict[str, Any]]:
+    raise UserError(f"needs the training of the cells that a search found: {table.command}")
+
+
+MAKERS = {
+    "correlation": _correlation, "fact": _fact, "operations": _of_folder, "search": _of_folder,
+    "training": _training,
+}  # fmt: skip
 
 
 def shares(rows: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:

@@ -90,6 +90,13 @@ def rank_of(ground: Ground, *, arch: str) -> float:
     return 1 + int((accuracy > accuracy[ground.table.archs.index(arch)] + 1e-9).sum())
 
 
+def size_of(ground: Ground, *, arch: str, which: str, network: str = "", classes: int = 10, side: int = 32) -> float:
+    """Parameters or multiply-accumulates (`which`: params or flops) of one network; `network` as in --network."""
+    space = ground.benchmark.space.with_network(network or None).over([arch])
+    settings = {**space.network, **space.counted, "classes": classes, "resolution": side}
+    return float(space.sizes(**settings)[("params", "flops").index(which), space.locate(arch)])
+
+
 def operations(ground: Ground, *, score: str, other: str) -> float:
     """Spearman's rho between two operation scores of the table, mean over edges."""
     return mean_by_edge(from_table(ground.benchmark, score), from_table(ground.benchmark, other))
@@ -118,6 +125,6 @@ def _chosen(benchmark: Benchmark, score: str) -> Chosen:
 
 
 MEASURES: dict[str, Callable[..., float]] = {each.__name__: each for each in (
-    budgets, file_column, best, strings, distinct, disconnected, trainings, seeds, accuracy_of, rank_of,
+    budgets, file_column, best, strings, distinct, disconnected, trainings, seeds, accuracy_of, rank_of, size_of,
     operations, operations_accuracy, operations_rank,
 )}  # fmt: skip

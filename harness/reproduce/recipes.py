@@ -8,6 +8,7 @@ values are made:
     fact          from the benchmark's table alone            values with a measure of `harness.reproduce.facts`
     operations    scores of a supernet's operations           folder that `command` writes, values with a score
     search        accuracies of what a search found           folder that `command` writes, values with a column
+    training      needs networks trained at full size         values, command
     unanswered    cannot be made here                         count of values, reason
 """
 
@@ -23,7 +24,7 @@ from benchmarks.errors import suggest
 
 FOLDER = Path(__file__).parent
 PUBLISHED = FOLDER / "published.csv"
-KINDS = ("correlation", "fact", "operations", "search", "unanswered")
+KINDS = ("correlation", "fact", "operations", "search", "training", "unanswered")
 CAUSES = ("population", "accuracy", "definition", "protocol", "sign", "draw", "transfer", "release", "copy", "open")
 """Kinds of cause: which architectures; which accuracy; other code under the same name; initialisation, inputs and
 batch; the sign; chance of one minibatch or seed; images of another dataset; another release of the table; a value that

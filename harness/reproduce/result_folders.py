@@ -98,8 +98,12 @@ def _operations(published: Published, folder: Path, benchmark: Benchmark) -> Fou
 
 
 def _search(published: Published, folder: Path, benchmark: Benchmark) -> Found:
-    """An accuracy of the cells that searches found."""
+    """A column of the cells that searches found, such as their accuracy, or the share of an operation in them."""
     runs = pd.read_csv(folder / "runs.csv")
+    if "operation" in published.args:
+        cells = pd.read_csv(folder / "cells.csv")
+        counts = cells.loc[cells["group"] == "found", list(benchmark.space.choices.operations)]
+        return _mean((counts[published.args["operation"]] / counts.sum(axis=1)).to_numpy(float))
     for name in ("method", "guide"):
         if name in published.args:
             runs = runs[runs[name] == published.args[name]]

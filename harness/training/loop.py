@@ -1,5 +1,6 @@
 """Ground truth trained stack by stack, in worker processes, into a folder that can be continued."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from benchmarks.benchmark import space_of
-from benchmarks.errors import UserError, quiet, say
+from benchmarks.errors import UserError, listed, quiet, say
+from benchmarks.readers.csv_file import ARCH_NAMES, opened
 from benchmarks.spaces.space import Space
 from harness.engine.devices import single
 from harness.engine.processes import one_thread, work
@@ -37,11 +39,20 @@ def plan(space: Space, networks: int) -> dict[str, str]:
     return strings
 
 
+def read_archs(path: Path) -> list[str]:
+    """Return the architectures of a CSV file with a column `arch`; UserError where there is none."""
+    with opened(path, "a column arch") as (names, lines):
+        if ARCH_NAMES[0] not in names:
+            raise UserError(f"{path} has the columns {listed(names)}; expected one called {ARCH_NAMES[0]}")
+        return list(dict.fromkeys(line[names.index(ARCH_NAMES[0])] for line in lines))
+
+
 def train(
     out: Path, recipe: Recipe, *, sample: int, seeds: int, stack: int = 32, workers: int = 2,
-    folder: Path | None = None, device: str = "cpu",
+    folder: Path | None = None, device: str = "cpu", archs: Sequence[str] = (),
 ) -> Path:  # fmt: skip
-    """Train `sample` distinct architectures with each of `seeds` seeds; return the path of the finished table.
+    """Train `sample` distinct architectures, or `archs`, with each of `seeds` seeds; return the path of the finished
+    table.
 
     `out` is the folder of the work: repeating the call continues it, a larger sample or more seeds extend it; another
     recipe in it is refused. `folder` holds the data. Raises UserError for settings and folders that cannot be used.
@@ -52,8 +63,8 @@ def train(
     device = single(device)
     images = load_images(recipe.dataset, folder)
     load_splits(images, recipe)
-    space = space.whole()
-    strings = plan(space, sample)
+    space = space.over(archs) if archs else space.whole()
+    strings = {arch: space.canonical(space.locate(arch)) for arch in archs} or plan(space, sample)
     networks: dict[str, str] = {}
     for arch, name in strings.items():
         networks.setdefault(name, arch)
@@ -64,7 +75,7 @@ def train(
         Job(path, tuple(networks[name] for name in names), tuple(names), recipe, seed, folder, images.checksum, device)
         for path, names, seed in missing(out, networks, seeds, stack)
     ]
-    say(f"training {sample} architectures x {seeds} seeds into {out}; {len(jobs)} stacks to go")
+    say(f"training {len(networks)} architectures x {seeds} seeds into {out}; {len(jobs)} stacks to go")
     with one_thread():
         done = work(_work, jobs, workers) if workers > 1 and len(jobs) > 1 else map(_work, jobs)
         for _ in tqdm(done, total=len(jobs), unit="stack", disable=quiet() or not jobs):

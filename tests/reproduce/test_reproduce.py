@@ -22,6 +22,7 @@ from harness.cli.operations import parser as of_operations
 from harness.cli.reproduce import main
 from harness.cli.search import parser as of_searches
 from harness.cli.supernet_search import parser as of_supernets
+from harness.cli.train import parser as of_training
 from harness.operations.scores.registry import choose as operation_scores
 from harness.operations.search.methods import asked
 from harness.proxies.protocols import PROTOCOLS
@@ -62,7 +63,8 @@ def test_tables_are_of_what_there_is():
 
 
 def space_of_datasets(bench):
-    return ("cifar10", "cifar100", "imagenet16-120") if bench == "201" else ("cifar10",)
+    return {"201": ("cifar10", "cifar100", "imagenet16-120"), "darts": ("cifar10", "cifar100", "imagenet"),
+            "mobilenet": ("imagenet",)}.get(bench, ("cifar10",))  # fmt: skip
 
 
 def test_values_can_be_made():
@@ -81,9 +83,9 @@ def test_values_can_be_made():
             assert published.digits is not None
         elif table.kind == "operations":
             operation_scores(published.args["score"])
-        else:
-            assert "column" in published.args
-        assert published.sd is None or published.sd > 0
+        elif table.kind == "search":
+            assert len(published.args.keys() & {"column", "operation"}) == 1
+        assert published.sd is None or published.sd > 0 or (published.sd == published.value == 0)
 
 
 def test_every_published_correlation_is_in_one_table():
@@ -97,10 +99,9 @@ def test_commands_are_accepted():
     for table in tables():
         if table.command:
             _, _, module, *words = shlex.split(table.command)
-            line = (
-                of_operations() if module == "harness.operations" else of_supernets() if asked(words) else of_searches()
-            )
-            line.parse_args(words)
+            parsers = {"harness.operations": of_operations, "harness.train": of_training}
+            parsers["harness.search"] = of_supernets if asked(words) else of_searches
+            parsers[module]().parse_args([*words, "--out", "out"])
 
 
 def test_causes_are_of_values_and_say_which_run_shows_them():
@@ -473,6 +474,31 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     )
     found = result_folders.read(table, published, tmp_path, benchmark)
     assert found.n == 2 and found.value == pytest.approx(0.0, abs=1e-12) and found.sd == pytest.approx(math.sqrt(2))
+
+
+def test_shares_of_operations_and_sizes_of_cells(tmp_path):
+    """By hand: 2 of 16 and 6 of 16 operations; the network of FreeDARTS's first seed, as its file states it."""
+    space = space_of("darts")
+    counts = dict.fromkeys(space.choices.operations, 0)
+    cells = [counts | {"group": "found", "skip_connect": 2, "sep_conv_3x3": 14},
+             counts | {"group": "found", "skip_connect": 6, "sep_conv_5x5": 10},
+             counts | {"group": "published, x", "skip_connect": 16}]  # fmt: skip
+    pd.DataFrame(cells).to_csv(tmp_path / "cells.csv", index=False)
+    pd.DataFrame({"seed": [0, 1]}).to_csv(tmp_path / "runs.csv", index=False)
+    (tmp_path / "manifest.json").write_text('{"command": "x"}')
+    benchmark = benchmarks.Benchmark(space, None, np.array([]), {}, 32, False)
+    table = Recipe("t", "search", "t", folder="t", command="x")
+    share = Published("f", "darts", "cifar10", "share", 0.2, args={"operation": "skip_connect"})
+    found = result_folders.read(table, share, tmp_path, benchmark)
+    assert (found.value, found.n) == (0.25, 2) and found.sd == pytest.approx(0.25 / math.sqrt(2))
+    (stated,) = [value for table, value in VALUES if value.method.startswith("params of SYNFLOW_oneshot_seed0, 36")]
+    ground = facts.Ground(benchmark, None, lambda name: benchmark)
+    assert stated.value == 3_605_518 == facts.size_of(ground, **stated.args)
+
+
+def test_what_needs_training_says_the_command(tmp_path):
+    rows = compare.reproduce(choose(["darts-training"]), data=str(tmp_path)).rows
+    assert (rows["verdict"] == ABSENT).all() and rows["cause"].str.contains("harness.train --bench darts").all()
 
 
 def test_a_folder_is_made_by_the_command_that_was_handed_in(tmp_path):

@@ -1,5 +1,6 @@
 """Training in every space and on one's own images, up to a run that is judged by the table."""
 
+import csv
 import pickle
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch.nn import functional
 import benchmarks
 from benchmarks import UserError
 from benchmarks.benchmark import space_of
+from benchmarks.darts.genotypes import random_genotype
 from benchmarks.nasbench101.space import Space101
 from benchmarks.nasbench_macro.space import SpaceMacro
 from benchmarks.spaces.layers import StackedConv2d
@@ -66,6 +68,24 @@ def test_train_in_every_space_and_run_on_the_table(bench: str, tmp_path: Path, c
     assert table.archs == tuple(plan(space, 2)) and table.accuracy.shape == (len(table), 2, 1, 1)
     judged(tmp_path / "data", path, bench)
     assert "naswot" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("bench", "archs"), [
+    ("201", [f"|none~0|+|none~0|none~1|+|none~0|none~1|{last}~2|" for last in ("nor_conv_3x3", "none")]),
+    ("darts", [str(random_genotype(np.random.default_rng(seed))) for seed in (5, 6)]),
+])  # fmt: skip
+def test_given_architectures_are_trained(bench: str, archs: list[str], tmp_path: Path, monkeypatch, capsys):
+    """Those that a search found, by its runs.csv."""
+    monkeypatch.setattr("harness.training.loop.train_stack", lambda space, archs, *_: np.zeros((len(archs), 2)))
+    with (tmp_path / "runs.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["seed", "arch"], *enumerate([*archs, archs[0]])])
+    out = tmp_path / "work"
+    options = ["--bench", bench, "--seeds", "1", "--workers", "1", "--out", str(out)]
+    assert main([*options, "--archs-file", str(tmp_path / "runs.csv")]) == 0
+    assert load_table(out / "table.h5", "digits").archs == tuple(archs)
+    (tmp_path / "none.csv").write_text("seed,cell\n0,x\n")
+    assert main([*options, "--archs-file", str(tmp_path / "none.csv")]) == 2
+    assert "expected one called arch" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("bench", ["201", "101", "macro", "1shot1-3"])
