@@ -203,6 +203,21 @@ def test_a_package_of_the_same_name_in_the_working_folder(tmp_path: Path) -> Non
     assert "use the command nas-harness" in done.stderr
 
 
+def test_a_package_harness_in_the_working_folder(tmp_path: Path) -> None:
+    """Defect: of an editable installation `python -m harness` ended in a traceback."""
+    main_file = ROOT / "harness" / "__main__.py"
+    (tmp_path / "harness").mkdir()
+    (tmp_path / "harness" / "__init__.py").write_text("")
+    lines = [  # what such an installation does: the modules of this one are found, its __init__ is not run
+        "import harness, runpy, sys", f"harness.__path__.append({str(ROOT / 'harness')!r})",
+        f"sys.path.append({str(ROOT)!r})", f"runpy.run_path({str(main_file)!r}, run_name='__main__')",
+    ]  # fmt: skip
+    script = "\n".join(lines)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert "hides the installed package harness: use the command nas-harness" in done.stderr
+
+
 def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
     command = f"{sys.executable} -m harness scores 201-cifar10-whole | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
