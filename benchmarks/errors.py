@@ -148,8 +148,7 @@ def carry_out(name: str, action: Callable[[], None], stopped: str) -> int:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at exit
-        return 128 + signal.SIGPIPE
+        return reader_left()
     except OSError as error:  # a disk, a folder or a name that the system refuses
         place = f"{error.filename}: " if error.filename is not None else ""
         print(f"{name}: {UserError(f'{place}{error.strerror or error}')}", file=sys.stderr)
@@ -158,6 +157,12 @@ def carry_out(name: str, action: Callable[[], None], stopped: str) -> int:
         print(f"\n{name}: {stopped}", file=sys.stderr)
         return 130
     return 0
+
+
+def reader_left() -> int:
+    """Return the exit code where the reader of the output left; nothing is left to flush at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 Progress = Callable[[int, int | None], None]

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from benchmarks.errors import Parser, suggest
+from benchmarks.errors import Parser, reader_left, suggest
 from harness.store.version import VERSION
 
 COMMANDS = {
@@ -36,7 +36,16 @@ nas-harness COMMAND --help lists the options of a command."""
 
 def main(words: Sequence[str] | None = None) -> int:
     """Carry out a command; return its exit code."""
-    words = list(sys.argv[1:] if words is None else words)
+    try:
+        try:
+            return _carry_out(list(sys.argv[1:] if words is None else words))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return reader_left()
+
+
+def _carry_out(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0

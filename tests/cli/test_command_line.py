@@ -169,7 +169,7 @@ def test_a_run_is_repeated_by_its_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("harness.cli.report.show", lambda run, _: print({k: v.tolist() for k, v in run.scores.items()}))
+    monkeypatch.setattr("harness.cli.report.show", lambda run: print({k: v.tolist() for k, v in run.scores.items()}))
     assert main(["run", *TINY, "--out", "first"]) == 0
     first = capsys.readouterr()
     assert not first.err, "quiet"
@@ -218,8 +218,9 @@ def test_a_package_harness_in_the_working_folder(tmp_path: Path) -> None:
     assert "hides the installed package harness: use the command nas-harness" in done.stderr
 
 
-def test_a_reader_that_leaves_early_ends_the_command_quietly() -> None:
-    command = f"{sys.executable} -m harness scores 201-cifar10-whole | true; echo ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("words", ["scores 201-cifar10-whole", ""])
+def test_a_reader_that_leaves_early_ends_the_command_quietly(words: str) -> None:
+    command = f"{sys.executable} -m harness {words} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "141" and not done.stderr
 
