@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.benchmark import space_of
-from benchmarks.spaces.space import Choices, short
+from benchmarks.spaces.space import Choices
 from harness.operations.search.compared import FOUND
 from harness.report.figures import Panel, drawing, save
 from harness.report.style import COLOURS
@@ -61,8 +61,8 @@ def draw_cell(panel: Panel, arcs: Sequence[Arc], operations: Sequence[str]) -> N
         reach, middle = (target - source) / 2, (source + target) / 2
         colour = COLOURS[operations.index(operation) % len(COLOURS)]
         panel.plot(middle + reach * np.cos(angle), 2 * reach * np.sin(angle), color=colour, linewidth=1.2)
-        panel.text(middle, 2 * reach, short(operation).replace("_conv", "").replace("_", " "), ha="center", va="bottom",
-                   fontsize=5.5, rotation=90 if chain else 0)  # fmt: skip
+        words = operation.replace("_conv", "").replace("_connect", "").replace("_", " ")
+        panel.text(middle, 2 * reach + 0.05, words, ha="center", va="bottom", fontsize=5.5, rotation=90 * chain)
     panel.plot(nodes, [0] * len(nodes), "o", color="black", markersize=3)
     panel.set_xticks(list(nodes))
     panel.set(yticks=[], ylim=(-0.3, 1.25 * max(target - source for source, target, _ in arcs) + 1.2 * chain))

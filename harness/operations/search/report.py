@@ -30,7 +30,7 @@ def markdown(found: Found) -> str:
     numbers = [place for place, name in enumerate(heads) if name not in TEXT]
     tables: list[ResultTable] = [("", heads, rows, numbers)]
     if open_:
-        heads, printed = [short(name) for name in found.groups], partial(_cell, digits=3)
+        heads, printed = list(found.groups), partial(_cell, digits=3)
         rows = [[row[0], *map(printed, heads[1:], row[1:])] for row in found.groups.to_numpy().tolist()]
         tables.append(("Compared with other cells", heads, rows, range(1, len(heads))))
     return markdown_page("Search over a supernet", map(cell, found.manifest["notes"]), tables, mean_line(found))
