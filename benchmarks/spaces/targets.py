@@ -84,7 +84,11 @@ def _named(word: str, space: Space, folder: Path | None, dataset: str) -> Iterat
     if word == ALL:
         there = [name for name, each in groups.items() if _path(each, folder, dataset)]
         if not there:
-            raise UserError(f"--target all: no file of targets in {folder or 'a data folder'}; {_expected(space)}")
+            get = " ".join(dict.fromkeys(source.group for each in space.targets for source in each.sources))
+            first = f"nas-harness data get {get}; or " if get else ""
+            raise UserError(
+                f"--target all: no file of targets in {folder or 'a data folder'}; {first}{_expected(space)}"
+            )
         yield from ((name, None, None) for name in there)
     elif head in groups:
         yield head, rest or None, None

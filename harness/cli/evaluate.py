@@ -37,6 +37,6 @@ def main(argv: list[str] | None = None) -> int:
         settings = dict(options)
         run = store_scores(settings.pop("scores"), settings.pop("bench"), say=say, **settings)
         keep_config(run.path, "evaluate", options)
-        show(run, options["given"])
+        show(run)
 
     return carry_out("nas-harness evaluate", action, "stopped: repeat the command")

@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     return carry_out("nas-harness report", lambda: show_stored(**options), stopped)
 
 
-def show(run: StoredRun, given: str | None = None) -> None:
+def show(run: StoredRun) -> None:
     """Print the table of a run and those of its further targets, write its report and print where the page is."""
     from harness.analysis.ensembles import with_ensembles
     from harness.analysis.summary import summarise
@@ -51,7 +51,7 @@ def show(run: StoredRun, given: str | None = None) -> None:
     summary = summarise(whole)
     print_summary(whole, summary)
     paths = write_report(whole, summary)
-    report_targets(whole, given)
+    report_targets([whole], whole.path)
     print(f"report: {paths.get('html', whole.path)}")
 
 
@@ -119,7 +119,7 @@ def show_stored(
     summaries = [summarise(run, **settings) for run in loaded]
     print_summary(loaded[0], summaries[0], populations=shown)
     paths = write_report(loaded[0], summaries[0], out)
-    report_targets(loaded[0], given, out)
+    report_targets(loaded[:1], out or loaded[0].path, given)
     if len(loaded) > 1:
         print_comparison(loaded, summaries, population=shown[0])
         write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])

@@ -25,6 +25,6 @@ def main(argv: list[str] | None = None) -> int:
         from harness.runs.runner import run
 
         for config in each_space(spaces, **options):
-            show(run(config, say=say, dry_run=True), config.given)
+            show(run(config, say=say, dry_run=True))
 
     return carry_out("nas-harness run", action, "stopped; everything scored is kept: repeat the command to continue")

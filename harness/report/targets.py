@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import seaborn
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +23,8 @@ from harness.report.style import brief, cell, count, fitting, interval, number, 
 if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
 
+TARGETS = "targets"
+"""The kind of the result, in its manifest."""
 TARGET_HEADS = ("target", "unit", "n", "best score, rho", "best count, rho", "beat it", "of scores", "regret@10")
 SHOWN = 12
 """Targets with more than which a table has the best score of each alone."""
@@ -105,35 +109,52 @@ def notes(run: StoredRun, given: str | None) -> list[str]:
     return lines
 
 
-def report_targets(run: StoredRun, given: str | None = None, out: Path | None = None) -> dict[str, Path]:
-    """Print and write the tables of a run's further targets; return the files. Nothing where it has none."""
-    if not run.targets:
+def report_targets(runs: Sequence[StoredRun], out: Path, given: str | None = None) -> dict[str, Path]:
+    """Print and write the tables of the further targets of a run, or of several on the same ones; return the files.
+
+    A score of several runs counts in the first. given: a target, by default the one that the runs were made with.
+    Nothing where there are no targets.
+    """
+    if not runs[0].targets:
         return {}
-    frame, counts = by_targets(run, given), baselines(run)
+    given = given or runs[0].manifest.get("given")
+    frame = _together([by_targets(run, given) for run in runs])
+    budgets = _together([by_budgets(run, given) for run in runs]) if given else None
+    counts = tuple({name for run in runs for name in baselines(run)})
     tables = [target_table(frame, counts)]
-    budgets = by_budgets(run, given) if given else None
     if budgets is not None and given:
         tables.append(budget_table(frame, budgets, given))
-    if len(run.targets) < SHOWN:
-        tables.append(score_table(frame))
-    said = notes(run, given)
+    few = frame["target"].nunique() <= SHOWN
+    tables += [score_table(frame)] if few else []
+    said = notes(runs[0], given)
     _print(tables, said)
-    with writing(Path(out or run.path)) as folder:
+    with writing(out) as folder:
         written = {"targets.csv": write_csv(frame, folder / "targets.csv")}
         if budgets is not None and given:
             written["budgets.csv"] = write_csv(budgets, folder / "budgets.csv")
-            written["picks.csv"] = write_csv(_picks(run, budgets, given), folder / "picks.csv")
-        whole = [*tables, *([] if len(run.targets) < SHOWN else [score_table(frame)])]
+            written["picks.csv"] = write_csv(_picks(runs, budgets, given), folder / "picks.csv")
+        whole = tables if few else [*tables, score_table(frame)]
         page = markdown_page("Targets", map(cell, said), whole, "All values are in targets.csv.")
         written["targets.md"] = write_text(folder / "targets.md", page)
         return written | draw_targets(frame, folder)
 
 
-def _picks(run: StoredRun, budgets: pd.DataFrame, given: str) -> pd.DataFrame:
+def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of several runs, those of a score by the first that has it."""
+    first: dict[str, int] = {}
+    for at, frame in enumerate(frames):
+        for name in frame["proxy"]:
+            first.setdefault(name, at)
+    rows = [frame[frame["proxy"].map(first) == at] for at, frame in enumerate(frames)]
+    return pd.concat([part for part in rows if len(part)], ignore_index=True)
+
+
+def _picks(runs: Sequence[StoredRun], budgets: pd.DataFrame, given: str) -> pd.DataFrame:
     """Return the Pareto picks of the scores that lose least on a budget."""
     mean = budgets[budgets["k"] == 1].groupby("proxy")["regret"].mean().sort_values(kind="stable")
     names = [name for name in mean.index if name != RANDOM_PICKS][:LISTED]
-    return pd.concat([picks(run, given, name).assign(proxy=name) for name in names], ignore_index=True)
+    of = {name: next(run for run in runs if name in run.scores) for name in names}
+    return pd.concat([picks(of[name], given, name).assign(proxy=name) for name in names], ignore_index=True)
 
 
 def _print(tables: list[ResultTable], said: list[str]) -> None:
@@ -153,14 +174,20 @@ def _print(tables: list[ResultTable], said: list[str]) -> None:
 
 
 def draw_targets(frame: pd.DataFrame, out: Path) -> dict[str, Path]:
-    """Write figures/targets.{png,svg,pdf}: rho of every target (rows) with every score."""
+    """Write figures/targets.{png,svg,pdf}: rho of every target (rows) with every score; large ones without numbers."""
     square = rho_of(frame).T
     names = [short(str(name)) for name in square.columns]
     values = pd.DataFrame(square.to_numpy(dtype=float), [short(str(name)) for name in square.index], names)
-    width = max(PAGE, 1.6 + 0.26 * len(names))
-    with drawing(width, 1.3 + 0.17 * len(values)) as figure:
-        square_map(
-            figure.subplots(), values, text=brief, dark=lambda value: abs(value) > DARK, cmap="vlag", vmin=-1,
-            vmax=1, linewidths=0.2,
-        )  # fmt: skip
+    look: dict[str, Any] = {"cmap": "vlag", "vmin": -1, "vmax": 1}
+    with drawing(max(PAGE, 1.6 + 0.26 * len(names)), 1.3 + 0.17 * len(values)) as figure:
+        panel = figure.subplots()
+        if values.size <= NUMBERED:
+            square_map(panel, values, text=brief, dark=lambda value: abs(value) > DARK, linewidths=0.2, **look)
+        else:
+            seaborn.heatmap(values, ax=panel, xticklabels=True, yticklabels=True, **look)
+            panel.set(xlabel="", ylabel="")
         return save(figure, out, "targets")
+
+
+NUMBERED = 600
+"""Cells up to which each has its number: thousands of texts take half a minute to draw."""

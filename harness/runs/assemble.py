@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -207,16 +207,29 @@ def assemble(
     )  # fmt: skip
 
 
-def columns_of(
-    benchmark: Benchmark, target: str | None, given: str | None, data: str | Path | None
-) -> list[TargetColumn]:
+class Further(NamedTuple):
+    """Targets beside the accuracy."""
+
+    columns: list[TargetColumn]
+    given: str | None
+    """Name of the one that is partialled out and whose tenths are budgets, if any."""
+
+
+def further_targets(benchmark: Benchmark, target: str | None, given: str | None, data: str | Path | None) -> Further:
     """Return the further targets that are named, `given` among them. UserError."""
+
+    def read(words: str) -> list[TargetColumn]:
+        return read_targets(words, benchmark.space, data_folder(data), benchmark.table.dataset)
+
+    alone = read(given) if given else []
+    if len(alone) > 1:
+        raise UserError(f"--given {given}: several targets, {', '.join(each.name for each in alone[:3])}; name one")
     words = ",".join(filter(None, (target, given)))
-    return read_targets(words, benchmark.space, data_folder(data), benchmark.table.dataset) if words else []
+    return Further(read(words) if words else [], alone[0].name if alone else None)
 
 
-def with_targets(run: StoredRun, columns: Sequence[TargetColumn]) -> StoredRun:
-    """Return a run that has further targets (`benchmarks.spaces.targets`) beside its accuracy."""
+def with_targets(run: StoredRun, columns: Sequence[TargetColumn], given: str | None = None) -> StoredRun:
+    """Return a run that has further targets beside its accuracy; `given` as for `Further`."""
     if not columns:
         return run
     facts = {
@@ -224,7 +237,7 @@ def with_targets(run: StoredRun, columns: Sequence[TargetColumn]) -> StoredRun:
         for each in columns
     }
     values = {each.name: each.values[run.index] for each in columns}
-    return replace(run, targets=values, manifest=run.manifest | {"targets": facts})
+    return replace(run, targets=values, manifest=run.manifest | {"targets": facts, "given": given})
 
 
 def sample_facts(benchmark: Benchmark, rows: np.ndarray) -> dict[str, Any]:

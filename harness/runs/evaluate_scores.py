@@ -18,8 +18,8 @@ from harness.runs.assemble import (
     Target,
     assemble,
     check_known,
-    columns_of,
     embedded_note,
+    further_targets,
     known_rows,
     provenance,
     static_scores,
@@ -52,7 +52,7 @@ def store_scores(
         raise suggest([existing], EXISTING, "value of --existing")
     benchmark = benchmarks.load(bench, dataset, data)
     further, whole = together(
-        lambda: columns_of(benchmark, target, given, data),
+        lambda: further_targets(benchmark, target, given, data),
         lambda: judged(scores, benchmark, source, split=split, epochs=epochs, reduction=reduction),
     )
     mark = whole.manifest["settings"]["scores"][:8]
@@ -63,7 +63,7 @@ def store_scores(
     count = f"{len(whole.archs):,} architectures x {columns} prox{'ies' if columns > 1 else 'y'}"
     say(f"{benchmark.space.title}, {benchmark.table.dataset}: {count} from {source} -> {folder}")
     with Store(folder, whole.manifest, len(benchmark.space), existing=existing) as store:
-        store.merge(replace(with_targets(whole, further), path=folder))
+        store.merge(replace(with_targets(whole, *further), path=folder))
     return load_run(folder)
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import benchmarks
 from benchmarks import Benchmark, UserError
 from benchmarks.files.sources import data_folder
-from benchmarks.spaces.targets import TargetColumn
 from harness.engine import ray_cluster
 from harness.engine.devices import kind, local, of_workers
 from harness.engine.scorer import Scorer, Setting
@@ -28,7 +27,7 @@ from harness.probe.precision import check_device
 from harness.proxies.own import references
 from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy
-from harness.runs.assemble import Target, columns_of, known_rows, target_of, together
+from harness.runs.assemble import Further, Target, further_targets, known_rows, target_of, together
 from harness.runs.config import RunConfig
 from harness.store.store import EXTENDABLE, SHARD, SINCE
 from harness.store.stored_run import read_manifest
@@ -57,8 +56,8 @@ class Plan:
     settings: dict[str, Any]
     """What makes the scores what they are, as JSON; a folder holds one set of them."""
     out: Path
-    columns: list[TargetColumn]
-    """Further targets."""
+    further: Further
+    """Targets beside the accuracy."""
     note: str = ""
     """What a reader has to know of the minibatches, if anything."""
     ray: Any = None
@@ -112,11 +111,11 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None, sco
     config, note = settled(config, benchmark)
     if note:
         say(note)
-    devices, target, rows, columns = together(
+    devices, target, rows, further = together(
         lambda: [scored_on] if scored_on else _devices(config.devices, ray),
         lambda: target_of(benchmark, config.split, config.epochs, config.reduction),
         lambda: _sample(config, benchmark),
-        lambda: columns_of(benchmark, config.target, config.given, config.data),
+        lambda: further_targets(benchmark, config.target, config.given, config.data),
     )
     rows = _with_accuracy(config, benchmark, rows, known_rows(benchmark, target), say)
     for device in devices:
@@ -139,7 +138,7 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None, sco
     rows, networks = rows[mine], networks[mine]
     devices = tuple(devices)
     return Plan(
-        config, benchmark, target, rows, networks, scorer, devices, workers, settings, out, columns, note, ray
+        config, benchmark, target, rows, networks, scorer, devices, workers, settings, out, further, note, ray
     )  # fmt: skip
 
 

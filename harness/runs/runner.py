@@ -79,7 +79,7 @@ def carry_out(
             plan.benchmark, plan.rows, plan.target, scores, store.manifest, plan.out, plan.setting.network,
             plan.resolution,
         )  # fmt: skip
-        store.merge(with_targets(found, plan.columns))
+        store.merge(with_targets(found, *plan.further))
     whole = load_run(plan.out)
     return whole if config.all_stored else whole.of([proxy.name for proxy in plan.proxies])
 

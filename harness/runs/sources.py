@@ -19,9 +19,9 @@ from harness.cached import kept as kept_scores
 from harness.proxies.choose import choose
 from harness.proxies.ensembles import ENSEMBLES
 from harness.proxies.registry import baselines
-from harness.runs.assemble import FEWEST, columns_of, with_targets
+from harness.runs.assemble import FEWEST, further_targets, with_targets
 from harness.runs.config import RunConfig
-from harness.runs.evaluate_scores import store_scores
+from harness.runs.evaluate_scores import judged, store_scores
 from harness.runs.runner import run
 from harness.store.stored_run import StoredRun, load_run
 
@@ -47,7 +47,7 @@ def gather(words: Sequence[str], bench: str, *, kept: bool = False, say: Say, **
     found, why = {}, []
     for key in _benchmarks(bench, settings):
         try:
-            columns = _columns(key, further, settings)
+            columns = _columns(key, further, settings)  # before anything is scored
             found[key] = with_targets(joined(_parts(words, proxies, key, kept, say, settings)), columns)
         except _Elsewhere as error:
             why.append(f"{key} is left out: {error}")
@@ -58,11 +58,11 @@ def gather(words: Sequence[str], bench: str, *, kept: bool = False, say: Say, **
 
 
 def _columns(bench: str, words: str | None, settings: dict[str, Any]) -> list[TargetColumn]:
-    """Return the further targets of a benchmark, before anything is scored."""
+    """Return the further targets of a benchmark."""
     if words is None:
         return []
     data = settings.get("data")
-    return columns_of(benchmarks.load(bench, settings.get("dataset"), data), words, None, data)
+    return further_targets(benchmarks.load(bench, settings.get("dataset"), data), words, None, data).columns
 
 
 class _Elsewhere(UserError):
@@ -141,6 +141,28 @@ def _kept(proxies: list[str], bench: str, target: dict[str, Any]) -> Any:
     frame = kept_scores.scores(bench, dataset) if sets else None
     there = [word for word in proxies if frame is not None and word in frame.columns]
     return frame[["arch", *there]] if frame is not None and there else None
+
+
+def kept_with_targets(
+    bench: str, dataset: str | None, data: str | None, target: str, given: str | None = None
+) -> list[StoredRun]:
+    """Return the kept scores of a benchmark and dataset as runs with further targets; nothing is scored.
+
+    The set of most scores comes first, and a score is in the first set that has it alone. UserError where no scores are
+    kept.
+    """
+    benchmark = benchmarks.load(bench, dataset, data)
+    further, known, runs = further_targets(benchmark, target, given, data), kept_scores.facts(), []
+    dataset, there, seen = benchmark.table.dataset, set(benchmark.table.archs), set(baselines())
+    sets = [name for name, about in known.items() if (about["bench"], about["dataset"]) == (bench, dataset)]
+    for name in sorted(sets, key=lambda each: -known[each]["scores"]) or [""]:
+        frame = kept_scores.scores(bench, dataset, name or None)
+        fresh = [proxy for proxy in frame.columns if proxy != "arch" and proxy not in seen]
+        seen |= {*fresh}
+        frame = frame.loc[frame["arch"].isin(there), ["arch", *fresh]]
+        if fresh and len(frame) >= FEWEST:
+            runs.append(with_targets(judged(frame, benchmark, f"the kept scores {name}"), *further))
+    return runs
 
 
 def _of_folder(word: str, bench: str) -> StoredRun:

@@ -15,7 +15,6 @@ from harness.stats.correlation import (
     both_finite,
     kendall_tau_a,
     kendall_tau_b,
-    midranks,
     partial_spearman,
     pearson,
     share,
@@ -46,6 +45,7 @@ from harness.stats.intervals import (
     tau_b_interval,
 )
 from harness.stats.pareto import budget_regret, budgets, front
+from harness.stats.ranks import midranks
 from harness.stats.top_k import (
     best_rank_at_k,
     curve_points,

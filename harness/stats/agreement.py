@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from harness.stats.correlation import FEWEST, _centred, midranks, pearson, spearman, top_spearman, varies
+from harness.stats.correlation import FEWEST, _centred, pearson, spearman, top_spearman, varies
+from harness.stats.ranks import midranks
 
 Array = NDArray[np.float64]
 SAME_ORDER = 0.999

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from harness.stats.ranks import midranks, remembered, weighted_ranks
+
 Array = NDArray[np.float64]
 FEWEST = 3
 """With fewer architectures no correlation is defined."""
@@ -21,36 +23,6 @@ COUNTED_ABOVE = 20_000
 def both_finite(*columns: Array) -> NDArray[np.bool_]:
     """Which architectures are finite in all columns, each (archs,); -> bool (archs,)."""
     return np.logical_and.reduce([np.isfinite(np.asarray(column, float)) for column in columns])
-
-
-def midranks(values: Array) -> Array:
-    """Ranks 1..n in ascending order, ties share the mean of their ranks; (archs,) -> (archs,), read-only. No NaN."""
-    return _ranked(values)[0]
-
-
-def ties(values: Array) -> NDArray[np.intp]:
-    """The place of each value among the different ones in ascending order; (archs,) -> (archs,), read-only. No NaN."""
-    return _ranked(values)[1]
-
-
-def _ranked(values: Array) -> tuple[Array, NDArray[np.intp]]:
-    """`midranks` and `ties`. The last ones are remembered: the same few columns are ranked again and again, and in a
-    table of targets all scores for each target."""
-    held = np.asarray(values, float).tobytes()
-    return (_few if len(held) > MANY_BYTES else _many)(held)
-
-
-def _rank(values: bytes) -> tuple[Array, NDArray[np.intp]]:
-    _, of_value, counts = np.unique(np.frombuffer(values), return_inverse=True, return_counts=True)
-    ranks = ((2 * np.cumsum(counts) - counts + 1) / 2)[of_value]
-    for each in (ranks, of_value):
-        each.flags.writeable = False
-    return ranks, of_value
-
-
-MANY_BYTES = 1 << 17
-"""Bytes of a column up to which as many columns are remembered as a table has scores and targets: 50 MB at most."""
-_few, _many = lru_cache(maxsize=8)(_rank), lru_cache(maxsize=128)(_rank)
 
 
 def tied(values: Array) -> int:
@@ -82,17 +54,15 @@ def spearman(score: Array, accuracy: Array, weights: Array | None = None) -> flo
     if not varies(x, y):
         return float("nan")
     if weights is None:
-        return pearson(midranks(x), midranks(y))
+        return _rho(x.tobytes(), y.tobytes())
     w = weights[both_finite(score, accuracy)]
     u, v = weighted_ranks(x, w), weighted_ranks(y, w)
     return float(np.clip((w * u) @ v / np.sqrt((w * u) @ u * ((w * v) @ v)), -1, 1))
 
 
-def weighted_ranks(values: Array, weights: Array) -> Array:
-    """The weight below each value plus half of that of its ties, minus half of all, over all: in (-1/2, 1/2)."""
-    of_value = ties(values)
-    same = np.bincount(of_value, weights)
-    return ((np.cumsum(same) - same / 2) / same.sum() - 0.5)[of_value]
+@remembered(128)
+def _rho(x: bytes, y: bytes) -> float:
+    return pearson(midranks(np.frombuffer(x)), midranks(np.frombuffer(y)))
 
 
 def kendall_tau_b(score: Array, accuracy: Array, weights: Array | None = None) -> float:

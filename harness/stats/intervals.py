@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from harness.stats.agreement import RankPlan, pairs_of_seeds, rank_plan, rho_difference, same_order, seed_mean
 from harness.stats.correlation import (
@@ -31,10 +31,9 @@ from harness.stats.correlation import (
     spearman,
     strata_mean,
     stratum_spearman,
-    ties,
     used_strata,
-    weighted_ranks,
 )
+from harness.stats.ranks import above_minus_below, remembered, ties, weighted_ranks
 
 Array = NDArray[np.float64]
 LEVEL = 0.95
@@ -122,8 +121,8 @@ def difference_interval(
     difference = float(seed_mean(differences))
     if same_order(one, other):
         return float("nan"), float("nan"), 1.0 if deviation < 1e-12 else float("nan")
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, drawn - 1)) * deviation * shrink
-    return difference - reach, difference + reach, float(2 * stats.norm.sf(abs(difference) / deviation / shrink))
+    reach = float(special.stdtrit(drawn - 1, (1 + LEVEL) / 2)) * deviation * shrink
+    return difference - reach, difference + reach, float(2 * special.ndtr(-abs(difference) / deviation / shrink))
 
 
 def interval_of(
@@ -149,7 +148,7 @@ def interval_of_terms(
     mean = values.mean() if len(values) else np.nan
     if not deviation > 1e-12 or not abs(mean) < 1:
         return float("nan"), float("nan")
-    reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * shrink * deviation / (1 - mean**2)
+    reach = special.stdtrit(count - 1, (1 + LEVEL) / 2) * shrink * deviation / (1 - mean**2)
     return float(np.tanh(np.arctanh(mean) - reach)), float(np.tanh(np.arctanh(mean) + reach))
 
 
@@ -159,10 +158,10 @@ def deviation_of(terms: Sequence[Array], units: NDArray, known: NDArray[np.bool_
     terms: one (archs,) for each seed, averaged, then summed within units; the variance is the sum of their squares
     times U/(U-1). known: the architectures that the statistic is of, whose U units count.
     """
-    count = len(np.unique(np.asarray(units)[known]))
+    of_arch = ties(np.asarray(units))
+    count = int(np.count_nonzero(np.bincount(of_arch[known])))
     if count < FEWEST_UNITS or not len(terms):
         return float("nan"), count
-    _, of_arch = np.unique(np.asarray(units), return_inverse=True)
     sums = np.bincount(of_arch, np.mean(terms, axis=0))
     return float(np.sqrt((sums**2).sum() * count / (count - 1))), count
 
@@ -177,29 +176,29 @@ def rho_influence(score: Array, accuracy: Array, weights: Array | None = None) -
     """
     keep = both_finite(score, accuracy)
     x, y = np.asarray(score, float)[keep], np.asarray(accuracy, float)[keep]
-    w = np.full(len(x), 1 / len(x)) if weights is None else weights[keep] / weights[keep].sum()
+    terms = np.zeros(len(keep))
+    if weights is None:
+        terms[keep] = _rho_terms(x.tobytes(), y.tobytes())
+    else:
+        terms[keep] = _weighted_rho_terms(x, y, weights[keep] / weights[keep].sum())
+    return terms
+
+
+@remembered(128)
+def _rho_terms(x_values: bytes, y_values: bytes) -> Array:
+    x, y = np.frombuffer(x_values), np.frombuffer(y_values)
+    return _weighted_rho_terms(x, y, np.full(len(x), 1 / len(x)))
+
+
+def _weighted_rho_terms(x: Array, y: Array, w: Array) -> Array:
     u, v = weighted_ranks(x, w), weighted_ranks(y, w)
-    above_x, above_y = _above_minus_below(x), _above_minus_below(y)
+    above_x, above_y = above_minus_below(x), above_minus_below(y)
     covariance, spread_x, spread_y = (w * u) @ v, (w * u) @ u, (w * v) @ v
     rho = covariance / np.sqrt(spread_x * spread_y)
     moved = u * v + above_x(w * v) + above_y(w * u) - 3 * covariance
     moved_x = u * u + 2 * above_x(w * u) - 3 * spread_x
     moved_y = v * v + 2 * above_y(w * v) - 3 * spread_y
-    terms = np.zeros(len(keep))
-    terms[keep] = w * (moved / np.sqrt(spread_x * spread_y) - rho / 2 * (moved_x / spread_x + moved_y / spread_y))
-    return terms
-
-
-def _above_minus_below(values: Array) -> Callable[[Array], Array]:
-    """Return a function of terms (n,): for each i, the sum over j of sign(values_j - values_i) / 2 terms_j."""
-    of_value = ties(values)
-
-    def sums(terms: Array) -> Array:
-        same = np.bincount(of_value, terms)
-        up_to = np.cumsum(same)
-        return (up_to[-1] / 2 - up_to + same / 2)[of_value]
-
-    return sums
+    return w * (moved / np.sqrt(spread_x * spread_y) - rho / 2 * (moved_x / spread_x + moved_y / spread_y))
 
 
 def tau_b_influence(score: Array, accuracy: Array, weights: Array | None = None) -> Array:
@@ -318,7 +317,7 @@ def difference_p(difference: float, samples: Array) -> float:
         return float("nan")
     if spread == 0:
         return 1.0 if difference == 0 else float("nan")
-    return float(2 * stats.norm.sf(abs(difference) / spread))
+    return float(2 * special.ndtr(-abs(difference) / spread))
 
 
 class Paired(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from harness.stats.correlation import midranks
+from harness.stats.ranks import midranks
 
 Array = NDArray[np.float64]
 HUGE_BLOCK = 20_000
