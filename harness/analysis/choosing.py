@@ -40,7 +40,7 @@ FREE = 1e-5
 """Seconds of a count, which is not measured."""
 LARGEST = 3
 """Most members of a sum of ranks."""
-CHOICES = ("single", "ensemble", "count", "random")
+
 COLUMNS = ("family", "task", "n", "budget", "choice", "score", "scored", "regret", "relative", "best_here",
            "best_here_regret")  # fmt: skip
 
@@ -163,7 +163,7 @@ def means(chosen: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (budget, choice), of in chosen.groupby(["budget", "choice"], sort=False):
         by_family = of.groupby("family")["relative"].mean().to_numpy(float)
-        rows.append((budget, choice, *stats.mean_interval(by_family), len(by_family)))
+        rows.append((budget, choice, *np.maximum(stats.mean_interval(by_family), 0), len(by_family)))
     return pd.DataFrame(rows, columns=["budget", "choice", "relative", "low", "high", "families"])
 
 

@@ -8,8 +8,9 @@ do to it. Where the whole space was scored there is no sampling error, and the d
 
 Tasks on the same architectures are no independent witnesses: 201 has many, its own networks only once. So a mean over
 tasks is the mean over families (benchmarks whose architectures are others) of the mean over its groups of targets
-(accuracies; each group such as `robust`), and the interval is Student's over families, where there are three or more.
-Ranks are among the scores that every task has: 1 plus how many of these others are better.
+(accuracies; each group such as `robust`). The interval is Student's over families, where there are three or more, cut
+at what is possible. Ranks are among the panel, the scores that every family has: 1 plus how many of these others are
+better, of all of them where a task lacks some.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Scorecard:
     """A row for each score, those on most families first, then by mean rank: score, kind, mean_rank with low and high,
     rho (mean) with low and high, beats, worse, tasks, families, seconds (median over tasks)."""
     panel: tuple[str, ...]
-    """The scores that every task has, among which ranks are."""
+    """The scores that every family has, among which ranks are."""
 
     @property
     def tasks(self) -> list[str]:
@@ -147,10 +148,10 @@ def seconds_of(run: StoredRun, members: Sequence[str]) -> float:
 
 
 def panel_of(cells: pd.DataFrame) -> tuple[str, ...]:
-    """Return the scores that every task has and that are defined there, without chance."""
+    """Return the scores that every family has and that are defined there, without chance."""
     known = cells[cells["rho"].notna() & (cells["kind"] != "random")]
-    tasks = known.groupby("score", sort=False)["task"].nunique()
-    return tuple(tasks.index[tasks == cells["task"].nunique()])
+    families = known.groupby("score", sort=False)["family"].nunique()
+    return tuple(families.index[families == cells["family"].nunique()])
 
 
 def standing(cells: pd.DataFrame, panel: Sequence[str]) -> pd.DataFrame:
@@ -160,7 +161,8 @@ def standing(cells: pd.DataFrame, panel: Sequence[str]) -> pd.DataFrame:
     for (score, kind), of in known.groupby(["score", "kind"], sort=False):
         groups = of.assign(group=of["task"].map(group_of)).groupby(["family", "group"])[["rank", "rho"]].mean()
         by_family = groups.groupby("family").mean()
-        rank, rho = (stats.mean_interval(by_family[name].to_numpy(float)) for name in ("rank", "rho"))
+        rank = np.clip(stats.mean_interval(by_family["rank"].to_numpy(float)), 1, len(panel) + 1)
+        rho = np.clip(stats.mean_interval(by_family["rho"].to_numpy(float)), -1, 1)
         rows.append((
             score, kind, *rank, *rho, int((of["verdict"] == BEATS).sum()), int((of["verdict"] == WORSE).sum()), len(of),
             len(by_family), float(of["seconds"].median()),
@@ -179,11 +181,12 @@ def group_of(task: str) -> str:
 
 def ranks(cells: pd.DataFrame, panel: Sequence[str]) -> pd.Series:
     """Return for each cell 1 plus how many of the other scores of the panel have a higher rho on its task, equal ones
-    counting half."""
+    counting half; where the task lacks some of them, their share times the size of the panel."""
     found = pd.Series(np.nan, index=cells.index)
     for _, of in cells.groupby("task", sort=False):
         judges = of[of["score"].isin(panel)].set_index("score")["rho"]
         for at, score, rho in zip(of.index, of["score"], of["rho"], strict=True):
             others = judges.drop(score, errors="ignore").to_numpy()
-            found[at] = 1 + (others > rho).sum() + (others == rho).sum() / 2
+            better = ((others > rho) + (others == rho) / 2).mean() if len(others) else np.nan
+            found[at] = 1 + better * (len(panel) - (score in panel))
     return found

@@ -1,28 +1,5 @@
 "use strict";
-// The page's own script: population switch, sorting, the scatter. It writes text with textContent only.
-
-function sortTable(heading) {
-  const table = heading.closest("table"), column = heading.cellIndex;
-  const falling = heading.getAttribute("aria-sort") !== "descending";
-  for (const other of heading.parentNode.cells) other.removeAttribute("aria-sort");
-  heading.setAttribute("aria-sort", falling ? "descending" : "ascending");
-  const key = row => {
-    const cell = row.cells[column], value = cell.dataset.value;
-    if (value !== undefined) return Number(value);
-    const text = cell.textContent.trim();
-    return column === 0 || /[a-z]/i.test(text) ? text : null; // null: undefined, always last
-  };
-  const rows = [...table.tBodies[0].rows].map(row => [key(row), row]);
-  rows.sort(([a], [b]) => {
-    if (a === null || b === null) return (a === null) - (b === null);
-    const order = typeof a === "string" || typeof b === "string" ? String(a).localeCompare(String(b)) : a - b;
-    return falling ? -order : order;
-  });
-  table.tBodies[0].append(...rows.map(([, row]) => row));
-}
-
-for (const button of document.querySelectorAll(".sortable thead button"))
-  button.addEventListener("click", () => sortTable(button.closest("th")));
+// The page's own script, behind sort.js: population switch, the scatter. It writes text with textContent only.
 
 const data = JSON.parse(document.getElementById("points").textContent);
 const margin = {left: 34, right: 6, top: 6, bottom: 32};

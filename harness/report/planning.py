@@ -86,7 +86,7 @@ def choice_tables(found: pd.DataFrame, means: pd.DataFrame) -> list[ResultTable]
     """Return the mean of each choice for each budget, then each task."""
     budgets = list(dict.fromkeys(found["budget"]))
     at = {(row["choice"], row["budget"]): row for row in means.to_dict("records")}
-    names = list(dict.fromkeys(row["choice"] for row in means.to_dict("records")))
+    names = [name for name in dict.fromkeys(means["choice"]) if name != "random"]  # which is 1
     rows = [[name, *(_mean(at[name, budget]) for budget in budgets)] for name in names]
     made: list[ResultTable] = [
         ("Relative regret on families left out", ["chosen", *map(_budget, budgets)], rows, range(1, len(budgets) + 1))
@@ -147,7 +147,8 @@ def draw_plan(found: pd.DataFrame, out: Path) -> None:
         panel.set_xscale("log")
         panel.tick_params(axis="y", length=0)
         against = {row["other"] for row in rows}
-        panel.set_xlabel(f"architectures, to tell it from {against.pop() if len(against) == 1 else 'the other'}")
+        panel.xaxis.set_major_formatter(lambda value, place: count(value))
+        panel.set_xlabel(f"architectures to tell it from\n{short(against.pop()) if len(against) == 1 else 'the other'}")
         grid(panel, "x")
         save(figure, out, "plan")
 

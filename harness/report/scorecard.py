@@ -86,7 +86,7 @@ def notes(found: Scorecard) -> list[str]:
         "[ ]: 95 % interval of rho over the architectures drawn; exact: the whole space was scored.",
         "▲ beats the best count of its task beyond chance, ▼ worse: paired difference in rho, p below 0.05 corrected by"
         " Holm in each task, and beyond 1.96 standard deviations of another draw of weights and minibatch.",
-        f"Mean rank: 1 plus the number of the {len(found.panel)} scores that every task has which are better"
+        f"Mean rank: 1 plus the number of the {len(found.panel)} scores that every family has which are better"
         f" ({', '.join(found.panel)}); means are over families of architectures (in each, accuracies and robustness"
         " count alike), intervals Student's over families: tasks on the same networks are no independent witnesses."
         " Scores on fewer families come after the others.",
@@ -99,7 +99,7 @@ def print_scorecard(found: Scorecard, console: Console | None = None) -> None:
     """Print where each score stands and what the columns mean."""
     console = console or Console(highlight=False)
     if not console.is_terminal:
-        console.width = max(console.width, 130)
+        console.width = max(console.width, 150)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for at, head in enumerate(HEADS):
         table.add_column(head, justify="left" if at < 2 else "right", no_wrap=True)

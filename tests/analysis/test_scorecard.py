@@ -86,6 +86,8 @@ def test_ranks_are_among_the_scores_of_the_panel_without_the_score_itself() -> N
     cells = pd.DataFrame({"task": "a", "score": ["x", "y", "z", "own"], "rho": [0.9, 0.5, 0.5, 0.5]})
     # own: x is better, y and z equal; y: x better, z equal
     assert ranks(cells, ("x", "y", "z")).tolist() == [1.0, 2.5, 2.5, 3.0]
+    # with a fourth that this task lacks: the share that is better, of three others for x, y, z and of four for own
+    assert ranks(cells, ("x", "y", "z", "w")).tolist() == [1.0, 1 + 0.75 * 3, 1 + 0.75 * 3, 1 + 2 / 3 * 4]
 
 
 def test_tasks_of_one_family_count_once_and_its_groups_alike() -> None:
