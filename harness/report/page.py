@@ -39,13 +39,11 @@ def write_page(run: StoredRun, summary: Summary, out: Path) -> Path:
 
 def page(run: StoredRun, summary: Summary) -> str:
     """Return the page."""
-    script, sheet = (files("harness.report").joinpath(f"page.{end}").read_text("utf-8") for end in ("js", "css"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script, sheet = f"{shipped('sort.js')}\n{shipped('page.js')}", shipped("page.css")
     failures, more = sections.failures(run)
     return render(
         "page.html",
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; "
-        "base-uri 'none'",
+        policy=policy(script),
         title=f"{run.manifest.get('benchmark', '')} {target_in(run.manifest)['dataset']}: zero-cost proxies".strip(),
         sheet=sheet,
         script=script,
@@ -59,6 +57,19 @@ def page(run: StoredRun, summary: Summary) -> str:
         more_failures=more,
         proxies=sections.proxies(run),
         provenance=sections.provenance(run, summary),
+    )
+
+
+def shipped(name: str) -> str:
+    """Return a script or sheet of this package."""
+    return files("harness.report").joinpath(name).read_text("utf-8")
+
+
+def policy(script: str) -> str:
+    """Return the content security policy of a page: no network, and no script but its own."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'"
     )
 
 
