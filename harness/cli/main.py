@@ -13,6 +13,7 @@ COMMANDS = {
     "report": ("harness.cli.report", "tables, figures and page of stored runs again; several runs compared"),
     "compare": ("harness.cli.compare", "proxies head to head, on one benchmark or all"),
     "scorecard": ("harness.cli.scorecard", "every kept score on every task, and where each stands"),
+    "leaderboard": ("harness.cli.leaderboard", "the page of all scores; add: check a submission and add it"),
     "plan": ("harness.cli.plan", "architectures and draws that tell two scores apart; published gains within noise"),
     "choose": ("harness.cli.choose", "which score to take for a budget of seconds"),
     "evaluate": ("harness.cli.evaluate", "the same statistics for scores computed elsewhere (CSV)"),
