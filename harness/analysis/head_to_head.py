@@ -6,7 +6,7 @@ benchmarks. A pair is decided where p of rho is below 0.05; on a whole space, wh
 decides. Regret has no interval and no p (docs/method.md): its difference decides nothing.
 
 The mean difference is over benchmarks, with Student's interval over them: it holds the sampling errors and how much
-benchmarks differ. Spaces of one benchmark (1shot1) count once, with their mean.
+benchmarks differ. Spaces of one benchmark (1shot1) and further targets on it count once, with their mean.
 """
 
 from __future__ import annotations
@@ -207,7 +207,8 @@ def _decided(frame: pd.DataFrame, whole: Mapping[str, bool]) -> pd.DataFrame:
 def _means(frame: pd.DataFrame) -> pd.DataFrame:
     """Return `HeadToHead.means`."""
     of = {member: group for group, members in GROUPS.items() for member in members}
-    family, rows = frame["benchmark"].map(lambda bench: of.get(bench, bench)), []
+    keys, rows = frame["benchmark"].str.split(" ").str[0], []  # a further target comes after the key
+    family = keys.map(lambda key: of.get(key, key))
     names = [f"{name}_difference" for name in ("rho", "tau_b", "regret_10")]
     for (one, other), own in frame.groupby(["proxy", "other"], sort=False):
         each = own.groupby(family, sort=False)[names].mean()
