@@ -132,6 +132,17 @@ def correlations_map(panel: Axes, square: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
+def footnote(figure: Figure, text: str) -> None:
+    """Write small text under a figure, which grows by the lines after the first."""
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + LINE * text.count("\n"))
+    figure.supxlabel(text, fontsize=7)
+
+
+LINE = 0.12
+"""Inches of a line of the smallest text."""
+
+
 def grid(panel: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
     """Draw thin grid lines behind everything else."""
     panel.grid(axis=axis, **GRID)

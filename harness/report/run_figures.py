@@ -20,8 +20,8 @@ from scipy.spatial.distance import squareform
 from harness.analysis.populations import baselines_among
 from harness.analysis.summary import RANDOM_PICKS, Summary
 from harness.report import style
-from harness.report.figures import COLUMN, PAGE, correlations_map, drawing, grid, save, short, svg_of
-from harness.report.scatter import draw_scatter
+from harness.report.figures import COLUMN, PAGE, correlations_map, drawing, footnote, grid, save, short, svg_of
+from harness.report.scatter import draw_scatter, warnings_of
 from harness.report.style import KINDS
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def redraw(folder: Path, manifest: dict) -> dict[str, Path]:
     with drawing(*size_of("correlation", len(names))) as figure:
         forest(figure.subplots(), summary)
         archs = int(table.loc[table["population"] == style.populations(summary)[0], ["n", "failed"]].sum(axis=1).max())
-        figure.supxlabel(_source(manifest, archs), fontsize=7)
+        footnote(figure, _source(manifest, archs))
         return save(figure, folder, "correlation")
 
 
@@ -192,12 +192,12 @@ def draw(
     panel = figure.subplots()
     DRAWINGS[name](panel, summary, population)
     if run is not None:
-        figure.supxlabel(source_line(run), fontsize=7)
+        footnote(figure, source_line(run))
 
 
 def source_line(run: StoredRun) -> str:
-    """Return what the scores are compared with, for a figure that stands alone."""
-    return _source(run.manifest, len(run.archs))
+    """Return what the scores are compared with, and what limits them, for a figure that stands alone."""
+    return "\n".join([_source(run.manifest, len(run.archs)), *warnings_of(run, 60)])
 
 
 def _source(manifest: Mapping[str, Any], archs: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +10,10 @@ from matplotlib.figure import Figure
 
 from harness.report import style
 from harness.report.axes import Scale, accuracy_scale, score_scale
-from harness.report.figures import short
+from harness.report.figures import footnote, short
 from harness.report.points import even_draw
 from harness.report.style import count, number
+from harness.report.text import warning_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,11 +54,13 @@ def draw_scatter(figure: Figure, run: StoredRun, summary: Summary) -> None:
         )
     figure.supylabel("accuracy, %" + (f" ({accuracy.note})" if accuracy.note else ""), fontsize=8)
     thinned = f"\n{len(kept):,} of {len(run.archs):,} architectures are drawn: the ten best, the others at random"
-    figure.supxlabel(
-        "score (linear unless the axis says otherwise; mean over seeds). Open rings: no path from input to output."
-        + thinned * (len(kept) < len(run.archs)),
-        fontsize=7,
-    )
+    said = "score (linear unless the axis says otherwise; mean over seeds). Open rings: no path from input to output."
+    footnote(figure, "\n".join([said + thinned * (len(kept) < len(run.archs)), *warnings_of(run, 110)]))
+
+
+def warnings_of(run: StoredRun, width: int) -> list[str]:
+    """Return what limits a run as lines for a figure, `width` characters wide."""
+    return [textwrap.fill(f"warning: {line}", width) for line in warning_lines(run)]
 
 
 def _scatter_panel(

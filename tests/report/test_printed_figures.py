@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.text import Text
+from toy_runs import toy_run
 
+from harness.analysis.summary import summarise
 from harness.cli.main import main
 from harness.operations import figure as operations
-from harness.report import figures
+from harness.report import figures, run_figures
 from harness.report.figures import COLUMN, PAGE
 from harness.report.result import write_manifest
 from harness.reproduce import figure as reproduction
@@ -135,6 +137,17 @@ def test_speed_and_precision(printed):
               "options": {"bench": "201", "batch_size": 64}, "machine": {"device": "NVIDIA H200"}}  # fmt: skip
     precision_tables.draw(result, Path("precision"))
     assert len(printed["precision"].axes) == 3
+
+
+def test_what_limits_a_run_stands_in_its_figures(printed, tmp_path):
+    """Substitute images, few images, a table of a part of the space: a figure that is sent alone says so."""
+    run = toy_run(tmp_path, archs=30, seeds=1)
+    said = "CIFAR-100: a SUBSTITUTE, not the benchmark's images, 332 images, PARTIAL (all: 50,000), from images/x.npz"
+    run.manifest.update(minibatch=said, embedded=False, table_size=100, space_size=15_625)
+    run_figures.write_figures(run, summarise(run, resamples=2, populations=("all",)), tmp_path)
+    for name in ("scatter", "correlation", "agreement", "regret"):
+        words = " ".join(printed[name]._supxlabel.get_text().split())
+        assert words.count("warning:") == 3 and "the images are substitutes" in words, name
 
 
 def test_report_draws_figures_of_other_results_again(printed, tmp_path, capsys):
