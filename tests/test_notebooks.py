@@ -87,7 +87,9 @@ def keep(path: Path) -> None:
     for cell in notebook.cells:
         cell["metadata"] = {}
     notebook["metadata"]["language_info"] = {"name": "python"}
-    path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    import nbformat
+
+    nbformat.write(notebook, path)
     print(f"written: {path}")
 
 
