@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         from benchmarks.benchmark import space_of
         from benchmarks.files.sources import data_folder
         from benchmarks.spaces.targets import targets
+        from harness.cached.pack import plain_command
         from harness.report.result import result_folder, write_manifest
         from harness.report.targets import TARGETS, report_targets
         from harness.runs.sources import kept_with_targets
@@ -39,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         folder = result_folder(options["out"], ["targets", options["bench"]], TARGETS, settings=options)
         which = {name: options[name] for name in ("dataset", "data", "target", "given")}
         report_targets(kept_with_targets(options["bench"], **which), folder)
-        write_manifest(folder, {"kind": TARGETS, "command": " ".join(["nas-harness targets", *words])})
+        command = plain_command(" ".join(["nas-harness targets", *words]))
+        write_manifest(folder, {"kind": TARGETS, "command": command})
         keep_config(folder, "targets", options)
         print(f"written to {folder}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.files.write import write_text
-from harness.analysis.populations import baselines
+from harness.analysis.populations import baselines, candidates
 from harness.analysis.summary import RANDOM_PICKS
 from harness.analysis.targets import ACCURACY, by_budgets, by_targets, picks
 from harness.report.figures import DARK, PAGE, drawing, save, short, square_map
@@ -25,25 +25,28 @@ if TYPE_CHECKING:
 
 TARGETS = "targets"
 """The kind of the result, in its manifest."""
-TARGET_HEADS = ("target", "unit", "n", "best score, rho", "best count, rho", "beat it", "of scores", "regret@10")
+TARGET_HEADS = ("target", "unit", "best score, rho", "n", "best count, rho", "beat it", "of scores", "regret@10")
 SHOWN = 12
 """Targets with more than which a table has the best score of each alone."""
 LISTED = 3
 """Scores whose Pareto picks are written, the best by regret on a budget."""
 
 
-def target_table(frame: pd.DataFrame, counts: tuple[str, ...]) -> ResultTable:
-    """Return a row for each target of `by_targets`: its best score, its best count, and how many scores beat that."""
+def target_table(frame: pd.DataFrame, known: Collection[str], counts: Collection[str]) -> ResultTable:
+    """Return a row for each target of `by_targets`: its best score, its best count, and how many scores beat that.
+
+    known: all baselines; counts: those among which the best is taken.
+    """
     rows = []
     for target, of in frame.groupby("target", sort=False):
-        proxies, others = of[~of["proxy"].isin(counts)], of[of["proxy"].isin(counts)]
+        proxies, others = of[~of["proxy"].isin(known)], of[of["proxy"].isin(counts)]
         best, top = (_best(part) for part in (proxies, others))
         rows.append([
-            target, of["unit"].iloc[0], count(of["n"].max()), _said(best), _said(top),
+            target, of["unit"].iloc[0], _said(best), count(None if best is None else best["n"]), _said(top),
             str(int((proxies["beats"] == True).sum())), str(int(proxies["rho"].notna().sum())),  # noqa: E712
             number(best["regret_10"] if best is not None else None, 2),
         ])  # fmt: skip
-    return "Targets", TARGET_HEADS, rows, (2, 5, 6, 7)
+    return "Targets", TARGET_HEADS, rows, (3, 5, 6, 7)
 
 
 def _best(part: pd.DataFrame) -> Any:
@@ -120,8 +123,8 @@ def report_targets(runs: Sequence[StoredRun], out: Path, given: str | None = Non
     given = given or runs[0].manifest.get("given")
     frame = _together([by_targets(run, given) for run in runs])
     budgets = _together([by_budgets(run, given) for run in runs]) if given else None
-    counts = tuple({name for run in runs for name in baselines(run)})
-    tables = [target_table(frame, counts)]
+    known, counts = ({name for run in runs for name in of(run)} for of in (baselines, candidates))
+    tables = [target_table(frame, known, counts)]
     if budgets is not None and given:
         tables.append(budget_table(frame, budgets, given))
     few = frame["target"].nunique() <= SHOWN
@@ -184,10 +187,11 @@ def draw_targets(frame: pd.DataFrame, out: Path) -> dict[str, Path]:
         if values.size <= NUMBERED:
             square_map(panel, values, text=brief, dark=lambda value: abs(value) > DARK, linewidths=0.2, **look)
         else:
-            seaborn.heatmap(values, ax=panel, xticklabels=True, yticklabels=True, **look)
+            seaborn.heatmap(values, ax=panel, xticklabels=True, yticklabels=True, cbar_kws=BAR, **look)
             panel.set(xlabel="", ylabel="")
         return save(figure, out, "targets")
 
 
+BAR = {"label": "Spearman ρ", "shrink": 0.4}
 NUMBERED = 600
 """Cells up to which each has its number: thousands of texts take half a minute to draw."""
