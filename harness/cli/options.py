@@ -125,7 +125,7 @@ def read_config(path: Path, command: str) -> dict[str, Any]:
 
 def add_out(line: Line) -> None:
     """Add --out and --existing of a command whose result is made at once."""
-    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    line.option("--out", help="folder to write to (default: a name for each set of settings under results/runs/)")
     about = "if --out holds a result: resume (default: one of equal settings is made again), replace, refuse"
     line.option("--existing", choices=EXISTING, default="resume", metavar="EXISTING", help=about)
 

@@ -34,8 +34,8 @@ def parser() -> Line:
     about_runs = "folders of finished runs of one target: a table of their proxies with published values"
     mode.add_argument("--run", type=Path, nargs="+", metavar="DIR", default=[], help=about_runs)
     add("--data", help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
-    add("--out", type=Path, help="folder to write to (default: a name of its own under results/runs/; with --run: the"
-        " first run's)")  # fmt: skip
+    add("--out", type=Path, help="folder to write to (default: a name for each set of settings under results/runs/;"
+        " with --run: the first run's)")  # fmt: skip
     about = "if --out holds a result: resume (default: one of equal settings is made again), replace, refuse"
     add("--existing", choices=EXISTING, default="resume", metavar="EXISTING", help=about)
     return line

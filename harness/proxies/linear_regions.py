@@ -60,7 +60,7 @@ def thinned(probe) -> dict[str, Tensor]:
 
 @proxy(name="linear_regions@te_nas", view=VIEW, labels=False, cost="F", paper=PAPER)
 def linear_regions_te_nas(probe) -> Tensor:
-    """Different ReLU codes of 3,000 tiny crops in a thin network."""
+    """Different activation patterns of 3,000 tiny crops in a thin network."""
     hashes, seen = probe.observed_on("code_hashes", crops(probe.inputs), thinned(probe))
     counts = torch.tensor([len(row.unique()) for row in hashes], dtype=torch.float64)
     probe.fail(~seen, "no ReLU module runs")

@@ -29,5 +29,5 @@ def log_determinant(probe, kernel: Tensor, singular: str, empty: str = "no ReLU 
 
 @proxy(reads="relu_agreement", cost="F", paper=PAPER)
 def naswot(probe) -> Tensor:
-    """Log-determinant of the agreement of ReLU codes."""
+    """Log-determinant of the Hamming kernel of activation patterns."""
     return log_determinant(probe, probe.relu_agreement, ALIKE, "no ReLU module reaches the output")

@@ -67,6 +67,6 @@ def synflow_log_snr(probe) -> Tensor:
 
 @proxy(reads=("gradients", "relu_kernels"), labels=True, paper=SNIP)
 def t_cet(probe) -> Tensor:
-    """Log-determinants of ReLU codes times signal to noise of snip."""
+    """Log-determinants of the Hamming kernel of activation patterns times signal to noise of snip."""
     expressivity, ratios = naswot_layerwise(probe), snip_log_snr(probe)
     return expressivity * ratios

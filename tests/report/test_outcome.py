@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,15 @@ def test_latex_and_markdown_have_a_row_for_each_proxy(result: Correlation) -> No
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     assert len(rows) == count and all(row.count(" & ") == 6 for row in rows)
     assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}") and text.isascii()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex")
+def test_latex_compiles(result: Correlation, tmp_path: Path) -> None:
+    page = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}" + result.to_latex() + "\\end{document}"
+    (tmp_path / "table.tex").write_text(page)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_package_lists_what_it_has_and_says_what_functions_take() -> None:
