@@ -60,7 +60,7 @@ def download(source: Source, folder: Path, on_progress: Progress | None = None) 
     if archive != target:
         check_room(folder, (source.size or 0) * (1 if kept else 2), source.key)
     if not kept:
-        _fetch(source, source.url, archive, source.checksum, on_progress)
+        fetch(source.url, archive, source.checksum, on_progress)
     verdict = "checksum as expected" if source.checksum else f"checksum not known; its sha256 is {digest(archive)}"
     if archive == target:
         return f"wrote {target} ({readable_size(target.stat().st_size)}), {verdict}"
@@ -75,19 +75,22 @@ def _download_parts(
     """Download the files of a folder that are not there yet."""
     target.mkdir(exist_ok=True)
     for done, (name, checksum) in enumerate(lacking, start=1):
-        _fetch(source, f"{source.url}{name}", target / name, checksum)
+        fetch(f"{source.url}{name}", target / name, checksum)
         if on_progress is not None:
             on_progress(done, len(lacking))
     return f"wrote {target} ({len(lacking)} files), checksums as expected"
 
 
-def _fetch(source: Source, url: str, target: Path, checksum: str | None, on_progress: Progress | None = None) -> None:
-    """Download a file; where no server is reached, say what to put where without a network."""
-    try:
-        fetch(url, target, checksum, on_progress)
-    except NoConnectionError as error:
-        what = f"{url} (unpacked) there as {source.key}" if source.name.endswith("/") and not source.parts else url
-        raise NoConnectionError(f"{error} Without one, get {what} elsewhere and put it into {target.parent}") from None
+def without_network(sources: Iterable[Source], folder: Path) -> str:
+    """Return what to put where by hand: all that the folder lacks."""
+    said = []
+    for source in sources:
+        if source.parts:
+            said.append(f"the {len(source.parts)} files of {source.url} into {folder / source.key}")
+        elif not (folder / source.key).exists():
+            unpacked = ", unpacked," if source.name.endswith("/") else ""
+            said.append(f"{source.url}{unpacked} into {folder}")
+    return f"Without one, get by another machine {'; '.join(said)}"
 
 
 def origin(source: Source) -> str:
@@ -176,7 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for source in wanted:
             print(origin(source))
             with progress_bar(source.key, "" if source.parts else "B", options.quiet) as show:
-                line = download(source, folder, show)
+                try:
+                    line = download(source, folder, show)
+                except NoConnectionError as error:
+                    raise UserError(f"{error} {without_network(wanted, folder)}") from None
             print(f"  {line}")
 
     stopped = "stopped; what was received is kept: repeat the command to continue"
