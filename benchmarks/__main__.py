@@ -31,9 +31,9 @@ def _official(source: Source, folder: Path | None, convert: bool) -> str:
         if convert and not source.direct:
             note += f"; convert once: python -m benchmarks.convert {found}"
     else:
-        checksum = source.checksum.replace(":", " ") if source.checksum else "checksum not known"
+        checksum = "checksums known" if source.parts else (source.checksum or "checksum not known").replace(":", " ")
         note = ", ".join(["missing", *([readable_size(source.size)] if source.size else []), checksum])
-        note += f"; python -m benchmarks.download {source.key}" if source.url else f"; see {source.page}"
+        note += f"; nas-harness data get {source.group or source.key}" if source.url else f"; see {source.page}"
     return _line(source.name, source.about, note)
 
 
@@ -81,17 +81,25 @@ def _benchmark(bench: str, folder: Path | None) -> Iterator[str]:
             yield _own(f"nasbench{bench}.{ending}", about, folder)
     for source in space.sources:
         yield _official(source, folder, convert=True)
+    for source in (source for target in space.targets for source in target.sources):
+        yield _official(source, folder, convert=False)
+
+
+def parser() -> Parser:
+    """Return the command line."""
+    line = Parser(prog="nas-harness data list", description=(__doc__ or "").split(": ", 1)[1])
+    line.add_argument("--data", metavar="DIR", help=DATA_HELP)
+    return line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; return the exit code: 0, 2 for a data folder that does not exist."""
-    line = Parser(prog="python -m benchmarks", description=(__doc__ or "").split(": ", 1)[1])
-    line.add_argument("--data", metavar="DIR", help=DATA_HELP)
-    options = line.parse_args(arguments)
+    options = parser().parse_args(arguments)
 
     def action() -> None:
         folder = data_folder(options.data)
-        print(f"Data folder: {folder.resolve() if folder else f'none; name one with --data DIR or set {VARIABLE}'}")
+        none = f"none yet: nas-harness data get 201, or name one with --data DIR or in {VARIABLE}"
+        print(f"Data folder: {folder.resolve() if folder else none}")
         for bench in known():
             print("\n".join(_benchmark(bench, folder)))
         print("\nImages", *(_official(source, folder, convert=False) for source in IMAGES), sep="\n")

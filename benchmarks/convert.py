@@ -79,10 +79,10 @@ def _summary(out: Path, tables: Sequence[Table]) -> str:
     return "\n".join(lines)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, 2 for input that cannot be used, 130 when interrupted."""
+def parser() -> Parser:
+    """Return the command line."""
     line = Parser(
-        prog="python -m benchmarks.convert",
+        prog="nas-harness data convert",
         description="Turn an official file, or a CSV, into a table that opens in a moment. Nothing in it is executed.",
     )
     line.add_argument("file", metavar="FILE", type=Path, help=KINDS)
@@ -93,7 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     line.add_argument("--fractions", action="store_true", help="the accuracies of a CSV are 0 to 1, not percent")
     line.add_argument("--replace", action="store_true", help="overwrite a table that is there already")
     line.add_argument("--quiet", action="store_true", help="no progress bar")
-    options = line.parse_args(arguments)
+    return line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 2 for input that cannot be used, 130 when interrupted."""
+    options = parser().parse_args(arguments)
 
     def action() -> None:
         file = options.file

@@ -160,14 +160,20 @@ def chosen(names: Sequence[str]) -> list[Source]:
     return list({source.key: source for source in members}.values())
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, 2 for what cannot be downloaded, 130 when interrupted."""
-    line = Parser(prog="nas-harness data get", description=(__doc__ or "").split(": ", 1)[1].partition("\n")[0])
+def parser() -> Parser:
+    """Return the command line."""
+    about = (__doc__ or "").split(": ", 1)[1].partition("\n")[0]
+    line = Parser(prog="nas-harness data get", description=about)
     line.add_argument("names", metavar="NAME", nargs="*", help="groups of small files, or files, as --list names them")
     line.add_argument("--data", metavar="DIR", help=DATA_HELP)
     line.add_argument("--list", action="store_true", help="list what can be downloaded, and end")
     line.add_argument("--quiet", action="store_true", help="no progress bar")
-    options = line.parse_args(arguments)
+    return line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 2 for what cannot be downloaded, 130 when interrupted."""
+    options = parser().parse_args(arguments)
 
     def action() -> None:
         if options.list or not options.names:

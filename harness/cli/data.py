@@ -9,7 +9,10 @@ from harness.cli.options import with_config
 
 ACTIONS = {
     "list": ("benchmarks.__main__", "what belongs in the data folder, and what is missing"),
-    "get": ("benchmarks.download", "download official files that have a public address"),
+    "get": (
+        "benchmarks.download",
+        "fetch small published files (201, macro, ...) and large ones with a public address",
+    ),
     "convert": ("benchmarks.convert", "turn an official file, or a CSV, into a table that opens in a moment"),
 }
 """Name -> its module, and what it does."""

@@ -16,6 +16,7 @@ COMMANDS = {
     "leaderboard": ("harness.cli.leaderboard", "the page of all scores; add: check a submission and add it"),
     "plan": ("harness.cli.plan", "architectures and draws that tell two scores apart; published gains within noise"),
     "choose": ("harness.cli.choose", "which score to take for a budget of seconds"),
+    "targets": ("harness.cli.targets", "kept scores against robustness, energy and latency"),
     "evaluate": ("harness.cli.evaluate", "the same statistics for scores computed elsewhere (CSV)"),
     "search": ("harness.cli.search", "simulated searches on a table, searches over a supernet"),
     "operations": ("harness.cli.operations", "scores of operations on edges, compared with the table"),

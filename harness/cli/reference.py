@@ -5,10 +5,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.errors import UserError, carry_out
-from harness.cli import hnas, supernet_search
+from benchmarks.errors import Parser, UserError, carry_out
+from harness.cli import data, hnas, supernet_search
 from harness.cli.main import COMMANDS
-from harness.cli.options import Line
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
 INTRODUCTION = """# Commands
@@ -23,9 +22,8 @@ traceback behind an error too), `--version` and `--help`. The exit code is 0 whe
 """
 DATA = """## data
 
-`nas-harness data list` says what files belong in the data folder and what is missing, `data get NAME` downloads those
-with a public address, `data convert FILE` turns an official file or a CSV into a table: [data.md](data.md). They are
-`python -m benchmarks`, `benchmarks.download` and `benchmarks.convert`.
+Files of the benchmarks: [data.md](data.md). They are `python -m benchmarks`, `benchmarks.download` and
+`benchmarks.convert`, too.
 """
 COMMON = ("config", "quiet", "verbose", "version", "help")
 
@@ -36,6 +34,8 @@ def reference() -> str:
     for name, (module, about) in COMMANDS.items():
         if name == "data":
             parts.append(DATA)
+            for action, (home, does) in data.ACTIONS.items():
+                parts.append(_section(f"### data {action}", import_module(home).parser(), does))
             continue
         parts.append(_section(f"## {name}", import_module(module).parser(), about))
         if name == "search":
@@ -45,10 +45,10 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-def _section(title: str, line: Line, about: str) -> str:
+def _section(title: str, line: Parser, about: str) -> str:
     """Return a command's options as a table under each heading."""
     words = [each for each in line._actions if not each.option_strings]
-    usage = " ".join(["nas-harness", line.command, *(str(each.metavar or each.dest.upper()) for each in words)])
+    usage = " ".join([line.prog, *(str(each.metavar or each.dest.upper()) for each in words)])
     lines = [title, "", f"`{usage} [OPTIONS]`: {about}.", "", "| option | meaning |", "|---|---|"]
     for group in line._action_groups:
         shown = [a for a in group._group_actions if a.help != argparse.SUPPRESS and a.dest not in COMMON]

@@ -201,7 +201,7 @@ def test_a_reader_and_sources_of_another_package(chains, site, capsys):
     install(site, "faulty", {"faulty": "faulty:Faulty"})
     (site / "faulty.py").write_text(OFFICIAL)
     assert overview.main(["--data", str(chains)]) == 0
-    assert "missing, 12 bytes, checksum not known; python -m benchmarks.download faulty.json" in capsys.readouterr().out
+    assert "missing, 12 bytes, checksum not known; nas-harness data get faulty.json" in capsys.readouterr().out
     assert "faulty.json" in download.all_sources()
     (chains / "faulty.json").write_text("{}")
     with pytest.raises(UserError, match=r"convert it once: python -m benchmarks.convert .*faulty.json"):

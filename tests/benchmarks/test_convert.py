@@ -91,7 +91,7 @@ def test_a_wrong_option_is_one_line(command, capsys):
     with pytest.raises(SystemExit) as end:
         command.main([*["x.csv"] * (command is convert), "--qiet"])
     printed = capsys.readouterr().err
-    assert end.value.code == 2 and printed.count("\n") == 1 and printed.startswith("python -m benchmarks")
+    assert end.value.code == 2 and printed.count("\n") == 1 and printed.startswith("nas-harness data")
     assert ("did you mean --quiet?" in printed) == (command is not overview)
 
 
@@ -204,7 +204,7 @@ def test_overview_shows_what_is_there_and_missing(tmp_path, capsys):
     assert any("v1_1" in line and "convert once: python -m benchmarks.convert" in line for line in lines)
     assert any("nasbench_full.tfrecord" in line and "missing, 1.95 GB" in line for line in lines)
     cifar = next(line for line in lines if "cifar-10-batches-py/" in line)
-    assert "186 MB, md5 c58f30108f718f92721af3b95e74349a; python -m benchmarks.download cifar-10-batches-py" in cifar
+    assert "186 MB, md5 c58f30108f718f92721af3b95e74349a; nas-harness data get images" in cifar
     at = lines.index("NAS-Bench-201 (--bench 201)")
     assert "(embedded)" in lines[at + 1] and "there: 1,024 networks (1,498 strings) x 3 seeds" in lines[at + 1]
     assert sum("by the ground truth of benchmark 101" in line for line in lines) == 9
