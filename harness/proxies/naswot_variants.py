@@ -1,4 +1,4 @@
-"""Other scores of activation patterns. K_r[i, j] counts the units of ReLU r that are both on or both off in samples i and j.
+"""Other scores of activation patterns. K_r[i, j]: the units of ReLU r that are both on or both off in samples i and j.
 
     naswot@naslib         log |det sum_r K_r| over every ReLU module that runs, whether it reaches the output or not
     naswot@running-stats  the same with BatchNorm in evaluation mode: running statistics, 0 and 1 at initialisation

@@ -135,12 +135,13 @@ def print_comparison(
 
 
 def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -> dict[str, Path]:
-    """Write figures/comparison.{png,svg}: rho per proxy, one mark per run.
+    """Write figures/comparison.*: rho per proxy, one mark per run.
 
     `table` has proxy as index and for each run label the columns (label, "rho"), (label, "rho_low") and
     (label, "rho_high").
     """
-    with drawing(5.4, 1.1 + 0.22 * max(len(table), 4)) as figure:
+    row = max(0.17, 0.07 * len(labels))
+    with drawing(COLUMN, 0.6 + 0.13 * len(labels) + row * max(len(table), 4)) as figure:
         panel = figure.subplots()
         places = np.arange(len(table))[::-1]
         for order, label in enumerate(labels):
@@ -151,7 +152,7 @@ def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -
             )
             panel.plot(
                 table[(label, "rho")], places + shift, "osD^vP"[order % 6], markersize=3.5, color=colour,
-                linestyle="none", label=short(label, 40),
+                linestyle="none", label=short(label, 44),
             )  # fmt: skip
         for place in places[:-1]:
             panel.axhline(place - 0.5, color="#eeeeee", linewidth=0.5)
@@ -160,8 +161,8 @@ def write_comparison_figure(table: pd.DataFrame, labels: list[str], out: Path) -
         panel.set_ylim(-0.6, len(table) - 0.4)
         panel.tick_params(axis="y", length=0)
         grid(panel, "x")
-        panel.set_xlabel("Spearman ρ")
-        figure.legend(loc="outside upper right", ncols=2, frameon=False)
+        panel.set_xlabel("Spearman's ρ")
+        figure.legend(loc="outside upper right", frameon=False, borderpad=0, labelspacing=0.25)
         return save(figure, out, "comparison")
 
 

@@ -12,7 +12,7 @@ from toy_runs import toy_run
 from harness.analysis.summary import summarise
 from harness.cli.main import main
 from harness.operations import figure as operations
-from harness.report import figures, run_figures
+from harness.report import compare, figures, run_figures
 from harness.report.figures import COLUMN, PAGE
 from harness.report.result import write_manifest
 from harness.reproduce import figure as reproduction
@@ -109,6 +109,17 @@ def test_training(printed, edges):
     strip = printed["training"].axes[3]
     largest = np.stack([weights[f"{edges[0]} {name}"] for name in OPERATIONS]).argmax(0)
     assert strip.lines[0].get_ydata().tolist() == largest.tolist()
+
+
+def test_comparison_of_runs(printed):
+    labels = ["201-cifar10-whole", "a/long-name-of-a-run-with-settings-4a66d827", "third"]
+    columns = pd.MultiIndex.from_product([labels, ["rho", "rho_low", "rho_high"]])
+    names = ["snip", "a_long_name@codebase", "params", "flops", "zico"]
+    table = pd.DataFrame(RNG.random((5, 9)), names, columns)
+    compare.write_comparison_figure(table, labels, Path())
+    labels = printed["comparison"].axes[0].get_yticklabels()
+    tops = sorted((box.y0, box.y1) for box in (label.get_window_extent() for label in labels))
+    assert all(upper[0] >= lower[1] - 2 for lower, upper in pairwise(tops))
 
 
 def test_reproduction(printed):
