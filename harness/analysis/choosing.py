@@ -9,9 +9,9 @@ averaged.
 
 A choice made on the tasks it is judged on looks better than it is. So candidates are chosen by their mean relative
 regret over the tasks of all other families (benchmarks whose architectures are others; in each family all tasks alike)
-and judged on the family left out. Candidates have to be scored on every task: single scores, counts, and sums of ranks
-(`ensembles.rank_sum`, ranks over the architectures at hand) of two or three of them, whose costs add. What is best here
-is among all scores of the task too, and is chosen with hindsight.
+and judged on the family left out. Candidates are what all tasks have (`comparable`): single scores, counts, and sums of
+ranks (`ensembles.rank_sum`, ranks over the architectures at hand) of two or three of them, whose costs add. What is
+best here is among all scores of the task too, and is chosen with hindsight.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ FREE = 1e-5
 LARGEST = 3
 """Most members of a sum of ranks."""
 
+CHOICES = ("single", "ensemble", "count", "random")
 COLUMNS = ("family", "task", "n", "budget", "choice", "score", "scored", "regret", "relative", "best_here",
            "best_here_regret")  # fmt: skip
 
@@ -102,6 +103,17 @@ def _log_choose(n: np.ndarray | int, k: int) -> np.ndarray:
     return gammaln(n + 1) - gammaln(k + 1) - gammaln(inside + 1)
 
 
+def comparable(tasks: Sequence[Task]) -> list[Task]:
+    """Return the tasks that have every score that each family has on one of its tasks at least; all of them where a
+    family would have none left."""
+    names: dict[str, set[str]] = {}
+    for task in tasks:
+        names.setdefault(task.family, set()).update(task.scores)
+    panel = set.intersection(*names.values())
+    whole = [task for task in tasks if panel <= task.scores.keys()]
+    return whole if {task.family for task in whole} == names.keys() else list(tasks)
+
+
 def candidates(tasks: Sequence[Task]) -> list[tuple[str, ...]]:
     """Return the members of each candidate: scores that every task has, and sums of two or three of those that are no
     counts, with at most one count among them."""
@@ -127,9 +139,9 @@ def choose(runs: Mapping[str, StoredRun], budgets: Sequence[float] = BUDGETS) ->
 
     choice: single (one score or count), ensemble (a single one or a sum, whatever is best), count (the best count),
     random (one architecture at random). best_here: the candidate that would have been best on this task, which nobody
-    knows before. runs: one run for each task.
+    knows before. runs: one run for each task; those without scores that all families have (`comparable`) are left out.
     """
-    tasks = [task_of(name, run) for name, run in runs.items()]
+    tasks = comparable([task_of(name, run) for name, run in runs.items()])
     if len({task.family for task in tasks}) < 2:
         raise UserError(f"{', '.join(runs)}: architectures of one family, so nothing is left to judge a choice on")
     members = candidates(tasks)
@@ -159,11 +171,16 @@ def choose(runs: Mapping[str, StoredRun], budgets: Sequence[float] = BUDGETS) ->
 
 
 def means(chosen: pd.DataFrame) -> pd.DataFrame:
-    """Return budget, choice, mean relative regret on families left out, its 95 % interval by Student, families."""
+    """Return budget, choice, mean relative regret on families left out, its 95 % interval by Student, families; for
+    single and ensemble also "- count", the paired difference to the best count."""
     rows = []
-    for (budget, choice), of in chosen.groupby(["budget", "choice"], sort=False):
-        by_family = of.groupby("family")["relative"].mean().to_numpy(float)
-        rows.append((budget, choice, *np.maximum(stats.mean_interval(by_family), 0), len(by_family)))
+    for budget, of in chosen.groupby("budget", sort=False):
+        each = of.groupby(["family", "choice"])["relative"].mean().unstack()
+        for choice in CHOICES:
+            rows.append((budget, choice, *np.maximum(stats.mean_interval(each[choice].to_numpy(float)), 0), len(each)))
+        for choice in ("single", "ensemble"):
+            gap = (each[choice] - each["count"]).to_numpy(float)
+            rows.append((budget, f"{choice} - count", *stats.mean_interval(gap), len(each)))
     return pd.DataFrame(rows, columns=["budget", "choice", "relative", "low", "high", "families"])
 
 

@@ -47,7 +47,18 @@ def test_the_family_that_is_judged_has_no_say(digits_tasks: dict) -> None:
     assert found.loc[("one", "count"), "score"] == "flops" and found.loc[("one", "random"), "relative"] == 1
     assert found.loc[("three", "single"), "scored"] == 100  # a second each
     assert found.loc[("one", "count"), "scored"] == len(order) // 2
-    assert len(means(found.reset_index())) == 4
+    table = means(found.reset_index()).set_index("choice")["relative"]
+    of = found["relative"].unstack()
+    assert table["single"] == pytest.approx(of["single"].mean())
+    assert table["single - count"] == pytest.approx((of["single"] - of["count"]).mean()) != 0
+
+
+def test_a_task_that_lacks_a_score_of_all_families_is_left_out(digits_tasks: dict) -> None:
+    (run,) = digits_tasks["201 digits"]
+    whole, part = (of_family(run, "one", good=run.accuracy), of_family(run, "one"))
+    runs = {"one": whole, "one again": part, "two": of_family(run, "two", good=run.accuracy)}
+    assert set(choose(runs, [60.0])["task"]) == {"one", "two"}
+    assert set(choose({"one": part, "two": runs["two"]}, [60.0])["task"]) == {"one", "two"}  # flops is what all have
 
 
 def test_scores_without_a_cost_and_failures(digits_tasks: dict) -> None:
