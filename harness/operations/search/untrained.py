@@ -82,7 +82,8 @@ def freedarts(candidates: Candidates, config: FindConfig, seed: int) -> Outcome:
     operations = tuple(int(operation) for operation in argmax(scores)[0])
     if min(operations) < 0:
         raise UserError(f"{config.by} of seed {seed} is not a number on an edge: give another --score")
-    steps = tuple(Step(scores, edge, operation) for edge, operation in enumerate(operations))
+    own = np.eye(len(scores), dtype=bool)[:, :, None]
+    steps = tuple(Step(np.where(own[edge], scores, np.nan), edge, at) for edge, at in enumerate(operations))
     supernet = setup.supernet(seed)
     inputs = [*salient_edges(supernet, scores)]
     if hasattr(supernet, "parents"):
