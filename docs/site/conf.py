@@ -18,11 +18,15 @@ SEARCHES = sorted(
     for name in ("hnas", "trained-supernets", "untrained-supernets")
     for page in ROOT.glob(f"results/{name}/*/*.md")
 )
+KEPT = [f"results/{name}/{name}.md" for name in ("scorecard", "plan", "audit", "choice", "targets")]
+"""What is made from kept scores."""
 TASKS = [
     "start",
     "extending",
     "modules",
     "comparing",
+    "scorecard",
+    "targets",
     "data",
     "choosing",
     "statistics",
@@ -40,9 +44,10 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "docs/site/api.rst", "notebooks/README.md", "results/README.md"]
 include_patterns += [f"results/tables/{name}/*.md" for name in RESULTS]
+include_patterns += KEPT
 include_patterns += ["results/reproduction/reproduction.md", *(f"results/{name}.md" for name in SEARCHES)]
 exclude_patterns = [".*", "build", "dist", "tests", "benchmarks", "harness", "notebooks/results"]
-html_extra_path, html_static_path, html_css_files = ["index.html"], ["static"], ["site.css"]
+html_extra_path, html_static_path, html_css_files = ["index.html", "../leaderboard.html"], ["static"], ["site.css"]
 html_show_sourcelink = False
 highlight_language = "none"
 myst_heading_anchors = 4
@@ -59,6 +64,7 @@ def navigation(pages: list[str], caption: str = "") -> str:
 def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
     """Add to a page what a forge has no need of."""
     text = re.sub(r"\]\(([./]*results/tables/[^/)]+)/?\)", r"](\1/summary.md)", source[0])
+    text = re.sub(r"\[([^]]+)\]\(leaderboard\.html\)", r'<a href="../leaderboard.html">\1</a>', text)
     folder, _, page = docname.rpartition("/")
     if docname == "README":
         text += navigation(["Start <self>", *(f"docs/{name}" for name in TASKS), "notebooks/README"], "Tasks")
@@ -67,7 +73,8 @@ def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
     elif docname == "results/README":
         pages = [f"{name} <tables/{name}/summary>" for name in RESULTS]
         pages += [f"{name.rpartition('/')[0].replace('/', ': ')} <{name}>" for name in SEARCHES]
-        text += navigation(["reproduction/reproduction", *pages])
+        kept = [name.removeprefix("results/").removesuffix(".md") for name in KEPT]
+        text += navigation(["reproduction/reproduction", *kept, *pages])
     elif page == "summary":
         others = sorted(path.stem for path in (ROOT / folder).glob("*.md") if path.stem != page)
         text += "".join(f"\n- [{name}]({name}.md)" for name in others) + navigation(others)
