@@ -54,19 +54,22 @@ def test_a_zoo(packages, package, tmp_path, capsys):
     table = pd.read_csv(out, index_col="network")
     assert table.snip.notna().tolist() == [True, True, False, False] and table.zen.isna().all()
     assert table.loc["small_a", "snip"] == table.loc["small_b", "snip"]  # one seed, one network
+    assert main(words) == 2 and "is there: give another --out, or --existing replace" in capsys.readouterr().err
+    assert main([*words, "--limit", "1", "--existing", "replace"]) == 0 and len(pd.read_csv(out)) == 1
 
 
 def test_some_of_a_zoo(packages, tmp_path, capsys):
     out = str(tmp_path / "zoo.csv")
     assert main(["zoo", "timm", "--networks", "small_b, nothing*", "--proxies", "snip", "--out", out]) == 0
     assert "1 of 1 networks scored" in capsys.readouterr().out
-    assert main(["zoo", "timm", "--networks", "vit_*", "--out", out]) == 2
+    assert main(["zoo", "timm", "--networks", "vit_*"]) == 2
     assert "no network of timm is called like 'vit_*'" in capsys.readouterr().err
 
 
-def test_a_zoo_that_is_not_installed(monkeypatch, capsys):
+def test_a_zoo_that_is_not_installed(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "timm", None)
-    assert main(["zoo", "timm"]) == 2
+    monkeypatch.chdir(tmp_path)
+    assert main(["zoo", "timm"]) == 2 and not list(tmp_path.iterdir())
     assert "timm is not installed" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["zoo", "keras"])
