@@ -139,7 +139,7 @@ def run(
     folder = out / "runs" / f"{bench}-{dataset}-{table.protocol}"
     config = RunConfig(
         bench=bench, dataset=dataset, proxies=",".join(proxies), sample=scoring.sample, batch_size=scoring.batch_size,
-        protocol=table.protocol, data=data, out=str(folder),
+        protocol=table.protocol, inputs="images", data=data, out=str(folder),
     )  # fmt: skip
     try:
         stored = score(config, say=say)
