@@ -70,7 +70,7 @@ def scores(edges, operations):
     return pd.DataFrame(names, columns=["score", "seed", "edge", "operation"]).assign(value=RNG.random(len(names)))
 
 
-def test_operation_scores(printed):
+def test_operation_scores(printed, monkeypatch):
     agreement = pd.DataFrame([[1, 0.5], [0.5, 1]], ["best-acc", "zc-pt"], ["best-acc", "zc-pt"])
     along = pd.DataFrame({"score": "zc-pt", "seed": [0, 1, 0, 1], "step": [0, 0, 1, 1], "rho": [0.5, 0.7, 0, -1.0],
                           "rho_conditional": [0.5, 0.7, 0.2, np.nan]})  # fmt: skip
@@ -80,8 +80,8 @@ def test_operation_scores(printed):
     panel = printed["operations"].axes[0]
     assert len(panel.texts) == len(EDGES) * len(OPERATIONS)
     np.testing.assert_allclose(printed["along"].axes[0].lines[0].get_ydata(), [0.6, -0.5])
-    tall = {"edges": [f"normal {number}" for number in range(54)], "operations": OPERATIONS[:2]}
-    operations.write_figures(scores(**tall), agreement, pd.DataFrame(), tall, Path())
+    monkeypatch.setattr(operations, "TALL", 0.5)
+    operations.write_figures(scores(EDGES, OPERATIONS), agreement, pd.DataFrame(), ABOUT, Path())
     assert printed["operations"].get_figwidth() == PAGE, "what is too tall for a column takes two"
 
 
