@@ -85,7 +85,8 @@ def load(
 ) -> Benchmark:
     """Open a benchmark: the space and its ground truth on a dataset.
 
-    `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA). The default
+    `data` is the folder of ground truth and images (default: the environment variable NAS_HARNESS_DATA, otherwise the
+    user's cache, if `nas-harness data get` put something there). The default
     dataset is the first of the space's that is in the ground truth, otherwise the first one there; without ground
     truth, the embedded digits. UserError for a dataset that is not found: where it was looked for and what to get.
     `network` as for `space_of`.

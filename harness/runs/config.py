@@ -71,7 +71,11 @@ class RunConfig:
     protocol: str = option(
         "default", help=f"whose conventions to score under: {', '.join(PROTOCOLS)}", choices=tuple(PROTOCOLS)
     )
-    data: str | None = option(None, help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA)")
+    data: str | None = option(
+        None,
+        help="folder of ground truth and images (default: the variable NAS_HARNESS_DATA, otherwise what data get"
+        " fetched)",
+    )
     devices: str = option(
         "auto", help="auto (default), cpu, cuda (all GPUs) or a list: cuda:0,cuda:2", also=("--device",)
     )
