@@ -151,6 +151,30 @@ def test_the_real_files_have_these_checksums(real_data):
     assert table.target().max() == pytest.approx(47.3111, abs=1e-4) and int(table.target().argmax()) == 857
 
 
+def test_the_real_files_from_a_server(real_data, tmp_path, monkeypatch, capsys):
+    small = real_data / "small"
+    if not small.is_dir():
+        pytest.skip("no small/ in the data folder")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=small))
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01))
+    thread.start()
+    try:
+        known = download.all_sources()
+        there = {name: source for name, source in known.items() if (small / name).is_file()}
+        for name, source in there.items():
+            there[name] = replace(source, url=f"http://127.0.0.1:{server.server_port}/{name}")
+        monkeypatch.setattr(download, "all_sources", lambda: there)
+        monkeypatch.setenv("no_proxy", "*")
+        assert main(["get", "201", "size", "mobilenet", "--data", str(tmp_path), "--quiet"]) == 0
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    assert capsys.readouterr().out.count("checksum as expected") == 5
+    assert benchmarks.load("201", "cifar100", tmp_path).table.target().max() == pytest.approx(73.5133, abs=1e-4)
+    assert benchmarks.load("nats-size", data=tmp_path).table.target().max() == 93.65
+
+
 def test_lists_that_are_none_are_refused(tmp_path):
     name = next(iter(MEANS))
     (tmp_path / name).write_bytes(pickle.dumps([np.float64(1)] * 3))
