@@ -37,8 +37,9 @@ def of_family(run: StoredRun, family: str, **scores: np.ndarray) -> StoredRun:
 def test_the_family_that_is_judged_has_no_say(digits_tasks: dict) -> None:
     (run,) = digits_tasks["201 digits"]
     order, noise = run.accuracy, np.random.default_rng(0).normal(size=(2, len(run.accuracy)))
+    near, far = order + 0.2 * noise[1], order + 2 * noise[1]
     runs = {
-        "one": of_family(run, "one", good=order, trap=-order), "two": of_family(run, "two", good=order, trap=-order),
+        "one": of_family(run, "one", good=near, trap=far), "two": of_family(run, "two", good=near, trap=far),
         "three": of_family(run, "three", good=noise[0], trap=order),
     }  # fmt: skip
     found = choose(runs, [100.0]).set_index(["task", "choice"])

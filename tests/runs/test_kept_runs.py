@@ -11,7 +11,7 @@ import pytest
 import benchmarks
 import harness
 from benchmarks.errors import UserError
-from harness.runs.kept_runs import _of_dataset, kept_tasks
+from harness.runs.kept_runs import _of_dataset, _preference, kept_tasks
 
 
 def test_kept_scores_are_judged_by_the_embedded_table_where_there_is_no_other(digits_tasks: dict) -> None:
@@ -27,6 +27,12 @@ def test_kept_scores_are_judged_by_the_embedded_table_where_there_is_no_other(di
     assert (facts["family"], facts["kept"], facts["protocol"]) == ("201", "201-digits", "default")
     assert 0 < facts["cost"]["synflow"] < facts["cost"]["snip"]
     assert facts["scored"]["revision"] == harness.scores("201", "digits").attrs["revision"]
+
+
+def test_sets_under_the_default_protocol_come_first_then_the_larger(digits_tasks: dict) -> None:
+    (run,) = digits_tasks["201 digits"]
+    part, other = run.at(np.arange(60)), replace(run, manifest=run.manifest | {"protocol": "az-nas"})
+    assert sorted([part, other, run], key=_preference) == [run, part, other]
 
 
 def test_a_benchmark_without_ground_truth_is_named(tmp_path: Path) -> None:
