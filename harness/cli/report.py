@@ -57,7 +57,7 @@ def show(run: StoredRun) -> None:
 
 FIGURES = {
     "search": "harness.search.figure", "operations": "harness.operations.figure",
-    "supernet search": "harness.operations.figure", "reproduction": "harness.reproduce.figure",
+    "supernet search": "harness.operations.search.report", "reproduction": "harness.reproduce.figure",
 }  # fmt: skip
 """Kind of a result that is no run -> the module that draws its figures again."""
 

@@ -31,9 +31,10 @@ SHADES = {"cmap": "Blues", "aspect": "auto"}
 
 def redraw(folder: Path, manifest: dict) -> dict[str, Path]:
     """Draw the figures of a stored comparison of operation scores, or of a search over a supernet, again."""
+    written: dict[str, Path] = {}
     if (folder / "decisions.csv").exists():
         written = write_strip(pd.read_csv(folder / "decisions.csv"), manifest, folder)
-    else:
+    elif manifest["kind"] == "operations":
         along = folder / "along.csv"
         frames = pd.read_csv(folder / "scores.csv"), pd.read_csv(folder / "agreement.csv", index_col=0)
         written = write_figures(*frames, pd.read_csv(along) if along.exists() else pd.DataFrame(), manifest, folder)

@@ -12,6 +12,7 @@ from toy_runs import toy_run
 from harness.analysis.summary import summarise
 from harness.cli.main import main
 from harness.operations import figure as operations
+from harness.operations.search import picture
 from harness.report import compare, figures, run_figures
 from harness.report.figures import COLUMN, PAGE
 from harness.report.result import write_manifest
@@ -96,6 +97,14 @@ def test_decisions(printed):
     dots = [tuple(float(each[0]) for each in line.get_data()) for panel in panels for line in panel.lines]
     assert dots == [(1.5, 0.5), (1.5, 1.5), (1.5, 2.5)]
     assert [len(panel.collections) for panel in panels] == [0, 1, 2]
+
+
+def test_cells(printed):
+    normal = [("sep_conv_3x3", 0), ("skip_connect", 1)] * 4
+    arch = f"Genotype(normal={normal}, normal_concat=range(2, 6), reduce={normal}, reduce_concat=range(2, 6))"
+    found = pd.DataFrame({"group": ["found"], "name": ["seed 0"], "arch": [arch]})
+    picture.write_cells(found, {"settings": {"base": {"bench": "darts"}}}, Path())
+    assert [len(panel.texts) for panel in printed["cell-seed0"].axes] == [8, 8]
 
 
 @pytest.mark.parametrize("edges", [EDGES, DARTS])

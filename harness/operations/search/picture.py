@@ -11,11 +11,13 @@ import pandas as pd
 from benchmarks.benchmark import space_of
 from benchmarks.spaces.space import Choices
 from harness.operations.search.compared import FOUND
-from harness.report.figures import Panel, drawing, save
+from harness.report.figures import COLUMN, Panel, drawing, save
 from harness.report.style import COLOURS
 
 Arc = tuple[int, int, str]
 """(source, target, operation)."""
+MANY = 16
+"""Nodes above which every second has its number."""
 EDGE = re.compile(r"(?:(\w+) )?(\d+)<-(\d+)")
 """An edge of a cell, as `normal 2<-0`; others are the layers of a chain."""
 
@@ -36,9 +38,8 @@ def write_cells(cells: pd.DataFrame, manifest: Mapping[str, Any], out: Path) -> 
     for name, arch in _found(cells):
         choices = space_of(manifest["settings"]["base"]["bench"], [arch]).choices
         drawn = graphs(choices, 0)
-        wide = 0.8 + 0.32 * sum(1 + max(arc[1] for arc in arcs) for arcs in drawn.values()) * (1 + (len(drawn) > 1))
-        with drawing(wide, 1.7) as figure:
-            panels = figure.subplots(1, len(drawn), squeeze=False)[0]
+        with drawing(COLUMN, 0.2 + 1.5 * len(drawn)) as figure:
+            panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
             for panel, (cell, arcs) in zip(panels, drawn.items(), strict=True):
                 draw_cell(panel, arcs, choices.operations)
                 panel.set_title(f"{cell} cell" if cell else name, loc="left", pad=3)
@@ -62,9 +63,9 @@ def draw_cell(panel: Panel, arcs: Sequence[Arc], operations: Sequence[str]) -> N
         colour = COLOURS[operations.index(operation) % len(COLOURS)]
         panel.plot(middle + reach * np.cos(angle), 2 * reach * np.sin(angle), color=colour, linewidth=1.2)
         words = operation.replace("_conv", "").replace("_connect", "").replace("_", " ")
-        panel.text(middle, 2 * reach + 0.05, words, ha="center", va="bottom", fontsize=5.5, rotation=90 * chain)
+        panel.text(middle, 2 * reach + 0.05, words, ha="center", va="bottom", fontsize=7, rotation=90 * chain)
     panel.plot(nodes, [0] * len(nodes), "o", color="black", markersize=3)
-    panel.set_xticks(list(nodes))
+    panel.set_xticks(list(nodes)[:: 1 + (len(nodes) > MANY)])
     panel.set(yticks=[], ylim=(-0.3, 1.25 * max(target - source for source, target, _ in arcs) + 1.2 * chain))
     panel.spines[:].set_visible(False)
     panel.tick_params(length=0)

@@ -3,7 +3,10 @@
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from benchmarks.spaces.space import short
+from harness.operations import figure
 from harness.operations.figure import write_strip, write_training
 from harness.operations.search.config import FindConfig
 from harness.operations.search.picture import write_cells
@@ -52,6 +55,13 @@ def mean_line(found: Found) -> str:
     spread = f" ± {accuracy.std():.2f}" if len(accuracy) > 1 else ""
     return (f"Accuracy {accuracy.mean():.2f}{spread} % over {len(accuracy)} of {len(found.runs)} seeds"
             f" (sample standard deviation), {found.runs['seconds'].mean():.1f} s a search.")  # fmt: skip
+
+
+def redraw(folder: Path, manifest: dict) -> dict[str, Path]:
+    """Draw the figures of a stored search again."""
+    cells = folder / "cells.csv"
+    written = write_cells(pd.read_csv(cells), manifest, folder) if cells.exists() else {}
+    return written | figure.redraw(folder, manifest)
 
 
 def write_found(found: Found, folder: Path) -> Path:
