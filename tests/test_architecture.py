@@ -194,7 +194,7 @@ try:
         runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
 except SystemExit as end:
     assert not end.code
-assert {module.split(".")[0]!r} in told.getvalue() and "--help" in told.getvalue()
+assert "harness" in told.getvalue() and "--help" in told.getvalue()
 """
     assert not loaded_by(code)
 
