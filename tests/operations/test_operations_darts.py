@@ -199,8 +199,8 @@ def test_edges_are_kept_whose_removal_leaves_the_lowest_score():
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Tables of a few random architectures of both spaces; searches rank among 50 random ones."""
-    monkeypatch.setattr("benchmarks.darts.space.DRAWN", 50)
+    """Tables of a few random architectures of both spaces; searches rank among 20 random ones."""
+    monkeypatch.setattr("benchmarks.darts.space.DRAWN", 20)
     generator = np.random.default_rng(0)
     rows = "\n".join(f'"{compact(random_genotype(generator))}",{70 + at}' for at in range(3))
     (tmp_path / "nasbenchdarts.csv").write_text(f"arch,cifar10_test_1\n{rows}\n")
@@ -218,8 +218,9 @@ def found(folder: Path, settings: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("bench", "method"),
-    [("darts-s2", "zero-cost-pt --proposals 2 --validations 1"), ("darts", "freedarts --score zeros-snip"),
-     ("darts-s1", "freedarts"), ("darts-s1", "darts --supernet-epochs 1 --supernet-images 16 --supernet-batch 4")],
+    [("darts-s2", "zero-cost-pt --proposals 2 --validations 1"), ("darts-s1", "freedarts"),
+     ("darts", "freedarts --score zeros-snip --ranks l2_norm"),
+     ("darts-s1", "darts --supernet-epochs 1 --supernet-images 16 --supernet-batch 4")],
 )  # fmt: skip
 def test_searches_end_to_end(folder: Path, bench: str, method: str, monkeypatch):
     if bench != "darts-s2":  # figures of 28 edges take seconds
@@ -239,8 +240,12 @@ def test_searches_end_to_end(folder: Path, bench: str, method: str, monkeypatch)
     summary = (folder / "out" / "summary.md").read_text()
     assert "| found |" in summary and "| control: most parameters |" in summary
     assert (folder / "out" / "figures" / "cell-seed0.png").exists() == (bench == "darts-s2")
+    if "ranks" in method:
+        assert 1 <= row["l2_norm_rank"] <= 21 and "l2\\_norm\\_rank" in summary
+        (kept,) = (folder / "out" / "ranks").iterdir()
+        assert len(pd.read_csv(kept)) == 20 + 5 + 2  # random, found, five published, the largest
     assert ("but for rounding errors" in summary) == (method == "freedarts")
-    assert 1 <= row["params_rank"] <= 51 and np.isnan(row["accuracy"])
+    assert 1 <= row["params_rank"] <= 21 and np.isnan(row["accuracy"])
 
 
 def test_a_mobile_search(folder: Path, monkeypatch):
