@@ -72,8 +72,8 @@ def read(table: Recipe, published: Published, folder: Path, benchmark: Benchmark
 
 
 def _options(command: str) -> set[str]:
-    """Return the options of a command with their values; a file of scores may lie anywhere."""
-    parts = re.split(r" (?=--[a-z])", command)[1:]
+    """Return the options of a command with their values; a file of scores may lie anywhere. Two spellings are one."""
+    parts = re.split(r" (?=--[a-z])", command.replace("--operation-scores", "--scores"))[1:]
     return {part.strip() for part in parts if not part.startswith("--scores SCORES")}
 
 

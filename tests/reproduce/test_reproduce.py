@@ -338,7 +338,9 @@ def test_the_command_writes_a_page_that_says_the_same(made_up, capsys):
     assert manifest["votes"] == {"agrees": 1, "differs": 3, "without cause": 2}
     assert manifest["files"].keys() == {"201 cifar10"} and manifest["origins"] == [{"scores": "mine"}]
     assert (out / "figures" / "reproduction.png").stat().st_size > 10_000
-    assert main(["mine", "--data", str(made_up), "--out", str(out)]) == 0  # an earlier one is written over
+    again = ["mine", "--data", str(made_up), "--out", str(out)]
+    assert main(again) == 2 and "holds an earlier result" in capsys.readouterr().err
+    assert main([*again, "--existing", "replace"]) == 0
     (out / "manifest.json").write_text("{}")
     assert main(["--out", str(out)]) == 2
 
@@ -454,6 +456,9 @@ def test_searches_and_operation_scores_are_read_from_folders(tmp_path):
     with pytest.raises(UserError, match="was not made with --batch-size 7: run `x --batch-size 7`"):
         result_folders.read(dataclasses.replace(table, command="x --batch-size 7"), None, tmp_path, benchmark)
     published = Published("hnas", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "method": "hnas"})
+    (tmp_path / "manifest.json").write_text('{"command": "x --operation-scores zc-pt --seeds 2 --out DIR"}')
+    earlier = dataclasses.replace(table, command="x --scores zc-pt --seeds 2")
+    assert result_folders.read(earlier, published, tmp_path, benchmark).n == 2
     found = result_folders.read(table, published, tmp_path, benchmark)
     assert (found.value, found.n) == (91.0, 2) and found.sd == pytest.approx(math.sqrt(2))
     cell = Published("f", "201", "cifar10", "accuracy", 91.0, args={"column": "accuracy", "cell": one, "cell_seed": 1})
