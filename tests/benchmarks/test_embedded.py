@@ -40,7 +40,8 @@ def test_a_table_says_how_to_build_its_networks(bench: str):
     space = benchmark.space
     assert benchmark.embedded and benchmark.resolution == 8
     assert benchmark.network == {**space.network, **space.reduced, "input_channels": 1, "classes": 10}
-    assert benchmark.table.splits == ("valid", "test") and benchmark.table.seeds == ("0", "1", "2")
+    assert benchmark.table.splits == ("valid", "test")
+    assert benchmark.table.seeds == (("0", "1") if bench == "darts" else ("0", "1", "2"))
     assert json.loads(str(benchmark.table.attributes["recipe"]))["bench"] == bench
     assert np.isfinite(benchmark.table.accuracy).all()
 
@@ -49,7 +50,7 @@ def test_a_table_says_how_to_build_its_networks(bench: str):
 def test_single_trainings_agree_and_do_not_saturate(bench: str):
     benchmark = benchmarks.load(bench)
     accuracy = benchmark.table.per_seed("test")[networks(benchmark)]
-    pairs = [spearmanr(accuracy[:, a], accuracy[:, b])[0] for a, b in combinations(range(3), 2)]
+    pairs = [spearmanr(accuracy[:, a], accuracy[:, b])[0] for a, b in combinations(range(accuracy.shape[1]), 2)]
     assert min(pairs) > 0.6
     low, high = np.percentile(accuracy.mean(1), [10, 90])
     assert high < 90 and high - low > 5
@@ -59,7 +60,7 @@ def test_single_trainings_agree_and_do_not_saturate(bench: str):
 def test_the_strings_are_a_uniform_sample(bench: str):
     """All strings drawn on the way to the wanted number of networks: `harness.train` made them so."""
     benchmark = benchmarks.load(bench)
-    assert benchmark.table.archs == tuple(plan(benchmark.space, len(networks(benchmark))))
+    assert benchmark.table.archs == tuple(plan(benchmark.space.whole(), len(networks(benchmark))))
 
 
 def test_the_sample_of_101_is_of_all_cells():
