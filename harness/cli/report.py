@@ -44,14 +44,15 @@ def show(run: StoredRun) -> None:
     from harness.analysis.ensembles import with_ensembles
     from harness.analysis.summary import summarise
     from harness.report.page import write_report
-    from harness.report.targets import report_targets
+    from harness.report.targets import show_targets, target_report
     from harness.report.text import print_summary
 
     whole = with_ensembles(run)
     summary = summarise(whole)
     print_summary(whole, summary)
-    paths = write_report(whole, summary)
-    report_targets([whole], whole.path)
+    targets = target_report([whole])
+    paths = write_report(whole, summary, targets=targets)
+    show_targets(targets, whole.path)
     print(f"report: {paths.get('html', whole.path)}")
 
 
@@ -91,7 +92,7 @@ def show_stored(
 ) -> None:
     """Write and print the report of the first stored run, and the comparison where there are others.
 
-    population: the one printed, or "each"; given: as for `report_targets`; settings: those of `summarise`.
+    population: the one printed, or "each"; given: as for `target_report`; settings: those of `summarise`.
     Raises UserError for all runs that cannot be read at once.
     """
     from harness.analysis.ensembles import with_ensembles
@@ -99,7 +100,7 @@ def show_stored(
     from harness.analysis.summary import summarise
     from harness.report.compare import print_comparison, write_comparison
     from harness.report.page import write_report
-    from harness.report.targets import report_targets
+    from harness.report.targets import show_targets, target_report
     from harness.report.text import print_summary
     from harness.store.stored_run import load_run
 
@@ -118,8 +119,9 @@ def show_stored(
         raise UserError("; ".join(problems))
     summaries = [summarise(run, **settings) for run in loaded]
     print_summary(loaded[0], summaries[0], populations=shown)
-    paths = write_report(loaded[0], summaries[0], out)
-    report_targets(loaded[:1], out or loaded[0].path, given)
+    targets = target_report(loaded[:1], given)
+    paths = write_report(loaded[0], summaries[0], out, targets)
+    show_targets(targets, out or loaded[0].path)
     if len(loaded) > 1:
         print_comparison(loaded, summaries, population=shown[0])
         write_comparison(loaded, summaries, out or loaded[0].path, population=shown[0])

@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         from benchmarks.spaces.targets import targets
         from harness.cached.pack import plain_command
         from harness.report.result import result_folder, write_manifest
-        from harness.report.targets import TARGETS, report_targets
+        from harness.report.targets import TARGETS, show_targets, target_report
         from harness.runs.sources import kept_with_targets
 
         if options["list"]:
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             return
         folder = result_folder(options["out"], ["targets", options["bench"]], TARGETS, settings=options)
         which = {name: options[name] for name in ("dataset", "data", "target", "given")}
-        report_targets(kept_with_targets(options["bench"], **which), folder)
+        show_targets(target_report(kept_with_targets(options["bench"], **which)), folder)
         command = plain_command(" ".join(["nas-harness targets", *words]))
         write_manifest(folder, {"kind": TARGETS, "command": command})
         keep_config(folder, "targets", options)

@@ -24,6 +24,7 @@ from harness.report.result import writing
 from harness.report.run_figures import svg, write_figures
 from harness.report.style import without_formulas
 from harness.report.tables import write_tables
+from harness.report.targets import TargetReport, html_tables
 from harness.report.text import best_line, ceiling_line, legend, protocol_line, target_line, warning_lines
 from harness.store.stored_run import target_in
 
@@ -32,13 +33,13 @@ if TYPE_CHECKING:
     from harness.store.stored_run import StoredRun
 
 
-def write_page(run: StoredRun, summary: Summary, out: Path) -> Path:
+def write_page(run: StoredRun, summary: Summary, out: Path, targets: TargetReport | None = None) -> Path:
     """Write report.html into `out`."""
-    return write_text(out / "report.html", page(run, summary))
+    return write_text(out / "report.html", page(run, summary, targets))
 
 
-def page(run: StoredRun, summary: Summary) -> str:
-    """Return the page."""
+def page(run: StoredRun, summary: Summary, targets: TargetReport | None = None) -> str:
+    """Return the page; `targets`: the report of further ones."""
     script, sheet = f"{shipped('sort.js')}\n{shipped('page.js')}", shipped("page.css")
     failures, more = sections.failures(run)
     return render(
@@ -50,7 +51,9 @@ def page(run: StoredRun, summary: Summary) -> str:
         points=_json(scatter_data(run, summary)),
         lines=[line for line in (target_line(run), best_line(run), protocol_line(run)) if line],
         warnings=warning_lines(run),
-        contents=CONTENTS,
+        contents={name: title for name, title in CONTENTS.items() if targets or name != "targets"},
+        targets=html_tables(targets),
+        target_notes=targets.notes if targets else [],
         downloads=[(name, _download(frame)) for name, frame in _downloads(run, summary).items()],
         populations=[_population(run, summary, name) for name in style.populations(summary)],
         failures=failures,
@@ -75,6 +78,7 @@ def policy(script: str) -> str:
 
 CONTENTS = {
     "table": "Statistics", "correlation": "Rank correlation", "scatter": "Scatter", "regret": "Regret",
+    "targets": "Targets",
     "agreement": "Agreement", "strata": "Within size", "variants": "Variants", "failures": "Failures",
     "proxies": "Proxies", "provenance": "Provenance",
 }  # fmt: skip
@@ -123,7 +127,9 @@ def _json(data: dict[str, Any]) -> str:
     return text
 
 
-def write_report(run: StoredRun, summary: Summary, out: Path | None = None) -> dict[str, Path]:
+def write_report(
+    run: StoredRun, summary: Summary, out: Path | None = None, targets: TargetReport | None = None
+) -> dict[str, Path]:
     """Write every table, figure and the page into `out` (the run's own folder by default).
 
     Returns file name -> path ("summary.csv", "figures/regret.svg", ...), and the page under "html". Each file is
@@ -134,5 +140,5 @@ def write_report(run: StoredRun, summary: Summary, out: Path | None = None) -> d
         return {
             **write_tables(run, summary, folder),
             **write_figures(run, summary, folder),
-            "html": write_page(run, summary, folder),
+            "html": write_page(run, summary, folder, targets),
         }

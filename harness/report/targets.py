@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from benchmarks.files.write import write_text
 from harness.analysis.populations import baselines, candidates
 from harness.analysis.summary import RANDOM_PICKS
 from harness.analysis.targets import ACCURACY, by_budgets, by_targets, picks
+from harness.report import html
 from harness.report.figures import DARK, PAGE, drawing, save, short, square_map
 from harness.report.result import ResultTable, markdown_page, writing
 from harness.report.style import brief, cell, count, fitting, interval, number, plain, write_csv
@@ -102,7 +104,7 @@ def notes(run: StoredRun, given: str | None) -> list[str]:
         " 'beat it': scores whose rho is above that of the best count beyond chance, corrected by Holm in each target."
     ]
     if any(name.startswith("robust:") for name in run.targets):
-        lines.append("robust: accuracy of the networks that CIFAR-10 trained, under attack.")
+        lines.append("robust: accuracy under attack of the networks that were trained on CIFAR-10.")
     if given:
         lines.append(
             f"rho given {given}: its rank partialled out, so among networks of about equal cost. Regret: points below"
@@ -112,34 +114,58 @@ def notes(run: StoredRun, given: str | None) -> list[str]:
     return lines
 
 
-def report_targets(runs: Sequence[StoredRun], out: Path, given: str | None = None) -> dict[str, Path]:
-    """Print and write the tables of the further targets of a run, or of several on the same ones; return the files.
+@dataclass(frozen=True)
+class TargetReport:
+    """What a report says of further targets."""
+
+    frame: pd.DataFrame
+    """`harness.analysis.targets.by_targets`."""
+    budgets: pd.DataFrame
+    """`by_budgets`; empty where no cost was given."""
+    picks: pd.DataFrame
+    """Pareto picks of the scores that lose least on a budget; empty likewise."""
+    tables: list[ResultTable]
+    notes: list[str]
+
+
+def target_report(runs: Sequence[StoredRun], given: str | None = None) -> TargetReport | None:
+    """Return the report of the further targets of a run, or of several on the same ones; None where there are none.
 
     A score of several runs counts in the first. given: a target, by default the one that the runs were made with.
-    Nothing where there are no targets.
     """
     if not runs[0].targets:
-        return {}
+        return None
     given = given or runs[0].manifest.get("given")
     frame = _together([by_targets(run, given) for run in runs])
-    budgets = _together([by_budgets(run, given) for run in runs]) if given else None
     known, counts = ({name for run in runs for name in of(run)} for of in (baselines, candidates))
-    tables = [target_table(frame, known, counts)]
-    if budgets is not None and given:
+    tables, budgets, found = [target_table(frame, known, counts)], pd.DataFrame(), pd.DataFrame()
+    if given:
+        budgets = _together([by_budgets(run, given) for run in runs])
+        found = _picks(runs, budgets, given)
         tables.append(budget_table(frame, budgets, given))
-    few = frame["target"].nunique() <= SHOWN
-    tables += [score_table(frame)] if few else []
-    said = notes(runs[0], given)
-    _print(tables, said)
+    return TargetReport(frame, budgets, found, [*tables, score_table(frame)], notes(runs[0], given))
+
+
+def show_targets(found: TargetReport | None, out: Path) -> dict[str, Path]:
+    """Print and write the tables; return the files. Nothing where there are no targets."""
+    if found is None:
+        return {}
+    few = found.frame["target"].nunique() <= SHOWN
+    _print(found.tables if few else found.tables[:-1], found.notes)
     with writing(out) as folder:
-        written = {"targets.csv": write_csv(frame, folder / "targets.csv")}
-        if budgets is not None and given:
-            written["budgets.csv"] = write_csv(budgets, folder / "budgets.csv")
-            written["picks.csv"] = write_csv(_picks(runs, budgets, given), folder / "picks.csv")
-        whole = tables if few else [*tables, score_table(frame)]
-        page = markdown_page("Targets", map(cell, said), whole, "All values are in targets.csv.")
+        frames = {"targets.csv": found.frame, "budgets.csv": found.budgets, "picks.csv": found.picks}
+        written = {name: write_csv(frame, folder / name) for name, frame in frames.items() if len(frame.columns)}
+        page = markdown_page("Targets", map(cell, found.notes), found.tables, "All values are in targets.csv.")
         written["targets.md"] = write_text(folder / "targets.md", page)
-        return written | draw_targets(frame, folder)
+        return written | draw_targets(found.frame, folder)
+
+
+def html_tables(found: TargetReport | None) -> list[tuple[str, html.Table]]:
+    """Return (title, table) of each table for the page."""
+    return [
+        (title, html.Table([html.Cell(head) for head in heads], [html.row(*each) for each in rows], "sortable"))
+        for title, heads, rows, _ in (found.tables if found else [])
+    ]
 
 
 def _together(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:

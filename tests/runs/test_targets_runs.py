@@ -39,6 +39,8 @@ def test_evaluate_writes_tables_and_keeps_the_targets(own, tmp_path, capsys):
     assert {"budgets.csv", "picks.csv", "targets.md"} <= {path.name for path in out.iterdir()}
     assert (out / "figures" / "targets.png").stat().st_size > 1000
     assert list(load_run(out).targets) == ["own.csv:robust", "own.csv:mj"]
+    page = (out / "report.html").read_text("utf-8")
+    assert '<section id="targets">' in page and "On a budget of own.csv:mj" in page
     (out / "targets.csv").unlink()
     assert main(["report", str(out), "--given", "own.csv:mj"]) == 0 and (out / "targets.csv").is_file()
 
