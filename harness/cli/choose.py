@@ -3,7 +3,7 @@
 import sys
 
 from benchmarks.errors import UserError, carry_out, say
-from harness.cli.options import Line, keep_config
+from harness.cli.options import Line, add_out, check_existing, keep_config, lasting
 
 
 def parser() -> Line:
@@ -12,7 +12,7 @@ def parser() -> Line:
     line.option("--budgets", default="10,60,600,3600,36000", help="seconds, by commas (default 10,60,600,3600,36000)")
     line.option("--bench", default="all", help="benchmarks, by commas, or all (default) that have kept scores")
     line.option("--data", help="folder of ground truth (default: the variable NAS_HARNESS_DATA)")
-    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    add_out(line)
     return line
 
 
@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
         from harness.report.result import result_folder
         from harness.runs.kept_runs import kept_tasks
 
-        folder = result_folder(options["out"], ["choice"], planning.CHOICE, settings=options)
+        folder = result_folder(options["out"], ["choice"], planning.CHOICE, settings=lasting(options))
+        check_existing(folder, "choose", options)
         tasks = kept_tasks(options["data"], options["bench"], say=say)
         found = choose({task: most_scores(runs) for task, runs in tasks.items()}, budgets_of(options["budgets"]))
         table = means(found)

@@ -155,7 +155,12 @@ def keep_config(folder: Path, command: str, options: Mapping[str, Any]) -> None:
 
 
 def _config(command: str, options: Mapping[str, Any]) -> str:
-    return as_toml(command, {name: options[name] for name in options if name not in UNKEPT})
+    return as_toml(command, lasting(options))
+
+
+def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that make a result what it is."""
+    return {name: options[name] for name in options if name not in UNKEPT}
 
 
 def with_config(words: Sequence[str], command: str, positional: str) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from itertools import combinations
 
 from benchmarks.errors import UserError, carry_out, say, suggest
-from harness.cli.options import Line, keep_config
+from harness.cli.options import Line, add_out, check_existing, keep_config, lasting
 
 
 def parser() -> Line:
@@ -20,7 +20,7 @@ def parser() -> Line:
     line.option("--dataset", default="cifar10", help="dataset, or a target such as robust:pgd@1 (default cifar10)")
     line.option("--power", type=float, default=0.8, help="share of samples that have to tell them apart (default 0.8)")
     line.option("--data", help="folder of ground truth (default: the variable NAS_HARNESS_DATA)")
-    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    add_out(line)
     return line
 
 
@@ -50,13 +50,14 @@ def _plan(options: dict, command: str):
     from harness.reproduce.draws import measured
     from harness.runs.kept_runs import kept_tasks
 
-    folder = result_folder(options["out"], ["plan"], planning.PLAN, settings=options)
+    if len(options["scores"]) == 1:
+        raise UserError("one score to tell apart; name two or more, or none for all against the best count")
+    folder = result_folder(options["out"], ["plan"], planning.PLAN, settings=lasting(options))
+    check_existing(folder, "plan", options)
     task, names = f"{options['bench']} {options['dataset']}", options["scores"]
     tasks = with_targets(kept_tasks(options["data"], options["bench"], options["dataset"], say=say))
     if task not in tasks:
         raise suggest([task], tasks, "task with kept scores")
-    if len(names) == 1:
-        raise UserError("one score to tell apart; name two or more, or none for all against the best count")
     known = {name for run in tasks[task] for name in run.scores} - {"random"}
     if unknown := [name for name in names if name not in known]:
         raise suggest(unknown, known, f"score kept for {task}")
@@ -79,7 +80,8 @@ def _audit(options: dict, command: str):
 
     if options["scores"]:
         raise UserError("--published audits all published values: leave SCORE out")
-    folder = result_folder(options["out"], ["audit"], planning.AUDIT, settings=options)
+    folder = result_folder(options["out"], ["audit"], planning.AUDIT, settings=lasting(options))
+    check_existing(folder, "plan", options)
     found = audit(kept_tasks(options["data"], BENCHES, say=say))
     _, heads, rows, _ = planning.audit_counts(found)
     planning.print_table(list(heads), [list(map(str, row)) for row in rows], 1, planning.AUDIT_NOTES)

@@ -3,7 +3,7 @@
 import sys
 
 from benchmarks.errors import carry_out, say
-from harness.cli.options import Line, keep_config
+from harness.cli.options import Line, add_out, check_existing, keep_config, lasting
 
 ROBUST = ",".join(f"robust:{attack}@{eps}" for attack in ("fgsm", "pgd", "apgd", "square") for eps in (0.5, 1, 2))
 """The targets by default, as far as their file is there: robust accuracy under four attacks of three strengths."""
@@ -16,7 +16,7 @@ def parser() -> Line:
     line.option("--targets", default=ROBUST, help="further columns of their spaces, by commas (default: robust accuracy"
                 " of 201 under four attacks of three strengths); '' for none")  # fmt: skip
     line.option("--data", help="folder of ground truth (default: the variable NAS_HARNESS_DATA)")
-    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    add_out(line)
     return line
 
 
@@ -33,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
         from harness.reproduce.draws import draw_error
         from harness.runs.kept_runs import kept_tasks
 
-        folder = result_folder(options["out"], ["scorecard"], SCORECARD, settings=options)
+        folder = result_folder(options["out"], ["scorecard"], SCORECARD, settings=lasting(options))
+        check_existing(folder, "scorecard", options)
         tasks = kept_tasks(options["data"], options["bench"], options["targets"], say=say)
         found = scorecard(tasks, lambda scores, archs: draw_error(scores, "rho", archs))
         print_scorecard(found)
