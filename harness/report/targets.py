@@ -163,7 +163,7 @@ def show_targets(found: TargetReport | None, out: Path) -> dict[str, Path]:
 def html_tables(found: TargetReport | None) -> list[tuple[str, html.Table]]:
     """Return (title, table) of each table for the page."""
     return [
-        (title, html.Table([html.Cell(head) for head in heads], [html.row(*each) for each in rows], "sortable"))
+        (title, html.Table([html.Cell(head) for head in heads], [html.row(*each) for each in rows]))
         for title, heads, rows, _ in (found.tables if found else [])
     ]
 
