@@ -133,6 +133,7 @@ def test_what_is_installed_is_pinned_to_versions_that_are_allowed(settings: conf
 def test_every_foreign_import_is_a_requirement(settings: configparser.ConfigParser) -> None:
     names = {"Jinja2": "jinja2", "pillow": "PIL", "scikit-learn": "sklearn"}
     wanted = {names.get(need.name, need.name) for need in requirements(settings, "cluster")}
+    wanted.add("triton")  # part of PyTorch for CUDA, imported on such a device alone
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
             assert imported(path) - set(sys.stdlib_module_names) - set(PACKAGES) <= wanted, path
