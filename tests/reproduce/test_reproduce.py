@@ -530,6 +530,8 @@ def test_a_folder_is_made_by_the_command_that_was_handed_in(tmp_path):
         str(tmp_path / "f"),
         "--data",
         "DATA",
+        "--existing",
+        "replace",
     ]
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["kind"] == "search" and manifest["command"].startswith("python -m harness.search --bench 201")
