@@ -266,7 +266,8 @@ def test_the_command_line(embedded, tmp_path, capsys):
     assert {"operations.png", "agreement.svg"} <= {path.name for path in (out / "figures").iterdir()}
     chosen = pd.read_csv(out / "chosen.csv")
     assert (chosen["rank"].dropna() >= 1).all() and chosen["accuracy"].notna().any()
-    assert main(["--bench", "201", "--scores", "table", "--out", str(out)]) == 0  # an earlier comparison is replaced
+    other = ["--bench", "201", "--scores", "table", "--out", str(out)]
+    assert main(other) == 2 and main([*other, "--existing", "replace"]) == 0  # an earlier comparison is replaced
 
 
 @pytest.mark.parametrize(
