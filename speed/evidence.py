@@ -41,6 +41,7 @@ STEPS = (
     Step("201-single-pass", "201-cifar10-all", WHOLE_201,
          "epe_nas@naslib,jacob_logdet,naswot@naslib,naswot@layerwise,naswot@hnas,grad_norm@aw_nas,logsynflow,"
          "logsynflow@naslib,meco,near,synflow@snr,synflow@log_snr", 0.7),
+    Step("201-twenty-five", "201-cifar10-all", WHOLE_201, "synflow_bn,synflow@zennas,rbflex,meco@pruner", 0.4),
     Step("201-noise-ratio", "201-cifar10-all", WHOLE_201, "snip@snr,snip@log_snr,zico,t_cet,zen@naslib", 2.7),
     Step("201-az-nas", "201-cifar10-all", WHOLE_201,
          "az_expressivity,az_progressivity,az_trainability,az_complexity", 2.5),
@@ -55,6 +56,12 @@ STEPS = (
          f"grad_norm,naswot,snip,synflow,grasp,{COUNTS}", 0.8),
     Step("201-vkdnw-protocol", "201-vkdnw", "--bench 201 --dataset cifar10 --sample 300 --seeds 5 --protocol vkdnw",
          f"grad_norm,snip,synflow,jacob_cov,naswot,{COUNTS}", 0.8),
+    Step("201-draws", "201-draws", "--bench 201 --dataset cifar10 --sample 300 --seeds 4",
+         f"{NINE},epe_nas@naslib,meco,zen@naslib,zico,grad_norm@az_nas,grasp,az_expressivity,az_progressivity,"
+         "az_trainability", 1.5),
+    Step("101-uniform", "101-uniform-cifar10",
+         "--bench 101 --dataset cifar10 --split valid --sample 300 --batch-size 16",
+         f"{NINE},grasp,logsynflow@naslib,{COUNTS}", 1.0),
     Step("1shot1", "1shot1-cifar10", "--bench 1shot1 --dataset cifar10 --sample 200 --batch-size 16",
          f"{NINE},{COUNTS}", 1.5),
 )  # fmt: skip
