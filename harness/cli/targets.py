@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
         from harness.cached.pack import plain_command
         from harness.report.result import result_folder, write_manifest
         from harness.report.targets import TARGETS, show_targets, target_report
-        from harness.runs.sources import kept_with_targets
+        from harness.runs.kept_runs import kept_with_targets
 
         if options["list"]:
             found = targets(space_of(options["bench"]), data_folder(options["data"]), options["dataset"])

@@ -20,7 +20,7 @@ from benchmarks.spaces.space import Space
 from benchmarks.spaces.targets import TargetColumn, read_targets
 from harness.cached import kept
 from harness.proxies.registry import registry
-from harness.runs.assemble import target_of, with_targets
+from harness.runs.assemble import further_targets, target_of, with_targets
 from harness.runs.evaluate_scores import judged
 from harness.store.stored_run import StoredRun
 
@@ -53,6 +53,32 @@ def kept_tasks(
     if not found:
         raise UserError(f"no ground truth for the kept scores of {', '.join(keys)}: name its folder in --data")
     return {task: sorted(runs, key=_preference) for task, runs in found.items()}
+
+
+def kept_with_targets(
+    bench: str, dataset: str | None, data: str | None, target: str, given: str | None = None
+) -> list[StoredRun]:
+    """Return the kept sets of a benchmark and dataset with further targets, in the order of `kept_tasks`.
+
+    A score is in the first set that has it alone. UserError where nothing is kept.
+    """
+    benchmark = load(bench, dataset, data)
+    further, dataset = further_targets(benchmark, target, given, data), benchmark.table.dataset
+    of = {name: (about["bench"], about["dataset"]) for name, about in kept.facts().items()}
+    sets = [name for name in of if of[name] == (bench, dataset)]
+    found = [run for name in sets if (run := _run_of(name, kept.facts()[name], benchmark))]
+    if not found:
+        raise UserError(f"no kept scores of {bench} on '{dataset}'; nas-harness scores lists what is kept")
+    seen: set[str] = set()
+    runs = []
+    for run in sorted(found, key=_preference):
+        facts = run.manifest["proxies"]
+        counts = {name for name in run.scores if facts.get(name, {}).get("baseline")}
+        fresh = {name for name in run.scores if not facts.get(name, {}).get("static")} - counts - seen
+        if fresh:
+            runs.append(with_targets(run.of(fresh | counts), *further))
+        seen |= fresh
+    return runs
 
 
 def _preference(run: StoredRun) -> tuple[bool, int]:

@@ -21,7 +21,7 @@ from harness.proxies.ensembles import ENSEMBLES
 from harness.proxies.registry import baselines
 from harness.runs.assemble import FEWEST, further_targets, with_targets
 from harness.runs.config import RunConfig
-from harness.runs.evaluate_scores import judged, store_scores
+from harness.runs.evaluate_scores import store_scores
 from harness.runs.runner import run
 from harness.store.stored_run import StoredRun, load_run
 
@@ -141,28 +141,6 @@ def _kept(proxies: list[str], bench: str, target: dict[str, Any]) -> Any:
     frame = kept_scores.scores(bench, dataset) if sets else None
     there = [word for word in proxies if frame is not None and word in frame.columns]
     return frame[["arch", *there]] if frame is not None and there else None
-
-
-def kept_with_targets(
-    bench: str, dataset: str | None, data: str | None, target: str, given: str | None = None
-) -> list[StoredRun]:
-    """Return the kept scores of a benchmark and dataset as runs with further targets; nothing is scored.
-
-    The set of most scores comes first, and a score is in the first set that has it alone. UserError where no scores are
-    kept.
-    """
-    benchmark = benchmarks.load(bench, dataset, data)
-    further, known, runs = further_targets(benchmark, target, given, data), kept_scores.facts(), []
-    dataset, there, seen = benchmark.table.dataset, set(benchmark.table.archs), set(baselines())
-    sets = [name for name, about in known.items() if (about["bench"], about["dataset"]) == (bench, dataset)]
-    for name in sorted(sets, key=lambda each: -known[each]["scores"]) or [""]:
-        frame = kept_scores.scores(bench, dataset, name or None)
-        fresh = [proxy for proxy in frame.columns if proxy != "arch" and proxy not in seen]
-        seen |= {*fresh}
-        frame = frame.loc[frame["arch"].isin(there), ["arch", *fresh]]
-        if fresh and len(frame) >= FEWEST:
-            runs.append(with_targets(judged(frame, benchmark, f"the kept scores {name}"), *further))
-    return runs
 
 
 def _of_folder(word: str, bench: str) -> StoredRun:
