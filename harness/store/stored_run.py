@@ -136,7 +136,8 @@ def target_in(manifest: dict[str, Any]) -> dict[str, Any]:
 
 KINDS: dict[str, Any] = {
     "settings": dict, "target": dict, "proxies": dict, "targets": dict, "earlier": list, "seconds": (int, float),
-    "space_size": int, "space_networks": int, "unit": str, "dataset": str, "benchmark": str, "table_source": str, "versions": dict,
+    "space_size": int, "space_networks": int, "unit": str, "dataset": str, "benchmark": str, "table_source": str,
+    "versions": dict,
 }  # fmt: skip
 """Entry of a manifest -> what it has to be where it is there."""
 
