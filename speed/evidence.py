@@ -41,7 +41,7 @@ STEPS = (
     Step("201-single-pass", "201-cifar10-all", WHOLE_201,
          "epe_nas@naslib,jacob_logdet,naswot@naslib,naswot@layerwise,naswot@hnas,grad_norm@aw_nas,logsynflow,"
          "logsynflow@naslib,meco,near,synflow@snr,synflow@log_snr", 0.7),
-    Step("201-twenty-five", "201-cifar10-all", WHOLE_201, "synflow_bn,synflow@zennas,rbflex,meco@pruner", 0.4),
+    Step("201-twenty-five", "201-cifar10-all", WHOLE_201, "synflow_bn,synflow@zennas,rbflex,meco@pruner", 0.8),
     Step("201-noise-ratio", "201-cifar10-all", WHOLE_201, "snip@snr,snip@log_snr,zico,t_cet,zen@naslib", 2.7),
     Step("201-az-nas", "201-cifar10-all", WHOLE_201,
          "az_expressivity,az_progressivity,az_trainability,az_complexity", 2.5),
