@@ -5,8 +5,8 @@ import sys
 from benchmarks.errors import carry_out, say
 from harness.cli.options import Line, add_out, check_existing, keep_config, lasting
 
-ROBUST = ",".join(f"robust:{attack}@{eps}" for attack in ("fgsm", "pgd", "apgd", "square") for eps in (0.5, 1, 2))
-"""The targets by default, as far as their file is there: robust accuracy under four attacks of three strengths."""
+ROBUST = ",".join(f"robust:{attack}@{eps}" for attack in ("fgsm", "pgd", "apgd", "square") for eps in (0.5, 1, 2, 4))
+"""The targets by default, as far as their file is there: robust accuracy under four attacks of four strengths."""
 
 
 def parser() -> Line:
@@ -14,7 +14,7 @@ def parser() -> Line:
     line = Line("scorecard", "Every kept score on every task: rho, regret, ranks, cost. Nothing is scored.")
     line.option("--bench", default="all", help="benchmarks, by commas, or all (default) that have kept scores")
     line.option("--targets", default=ROBUST, help="further columns of their spaces, by commas (default: robust accuracy"
-                " of 201 under four attacks of three strengths); '' for none")  # fmt: skip
+                " of 201 under four attacks of four strengths); '' for none")  # fmt: skip
     line.option("--data", help="folder of ground truth (default: the variable NAS_HARNESS_DATA)")
     add_out(line)
     return line

@@ -125,7 +125,7 @@ def draw_scorecard(found: Scorecard, out: Path) -> None:
     least = min(FAMILIES, found.standing["families"].max())
     shown = found.standing[found.standing["families"] >= least].reset_index(drop=True)
     with drawing(PAGE, 1.15 + 0.145 * len(shown)) as figure:
-        left, right = figure.subplots(1, 2, sharey=False, width_ratios=[1.1, 0.205 * len(found.tasks)])
+        left, right = figure.subplots(1, 2, sharey=False, width_ratios=[0.85, 0.205 * len(found.tasks)])
         _draw_ranks(left, shown)
         _draw_cells(right, found, list(shown["score"]))
         _legend(figure, shown)
