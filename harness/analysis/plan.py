@@ -155,11 +155,13 @@ def resampled(
 
 
 def plan(
-    run: StoredRun, pairs: Sequence[tuple[str, str]], drawn: Drawn = lambda score: None, power: float = POWER
-) -> pd.DataFrame:
+    run: StoredRun, pairs: Sequence[tuple[str, str]], drawn: Drawn = lambda score: None, power: float = POWER,
+    wanted: float | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Return `COLUMNS`, a row for each pair of scores of a run: their rho, difference with interval, the architectures
     that tell the columns apart with their range, and architectures and draws that tell the methods apart.
 
+    wanted: plan for scores that are like these but differ by so much; then the difference has no interval.
     draws_measured: whether the draws of both were measured; otherwise the draws are missing. Counts have none.
     """
     share = share_of_space(run)
@@ -170,13 +172,15 @@ def plan(
     rows = []
     for one, other in pairs:
         gap = gap_of(part, share, space, one, other)
+        if wanted is not None:
+            gap = replace(gap, difference=wanted, share=1.0)
         measured = [(0.0, 0.0) if name in free_of_draws(run) else drawn(name) for name in (one, other)]
         known = [each for each in measured if each is not None]
         archs, draws = math.nan, math.nan
         if len(known) == 2:
             shared, own = (math.hypot(*each) for each in zip(*known, strict=True))
             archs, draws = gap.archs_and_draws(shared, own, power)
-        needed = archs_needed(part, one, other, gap, power)
+        needed = gap.archs(power) if wanted is not None else archs_needed(part, one, other, gap, power)
         scale = needed / gap.archs(power) if math.isfinite(needed) else 1.0  # of the formula, where it was resampled
         ends = sorted(math.ceil(each * scale) if math.isfinite(each) else each for each in gap.range(power))
         rows.append((one, other, rho[one], rho[other], gap.difference, *gap.interval(), gap.deviation, gap.n, needed,

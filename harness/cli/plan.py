@@ -19,6 +19,7 @@ def parser() -> Line:
     line.option("--bench", default="201", help="benchmark (default 201)")
     line.option("--dataset", default="cifar10", help="dataset, or a target such as robust:pgd@1 (default cifar10)")
     line.option("--power", type=float, default=0.8, help="share of samples that have to tell them apart (default 0.8)")
+    line.option("--difference", type=float, help="in rho, that has to be found (default: that of the kept scores)")
     line.option("--data", help="folder of ground truth (default: the variable NAS_HARNESS_DATA)")
     add_out(line)
     return line
@@ -34,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
 
         if not 0.05 < options["power"] < 1:
             raise UserError(f"--power {options['power']}: expected a share above 0.05 and below 1, such as 0.8")
+        if options["difference"] is not None and not 0 < options["difference"] < 2:
+            raise UserError(f"--difference {options['difference']}: expected one in rho above 0, such as 0.05")
         command = plain_command(" ".join(["nas-harness plan", *words]))
         folder = _audit(options, command) if options["published"] else _plan(options, command)
         keep_config(folder, "plan", options)
@@ -67,7 +70,7 @@ def _plan(options: dict, command: str):
     best = count_to_beat(run)
     others = [name for name in run.scores if name not in ("random", "az_complexity", best)]  # the latter is flops
     pairs = list(combinations(names, 2)) or [(name, best) for name in others]
-    found = plan(run, pairs, measured("rho").get, options["power"])
+    found = plan(run, pairs, measured("rho").get, options["power"], options["difference"])
     planning.print_table(planning.PLAN_HEADS, planning.plan_rows(found), 2, planning.PLAN_NOTES)
     return planning.write_plan(found, folder, command, task)
 

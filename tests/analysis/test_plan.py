@@ -63,6 +63,15 @@ def test_counts_have_no_draws_and_unmeasured_ones_are_said(digits_tasks: dict) -
     assert (found["archs"] <= found["archs_high"]).all()
 
 
+def test_a_wanted_difference_takes_the_deviation_of_the_pair(digits_tasks: dict) -> None:
+    (run,) = digits_tasks["201 digits"]
+    (kept,), (found,) = (plan(run, [("synflow", "snip")], wanted=d).to_dict("records") for d in (None, 0.05))
+    part, share = population_of(run, "all", share_of_space(run)), share_of_space(run)
+    gap = gap_of(part, share, found["space"], "synflow", "snip")
+    assert found["archs"] == gap.archs(difference=0.05) and found["deviation"] == kept["deviation"]
+    assert found["difference"] == 0.05 and kept["difference"] > 0.05
+
+
 def test_the_command_plans_and_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     common = ["--dataset", "digits", "--data", str(tmp_path)]
     assert main([*common, "synflow", "snip", "flops", "--out", str(tmp_path / "plan")]) == 0
