@@ -13,7 +13,7 @@ from speed.__main__ import benchmarks, main
 
 COMMANDS = [
     "cost", "coverage", "dispatch", "draws", "evidence", "floor", "gpu", "guard", "large_tables", "memory", "module",
-    "operations", "precision", "speed", "stack", "statistics", "torture",
+    "operations", "plan", "precision", "speed", "stack", "statistics", "torture",
 ]  # fmt: skip
 
 
