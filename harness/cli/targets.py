@@ -3,7 +3,7 @@
 import sys
 
 from benchmarks.errors import carry_out
-from harness.cli.options import Line, add_options, keep_config
+from harness.cli.options import Line, add_options, add_out, check_existing, keep_config, lasting
 from harness.runs.config import RunConfig
 
 
@@ -15,7 +15,7 @@ def parser() -> Line:
     line.option("--target", default="all", help="targets, by commas: all (default) whose file is in the data folder,"
                 " robust:NAME, hardware:NAME, latency:NAME (a group alone: all of it), FILE.csv:COLUMN")  # fmt: skip
     line.option("--list", action="store_true", help="list the targets that are there, and end")
-    line.option("--out", help="folder to write to (default: a name of its own under results/runs/)")
+    add_out(line)
     return line
 
 
@@ -37,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
             found = targets(space_of(options["bench"]), data_folder(options["data"]), options["dataset"])
             print("\n".join(found) or "no file of targets in the data folder; nas-harness data get --list names them")
             return
-        folder = result_folder(options["out"], ["targets", options["bench"]], TARGETS, settings=options)
+        folder = result_folder(options["out"], ["targets", options["bench"]], TARGETS, settings=lasting(options))
+        check_existing(folder, "targets", options)
         which = {name: options[name] for name in ("dataset", "data", "target", "given")}
         show_targets(target_report(kept_with_targets(options["bench"], **which)), folder)
         command = plain_command(" ".join(["nas-harness targets", *words]))

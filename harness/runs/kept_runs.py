@@ -38,10 +38,10 @@ def kept_tasks(
     """Return {task: the runs of its kept sets}, those under the default protocol first, then the larger.
 
     bench: keys by commas, or "all". targets: further columns of their spaces as `benchmarks.spaces.targets` takes them;
-    those that a space does not have are left out for it; they go
-    into `targets` of its first dataset's runs. The embedded digits count where no other ground truth is
-    there. Facts of a run's manifest: `family`, the benchmark whose architectures these are; `kept`, the set; `cost`,
-    seconds by score; `protocol`. `say` names what is left out. UserError where nothing is left.
+    those that a space does not have are left out for it; they go into `targets` of its first dataset's runs. The
+    embedded digits count where no other ground truth is there. `say` names what is left out.
+    Facts of a run's manifest: `family`, the benchmark whose architectures these are; `kept`, the set; `cost`, seconds
+    by score; `protocol`. UserError where nothing is left.
     """
     known = {about["bench"] for about in kept.facts().values()}
     keys = sorted(known) if bench == "all" else listed(bench, sorted(known), "benchmark with kept scores")

@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.errors import UserError
-from harness.cli import compare, hnas, operations, reproduce, search, supernet_search
+from harness.cli import (
+    choose,
+    compare,
+    hnas,
+    operations,
+    plan,
+    reproduce,
+    scorecard,
+    search,
+    supernet_search,
+    targets,
+)
 from harness.cli.main import main
 from harness.cli.options import check_existing, keep_config, with_config
 from harness.report.result import write_manifest
@@ -46,7 +57,9 @@ def test_a_result_without_a_configuration_is_not_replaced(tmp_path: Path) -> Non
 
 
 def test_every_command_that_writes_a_result_at_once_has_the_option() -> None:
-    for module in (compare, hnas, operations, reproduce, search, supernet_search):
+    for module in (
+        choose, compare, hnas, operations, plan, reproduce, scorecard, search, supernet_search, targets,
+    ):  # fmt: skip
         assert {"--out", "--existing"} <= set(module.parser()._option_string_actions), module.__name__
 
 

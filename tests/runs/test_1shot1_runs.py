@@ -135,7 +135,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_of_several_spaces(digits, tmp_path, monkeypatch, capsys):
     """A table and a folder for each; there, the other network is refused."""
-    monkeypatch.setattr("harness.report.page.write_report", lambda run, summary, **given: {})  # tested elsewhere, takes long
+    # the report is tested elsewhere and takes long
+    monkeypatch.setattr("harness.report.page.write_report", lambda run, summary, **given: {})
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", digits)
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     options = ["--sample", "6", "--batch-size", "8", "--proxies", "naswot", "--workers", "1"]

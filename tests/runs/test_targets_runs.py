@@ -67,6 +67,8 @@ def test_all_kept_scores_without_scoring(tmp_path, monkeypatch, capsys):
     frame = pd.read_csv(tmp_path / "t" / "targets.csv")
     assert set(frame["target"]) == {"accuracy", "own.csv:convs"} and frame["proxy"].nunique() >= 12
     assert not frame.duplicated(["target", "proxy"]).any() and frame["n"].max() == 1498
+    again = ["targets", "--dataset", "digits", "--target", f"{path}:convs", "--out", str(tmp_path / "t")]
+    assert main(again) == 2 and "holds an earlier result of other settings" in capsys.readouterr().err
     assert main(["targets", "--list"]) == 0 and "no file of targets" in capsys.readouterr().out
     assert main(["targets", "--dataset", "digits", "--target", "all", "--out", str(tmp_path / "u")]) == 2
     assert "nas-harness data get" in capsys.readouterr().err
