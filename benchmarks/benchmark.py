@@ -99,14 +99,12 @@ def load(
     shipped = EMBEDDED / f"{EMBEDDED_DATASET}{owner}.h5"
     at_once = wanted == EMBEDDED_DATASET and shipped.is_file()
     path, holder = (None, space) if at_once else _find(space, bench, folder)
-    embedded = path is None and wanted in (None, EMBEDDED_DATASET)
-    if embedded and data is not None and wanted is None:  # a folder was named, and digits are not what is in it
-        hint = _of_view(space, what_to_get(space.view_of or bench, folder))
-        raise UserError(f"{hint}; or name --dataset {EMBEDDED_DATASET} for the embedded table")
+    silent = wanted is None and data is None  # a folder that is named has to hold the ground truth
+    embedded = path is None and (at_once or (silent and shipped.is_file()))
     if embedded:
         path, wanted, holder = shipped, EMBEDDED_DATASET, space if owner == bench else space_of(owner)
-    if path is None or not path.is_file():
-        raise _missing(space, None if embedded else dataset, what_to_get(space.view_of or bench, folder))
+    if path is None:
+        raise _missing(space, dataset, what_to_get(space.view_of or bench, folder), shipped.is_file())
     table = _open(path, wanted, holder)
     if holder is not space:
         table = space.view(table)
@@ -243,18 +241,12 @@ def _find(space: Space, bench: str, folder: Path | None) -> tuple[Path | None, S
     return path, space
 
 
-def _of_view(space: Space, hint: str) -> str:
-    """Return the hint, for a space that shares the ground truth of another with whose it is."""
+def _missing(space: Space, dataset: str | None, hint: str, ships: bool) -> UserError:
+    """Return the error where there is no ground truth; `hint` says what to get, `ships` whether digits are embedded."""
+    named = f"dataset '{dataset}': " if dataset else ""
     whose = f"{space.title} is judged by the ground truth of benchmark {space.view_of}: " if space.view_of else ""
-    return whose + hint
-
-
-def _missing(space: Space, dataset: str | None, hint: str) -> UserError:
-    """Return the error where there is no ground truth; `hint` says what to get. A dataset None is the embedded one."""
-    hint = _of_view(space, hint)
-    if dataset is None:
-        return UserError(f"{hint}; {space.title} has no embedded ground truth yet")
-    return UserError(f"dataset '{dataset}': {hint}; or leave --dataset out for the embedded one")
+    other = f"or name --dataset {EMBEDDED_DATASET} for the" if ships else f"{space.title} has no"
+    return UserError(f"{named}{whose}{hint}; {other} embedded table")
 
 
 def _open(path: Path, dataset: str | None, space: Space) -> Table:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 import benchmarks
-from benchmarks.benchmark import BENCHMARKS, EMBEDDED, EMBEDDED_DATASET, expand, tables
+from benchmarks.benchmark import BENCHMARKS, EMBEDDED, EMBEDDED_DATASET, expand, space_of, tables
 from benchmarks.errors import UserError
+from benchmarks.readers.csv_table import dataset_key
 from benchmarks.spaces.targets import TargetColumn
 from harness.cached import kept as kept_scores
 from harness.proxies.choose import choose
@@ -78,12 +79,22 @@ def _is_folder(word: str) -> bool:
 
 
 def _benchmarks(bench: str, settings: dict[str, Any]) -> list[str]:
-    """Return the keys of benchmarks; for "all" the built-in ones with ground truth, populations of 1Shot1 left out."""
+    """Return the keys of benchmarks; for "all" the built-in ones that `load` finds ground truth of, without populations
+    of 1Shot1 and parts of DARTS, whose ground truth is that of another."""
     if bench != "all":
         return [key for word in bench.split(",") for key in expand(word.strip())]
-    whole = [key for key in BENCHMARKS if not key.endswith(("-closed", "-pruned"))]
-    return [key for key in whole if (EMBEDDED / f"{EMBEDDED_DATASET}{key}.h5").is_file() or
-            tables(key, settings.get("data"))]  # fmt: skip
+    spaces = {key: space_of(key) for key in BENCHMARKS if not key.endswith(("-closed", "-pruned"))}
+    own = [key for key, space in spaces.items() if not (space.open and space.view_of)]
+    if there := [key for key in own if _has_truth(key, settings.get("dataset"), settings.get("data"))]:
+        return there
+    raise UserError("no benchmark has ground truth of this dataset: nas-harness data list says what there is")
+
+
+def _has_truth(key: str, dataset: str | None, data: str | None) -> bool:
+    there = set(tables(key, data))
+    if (EMBEDDED / f"{EMBEDDED_DATASET}{key}.h5").is_file() and (data is None or dataset is not None):
+        there.add(EMBEDDED_DATASET)
+    return bool(there) if dataset is None else dataset_key(dataset) in there
 
 
 def names_of(words: Sequence[str], runs: Iterable[StoredRun]) -> list[str]:

@@ -45,3 +45,9 @@ def test_a_folder_that_is_named_and_has_nothing_usable_is_an_error(tmp_path):
     with pytest.raises(UserError, match=r"no ground truth of benchmark 101 found.*or name --dataset digits"):
         benchmarks.load("101", data=tmp_path)
     assert benchmarks.load("101", "digits", tmp_path).embedded
+
+
+def test_without_an_embedded_table_none_is_offered(tmp_path):
+    for dataset in (None, "digits", "cifar10"):
+        with pytest.raises(UserError, match="MobileNet-like has no embedded table$"):
+            benchmarks.load("mobilenet", dataset, tmp_path)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import harness
+from benchmarks.darts.genotypes import random_genotype
 from benchmarks.errors import UserError
 from harness.runs.sources import gather, names_of
 
@@ -43,3 +44,14 @@ def test_nothing_is_scored_where_a_name_is_unknown_or_no_benchmark_fits(csv: str
     with pytest.raises(UserError, match="macro is left out: .*without ground truth"):
         gather([csv, "params"], "macro", kept=True, say=lambda line: None, dataset="digits")
     assert not Path("results").exists() or not list(Path("results").rglob("scores.h5"))
+
+
+def test_all_benchmarks_are_those_with_ground_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those that only have an embedded table where a folder was named, nor the parts of a space beside it."""
+    monkeypatch.chdir(tmp_path)
+    generator = np.random.default_rng(0)
+    rows = [f'"{random_genotype(generator)}",{80 + at}' for at in range(20)]
+    (tmp_path / "nasbenchdarts.csv").write_text("\n".join(["arch,cifar10_test_200", *rows]))
+    assert list(gather(["params,random"], "all", say=print, data=str(tmp_path))) == ["darts"]
+    with pytest.raises(UserError, match="no benchmark has ground truth of this dataset"):
+        gather(["params,random"], "all", say=print, data=str(tmp_path), dataset="cifar1000")
