@@ -27,6 +27,8 @@ def parser() -> Line:
     add("--baseline", default="auto",
         help="proxy the others are compared with (default: the best of params, flops, layers)")  # fmt: skip
     add("--intervals", default="auto", help="auto (default: not where the whole space was scored), always, never")
+    add("--data", help="folder of ground truth, where RUN is a folder of results/tables whose scores are kept with the"
+        " program: its tables are made again; without it its figures (default: NAS_HARNESS_DATA)")  # fmt: skip
     add("--given", help="a target of the run, such as a latency: its partial rho, and what a score loses on a budget")
     add("--resamples", type=int, default=1000, help="bootstrap resamples of the intervals (default 1000)")
     return line
@@ -88,11 +90,13 @@ def redraw(folders: Sequence[Path]) -> list[Path]:
 
 
 def show_stored(
-    runs: Sequence[Path], out: Path | None, population: str, given: str | None = None, **settings: Any
-) -> None:
+    runs: Sequence[Path], out: Path | None, population: str, given: str | None = None, data: str | None = None,
+    **settings: Any,
+) -> None:  # fmt: skip
     """Write and print the report of the first stored run, and the comparison where there are others.
 
-    population: the one printed, or "each"; given: as for `target_report`; settings: those of `summarise`.
+    population: the one printed, or "each"; given: as for `target_report`; data: ground truth for statistics whose
+    scores are kept with the program; settings: those of `summarise`.
     Raises UserError for all runs that cannot be read at once.
     """
     from harness.analysis.ensembles import with_ensembles
@@ -102,17 +106,20 @@ def show_stored(
     from harness.report.page import write_report
     from harness.report.targets import show_targets, target_report
     from harness.report.text import print_summary
+    from harness.runs.kept_runs import kept_run_in
     from harness.store.stored_run import load_run
 
     if population not in (*POPULATIONS, "each"):
         raise suggest([population], [*POPULATIONS, "each"], "population")
     shown = tuple(POPULATIONS) if population == "each" else (population,)
-    if not (runs := redraw(runs)):
+    kept = {path: run for path in runs if (run := kept_run_in(path, data))}
+    redrawn = redraw([path for path in runs if path not in kept])
+    if not (runs := [path for path in runs if path in kept or path in redrawn]):
         return
     loaded, problems = [], []
     for path in runs:
         try:
-            loaded.append(with_ensembles(load_run(path)))
+            loaded.append(with_ensembles(kept.get(path) or load_run(path)))
         except UserError as error:
             problems.append(str(error))
     if problems:

@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
         elif options.run:
             from harness.reproduce.stored_runs import write_comparison
 
-            print(write_comparison(options.run, options.out or options.run[0]))
+            print(write_comparison(options.run, options.out or options.run[0], options.data))
         else:
             _reproduce(tables, settings)
 

@@ -25,14 +25,15 @@ from harness.reproduce.correlations import Estimate, Sample
 from harness.reproduce.draws import draw_error
 from harness.reproduce.recipes import Published, published_correlations
 from harness.reproduce.verdict import ABSENT, AGREES, TWO_SIDED, correlation
-from harness.store.stored_run import StoredRun, load_run, target_in
+from harness.runs.kept_runs import run_in
+from harness.store.stored_run import StoredRun, target_in
 
 COLUMNS = ["proxy", "population", "statistic", "published", "value", "low", "high", "n", "verdict", "source", "note"]
 
 
-def write_comparison(folders: Sequence[Path], out: Path) -> str:
+def write_comparison(folders: Sequence[Path], out: Path, data: str | None = None) -> str:
     """Write proxies.md and published.md, of several runs summary.csv and agreement.csv; return what to print."""
-    runs = [with_ensembles(load_run(folder)) for folder in folders]
+    runs = [with_ensembles(run_in(folder, data)) for folder in folders]
     table, agreement = joined(runs)
     bench, dataset, *_ = _target(runs[0])
     compared = compare(table, bench, dataset, runs)

@@ -16,13 +16,14 @@ from benchmarks.benchmark import EMBEDDED_DATASET, Benchmark, load, space_of
 from benchmarks.errors import UserError
 from benchmarks.files.sources import data_folder
 from benchmarks.options import listed
+from benchmarks.readers.foreign import read_json
 from benchmarks.spaces.space import Space
 from benchmarks.spaces.targets import TargetColumn, read_targets
 from harness.cached import kept
 from harness.proxies.registry import registry
 from harness.runs.assemble import further_targets, target_of, with_targets
 from harness.runs.evaluate_scores import judged
-from harness.store.stored_run import StoredRun
+from harness.store.stored_run import StoredRun, load_run
 
 FEWEST = 50
 """Architectures of a set that a column has to have: of fewer there is nothing to say about a benchmark."""
@@ -79,6 +80,31 @@ def kept_with_targets(
             runs.append(with_targets(run.of(fresh | counts), *further))
         seen |= fresh
     return runs
+
+
+def run_in(folder: Path, data: str | Path | None = None) -> StoredRun:
+    """Return the run of a folder. Of one that holds statistics alone it is made from the set of kept scores of the same
+    name and the ground truth. UserError where there is none."""
+    return kept_run_in(folder, data) or load_run(folder)
+
+
+def kept_run_in(folder: Path, data: str | Path | None = None) -> StoredRun | None:
+    """Return the run of statistics whose scores are kept with the program; None for another folder, and where its
+    ground truth is missing."""
+    about, path = kept.facts().get(folder.name), folder / "manifest.json"
+    if about is None or not path.exists() or (folder / "scores.h5").exists():
+        return None
+    manifest = read_json(path, "the manifest of a run")
+    benchmark = _opened(about["bench"], about["dataset"], data) if manifest.get("started") == about["started"] else None
+    run = _run_of(folder.name, about, benchmark) if benchmark else None
+    if run is None:
+        return None
+    facts = {key: value for key, value in manifest.items() if key not in ("proxies", "target", "settings")}
+    cost = {name: about["cost"].get(name, np.nan) for name in run.scores}
+    return replace(
+        run, path=folder, manifest=run.manifest | facts | {"settings": run.manifest["settings"] | about["settings"]},
+        seconds={name: np.full_like(values, cost[name]) for name, values in run.scores.items()},
+    )  # fmt: skip
 
 
 def _preference(run: StoredRun) -> tuple[bool, int]:

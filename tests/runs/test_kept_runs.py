@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,10 @@ import pytest
 import benchmarks
 import harness
 from benchmarks.errors import UserError
-from harness.runs.kept_runs import _of_dataset, _preference, kept_tasks
+from harness.cached import kept
+from harness.cached.pack import TABLES
+from harness.runs.kept_runs import _of_dataset, _preference, kept_run_in, kept_tasks, run_in
+from harness.store.stored_run import load_run
 
 
 def test_kept_scores_are_judged_by_the_embedded_table_where_there_is_no_other(digits_tasks: dict) -> None:
@@ -52,3 +57,20 @@ def test_other_accuracies_of_the_same_architectures_are_a_further_task(digits_ta
     other = _of_dataset(run, turned)
     np.testing.assert_allclose(other.accuracy, 100 - run.accuracy)
     assert other.manifest["target"]["dataset"] == "turned"
+
+
+def test_statistics_without_their_scores_become_the_run_again(tmp_path: Path):
+    """The scores come from the package (seven digits), accuracies from the ground truth, the rest from the manifest."""
+    stored = TABLES / "201-digits"
+    folder = tmp_path / "201-digits"
+    folder.mkdir()
+    shutil.copyfile(stored / "manifest.json", folder / "manifest.json")
+    made, whole = run_in(folder), load_run(stored)
+    assert made.archs == whole.archs and {"naswot", "synflow"} <= set(made.scores)
+    np.testing.assert_allclose(made.scores["naswot"], whole.scores["naswot"], rtol=1e-6)
+    np.testing.assert_array_equal(made.accuracy, whole.accuracy)
+    assert made.manifest["command"] == whole.manifest["command"]
+    assert np.unique(made.seconds["naswot"]) == pytest.approx(kept.facts()["201-digits"]["cost"]["naswot"])
+    record = json.loads((folder / "manifest.json").read_text()) | {"started": "another day"}
+    (folder / "manifest.json").write_text(json.dumps(record))
+    assert kept_run_in(folder) is None  # another run under that name
