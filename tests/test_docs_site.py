@@ -61,3 +61,5 @@ def test_pages_say_what_the_sources_say(site: Path) -> None:
     assert "# api" not in said
     assert "tau-b: (concordant - discordant pairs)" in words(site / "docs" / "concepts.html")
     assert "correlation of mid-ranks" in words(site / "docs" / "concepts.html")
+    _, _, row, *_ = (ROOT / "results" / "plan" / "plan.md").read_text("utf-8").split("|\n")  # the first below the names
+    assert " ".join(row.replace("|", " ").replace("\\", "").split()) in words(site / "results" / "plan" / "plan.html")

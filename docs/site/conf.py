@@ -9,6 +9,7 @@ results without one, links to folders, and docstrings in plain words made fit fo
 import re
 from pathlib import Path
 
+from markdown_it import MarkdownIt
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,8 +19,9 @@ SEARCHES = sorted(
     for name in ("hnas", "trained-supernets", "untrained-supernets")
     for page in ROOT.glob(f"results/{name}/*/*.md")
 )
-KEPT = [f"results/{name}/{name}.md" for name in ("scorecard", "plan", "audit", "choice", "targets")]
-"""What is made from kept scores."""
+KEPT = [f"results/{name}/{name}.md" for name in ("reproduction", "scorecard", "plan", "audit", "choice", "targets")]
+"""What is compared or made from kept scores."""
+TABLE = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
 TASKS = [
     "start",
     "extending",
@@ -45,15 +47,25 @@ root_doc = "README"
 include_patterns = ["*.md", "docs/*.md", "docs/site/api.rst", "notebooks/README.md", "results/README.md"]
 include_patterns += [f"results/tables/{name}/*.md" for name in RESULTS]
 include_patterns += KEPT
-include_patterns += ["results/reproduction/reproduction.md", *(f"results/{name}.md" for name in SEARCHES)]
+include_patterns += [f"results/{name}.md" for name in SEARCHES]
 exclude_patterns = [".*", "build", "dist", "tests", "benchmarks", "harness", "notebooks/results"]
 html_extra_path, html_static_path, html_css_files = ["index.html", "../leaderboard.html"], ["static"], ["site.css"]
-html_show_sourcelink = False
+html_show_sourcelink, smartquotes = False, False
 highlight_language = "none"
 myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_use_legacy_class_based = False
+
+
+def as_html(table: re.Match[str]) -> str:
+    """Return a table of text and numbers as HTML: as nodes of a document, thousands of cells take half a minute."""
+    if "](" in table[0]:
+        return table[0]
+    made = MarkdownIt().enable("table").render(table[0])
+    made = made.replace("<table>", '<table class="docutils align-default">')
+    made = made.replace(' style="text-align:right"', ' class="text-right"')
+    return f'<div class="table-wrapper">\n{made}</div>\n'
 
 
 def navigation(pages: list[str], caption: str = "") -> str:
@@ -71,15 +83,17 @@ def adapt(app: Sphinx, docname: str, source: list[str]) -> None:
         text += navigation([*(f"docs/{name}" for name in REFERENCE), "results/README"], "Concepts and methods")
         text += navigation(["API <docs/site/api>", "CONTRIBUTING", "CHANGELOG"], "Development")
     elif docname == "results/README":
-        pages = [f"{name} <tables/{name}/summary>" for name in RESULTS]
-        pages += [f"{name.rpartition('/')[0].replace('/', ': ')} <{name}>" for name in SEARCHES]
         kept = [name.removeprefix("results/").removesuffix(".md") for name in KEPT]
-        text += navigation(["reproduction/reproduction", *kept, *pages])
-    elif page == "summary":
-        others = sorted(path.stem for path in (ROOT / folder).glob("*.md") if path.stem != page)
-        text += "".join(f"\n- [{name}]({name}.md)" for name in others) + navigation(others)
-    elif folder.startswith("results/") and not text.startswith("# "):
-        text = f"# {page}: {Path(folder).name}\n\n{text}"
+        text += "\n## Every page\n\n" + "".join(f"- [{name}](tables/{name}/summary.md)\n" for name in RESULTS)
+        text += "".join(f"- [{name.rpartition('/')[0].replace('/', ': ')}]({name}.md)\n" for name in SEARCHES)
+        text += navigation(kept)
+    elif folder.startswith("results/"):
+        text = TABLE.sub(as_html, text if text.startswith("# ") else f"# {page}: {Path(folder).name}\n\n{text}")
+        if page == "summary":
+            others = sorted(path.stem for path in (ROOT / folder).glob("*.md") if path.stem != page)
+            text += "".join(f"\n- [{name}]({name}.md)" for name in others)
+        if f"{docname}.md" not in KEPT:  # reached from results/README, not from the navigation of every page
+            text = f"---\norphan: true\n---\n\n{text}"
     source[0] = text
 
 
