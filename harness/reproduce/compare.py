@@ -178,7 +178,7 @@ def _fact(table: Recipe, published: Published, session: Session) -> tuple[Verdic
 def _of_folder(table: Recipe, published: Published, session: Session) -> tuple[Verdict, dict[str, Any]]:
     folder = session.folder(table)
     ours = result_folders.read(table, published, folder, session.benchmark(published.bench, published.dataset))
-    judged = verdict.seeds(published.value, published.sd, ours.value, ours.sd)
+    judged = verdict.seeds(published.value, published.sd, published.n, ours.value, ours.sd, ours.n)
     spread = 0.0 if math.isnan(ours.sd) else ours.sd
     reference = published.args.get("reference")
     row = {"value": ours.value, "low": ours.value - spread, "high": ours.value + spread, "sd": ours.sd, "n": ours.n,

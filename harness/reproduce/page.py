@@ -27,8 +27,8 @@ RULES = (
                 for name, (whole, else_) in list(MARGINS.items())[:2])
     + ". One vote for each paper, score and dataset: it differs if one of its values differs, agrees if one agrees and"
     " none differs. Shuffled: the same with published values shuffled among the scores of a benchmark, dataset and"
-    " statistic. A fact agrees where ours rounds to the printed digits; a mean over seeds, where the two are within one"
-    " standard deviation of either.",
+    " statistic. A fact agrees where ours rounds to the printed digits. A mean over seeds differs where a"
+    " t-test of the two means says so at 5 %, agrees otherwise where they are within one standard deviation of either.",
     "A cause counts where a run has shown it: its command and what it gave stand in the row. Otherwise it is open, with"
     " the command that would settle it. 'Measured' is our value under other choices, the closest first.",
 )  # fmt: skip

@@ -5,7 +5,9 @@ correlation   an equivalence test with three outcomes. d is ours minus published
               "agrees" where |d| + 1.645 e is at most the margin, "differs" where |d| - 1.645 e is above it, otherwise
               "cannot tell"; `differs_from_0`: |d| > 1.96 e. Margins: `MARGINS`
 exact         ours rounds to the printed digits
-seeds         means over seeds: they are at most one standard deviation apart, the larger of the two
+seeds         means over seeds: "differs" where the t-test of two means does so at 5 %, both with one variance, that of
+              the side that has several seeds where the other has one; otherwise "agrees" where they are at most one
+              standard deviation apart, the larger of the two, and "cannot tell" where they are further apart
 
 Where one of the two is unknown they are not comparable. One vote for each paper, score and dataset (`votes`): it
 differs if any of its values differs, agrees if one agrees and none differs.
@@ -16,11 +18,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_ind_from_stats
 
 AGREES, DIFFERS, UNDECIDED, ABSENT = "agrees", "differs", "cannot tell", "not comparable"
 MARGINS = {"rho": (0.02, 0.05), "tau_b": (0.015, 0.035), "concordance": (0.0075, 0.0175)}
 """Statistic -> margin where both sides are whole spaces, and otherwise. A share of pairs is (tau + 1) / 2."""
 ONE_SIDED, TWO_SIDED = 1.6448536269514722, 1.959963984540054
+LEVEL = 0.05
 VOTE = ["table", "bench", "dataset", "method"]
 SHUFFLES = 25
 
@@ -69,12 +73,21 @@ def exact(published: float, ours: float, digits: int) -> Verdict:
     return Verdict(AGREES if agrees else DIFFERS, ours - published)
 
 
-def seeds(published: float, published_sd: float | None, ours: float, sd: float) -> Verdict:
-    """Judge two means by the larger standard deviation; with none known, not comparable."""
+def seeds(
+    published: float, published_sd: float | None, published_n: int | None, ours: float, sd: float, n: int
+) -> Verdict:
+    """Judge two means over `published_n` and `n` seeds by their standard deviations; with none known, not comparable.
+    `published_n`: None for as many as ours."""
     known = [each for each in (published_sd, sd) if each is not None and math.isfinite(each)]
+    away = ours - published
     if not math.isfinite(ours) or not known:
         return Verdict(ABSENT)
-    return Verdict(AGREES if abs(ours - published) <= max(known) + 1e-9 else DIFFERS, ours - published)
+    if abs(away) <= 1e-9 or max(known) == 0:
+        return Verdict(AGREES if abs(away) <= 1e-9 else DIFFERS, away)
+    spreads = known * (3 - len(known))  # the known one for both where one is
+    p = ttest_ind_from_stats(published, spreads[0], published_n or n, ours, spreads[1], n).pvalue
+    near = AGREES if abs(away) <= max(known) + 1e-9 else UNDECIDED
+    return Verdict(DIFFERS if p < LEVEL else near, away)
 
 
 def votes(rows: pd.DataFrame) -> pd.DataFrame:

@@ -153,9 +153,20 @@ def test_verdicts_by_hand():
     assert verdict.exact(0.7718, 0.77184, 4).name == AGREES and verdict.exact(0.7718, 0.77186, 4).name == DIFFERS
     assert verdict.exact(166, 167, 0).name == DIFFERS and verdict.exact(166, 167, 0).away == 1
     assert verdict.exact(1, math.nan, 0).name == ABSENT
-    assert verdict.seeds(94.0, 0.2, 93.85, 0.1).name == AGREES  # the published one is the larger
-    assert verdict.seeds(94.0, None, 93.85, 0.1).name == DIFFERS
-    assert verdict.seeds(94.0, None, 93.85, math.nan).name == ABSENT
+
+
+def test_means_over_seeds_differ_where_the_t_test_says_so():
+    """By hand: t = d / (s sqrt(1/n + 1/m)), s pooled; two-sided 5 % at 3 degrees of freedom is 3.182, at 8 2.306."""
+    seeds = verdict.seeds
+    assert seeds(94.0, 0.2, 4, 93.85, 0.1, 4).name == AGREES  # the published deviation is the larger; t = 1.34
+    assert seeds(0.75, None, 1, 0.5, 0.144, 4).name == UNDECIDED  # t = 0.25 / (0.144 * 1.118) = 1.55
+    assert seeds(0.96, None, 1, 0.45, 0.144, 4).name == UNDECIDED  # 3.168
+    assert seeds(0.97, None, 1, 0.45, 0.144, 4).name == DIFFERS  # 3.230
+    assert seeds(0.275, 0.0713, 5, 0.125, 0.0625, 5).name == DIFFERS  # 0.15 / (0.0670 * 0.6325) = 3.54
+    assert seeds(0.275, 0.0713, 5, 0.180, 0.0625, 5).name == UNDECIDED  # 2.24, and 0.095 apart
+    assert seeds(0.6, 0.16, None, 0.4, 0.16, 16).name == DIFFERS  # as many seeds as ours: t = 3.54
+    assert seeds(0.633, None, 1, 0.65, 0.0, 3).name == DIFFERS and seeds(0.65, None, 1, 0.65, 0.0, 3).name == AGREES
+    assert seeds(94.0, None, 1, 93.85, math.nan, 1).name == ABSENT == seeds(94.0, 0.2, 4, math.nan, math.nan, 4).name
 
 
 def test_one_vote_for_each_paper_score_and_dataset():
