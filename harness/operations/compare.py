@@ -13,6 +13,7 @@ import torch
 from benchmarks.errors import suggest
 from harness.operations.agreement import STATISTICS, agreement, argmax, by_edge, judge_choice, mean_by_edge
 from harness.operations.config import OperationsConfig
+from harness.operations.epochs import along_training
 from harness.operations.scores.registry import OperationScore, Scored, choose
 from harness.operations.setup import Setup, set_up
 from harness.operations.stepwise import along
@@ -37,6 +38,8 @@ class Comparison:
     alone."""
     along: pd.DataFrame
     """score, seed, step, edges, `stepwise.COLUMNS`, edge, operation: along the search, with `along`."""
+    epochs: pd.DataFrame
+    """score, seed, epoch, skip_edges, operations, accuracy, rank: along the training, with `along`."""
     training: dict[int, pd.DataFrame]
     """Seed -> the history of its supernet, where there is a trained one."""
 
@@ -68,13 +71,18 @@ def compare(
         pair = own[place % len(own)], against[place % len(against)]
         row |= {name: mean_by_edge(*pair, name) for name in STATISTICS}
     followed = along(setup, chosen, seeds, say) if config.along else pd.DataFrame()
+    epochs, marks = pd.DataFrame(), dict[str, float]()
+    if config.along and setup.trained:
+        epochs, marks, said = along_training(setup, chosen, seeds, say)
+        notes.append(said)
     manifest = provenance(setup.benchmark, setup.target, []) | {
         "kind": "operations", "settings": asdict(config), "reference": reference, "notes": notes,
         "meanings": {score.name: score.meaning for score in chosen}, "torch": torch.__version__,
+        "accuracies": marks,
         "machine": platform.processor() or platform.machine(), **setup.facts,
     }  # fmt: skip
     scores, edges = _by_seed(setup, values, against, seeds[0])
-    return Comparison(manifest, scores, edges, agreement(values), pd.DataFrame(rows), followed, setup.histories)
+    return Comparison(manifest, scores, edges, agreement(values), pd.DataFrame(rows), followed, epochs, setup.histories)
 
 
 def _notes(setup: Setup, chosen: Sequence[OperationScore]) -> list[str]:

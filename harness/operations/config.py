@@ -31,10 +31,13 @@ class OperationsConfig:
         None, help="side in pixels that minibatches are resized to (default: as the networks were trained)", least=1
     )
     augment: bool = option(False, help="random flip and crop of the images, as in the papers' searches")
-    along: bool = option(False, help="zc-pt, disc-zc, tenas: at each step of a search in fixed order")
+    along: bool = option(False, help="zc-pt, disc-zc, tenas: at each step of a search in fixed order; trained scores:"
+                         " the cells of their searches after each kept epoch of the training")  # fmt: skip
     network: str = option("", help="settings of the networks: channels=8,cells_per_stage=1 (default: the table's)")
     supernet: str | None = option(None, help="trained supernets: a checkpoint, or the folder supernets/ of a result")
     supernet_epochs: int = option(50, help="epochs of training a supernet, where a score needs it", least=1)
+    supernet_keep: str = option("", help="epochs, by commas, whose supernets are kept beside the last: 10,25 makes"
+                                " supernets/epoch10 and epoch25")  # fmt: skip
     supernet_batch: int = option(64, help="samples in a minibatch of training", least=1)
     supernet_lr: float = option(0.025, help="learning rate of the weights", above=0)
     alpha_lr: float = option(3e-4, help="learning rate of the architecture parameters", above=0)
@@ -53,8 +56,18 @@ class OperationsConfig:
             wrong.append(f"--supernet {self.supernet}: there is no such file or folder")
         if self.supernet and Path(self.supernet).is_file() and self.seeds > 1:
             wrong.append(f"--supernet {self.supernet} is the checkpoint of one seed: leave --seeds out")
+        if self.supernet and self.supernet_keep:
+            wrong.append("--supernet-keep is for a training: with --supernet leave it out")
+        words = self.supernet_keep.split(",") if self.supernet_keep else []
+        if off := [word for word in words if not (word.strip().isdecimal() and 0 < int(word) <= self.supernet_epochs)]:
+            wrong.append(f"--supernet-keep '{off[0]}': expected epochs from 1 to {self.supernet_epochs}, by commas")
         if wrong:
             raise UserError("; ".join(wrong))
+
+    @property
+    def kept_epochs(self) -> list[int]:
+        """The epochs of `supernet_keep`."""
+        return [int(word) for word in self.supernet_keep.split(",")] if self.supernet_keep else []
 
 
 def usable(name: str) -> Proxy:

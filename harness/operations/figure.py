@@ -26,6 +26,8 @@ TALL = 8.0
 """Inches above which a figure of one column becomes one of two."""
 STEPS = 12
 """Steps of a search that are drawn, at most; of more, as many at equal distances."""
+ACCURACIES = (10, 50, 70, 80, 85, 90, 92, 94, 96, 98, 99)
+"""Ticks of a scale of the logarithm of the error, percent."""
 SHADES = {"cmap": "Blues", "aspect": "auto"}
 
 
@@ -38,6 +40,8 @@ def redraw(folder: Path, manifest: dict) -> dict[str, Path]:
         along = folder / "along.csv"
         frames = pd.read_csv(folder / "scores.csv"), pd.read_csv(folder / "agreement.csv", index_col=0)
         written = write_figures(*frames, pd.read_csv(along) if along.exists() else pd.DataFrame(), manifest, folder)
+        if (epochs := folder / "epochs.csv").exists():
+            written |= write_epochs(pd.read_csv(epochs), manifest, folder)
     histories = {int(path.stem.removeprefix("seed")): pd.read_csv(path) for path in folder.glob("supernets/seed*.csv")}
     return written | write_training(histories, manifest, folder)
 
@@ -127,6 +131,37 @@ def draw_along(figure: Figure, along: pd.DataFrame) -> None:
     figure.supxlabel("edges discretised; band: standard deviation over seeds", fontsize=7)
     panels[0].set_ylabel("ρ with best-acc, remaining edges")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+
+
+def write_epochs(found: pd.DataFrame, manifest: Mapping, out: Path) -> dict[str, Path]:
+    """Write figures/epochs.*: what trained scores select along the training; nothing where there is nothing."""
+    if found.empty:
+        return {}
+    with drawing(COLUMN, 3.9) as figure:
+        panels = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
+        for place, (name, rows) in enumerate(found.groupby("score", sort=False)):
+            look = {"color": COLOURS[place % len(COLOURS)], "marker": "osD^vPX"[place % 7]}
+            if len(rows) == found.groupby("score").size().max():  # magnitude, known after every epoch
+                look = {"color": "black", "marker": "."}
+            for panel, column in zip(panels, ("accuracy", "skip_edges"), strict=True):
+                panel.plot(rows["epoch"], rows[column], linestyle="", markersize=2.5, alpha=0.4, **look)
+                mean = rows.groupby("epoch")[column].mean()
+                panel.plot(mean.index, mean, label=str(name), markersize=4, markeredgewidth=0, **look)
+        errors = (lambda a: -np.log(np.maximum(100 - a, 0.1)), lambda b: 100 - np.exp(-b))
+        panels[0].set_yscale("function", functions=errors)
+        low, high = found["accuracy"].min() - 1, found["accuracy"].max() + 1
+        panels[0].set_yticks([each for each in ACCURACIES if low < each < high])
+        for name, value in manifest["accuracies"].items():
+            panels[0].axhline(value, color="#777777", linewidth=0.8, dashes=(3, 2))
+            panels[0].annotate(f"{name}: {value:.2f}", (0.01, value), xycoords=("axes fraction", "data"), fontsize=7,
+                               va="top", color="#555555")  # fmt: skip
+        panels[0].set_title("accuracy of the selected cell, %; scale: log of the error", loc="left", pad=3)
+        panels[1].set_title("its skip connections", loc="left", pad=3)
+        for panel in panels:
+            grid(panel)
+        panels[1].set_xlabel("epochs of training; points: seeds, lines: means")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+        return save(figure, out, "epochs")
 
 
 def write_strip(decisions: pd.DataFrame, manifest: Mapping, out: Path) -> dict[str, Path]:

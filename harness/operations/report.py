@@ -12,9 +12,10 @@ from rich.table import Table
 from benchmarks.spaces.space import short
 from harness.operations.compare import Comparison
 from harness.operations.config import OperationsConfig
-from harness.operations.figure import write_figures, write_training
+from harness.operations.epochs import MAGNITUDE
+from harness.operations.figure import write_epochs, write_figures, write_training
 from harness.report.result import ResultTable, markdown_page, result_folder, write_result
-from harness.report.style import brief, cell, count, duration, fitting, number, plain
+from harness.report.style import DASH, brief, cell, count, duration, fitting, number, plain
 
 LEGEND = (
     "rho, tau-b: rank correlation over the operations of an edge with the reference, mean over edges (± standard"
@@ -34,11 +35,12 @@ def folder_for(config: OperationsConfig, out: str | None) -> Path:
 
 def write_comparison(found: Comparison, folder: Path) -> Path:
     """Write the CSV files, summary.md, the figures and, last, manifest.json; return the folder."""
-    frames = {"scores": found.scores, "edges": found.edges, "chosen": found.chosen, "along": found.along}
+    frames = {"scores": found.scores, "edges": found.edges, "chosen": found.chosen, "along": found.along,
+              "epochs": found.epochs}  # fmt: skip
     frames["agreement"] = found.agreement.rename_axis("").reset_index()
     about = found.manifest
     figures = (partial(write_figures, found.scores, found.agreement, found.along, about),
-               partial(write_training, found.training, about))  # fmt: skip
+               partial(write_epochs, found.epochs, about), partial(write_training, found.training, about))  # fmt: skip
     return write_result(folder, frames, ("summary.md", markdown(found)), about, *figures)
 
 
@@ -108,7 +110,24 @@ def _tables(found: Comparison) -> list[ResultTable]:
             [[str(score), str(step), *(_spread(each[name]) for name in names)]
              for (score, step), each in found.along.groupby(["score", "step"], sort=False)],
         ))  # fmt: skip
+    if not found.epochs.empty:
+        shown.append(_along_training(found.epochs))
     return [(*each, [at for at, head in enumerate(each[1]) if at and head not in TEXT]) for each in shown]
+
+
+def _along_training(found: pd.DataFrame) -> tuple[str, list[str], list[list[str]]]:
+    """Return what the search by each trained score finds after each epoch that is kept."""
+    kept = sorted(found.loc[found["score"] != MAGNITUDE, "epoch"].unique()) or [found["epoch"].max()]
+    last = found[found["epoch"] == kept[-1]].pivot(index="seed", columns="score")
+    rows = []
+    for name, each in found.groupby("score", sort=False):
+        above = [format(value, "+.2f") for value in (last["accuracy"][name] - last["accuracy"][MAGNITUDE]).dropna()]
+        rows.append([
+            str(name), *(_spread(each.loc[each["epoch"] == epoch, "accuracy"]) for epoch in kept),
+            number(last["skip_edges"][name].mean(), 1), count(last["rank"][name].mean()), "; ".join(above) or DASH,
+        ])  # fmt: skip
+    heads = ["score", *(f"epoch {epoch}" for epoch in kept), "skip edges", "rank", f"minus {MAGNITUDE}"]
+    return "Along the training: accuracy of the selected cell, %; of the last epoch the other columns", heads, rows
 
 
 def _spread(values: pd.Series) -> str:

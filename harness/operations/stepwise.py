@@ -44,11 +44,12 @@ def follow(steps: Sequence[Step], choices: Choices, accuracy: np.ndarray) -> lis
 
 
 def along(setup: Setup, scores: Sequence[OperationScore], seeds: range, say: Callable[[str], None]) -> pd.DataFrame:
-    """Return a row for each of `scores` that can be followed, seed and step; UserError where none can."""
+    """Return a row for each of `scores` that can be followed, seed and step; UserError where none can,
+    nor any along a training."""
     followed = [(score.name, score.along) for score in scores if score.along]
-    if not followed:
+    if not followed and not any(score.source == "trained" for score in scores):
         names = ", ".join(score.name for score in scores)
-        raise UserError(f"--along is for {', '.join(PERTURBATIONS)} among --scores, not for {names}")
+        raise UserError(f"--along is for {', '.join(PERTURBATIONS)} and trained scores among --scores, not for {names}")
     accuracy, rows = setup.trials if setup.trials.shape[1] else setup.accuracy, []
     for name, perturbation in followed:
         for seed in seeds:

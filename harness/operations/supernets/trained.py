@@ -5,6 +5,7 @@ A folder of supernets has for each seed
     seed0.pt     weights, architecture parameters, optimisers and history at the end of the last epoch, and settings;
                  written whole after every epoch, so that an interrupt costs an epoch at most
     seed0.csv    the history, a row for each epoch
+    epoch10/     such a folder as it was after that epoch, where --supernet-keep names it; never overwritten
 
 Images are shuffled by the seed and halved: weights are trained on one half, architecture parameters on the other, of
 which the first minibatches of a shuffle (`held_out`) are what a trained supernet is evaluated on, without augmentation.
@@ -135,6 +136,7 @@ def _train(
     training = bilevel.training
     steps, settings = len(parts[0]) // training.batch_size, settings_of(setup, seed)
     todo = range(len(history), training.epochs)
+    keep = _to_keep(setup, seed, path, todo.start)
     bar = tqdm(
         total=training.epochs * steps, initial=todo.start * steps, unit="step", desc=f"supernet, seed {seed}",
         disable=quiet() or not todo,
@@ -154,10 +156,27 @@ def _train(
             row = {"epoch": epoch + 1, "seconds": 0.0, "learning_rate": training.rate(epoch), "train_loss": loss,
                    "train_accuracy": accuracy, **_measured(setup, bilevel, held_out)}  # fmt: skip
             history.append(row | {"seconds": time.perf_counter() - start})
-            save(path, {"settings": settings, "history": history}, bilevel)
+            for place in (*keep.get(epoch + 1, ()), path):  # path last: an interrupt before it repeats the epoch
+                save(place, {"settings": settings, "history": history}, bilevel)
             write_csv(pd.DataFrame(history), path.with_suffix(".csv"))
             skip = f", skip {100 * row['skip_weight']:.0f} %" if np.isfinite(row["skip_weight"]) else ""
             bar.set_postfix_str(f"valid {row['valid_accuracy']:.1f} %{skip}")
+
+
+def _to_keep(setup: Setup, seed: int, path: Path, done: int) -> dict[int, tuple[Path]]:
+    """Return where the epochs of --supernet-keep that are not there yet go. UserError for one that has passed, and for
+    one that is there of other settings."""
+    missing = {}
+    for epoch in setup.config.kept_epochs:
+        place = path.parent / f"epoch{epoch}" / path.name
+        if place.exists():
+            read(place, setup, seed)
+        elif epoch <= done:
+            passed = f"{path} has {done} epochs and {place.parent} was not kept"
+            raise UserError(f"--supernet-keep {epoch}: {passed}; leave it out, or give another --out")
+        else:
+            missing[epoch] = (place,)
+    return missing
 
 
 def _measured(setup: Setup, bilevel: Bilevel, held_out: list[Minibatch]) -> dict[str, Any]:
