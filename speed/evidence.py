@@ -14,7 +14,8 @@ from pathlib import Path
 
 from benchmarks.errors import UserError, suggest
 from harness.proxies.choose import choose
-from harness.store.stored_run import load_run, read_part
+from harness.store.parts import read_part
+from harness.store.stored_run import load_run
 from speed.command import CommandLine, say
 
 NINE = "plain,grad_norm,snip,fisher,synflow,jacob_cov,naswot,l2_norm,epe_nas"
@@ -41,7 +42,7 @@ STEPS = (
     Step("201-single-pass", "201-cifar10-all", WHOLE_201,
          "epe_nas@naslib,jacob_logdet,naswot@naslib,naswot@layerwise,naswot@hnas,grad_norm@aw_nas,logsynflow,"
          "logsynflow@naslib,meco,near,synflow@snr,synflow@log_snr", 0.7),
-    Step("201-twenty-five", "201-cifar10-all", WHOLE_201, "synflow_bn,synflow@zennas,rbflex,meco@pruner", 0.8),
+    Step("201-twenty-five", "201-cifar10-all", WHOLE_201, "synflow_bn,synflow@zennas,rbflex,meco_opt", 0.6),
     Step("201-noise-ratio", "201-cifar10-all", WHOLE_201, "snip@snr,snip@log_snr,zico,t_cet,zen@naslib", 2.7),
     Step("201-az-nas", "201-cifar10-all", WHOLE_201,
          "az_expressivity,az_progressivity,az_trainability,az_complexity", 2.5),

@@ -32,7 +32,8 @@ from benchmarks.readers.tfrecord import crc32c, masked
 from benchmarks.table import Table, list_datasets, load_table, save_tables
 from harness.inputs.draw import load_images
 from harness.runs.score_table import arrange
-from harness.store.stored_run import load_run, read_manifest, read_part
+from harness.store.parts import read_part
+from harness.store.stored_run import load_run, read_manifest
 from speed.torture_outcomes import Case, outcomes
 
 ARCHS = space_of("201").archs[:6]

@@ -126,7 +126,8 @@ FORBIDDEN = [
     *((name, ("benchmarks.table", "benchmarks.benchmark", "benchmarks.files", "harness.store", "harness.stats"))
       for name in ("harness.probe", "harness.proxies")),
     ("harness.probe", ("harness.inputs",)),
-    ("harness.engine", ("harness.store.store", "harness.stats")),
+    # and a worker starts without what only a finished run needs
+    ("harness.engine", ("harness.store.store", "harness.store.stored_run", "harness.stats", "pandas")),
     ("harness.inputs", ("harness.store",)),
 ]  # fmt: skip
 """(package, what nothing in it may import, though it lies in a layer below)."""

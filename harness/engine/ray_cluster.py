@@ -25,7 +25,7 @@ from harness.engine.guard import expendable
 from harness.engine.processes import one_thread, undisturbed
 from harness.engine.scorer import Chunk, Rescue, Scorer, Setting
 from harness.engine.stack_size import Found, find_of
-from harness.store.stored_run import Part
+from harness.store.parts import Part
 from harness.store.version import VERSION
 
 POLL = 0.2

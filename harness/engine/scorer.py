@@ -23,7 +23,7 @@ from harness.probe.view import stream
 from harness.proxies.own import Reference, references, resolve
 from harness.proxies.protocols import PROTOCOLS, seen_under
 from harness.proxies.registry import Proxy
-from harness.store.stored_run import Part
+from harness.store.parts import Part
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,9 @@ from harness.runs.assemble import (
 )
 from harness.runs.config import RunConfig
 from harness.runs.plan import Plan, plan_run
+from harness.store.parts import Part
 from harness.store.store import Store
-from harness.store.stored_run import Part, StoredRun, load_run
+from harness.store.stored_run import StoredRun, load_run
 
 COMMIT_SECONDS = 5.0
 """Scores are committed to disk at least this often (and at every interrupt)."""

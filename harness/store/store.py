@@ -28,16 +28,8 @@ from filelock import FileLock, Timeout
 
 from benchmarks.errors import UserError
 from benchmarks.files.write import write_atomically, write_hdf5
-from harness.store.stored_run import (
-    Part,
-    StoredRun,
-    load_run,
-    read_manifest,
-    read_part,
-    representatives,
-    target_in,
-    write_run,
-)
+from harness.store.parts import Part, read_part
+from harness.store.stored_run import StoredRun, load_run, read_manifest, representatives, target_in, write_run
 
 EXTENDABLE = ("proxies", "own_proxies", "sample", "seeds")
 """Settings that may change between calls on one folder: more of each extends the run."""

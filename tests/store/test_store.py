@@ -13,8 +13,9 @@ import pandas as pd
 import pytest
 
 from benchmarks import UserError
+from harness.store.parts import Part
 from harness.store.store import Store
-from harness.store.stored_run import Part, StoredRun, load_run, read_manifest
+from harness.store.stored_run import StoredRun, load_run, read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = 20
