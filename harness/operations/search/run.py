@@ -103,7 +103,7 @@ def _said(row: dict[str, Any], open_: bool) -> str:
     """Return what a seed found: its operations and accuracy, or the architecture of an open space and its size."""
     if not open_:
         return f"{short(row['operations'])}, {row['accuracy']:.2f} %"
-    return f"{row['arch']}, {row['params'] / 1e6:.2f} M parameters, {row['flops'] / 1e6:.0f} M FLOPs"
+    return f"{row['arch']}, {row['params']:,.0f} parameters, {row['flops']:,.0f} FLOPs"
 
 
 def _other_datasets(setup: Setup) -> dict[str, tuple[Benchmark, np.ndarray]]:
