@@ -65,6 +65,13 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run's report is written without its figures, which take four seconds; tests/report draws them."""
+    monkeypatch.setattr("harness.report.page.write_figures", lambda *_: {})
+    monkeypatch.setattr("harness.report.page.svg", lambda *_: b"")
+
+
 @pytest.fixture(scope="session")
 def digits_tasks(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """The kept scores judged by the embedded digits, as where there is no data folder: {"201 digits": [run]}."""

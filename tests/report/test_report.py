@@ -319,12 +319,6 @@ def test_unwritable_folder_is_one_line(run, summary, tmp_path):
 # The command line
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    """Leaves out what takes the time; test_plots.py looks at the figures."""
-    monkeypatch.setattr("harness.report.page.write_figures", lambda run, summary, out: {})
-
-
 def stored(run: StoredRun) -> Path:
     import h5py
 

@@ -27,7 +27,7 @@ def own(embedded: Path, tmp_path: Path) -> str:
     return str(path)
 
 
-def test_evaluate_writes_tables_and_keeps_the_targets(own, tmp_path, capsys):
+def test_evaluate_writes_tables_and_keeps_the_targets(own, tmp_path, no_figures, capsys):
     pd.DataFrame({"arch": TABLE.archs, "mine": TABLE.target()}).to_csv(tmp_path / "s.csv", index=False)
     out = tmp_path / "out"
     words = ["evaluate", str(tmp_path / "s.csv"), "--bench", "201", "--out", str(out)]

@@ -23,7 +23,7 @@ def test_every_step_is_a_valid_command(step: evidence.Step, tmp_path: Path):
     assert each_space(options.pop("space"), **options)
 
 
-def test_a_step_is_carried_out_once_and_extended_by_another(tmp_path: Path, monkeypatch, capsys):
+def test_a_step_is_carried_out_once_and_extended_by_another(tmp_path: Path, no_figures, monkeypatch, capsys):
     def here(words: list[str], **_) -> subprocess.CompletedProcess:
         """The command in this process, which has loaded everything already."""
         assert words[:3] == [sys.executable, "-m", "harness.run"]
@@ -32,7 +32,6 @@ def test_a_step_is_carried_out_once_and_extended_by_another(tmp_path: Path, monk
     more = replace(SMALL, name="more", proxies="synflow")
     monkeypatch.setattr(evidence, "STEPS", (SMALL, more))
     monkeypatch.setattr(evidence, "subprocess", SimpleNamespace(run=here))
-    monkeypatch.setattr("harness.report.page.write_figures", lambda run, summary, out: {})
     assert evidence.state(SMALL, tmp_path) == "to do"
     assert evidence.main(["--steps", "small", "--out", str(tmp_path)]) == 0
     assert evidence.state(SMALL, tmp_path) == "done" and evidence.state(more, tmp_path) == "to do"

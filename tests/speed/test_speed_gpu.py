@@ -20,7 +20,8 @@ def measured(tmp_path_factory):
     """The folder of one small run of all stages, and its summary."""
     out = tmp_path_factory.mktemp("gpu") / "results"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.report.page.write_figures", lambda run, summary, out: {})  # tested elsewhere, takes long
+        patch.setattr("harness.report.page.write_figures", lambda *_: {})  # as the fixture `no_figures`
+        patch.setattr("harness.report.page.svg", lambda *_: b"")
         assert gpu.main(["--device", "cpu", "--small", "--minutes", "30", "--out", str(out)]) == 0
     return out, (out / "summary.md").read_text()
 

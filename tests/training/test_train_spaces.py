@@ -60,7 +60,7 @@ def judged(folder: Path, table: Path, bench: str) -> None:
 
 
 @pytest.mark.parametrize("bench", TINY)
-def test_train_in_every_space_and_run_on_the_table(bench: str, tmp_path: Path, capsys):
+def test_train_in_every_space_and_run_on_the_table(bench: str, tmp_path: Path, no_figures, capsys):
     recipe = Recipe(bench=bench, network=TINY[bench], **SHORT)
     path = train(tmp_path / "work", recipe, sample=2, seeds=1, workers=1)
     table = load_table(path, "digits")
@@ -164,7 +164,7 @@ def as_cifar(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("make", [as_npz, as_folder, as_cifar])
-def test_own_images_from_training_to_the_report(make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_own_images_from_training_to_the_report(make, tmp_path: Path, no_figures, monkeypatch, capsys):
     place = make(tmp_path)
     monkeypatch.chdir(tmp_path)
     words = ["--bench", "macro", "--network", "channels=1,head_channels=2", *WORDS, "--sample", "2", "--seeds", "1"]
