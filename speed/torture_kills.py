@@ -24,7 +24,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.errors import UserError
-from harness.cli.report import show
+from harness.cli.run import show
 from harness.runs import runner
 from harness.runs.config import RunConfig
 from harness.runs.merge import merge

@@ -32,17 +32,12 @@ GIVEN = ("rho_given", "rho_given_low", "rho_given_high")
 PICKS = (1, 10)
 
 
-def _statistics() -> list[Statistic]:
-    return [each for each in STATISTICS if each.name in SHOWN]
-
-
-COLUMNS = (
-    *("target", "unit", "better", "proxy", *(name for each in _statistics() for name in each.columns)),
-    *("given", *GIVEN, "baseline", "rho_difference", "p_adjusted", "beats"),
-)
-"""The columns of `by_targets`."""
 BUDGETS = ("target", "cost", "proxy", "k", "share", "limit", "archs", "best", "regret")
 """The columns of `by_budgets`."""
+
+
+def _statistics() -> list[Statistic]:
+    return [each for each in STATISTICS if each.name in SHOWN]
 
 
 def by_target(run: StoredRun, name: str) -> StoredRun:
@@ -68,7 +63,10 @@ def facts_of_target(run: StoredRun, name: str) -> dict[str, str]:
 
 
 def by_targets(run: StoredRun, given: str | None = None, population: str = "all") -> pd.DataFrame:
-    """Return the statistics of every score on the accuracy and every other target of a run, `COLUMNS`.
+    """Return the statistics of every score on the accuracy and every other target of a run.
+
+    Columns: target, unit, better (larger or smaller), proxy, those of `SHOWN`, given and `GIVEN`, baseline,
+    rho_difference, p_adjusted, beats.
 
     given: the target that is partialled out in rho_given; NaN on itself. Intervals are analytic, NaN where the whole
     space was scored. beats: whether rho is above that of the best count beyond chance, corrected by Holm in a target;
@@ -80,7 +78,10 @@ def by_targets(run: StoredRun, given: str | None = None, population: str = "all"
     rows: list[dict[str, Any]] = []
     for name in (ACCURACY, *run.targets):
         rows += _rows(by_target(run, name), name, facts_of_target(run, name), population, given, control)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    shown = (name for each in _statistics() for name in each.columns)
+    compared = ("baseline", "rho_difference", "p_adjusted", "beats")
+    columns = ["target", "unit", "better", "proxy", *shown, "given", *GIVEN, *compared]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _rows(

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().arguments(argv)
 
     def action() -> None:
-        from harness.cli.report import show
+        from harness.cli.run import show
         from harness.runs.evaluate_scores import store_scores
 
         settings = dict(options)

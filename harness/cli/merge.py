@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().arguments(argv)
 
     def action() -> None:
-        from harness.cli.report import show
+        from harness.cli.run import show
         from harness.runs.merge import merge
 
         show(merge(options["folders"], options["out"], say))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.errors import UserError, carry_out, suggest
 from harness.cli.options import Line
-
-if TYPE_CHECKING:
-    from harness.store.stored_run import StoredRun
 
 
 def parser() -> Line:
@@ -39,23 +36,6 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().arguments(argv)
     stopped = "stopped; every file there is complete: repeat the command for the rest"
     return carry_out("nas-harness report", lambda: show_stored(**options), stopped)
-
-
-def show(run: StoredRun) -> None:
-    """Print the table of a run and those of its further targets, write its report and print where the page is."""
-    from harness.analysis.ensembles import with_ensembles
-    from harness.analysis.summary import summarise
-    from harness.report.page import write_report
-    from harness.report.targets import show_targets, target_report
-    from harness.report.text import print_summary
-
-    whole = with_ensembles(run)
-    summary = summarise(whole)
-    print_summary(whole, summary)
-    targets = target_report([whole])
-    paths = write_report(whole, summary, targets=targets)
-    show_targets(targets, whole.path)
-    print(f"report: {paths.get('html', whole.path)}")
 
 
 FIGURES = {

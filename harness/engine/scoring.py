@@ -22,7 +22,6 @@ from harness.inputs.draw import Minibatch, gaussian_minibatches, ones
 from harness.probe.batchnorm import of_each_sample
 from harness.probe.initialise import initialise
 from harness.probe.layer_rules import batchnorms, rule_of
-from harness.probe.named_inputs import placed
 from harness.probe.observer import memory_ran_out
 from harness.probe.precision import arithmetic
 from harness.probe.probe import Probe
@@ -82,8 +81,8 @@ class ViewInputs:
         else:
             first = slice(view.batch_size)
             chosen = [Minibatch(m.inputs[first], m.targets[first]) for m in self.minibatches[:count]]
-        dtype = stored_dtype(view)
-        return [Minibatch(placed(m.inputs, self.device, dtype), m.targets.to(self.device)) for m in chosen]
+        dtype = stored_dtype(view) if chosen[0].inputs.is_floating_point() else chosen[0].inputs.dtype
+        return [Minibatch(m.inputs.to(self.device, dtype), m.targets.to(self.device)) for m in chosen]
 
 
 def stored_dtype(view: View) -> torch.dtype:

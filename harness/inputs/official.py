@@ -47,7 +47,7 @@ class Dataset:
 DATASETS = {
     "cifar10": Dataset(
         title="CIFAR-10", classes=10, side=32, images=50_000, subfolder="cifar-10-batches-py",
-        files=tuple(f"data_batch_{number}" for number in range(1, 6)), labels_key="labels", first_label=0,
+        files=tuple(map("data_batch_{}".format, range(1, 6))), labels_key="labels", first_label=0,
         constants=((125.3, 123.0, 113.9), (63.0, 62.1, 66.7)), archive="cifar-10-python.tar.gz",
         where="https://www.cs.toronto.edu/~kriz/cifar.html, 170 MB",
     ),
@@ -58,7 +58,7 @@ DATASETS = {
     ),
     "imagenet16-120": Dataset(
         title="ImageNet16-120", classes=120, side=16, images=151_700, subfolder="ImageNet16",
-        files=tuple(f"train_data_batch_{number}" for number in range(1, 11)), labels_key="labels", first_label=1,
+        files=tuple(map("train_data_batch_{}".format, range(1, 11))), labels_key="labels", first_label=1,
         constants=((122.68, 116.66, 104.01), (63.22, 61.26, 65.09)), archive="Imagenet16_train.zip",
         where="https://image-net.org/download-images, downsampled 16x16, about 1 GB",
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,9 +66,5 @@ class NamedInputs:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> NamedInputs:
         """Return all on a device; floats of a type."""
-        return NamedInputs({name: placed(tensor, device, dtype) for name, tensor in self.tensors.items()})
-
-
-def placed(x: Any, device: torch.device | str, dtype: torch.dtype | None = None) -> Any:
-    """Return a tensor, or several, on a device, of a type where it holds floats."""
-    return x.to(device, dtype if isinstance(x, NamedInputs) or x.is_floating_point() else x.dtype)
+        types = {name: dtype if tensor.is_floating_point() else tensor.dtype for name, tensor in self.tensors.items()}
+        return NamedInputs({name: tensor.to(device, types[name]) for name, tensor in self.tensors.items()})

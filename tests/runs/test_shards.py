@@ -133,7 +133,7 @@ def test_the_command(shards: Path, capsys: pytest.CaptureFixture[str], monkeypat
     from harness.cli.main import main
 
     shown: list[StoredRun] = []
-    monkeypatch.setattr("harness.cli.report.show", shown.append)
+    monkeypatch.setattr("harness.cli.run.show", shown.append)
     assert main(["merge", str(shards)]) == 0 and shown[0].path == shards
     assert main(["merge", str(shards / "parts")]) == 2
     assert "holds no run" in capsys.readouterr().err
