@@ -18,6 +18,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONG = (
+    "test_run.py", "test_notebooks.py", "test_docs_site.py", "test_dispatch.py", "test_operations_darts.py",
+    "test_cluster.py", "test_devices.py", "test_train.py", "test_speed_gpu.py", "test_misbehaving.py",
+)  # fmt: skip
+"""Files that take 10 seconds and more. They start first: at the end no process waits for another one's file."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; all else stays in its order."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 def pytest_collection_finish() -> None:
     """Leave what is loaded by now out of garbage collections: each run of a test would look through all of it."""
     gc.collect()

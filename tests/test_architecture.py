@@ -162,7 +162,7 @@ def test_packages_that_few_files_may_touch():
 def loaded_by(code: str) -> set[str]:
     """Heavy packages that are in memory after some code ran in a fresh interpreter."""
     check = f"\nimport sys\nprint('LOADED', *(name for name in {HEAVY} if name in sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code + check], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code + check], cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split("LOADED")[1].split())
 

@@ -226,7 +226,7 @@ def helps() -> dict[tuple[str, ...], str]:
             f"except SystemExit as stop:\n    assert not stop.code, stop.code\n"
             f"slow = {HEAVY!r} & set(sys.modules)\nassert not slow, slow\n"
         )
-        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, f"{module}: {done.stderr}"
         texts[(module, *method)] = done.stdout
     return texts

@@ -93,7 +93,7 @@ def test_a_list_needs_no_pandas() -> None:
     program = (
         "import sys, harness.cached.kept as c; c.listing(); assert not {'pandas', 'torch', 'h5py'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=240)
 
 
 def test_a_run_is_kept_without_its_scores_in_the_tables(sets: Path, tmp_path: Path, monkeypatch) -> None:

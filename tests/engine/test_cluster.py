@@ -84,7 +84,7 @@ def test_a_signal_stops_as_a_local_run_does(tmp_path, monkeypatch, address):
     with Session(tmp_path, ["-m", "harness", "run", *words, "--executor=ray", f"--out={tmp_path / 'run'}"]) as session:
         session.until("scoring into")
         session.send(signal.SIGTERM)
-        assert session.process.wait(60) == 130
+        assert session.process.wait(240) == 130
     assert "Traceback" not in session.said and "repeat the command to continue" in session.said
 
 

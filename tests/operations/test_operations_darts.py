@@ -220,7 +220,7 @@ def found(folder: Path, settings: str) -> pd.DataFrame:
     ("bench", "method"),
     [("darts-s2", "zero-cost-pt --proposals 2 --validations 1"), ("darts-s1", "freedarts"),
      ("darts", "freedarts --score zeros-snip --ranks l2_norm"),
-     ("darts-s1", "darts --supernet-epochs 1 --supernet-images 16 --supernet-batch 4")],
+     ("darts-s1", "darts --supernet-epochs 1 --supernet-images 8 --supernet-batch 4")],
 )  # fmt: skip
 def test_searches_end_to_end(folder: Path, bench: str, method: str, monkeypatch):
     if bench != "darts-s2":  # figures of 28 edges take seconds

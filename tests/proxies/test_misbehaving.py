@@ -21,7 +21,7 @@ from harness.store.stored_run import StoredRun
 
 FILE = Path(__file__).with_name("misbehaving.py")
 ENDING = {
-    "exits": "ended its process", "crashes": "ended its process", "loops": "took longer than 2 s (--proxy-timeout)",
+    "exits": "ended its process", "crashes": "ended its process", "loops": "took longer than 5 s (--proxy-timeout)",
     "leaves_a_thread": "left threads running", "interrupts": "KeyboardInterrupt",
 }  # fmt: skip
 IN_PLACE = {
@@ -100,7 +100,7 @@ def test_a_process_that_ends_or_hangs_names_the_proxy(tmp_path: Path, alone: Sto
     monkeypatch.delenv("NAS_HARNESS_DATA", raising=False)
     monkeypatch.setattr("benchmarks.benchmark.EMBEDDED", tmp_path / "embedded")
     tried = [name for name in ENDING if name != "crashes"]  # as exits, and as slow
-    reasons = reasons_of(scores(tmp_path / "ending", tried, proxy_timeout=2), alone)
+    reasons = reasons_of(scores(tmp_path / "ending", tried, proxy_timeout=5), alone)
     assert set(reasons) == set(tried) and all(name in reasons[name] for name in tried if name != "interrupts")
     assert all(ENDING[name] in reasons[name] for name in tried), reasons
 

@@ -82,7 +82,7 @@ def test_latex_compiles(result: Correlation, tmp_path: Path) -> None:
     page = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}" + result.to_latex() + "\\end{document}"
     (tmp_path / "table.tex").write_text(page)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout
 
 
