@@ -39,7 +39,7 @@ class Comparison:
     along: pd.DataFrame
     """score, seed, step, edges, `stepwise.COLUMNS`, edge, operation: along the search, with `along`."""
     epochs: pd.DataFrame
-    """score, seed, epoch, skip_edges, operations, accuracy, rank: along the training, with `along`."""
+    """`epochs.over_epochs`: along the training, with `along`."""
     training: dict[int, pd.DataFrame]
     """Seed -> the history of its supernet, where there is a trained one."""
 
@@ -73,8 +73,8 @@ def compare(
     followed = along(setup, chosen, seeds, say) if config.along else pd.DataFrame()
     epochs, marks = pd.DataFrame(), dict[str, float]()
     if config.along and setup.trained:
-        epochs, marks, said = along_training(setup, chosen, seeds, say)
-        notes.append(said)
+        epochs, marks, lines = along_training(setup, chosen, seeds, say)
+        notes += lines
     manifest = provenance(setup.benchmark, setup.target, []) | {
         "kind": "operations", "settings": asdict(config), "reference": reference, "notes": notes,
         "meanings": {score.name: score.meaning for score in chosen}, "torch": torch.__version__,

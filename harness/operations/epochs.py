@@ -1,7 +1,7 @@
 """The cells that scores of a trained supernet select along its training, edge by edge as their searches do.
 
-A long training of DARTS degenerates: skip connections get the largest architecture parameters, on NAS-Bench-201 at the
-end on every edge (54.30 % on CIFAR-10). Whether another rule withstands that can
+A long training of DARTS degenerates: operations without weights get the largest architecture parameters, on
+NAS-Bench-201 skip connections at the end on every edge (54.30 % on CIFAR-10). Whether another rule withstands that can
 be seen only where it has happened, so every rule is measured after the epochs that were kept (--supernet-keep) and the
 last. The largest parameters (darts) are in the history, after every epoch.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,21 +32,20 @@ from harness.report.result import settings_mark
 from harness.report.style import number
 
 MAGNITUDE = "darts"
-STRENGTH = "ostr"
-"""How the names of operation strength begin."""
 
 
 def along_training(
     setup: Setup, scores: Sequence[OperationScore], seeds: range, say: Callable[[str], None]
-) -> tuple[pd.DataFrame, dict[str, float], str]:
-    """Return `over_epochs`, the accuracies of the median cell and of magnitude's published ones, and the `verdict`."""
+) -> tuple[pd.DataFrame, dict[str, float], list[str]]:
+    """Return `over_epochs`, the accuracies of the median cell and of magnitude's published ones, and the `verdicts`."""
     found, space = over_epochs(setup, scores, seeds, say), setup.benchmark.space
     marks = {"median cell": float(np.nanmedian(setup.accuracy))}
     for group in published(setup.config.bench, MAGNITUDE, MAGNITUDE):
         cell = space.choices.chosen[space.index(group.archs[0])]
         marks[f"published, {group.settings}"] = judge_choice(setup.benchmark, setup.accuracy, cell).accuracy
-    say(said := verdict(found, setup.shape[0], marks["median cell"]))
-    return found, marks, said
+    for line in (lines := verdicts(found, setup.shape[0], marks["median cell"])):
+        say(line)
+    return found, marks, lines
 
 
 def over_epochs(
@@ -53,8 +53,9 @@ def over_epochs(
 ) -> pd.DataFrame:
     """Return a row for each trained score among `scores`, and magnitude in any case, seed and epoch.
 
-    Columns: score, seed, epoch, skip_edges (how many edges are a skip connection), operations, accuracy and rank in the
-    table. UserError for a kept epoch of another training.
+    Columns: score, seed, epoch, skip_edges (how many edges are a skip connection), weightless_edges (how many have an
+    operation without weights, that included), operations, accuracy and rank in the table. UserError for a kept epoch
+    of another training.
     """
     rules = [score.name for score in scores if score.source == "trained" and score.name != MAGNITUDE]
     names = [f"{edge} {operation}" for edge in setup.choices.edges for operation in setup.choices.operations]
@@ -65,10 +66,10 @@ def over_epochs(
         cells = [(MAGNITUDE, epoch, each) for epoch, each in zip(own.history["epoch"], weights.argmax(2), strict=True)]
         for epoch, path, at in _kept(setup, seed) if rules else ():
             cells += [(rule, epoch, _selected(at, rule, seed, path)) for rule in rules]
-            found = [_row(setup, own.network.skip, seed, *cell) for cell in cells if cell[1] == epoch]
+            found = [_row(setup, own.network, seed, *cell) for cell in cells if cell[1] == epoch]
             told = ", ".join(f"{row['score']} {number(row['accuracy'], 2)} %" for row in found)
             say(f"seed {seed}, epoch {epoch}: {told}")
-        rows += [_row(setup, own.network.skip, seed, *cell) for cell in cells]
+        rows += [_row(setup, own.network, seed, *cell) for cell in cells]
     return pd.DataFrame(rows).sort_values(["score", "seed", "epoch"], kind="stable", ignore_index=True)
 
 
@@ -106,42 +107,40 @@ def _selected(setup: Setup, rule: str, seed: int, path: Path) -> np.ndarray:
     return np.array(known[mark])
 
 
-def _row(setup: Setup, skip: int | None, seed: int, score: str, epoch: int, operations: np.ndarray) -> dict:
+def _row(setup: Setup, network: Any, seed: int, score: str, epoch: int, operations: np.ndarray) -> dict:
     judged = judge_choice(setup.benchmark, setup.accuracy, operations)
+    weights = {(edge, operation) for edge, operation, _ in network.convolutions()}
     return {
         "score": score, "seed": seed, "epoch": epoch,
-        "skip_edges": float("nan") if skip is None else int((operations == skip).sum()),
+        "skip_edges": float("nan") if network.skip is None else int((operations == network.skip).sum()),
+        "weightless_edges": sum(each not in weights for each in enumerate(operations)),
         "operations": setup.choices.said(operations), "accuracy": judged.accuracy, "rank": judged.rank,
     }  # fmt: skip
 
 
-def verdict(found: pd.DataFrame, edges: int, median: float) -> str:
-    """Return in a line whether operation strength withstands the degeneration at the last epoch of `over_epochs`.
+def verdicts(found: pd.DataFrame, edges: int, median: float) -> list[str]:
+    """Return a line for each epoch with rules beside magnitude: whether magnitude degenerated, and what withstood it.
 
-    A seed has degenerated where magnitude selects a skip connection on more than half of the edges. The best form of
-    strength there (the best rule, where none was requested) withstands it where its cell is better than magnitude's and
-    than the median cell.
+    A seed has degenerated where magnitude's cell is worse than the median of all cells: a random cell would be better
+    more often than not. A rule withstands it where its own cell is better than the median.
     """
-    rules = [name for name in found["score"].unique() if name != MAGNITUDE]
-    rules = [name for name in rules if name.startswith(STRENGTH)] or rules
-    last = found[found["epoch"] == found.loc[found["score"].isin(rules), "epoch"].max()]
-    accuracy = last.pivot(index="seed", columns="score", values="accuracy").dropna()
-    skip = last[last["score"] == MAGNITUDE].set_index("seed")["skip_edges"].loc[accuracy.index]
-    if skip.dropna().empty:
-        return "along the training: no rule, no accuracy or no skip connection to compare with magnitude"
-    worse = skip > edges / 2
-    best = accuracy.loc[worse if worse.any() else worse.index, rules].mean().idxmax()
-    above = accuracy[best] - accuracy[MAGNITUDE]
-    said = (
-        f"after {last['epoch'].iloc[0]} epochs magnitude selects skip on {_each(skip, '.0f')} of {edges} edges"
-        f" ({_each(accuracy[MAGNITUDE])} %): degenerated with {worse.sum()} of {len(worse)} seeds;"
-        f" {best}, the best of {', '.join(rules)}, selects cells of {_each(accuracy[best])} %, by"
-        f" {_each(above, '+.2f')} points (the median of all cells: {median:.2f} %)"
-    )
-    if not worse.any():
-        return f"{said}: whether it withstands degeneration was not tested"
-    withstood = (above[worse] > 0) & (accuracy.loc[worse, best] > median)
-    return f"{said}: it withstands the degeneration with {withstood.sum()} of {worse.sum()} seeds"
+    rules, lines = [name for name in found["score"].unique() if name != MAGNITUDE], []
+    for epoch in sorted(found.loc[found["score"].isin(rules), "epoch"].unique()):
+        now = found[found["epoch"] == epoch]
+        accuracy = now.pivot(index="seed", columns="score", values="accuracy").dropna()
+        if accuracy.empty:
+            continue
+        own = now[now["score"] == MAGNITUDE].set_index("seed").loc[accuracy.index]
+        free, skip = _each(own["weightless_edges"], ".0f"), _each(own["skip_edges"], ".0f")
+        worse = accuracy[accuracy[MAGNITUDE] < median]
+        said = (
+            f"after {epoch} epochs magnitude selects operations without weights on {free} of {edges} edges (skip on"
+            f" {skip}), cells of {_each(own['accuracy'])} %: worse than the median of all ({median:.2f} %) with"
+            f" {len(worse)} of {len(own)} seeds"
+        )
+        counts = [f"{rule} with {(worse[rule] > median).sum()} ({_each(worse[rule])} %)" for rule in rules]
+        lines.append(said if worse.empty else f"{said}; of these better than the median: {', '.join(counts)}")
+    return lines
 
 
 def _each(values: pd.Series, form: str = ".2f") -> str:

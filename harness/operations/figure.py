@@ -143,7 +143,7 @@ def write_epochs(found: pd.DataFrame, manifest: Mapping, out: Path) -> dict[str,
             look = {"color": COLOURS[place % len(COLOURS)], "marker": "osD^vPX"[place % 7]}
             if len(rows) == found.groupby("score").size().max():  # magnitude, known after every epoch
                 look = {"color": "black", "marker": "."}
-            for panel, column in zip(panels, ("accuracy", "skip_edges"), strict=True):
+            for panel, column in zip(panels, ("accuracy", "weightless_edges"), strict=True):
                 panel.plot(rows["epoch"], rows[column], linestyle="", markersize=2.5, alpha=0.4, **look)
                 mean = rows.groupby("epoch")[column].mean()
                 panel.plot(mean.index, mean, label=str(name), markersize=4, markeredgewidth=0, **look)
@@ -156,7 +156,7 @@ def write_epochs(found: pd.DataFrame, manifest: Mapping, out: Path) -> dict[str,
             panels[0].annotate(f"{name}: {value:.2f}", (0.01, value), xycoords=("axes fraction", "data"), fontsize=7,
                                va="top", color="#555555")  # fmt: skip
         panels[0].set_title("accuracy of the selected cell, %; scale: log of the error", loc="left", pad=3)
-        panels[1].set_title("its skip connections", loc="left", pad=3)
+        panels[1].set_title("its edges without weights: skip, pooling, none", loc="left", pad=3)
         for panel in panels:
             grid(panel)
         panels[1].set_xlabel("epochs of training; points: seeds, lines: means")

@@ -122,11 +122,10 @@ def _along_training(found: pd.DataFrame) -> tuple[str, list[str], list[list[str]
     rows = []
     for name, each in found.groupby("score", sort=False):
         above = [format(value, "+.2f") for value in (last["accuracy"][name] - last["accuracy"][MAGNITUDE]).dropna()]
-        rows.append([
-            str(name), *(_spread(each.loc[each["epoch"] == epoch, "accuracy"]) for epoch in kept),
-            number(last["skip_edges"][name].mean(), 1), count(last["rank"][name].mean()), "; ".join(above) or DASH,
-        ])  # fmt: skip
-    heads = ["score", *(f"epoch {epoch}" for epoch in kept), "skip edges", "rank", f"minus {MAGNITUDE}"]
+        counts = [number(last[column][name].mean(), 1) for column in ("weightless_edges", "skip_edges")]
+        accuracies = [_spread(each.loc[each["epoch"] == epoch, "accuracy"]) for epoch in kept]
+        rows.append([str(name), *accuracies, *counts, count(last["rank"][name].mean()), "; ".join(above) or DASH])
+    heads = ["score", *(f"epoch {epoch}" for epoch in kept), "without weights", "skip", "rank", f"minus {MAGNITUDE}"]
     return "Along the training: accuracy of the selected cell, %; of the last epoch the other columns", heads, rows
 
 
