@@ -100,7 +100,8 @@ def kept_run_in(folder: Path, data: str | Path | None = None) -> StoredRun | Non
     if run is None:
         return None
     facts = {key: value for key, value in manifest.items() if key not in ("proxies", "target", "settings")}
-    cost = {name: about["cost"].get(name, np.nan) for name in run.scores}
+    static = {name for name in run.scores if run.manifest["proxies"].get(name, {}).get("static")}
+    cost = {name: about["cost"].get(name, 0.0 if name in static else np.nan) for name in run.scores}
     return replace(
         run, path=folder, manifest=run.manifest | facts | {"settings": run.manifest["settings"] | about["settings"]},
         seconds={name: np.full_like(values, cost[name]) for name, values in run.scores.items()},
