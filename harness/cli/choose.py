@@ -3,7 +3,7 @@
 import sys
 
 from benchmarks.errors import UserError, carry_out, say
-from harness.cli.options import Line, add_out, check_existing, keep_config, lasting
+from harness.cli.options import Line, add_out, result_of
 
 
 def parser() -> Line:
@@ -23,21 +23,16 @@ def main(argv: list[str] | None = None) -> int:
 
     def action() -> None:
         from harness.analysis.choosing import choose, means, most_scores
-        from harness.cached.pack import plain_command
         from harness.report import planning
-        from harness.report.result import result_folder
         from harness.runs.kept_runs import kept_tasks
 
-        folder = result_folder(options["out"], ["choice"], planning.CHOICE, settings=lasting(options))
-        check_existing(folder, "choose", options)
-        tasks = kept_tasks(options["data"], options["bench"], say=say)
-        found = choose({task: most_scores(runs) for task, runs in tasks.items()}, budgets_of(options["budgets"]))
-        table = means(found)
-        _, heads, rows, _ = planning.choice_tables(found, table)[0]
-        planning.print_table(list(heads), [list(map(str, row)) for row in rows], 1, planning.CHOICE_NOTES)
-        planning.write_choice(found, table, folder, plain_command(" ".join(["nas-harness choose", *words])))
-        keep_config(folder, "choose", options)
-        print(f"written to {folder}")
+        with result_of("choose", words, options, planning.CHOICE, "choice") as (folder, command):
+            tasks = kept_tasks(options["data"], options["bench"], say=say)
+            found = choose({task: most_scores(runs) for task, runs in tasks.items()}, budgets_of(options["budgets"]))
+            table = means(found)
+            _, heads, rows, _ = planning.choice_tables(found, table)[0]
+            planning.print_table(list(heads), [list(map(str, row)) for row in rows], 1, planning.CHOICE_NOTES)
+            planning.write_choice(found, table, folder, command)
 
     return carry_out("nas-harness choose", action, "stopped; nothing was written: repeat the command")
 

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import sys
 import tomllib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from types import NoneType
@@ -161,6 +161,26 @@ def _config(command: str, options: Mapping[str, Any]) -> str:
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that make a result what it is."""
     return {name: options[name] for name in options if name not in UNKEPT}
+
+
+@contextlib.contextmanager
+def result_of(
+    command: str, words: Sequence[str], options: Mapping[str, Any], kind: str, *parts: str
+) -> Iterator[tuple[Path, str]]:
+    """Give the block the folder of a result that is made at once, and the command line that makes it; behind the block
+    write config.toml there and say where it is.
+
+    `kind` is that of its manifest, `parts` are the words of its default name. UserError where the folder holds a result
+    that must not be replaced.
+    """
+    from harness.cached.pack import plain_command
+    from harness.report.result import result_folder
+
+    folder = result_folder(options["out"], list(parts), kind, settings=lasting(options))
+    check_existing(folder, command, options)
+    yield folder, plain_command(" ".join(["nas-harness", command, *words]))
+    keep_config(folder, command, options)
+    print(f"written to {folder}")
 
 
 def with_config(words: Sequence[str], command: str, positional: str) -> list[str]:

@@ -7,7 +7,7 @@ import sys
 from itertools import combinations
 
 from benchmarks.errors import UserError, carry_out, say, suggest
-from harness.cli.options import Line, add_out, check_existing, keep_config, lasting
+from harness.cli.options import Line, add_out, result_of
 
 
 def parser() -> Line:
@@ -31,61 +31,52 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().arguments(words)
 
     def action() -> None:
-        from harness.cached.pack import plain_command
-
         if not 0.05 < options["power"] < 1:
             raise UserError(f"--power {options['power']}: expected a share above 0.05 and below 1, such as 0.8")
         if options["difference"] is not None and not 0 < options["difference"] < 2:
             raise UserError(f"--difference {options['difference']}: expected one in rho above 0, such as 0.05")
-        command = plain_command(" ".join(["nas-harness plan", *words]))
-        folder = _audit(options, command) if options["published"] else _plan(options, command)
-        keep_config(folder, "plan", options)
-        print(f"written to {folder}")
+        (_audit if options["published"] else _plan)(words, options)
 
     return carry_out("nas-harness plan", action, "stopped; nothing was written: repeat the command")
 
 
-def _plan(options: dict, command: str):
+def _plan(words: list[str], options: dict) -> None:
     from harness.analysis.plan import count_to_beat, plan
     from harness.analysis.scorecard import with_targets
     from harness.report import planning
-    from harness.report.result import result_folder
     from harness.reproduce.draws import measured
     from harness.runs.kept_runs import kept_tasks
 
     if len(options["scores"]) == 1:
         raise UserError("one score to tell apart; name two or more, or none for all against the best count")
-    folder = result_folder(options["out"], ["plan"], planning.PLAN, settings=lasting(options))
-    check_existing(folder, "plan", options)
-    task, names = f"{options['bench']} {options['dataset']}", options["scores"]
-    tasks = with_targets(kept_tasks(options["data"], options["bench"], options["dataset"], say=say))
-    if task not in tasks:
-        raise suggest([task], tasks, "task with kept scores")
-    known = {name for run in tasks[task] for name in run.scores} - {"random"}
-    if unknown := [name for name in names if name not in known]:
-        raise suggest(unknown, known, f"score kept for {task}")
-    run = next((run for run in tasks[task] if set(names) <= run.scores.keys()), None)
-    if run is None:
-        raise UserError(f"no kept set of {task} has all of {', '.join(names)}: name fewer")
-    best = count_to_beat(run)
-    others = [name for name in run.scores if name not in ("random", "az_complexity", best)]  # the latter is flops
-    pairs = list(combinations(names, 2)) or [(name, best) for name in others]
-    found = plan(run, pairs, measured("rho").get, options["power"], options["difference"])
-    planning.print_table(planning.PLAN_HEADS, planning.plan_rows(found), 2, planning.PLAN_NOTES)
-    return planning.write_plan(found, folder, command, task)
+    with result_of("plan", words, options, planning.PLAN, "plan") as (folder, command):
+        task, names = f"{options['bench']} {options['dataset']}", options["scores"]
+        tasks = with_targets(kept_tasks(options["data"], options["bench"], options["dataset"], say=say))
+        if task not in tasks:
+            raise suggest([task], tasks, "task with kept scores")
+        known = {name for run in tasks[task] for name in run.scores} - {"random"}
+        if unknown := [name for name in names if name not in known]:
+            raise suggest(unknown, known, f"score kept for {task}")
+        run = next((run for run in tasks[task] if set(names) <= run.scores.keys()), None)
+        if run is None:
+            raise UserError(f"no kept set of {task} has all of {', '.join(names)}: name fewer")
+        best = count_to_beat(run)
+        others = [name for name in run.scores if name not in ("random", "az_complexity", best)]  # the latter is flops
+        pairs = list(combinations(names, 2)) or [(name, best) for name in others]
+        found = plan(run, pairs, measured("rho").get, options["power"], options["difference"])
+        planning.print_table(planning.PLAN_HEADS, planning.plan_rows(found), 2, planning.PLAN_NOTES)
+        planning.write_plan(found, folder, command, task)
 
 
-def _audit(options: dict, command: str):
+def _audit(words: list[str], options: dict) -> None:
     from harness.report import planning
-    from harness.report.result import result_folder
     from harness.reproduce.audit import BENCHES, audit
     from harness.runs.kept_runs import kept_tasks
 
     if options["scores"]:
         raise UserError("--published audits all published values: leave SCORE out")
-    folder = result_folder(options["out"], ["audit"], planning.AUDIT, settings=lasting(options))
-    check_existing(folder, "plan", options)
-    found = audit(kept_tasks(options["data"], BENCHES, say=say))
-    _, heads, rows, _ = planning.audit_counts(found)
-    planning.print_table(list(heads), [list(map(str, row)) for row in rows], 1, planning.AUDIT_NOTES)
-    return planning.write_audit(found, folder, command)
+    with result_of("plan", words, options, planning.AUDIT, "audit") as (folder, command):
+        found = audit(kept_tasks(options["data"], BENCHES, say=say))
+        _, heads, rows, _ = planning.audit_counts(found)
+        planning.print_table(list(heads), [list(map(str, row)) for row in rows], 1, planning.AUDIT_NOTES)
+        planning.write_audit(found, folder, command)

@@ -3,7 +3,7 @@
 import sys
 
 from benchmarks.errors import carry_out, say
-from harness.cli.options import Line, add_out, check_existing, keep_config, lasting
+from harness.cli.options import Line, add_out, result_of
 
 ROBUST = ",".join(f"robust:{attack}@{eps}" for attack in ("fgsm", "pgd", "apgd", "square") for eps in (0.5, 1, 2, 4))
 """The targets by default, as far as their file is there: robust accuracy under four attacks of four strengths."""
@@ -27,19 +27,14 @@ def main(argv: list[str] | None = None) -> int:
 
     def action() -> None:
         from harness.analysis.scorecard import scorecard
-        from harness.cached.pack import plain_command
-        from harness.report.result import result_folder
         from harness.report.scorecard import SCORECARD, print_scorecard, write_scorecard
         from harness.reproduce.draws import draw_error
         from harness.runs.kept_runs import kept_tasks
 
-        folder = result_folder(options["out"], ["scorecard"], SCORECARD, settings=lasting(options))
-        check_existing(folder, "scorecard", options)
-        tasks = kept_tasks(options["data"], options["bench"], options["targets"], say=say)
-        found = scorecard(tasks, lambda scores, archs: draw_error(scores, "rho", archs))
-        print_scorecard(found)
-        write_scorecard(found, folder, plain_command(" ".join(["nas-harness scorecard", *words])))
-        keep_config(folder, "scorecard", options)
-        print(f"written to {folder}")
+        with result_of("scorecard", words, options, SCORECARD, "scorecard") as (folder, command):
+            tasks = kept_tasks(options["data"], options["bench"], options["targets"], say=say)
+            found = scorecard(tasks, lambda scores, archs: draw_error(scores, "rho", archs))
+            print_scorecard(found)
+            write_scorecard(found, folder, command)
 
     return carry_out("nas-harness scorecard", action, "stopped; nothing was written: repeat the command")

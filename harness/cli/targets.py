@@ -3,7 +3,7 @@
 import sys
 
 from benchmarks.errors import carry_out
-from harness.cli.options import Line, add_options, add_out, check_existing, keep_config, lasting
+from harness.cli.options import Line, add_options, add_out, result_of
 from harness.runs.config import RunConfig
 
 
@@ -28,8 +28,7 @@ def main(argv: list[str] | None = None) -> int:
         from benchmarks.benchmark import space_of
         from benchmarks.files.sources import data_folder
         from benchmarks.spaces.targets import targets
-        from harness.cached.pack import plain_command
-        from harness.report.result import result_folder, write_manifest
+        from harness.report.result import write_manifest
         from harness.report.targets import TARGETS, show_targets, target_report
         from harness.runs.kept_runs import kept_with_targets
 
@@ -37,13 +36,9 @@ def main(argv: list[str] | None = None) -> int:
             found = targets(space_of(options["bench"]), data_folder(options["data"]), options["dataset"])
             print("\n".join(found) or "no file of targets in the data folder; nas-harness data get --list names them")
             return
-        folder = result_folder(options["out"], ["targets", options["bench"]], TARGETS, settings=lasting(options))
-        check_existing(folder, "targets", options)
-        which = {name: options[name] for name in ("dataset", "data", "target", "given")}
-        show_targets(target_report(kept_with_targets(options["bench"], **which)), folder)
-        command = plain_command(" ".join(["nas-harness targets", *words]))
-        write_manifest(folder, {"kind": TARGETS, "command": command})
-        keep_config(folder, "targets", options)
-        print(f"written to {folder}")
+        with result_of("targets", words, options, TARGETS, "targets", options["bench"]) as (folder, command):
+            which = {name: options[name] for name in ("dataset", "data", "target", "given")}
+            show_targets(target_report(kept_with_targets(options["bench"], **which)), folder)
+            write_manifest(folder, {"kind": TARGETS, "command": command})
 
     return carry_out("nas-harness targets", action, "stopped: repeat the command")
