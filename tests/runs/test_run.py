@@ -251,8 +251,11 @@ def test_an_interrupt_of_this_process_keeps_everything_scored(out: Path, scored:
     assert same(resumed, score(out.with_name("whole")))
 
 
-def test_an_interrupt_of_two_workers_keeps_everything_scored(out: Path, tmp_path: Path):
-    proxies = f"snip,{stopping(tmp_path, at=3)}:stopping"
+def test_an_interrupt_of_two_workers_keeps_everything_scored(out: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(runner, "COMMIT_SECONDS", -1.0)
+    once_kept = f"while not list(Path({str(out)!r}).glob('parts/*.npz')): time.sleep(0.05)"  # what was at work before
+    how = f"{once_kept}\n        os.kill(os.getppid(), signal.SIGINT); time.sleep(60)"
+    proxies = f"snip,{stopping(tmp_path, at=3, how=how)}:stopping"
     with pytest.raises(KeyboardInterrupt):
         score(out, proxies=proxies, workers=2)
     before = committed(out)
