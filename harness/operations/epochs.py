@@ -70,7 +70,8 @@ def over_epochs(
             told = ", ".join(f"{row['score']} {number(row['accuracy'], 2)} %" for row in found)
             say(f"seed {seed}, epoch {epoch}: {told}")
         rows += [_row(setup, own.network, seed, *cell) for cell in cells]
-    return pd.DataFrame(rows).sort_values(["score", "seed", "epoch"], kind="stable", ignore_index=True)
+    by_score = pd.DataFrame(rows).groupby("score", sort=False)
+    return pd.concat([each for _, each in by_score], ignore_index=True)
 
 
 def _kept(setup: Setup, seed: int) -> Iterator[tuple[int, Path, Setup]]:

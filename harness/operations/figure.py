@@ -28,6 +28,8 @@ STEPS = 12
 """Steps of a search that are drawn, at most; of more, as many at equal distances."""
 ACCURACIES = (10, 50, 70, 80, 85, 90, 92, 94, 96, 98, 99)
 """Ticks of a scale of the logarithm of the error, percent."""
+CLEAR = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 0.5}
+"""Behind words that lie on lines."""
 SHADES = {"cmap": "Blues", "aspect": "auto"}
 
 
@@ -154,7 +156,7 @@ def write_epochs(found: pd.DataFrame, manifest: Mapping, out: Path) -> dict[str,
         for name, value in manifest["accuracies"].items():
             panels[0].axhline(value, color="#777777", linewidth=0.8, dashes=(3, 2))
             panels[0].annotate(f"{name}: {value:.2f}", (0.01, value), xycoords=("axes fraction", "data"), fontsize=7,
-                               va="top", color="#555555")  # fmt: skip
+                               va="top", color="#555555", bbox=CLEAR)  # fmt: skip
         panels[0].set_title("accuracy of the selected cell, %; scale: log of the error", loc="left", pad=3)
         panels[1].set_title("its edges without weights: skip, pooling, none", loc="left", pad=3)
         for panel in panels:
