@@ -60,7 +60,7 @@ def make_images(
     classes = int(labels.max()) + 1 if classes is None else classes
     if labels.max() >= classes:
         raise UserError(f"{name}: label {labels.max()} is out of range; expected 0 to {classes - 1}")
-    pixels = np.ascontiguousarray(pixels)
+    pixels = np.ascontiguousarray(pixels).ravel().reshape(pixels.shape)  # one channel: the strides that a worker gets
     mean, std = _normalisation(pixels, constants)
     checksum = hashlib.sha256(pixels.data)
     checksum.update(labels.data)

@@ -228,6 +228,15 @@ def test_digits():
     assert inputs.mean().item() == pytest.approx(0, abs=1e-5) and inputs.std().item() == pytest.approx(1, abs=1e-4)
 
 
+def test_images_lie_in_memory_as_in_a_worker():
+    """Defect: a stack of one network had other last digits in a worker: strides choose a convolution's kernel, and those
+    of one channel say nothing."""
+    here = load_images("digits", None)
+    there = pickle.loads(pickle.dumps(here))
+    lying = [draw_minibatches(each, batch_size=4, count=1, seed=0)[0].inputs.stride() for each in (here, there)]
+    assert lying == [(64, 64, 8, 1)] * 2
+
+
 @pytest.mark.parametrize("names", [("images", "labels"), ("x", "y"), ("pixels", "labels")])
 def test_npz_layouts(tmp_path, names):
     pixels = np.random.RandomState(0).randint(0, 256, (6, 3, 9, 10)).astype(np.uint8)

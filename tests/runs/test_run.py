@@ -182,7 +182,8 @@ def test_same_bits_for_any_order_of_work_and_any_stack_committed_first(out: Path
 
 
 def test_same_bits_for_one_worker_and_two(out: Path):
-    assert same(score(out), score(out.with_name("two"), workers=2))
+    """Three stacks of three networks and one of a single network."""
+    assert same(score(out, stack=3), score(out.with_name("two"), stack=3, workers=2))
 
 
 def test_sharing_gives_equal_networks_equal_scores(embedded: Path, tmp_path: Path, scored: list):
