@@ -229,8 +229,8 @@ def test_digits():
 
 
 def test_images_lie_in_memory_as_in_a_worker():
-    """Defect: a stack of one network had other last digits in a worker: strides choose a convolution's kernel, and those
-    of one channel say nothing."""
+    """Defect: a stack of one network had other last digits in a worker: strides choose a convolution's kernel, those
+    of one channel too."""
     here = load_images("digits", None)
     there = pickle.loads(pickle.dumps(here))
     lying = [draw_minibatches(each, batch_size=4, count=1, seed=0)[0].inputs.stride() for each in (here, there)]
