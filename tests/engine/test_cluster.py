@@ -13,7 +13,7 @@ from benchmarks.errors import UserError
 from harness.runs.config import RunConfig
 from harness.runs.runner import run
 
-SETTINGS = {"bench": "201", "dataset": "digits", "proxies": "plain,naswot", "sample": 160, "stack": 4}
+SETTINGS = {"bench": "201", "dataset": "digits", "proxies": "plain,naswot", "sample": 64, "stack": 4}
 
 
 @pytest.fixture(scope="module")
