@@ -6,7 +6,7 @@ correlation   an equivalence test with three outcomes. d is ours minus published
               "cannot tell"; `differs_from_0`: |d| > 1.96 e. Margins: `MARGINS`
 exact         ours rounds to the printed digits
 seeds         means over seeds: "differs" where the t-test of two means does so at 5 %, both with one variance, that of
-              the side that has several seeds where the other has one; otherwise "agrees" where they are at most one
+              the side with several seeds where the other has one or does not say; otherwise "agrees" where they are at most one
               standard deviation apart, the larger of the two, and "cannot tell" where they are further apart
 
 Where one of the two is unknown they are not comparable. One vote for each paper, score and dataset (`votes`): it
@@ -77,7 +77,7 @@ def seeds(
     published: float, published_sd: float | None, published_n: int | None, ours: float, sd: float, n: int
 ) -> Verdict:
     """Judge two means over `published_n` and `n` seeds by their standard deviations; with none known, not comparable.
-    `published_n`: None for as many as ours."""
+    `published_n`: None where it is not known, then as for one."""
     known = [each for each in (published_sd, sd) if each is not None and math.isfinite(each)]
     away = ours - published
     if not math.isfinite(ours) or not known:
@@ -85,7 +85,7 @@ def seeds(
     if abs(away) <= 1e-9 or max(known) == 0:
         return Verdict(AGREES if abs(away) <= 1e-9 else DIFFERS, away)
     spreads = known * (3 - len(known))  # the known one for both where one is
-    p = ttest_ind_from_stats(published, spreads[0], published_n or n, ours, spreads[1], n).pvalue
+    p = ttest_ind_from_stats(published, spreads[0], published_n or 1, ours, spreads[1], n).pvalue
     near = AGREES if abs(away) <= max(known) + 1e-9 else UNDECIDED
     return Verdict(DIFFERS if p < LEVEL else near, away)
 

@@ -164,7 +164,8 @@ def test_means_over_seeds_differ_where_the_t_test_says_so():
     assert seeds(0.97, None, 1, 0.45, 0.144, 4).name == DIFFERS  # 3.230
     assert seeds(0.275, 0.0713, 5, 0.125, 0.0625, 5).name == DIFFERS  # 0.15 / (0.0670 * 0.6325) = 3.54
     assert seeds(0.275, 0.0713, 5, 0.180, 0.0625, 5).name == UNDECIDED  # 2.24, and 0.095 apart
-    assert seeds(0.6, 0.16, None, 0.4, 0.16, 16).name == DIFFERS  # as many seeds as ours: t = 3.54
+    assert seeds(0.6, 0.16, None, 0.4, 0.16, 16).name == UNDECIDED  # how many is not said, so as for one: t = 1.21
+    assert seeds(0.6, 0.16, 16, 0.4, 0.16, 16).name == DIFFERS  # 3.54
     assert seeds(0.633, None, 1, 0.65, 0.0, 3).name == DIFFERS and seeds(0.65, None, 1, 0.65, 0.0, 3).name == AGREES
     assert seeds(94.0, None, 1, 93.85, math.nan, 1).name == ABSENT == seeds(94.0, 0.2, 4, math.nan, math.nan, 4).name
 
