@@ -6,8 +6,9 @@ correlation   an equivalence test with three outcomes. d is ours minus published
               "cannot tell"; `differs_from_0`: |d| > 1.96 e. Margins: `MARGINS`
 exact         ours rounds to the printed digits
 seeds         means over seeds: "differs" where the t-test of two means does so at 5 %, both with one variance, that of
-              the side with several seeds where the other has one or does not say; otherwise "agrees" where they are at most one
-              standard deviation apart, the larger of the two, and "cannot tell" where they are further apart
+              the side with several seeds where the other has one or does not say; otherwise "agrees" where they are
+              at most one standard deviation apart, the larger of the two, and "cannot tell" where they are further
+              apart
 
 Where one of the two is unknown they are not comparable. One vote for each paper, score and dataset (`votes`): it
 differs if any of its values differs, agrees if one agrees and none differs.
