@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.resource_tracker import ensure_running
 from types import ModuleType
 from typing import Any
 
@@ -249,6 +250,8 @@ def undisturbed() -> Iterator[None]:
 def _starting() -> Iterator[None]:
     """Let a process start that no Ctrl-C reaches before it is ready, and that does not run the user's script again."""
     main = sys.modules["__main__"]
+    if hasattr(signal, "pthread_sigmask"):
+        ensure_running()  # else it starts beside the first process, and takes the mask away from that one
     with undisturbed():
         sys.modules["__main__"] = ModuleType("__main__")
         try:
