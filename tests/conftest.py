@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
 LONG = (
     "test_run.py", "test_notebooks.py", "test_docs_site.py", "test_dispatch.py", "test_operations_darts.py",
     "test_operations_trained.py", "test_operations.py", "test_operations_1shot1.py", "test_train_spaces.py",
-    "test_cluster.py", "test_devices.py", "test_train.py", "test_speed_gpu.py", "test_misbehaving.py",
+    "test_cluster.py", "test_devices.py", "test_train.py", "test_speed_gpu.py",
 )  # fmt: skip
 """Files that take 10 seconds and more. They start first: at the end no process waits for another one's file."""
 
