@@ -135,6 +135,8 @@ def _of_torch() -> Iterator[Setting]:
             read = torch.is_autocast_enabled if what == "enabled" else torch.get_autocast_dtype
             write = torch.set_autocast_enabled if what == "enabled" else torch.set_autocast_dtype
             yield Setting(f"autocast on {kind} ({what})", partial(read, kind), partial(write, kind))
+    yield Setting("the cache of autocast", torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled)
+    yield Setting("blocks of autocast", _autocast_depth, _leave_autocast)
     yield Setting("dual numbers", lambda: forward_ad._current_level, lambda _: forward_ad.exit_dual_level())
     for name in sorted(name for name, value in vars(module).items() if name.startswith("_global") and value == {}):
         hooks = getattr(module, name)
@@ -166,6 +168,24 @@ def _precision() -> tuple:
 def _pop(pop: Callable[[], object], depth: Callable[[], int], least: int) -> None:
     while depth() > least:
         pop()
+
+
+def _autocast_depth() -> int:
+    import torch
+
+    torch.autocast_increment_nesting()
+    return torch.autocast_decrement_nesting()
+
+
+def _leave_autocast(depth: int) -> None:
+    """Leave blocks that were entered, or enter those that were left; weights that outlive a block are forgotten."""
+    import torch
+
+    while _autocast_depth() > depth:
+        torch.autocast_decrement_nesting()
+    while _autocast_depth() < depth:
+        torch.autocast_increment_nesting()
+    torch.clear_autocast_cache()
 
 
 def _set_device(device: Any) -> None:
