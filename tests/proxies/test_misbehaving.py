@@ -73,6 +73,7 @@ def state() -> tuple:
         nn.BatchNorm2d.__call__, torch.Tensor.sum, dict(os.environ), os.getcwd(), list(warnings.filters),
         signal.getsignal(signal.SIGTERM), random.getstate(), torch.get_rng_state().tolist(),
         np.random.get_state()[1].tolist(), len(nn.modules.module._global_forward_hooks),
+        torch.autocast_increment_nesting() - 1, torch.autocast_decrement_nesting(),
     )  # fmt: skip
 
 
