@@ -17,7 +17,7 @@ from benchmarks.benchmark import space_of
 from harness.engine.devices import current, kind, local
 from harness.engine.processes import one_thread
 from harness.engine.scorer import Chunk, Scorer
-from harness.engine.stack_size import find, usual
+from harness.engine.stack_size import find
 from speed.command import CommandLine, numbers, say, write_json
 from speed.environment import described, machine
 from speed.networks import one_of_each_class, setting_201
@@ -64,7 +64,7 @@ def measure(given: argparse.Namespace) -> dict[str, Any]:
     )  # fmt: skip
     space = space_of("201")
     networks = one_of_each_class(space, given.seed)
-    known, open_ = usual(setting, space.together)
+    known, open_ = setting.usual_stack(space.together)
     clock = "cpu" if kind(setting.device) == "cpu" else "wall"
     now = time.process_time if clock == "cpu" else time.perf_counter
     start = now()

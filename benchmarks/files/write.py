@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.readers.hdf5_check import trust
+from benchmarks.readers.foreign import trust
 
 
 def digest(path: str | Path, kind: str = "sha256") -> str:

@@ -9,7 +9,11 @@ import contextlib
 import json
 import math
 import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
 import zipfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,7 +22,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.readers.hdf5_check import allowance, hdf5_problem
+from benchmarks.readers import hdf5_check
+from benchmarks.readers.hdf5_check import allowance
 
 NUMBERS_AND_TEXT = "biufcSU"
 """Kinds of NumPy types that arrays may have."""
@@ -168,3 +173,67 @@ def size_of(stream: Any) -> int:
     end = stream.seek(0, os.SEEK_END)
     stream.seek(at)
     return end
+
+
+SHIPPED = Path(__file__).resolve().parents[1] / "embedded"
+"""Files of this project, which need no check."""
+KNOWN: dict[tuple, str] = {}
+"""What is wrong, or nothing, with the files that were checked or written by this process."""
+
+
+def hdf5_problem(path: Path) -> str:
+    """Return what is wrong with an HDF5 file, or nothing; a file that was right before is not read again."""
+    if path.resolve().parent == SHIPPED or not hasattr(signal, "setitimer"):  # not on this system
+        return ""
+    identity = _identity(path)
+    if identity not in KNOWN:
+        KNOWN[identity] = READER.ask(str(path.resolve()))
+    return KNOWN[identity]
+
+
+def trust(path: Path) -> None:
+    """Take note that this process has written a file, which then needs no check."""
+    KNOWN[_identity(path)] = ""
+
+
+def _identity(path: Path) -> tuple:
+    found = path.stat()
+    return str(path.resolve()), found.st_ino, found.st_size, found.st_mtime_ns
+
+
+class Reader:
+    """The process that reads; it is started when it is first needed and again after it ended itself."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen | None = None
+        self._owner = 0
+        self._lock = threading.Lock()
+
+    def ask(self, path: str) -> str:
+        """Return what is wrong with a file, or nothing."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None or self._owner != os.getpid():
+                self._process = self._start()
+                self._owner = os.getpid()
+            assert self._process.stdin is not None and self._process.stdout is not None
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(json.dumps(path) + "\n")
+                self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+            problem = json.loads(answer) if answer else "the HDF5 library does not come to an end with it, or crashes"
+            if problem:  # a damaged file may leave the library in any state
+                self._process.kill()
+                self._process.wait()
+                self._process = None
+            return problem
+
+    @staticmethod
+    def _start() -> subprocess.Popen:
+        command = [sys.executable, "-P", hdf5_check.__file__]
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            start_new_session=True,  # Ctrl-C is not for it
+        )  # fmt: skip
+
+
+READER = Reader()

@@ -25,6 +25,9 @@ from harness.proxies.protocols import PROTOCOLS, seen_under
 from harness.proxies.registry import Proxy
 from harness.store.parts import Part
 
+SMALL = 2**16
+"""Floats of one network's first map (batch x channels x height x width) up to which stacks pay on a CPU."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -53,6 +56,18 @@ class Setting:
     """A word of harness.probe.precision.PRECISIONS."""
     proxy_timeout: float = 0.0
     """Seconds that one call of a user's own proxy may take; 0 is for ever."""
+
+    def usual_stack(self, together: int | None) -> tuple[int, bool]:
+        """Return how many architectures run together as is usual, and whether another size may be better.
+
+        `together` is the size beyond which the space's networks gain nothing, if there is one.
+        """
+        if PROTOCOLS[self.protocol].own_minibatch:
+            return 1, False
+        if kind(self.device) == "cuda":
+            return together or 64, True
+        floats = self.batch_size * self.network.get("channels", 16) * (self.resolution or 32) ** 2
+        return (min(32, together or 32), True) if floats <= SMALL else (1, False)  # measured in docs/speed.md
 
 
 @dataclass(frozen=True)
@@ -83,6 +98,20 @@ class Scorer:
     def names(self) -> tuple[str, ...]:
         """The proxies that look at a network."""
         return tuple(name for name, proxy in self.proxies.items() if not proxy.static)
+
+    def stacks(self, stack: int) -> dict[int, tuple[str, ...]]:
+        """Return {architectures in a stack: proxies} of a run with stacks of this size.
+
+        A GPU is not filled by small minibatches: there, a proxy that repeats passes of a minibatch n times smaller than
+        the run's (zen, swap) takes stacks n times as large.
+        """
+        found: dict[int, tuple[str, ...]] = {}
+        for name in self.names:
+            view, times = self.proxies[name].view, 1
+            if kind(self.setting.device) == "cuda" and view.repeats > 1 and view.batch_size and stack > 1:
+                times = max(1, self.setting.batch_size // view.batch_size)
+            found[times * stack] = (*found.get(times * stack, ()), name)
+        return found
 
     def inputs_of(self, seed: int) -> ViewInputs:
         """Return the minibatches of a seed, drawn once."""

@@ -2,7 +2,8 @@
 
 The probe scores stacks of the run's own networks, evenly spaced by FLOPs so that stacks of all sizes are alike, with
 its proxies, sizes and inputs. It goes up a ladder of sizes while memory lasts, a size is faster than the one before,
-and no more than `SHARE` of the run's own time is spent. Where that stops it early, `usual` is taken if it fits.
+and no more than `SHARE` of the run's own time is spent. Where that stops it early, what is usual
+(`Setting.usual_stack`) is taken if it fits.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from harness.engine.guard import expendable
 from harness.engine.memory import meter
 from harness.engine.processes import one_thread, work
 from harness.engine.scorer import Chunk, Scorer, Setting, in_files
-from harness.proxies.protocols import PROTOCOLS
 
 LADDER = {"cpu": (8, 32, 128, 512), "cuda": (1, 8, 32, 128, 512, 2048)}
 """Sizes that are tried, by kind of device."""
@@ -31,8 +31,6 @@ SHARE = 0.05
 """The part of the run's time that the probe may take."""
 MANY = 32
 """A stack of so many networks is timed once, a smaller one twice, on other networks; the very first only warms up."""
-SMALL = 2**16
-"""Floats of one network's first map (batch x channels x height x width) up to which stacks pay on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -44,34 +42,6 @@ class Found:
     """One line for people."""
     rates: dict[int, float] = field(default_factory=dict)
     """Stack -> networks a second of one process, of the sizes that were tried."""
-
-
-def usual(setting: Setting, together: int | None) -> tuple[int, bool]:
-    """Return what is known of a run before it is tried: a good size, and whether another one may be better.
-
-    `together` is the size beyond which the space's networks gain nothing, if there is one.
-    """
-    if PROTOCOLS[setting.protocol].own_minibatch:
-        return 1, False
-    if kind(setting.device) == "cuda":
-        return together or 64, True
-    floats = setting.batch_size * setting.network.get("channels", 16) * (setting.resolution or 32) ** 2
-    return (min(32, together or 32), True) if floats <= SMALL else (1, False)  # measured in docs/speed.md
-
-
-def of_proxies(scorer: Scorer, stack: int) -> dict[int, tuple[str, ...]]:
-    """Return {architectures in a stack: proxies} of a run with stacks of this size.
-
-    A GPU is not filled by small minibatches: there, a proxy that repeats passes of a minibatch n times smaller than the
-    run's (zen, swap) takes stacks n times as large.
-    """
-    found: dict[int, tuple[str, ...]] = {}
-    for name in scorer.names:
-        view, times = scorer.proxies[name].view, 1
-        if kind(scorer.setting.device) == "cuda" and view.repeats > 1 and view.batch_size and stack > 1:
-            times = max(1, scorer.setting.batch_size // view.batch_size)
-        found[times * stack] = (*found.get(times * stack, ()), name)
-    return found
 
 
 def find(scorer: Scorer, networks: tuple[int, ...], seeds: int, workers: tuple[str, ...]) -> Found:
@@ -116,7 +86,11 @@ def _plan(scorer: Scorer, networks: Sequence[int], seeds: int, workers: Sequence
     steps, together = LADDER[kind(workers[0])], scorer.space.together
     top = min(together or steps[-1], len(networks))
     enough = scorer.names and 3 * min(steps[0], top) <= share
-    return [*(step for step in steps if step < top), top] if enough else [], usual(scorer.setting, together)[0], share
+    return (
+        [*(step for step in steps if step < top), top] if enough else [],
+        scorer.setting.usual_stack(together)[0],
+        share,
+    )
 
 
 def _climb(trial: _Trial, steps: list[int], known: int, share: float) -> Found:

@@ -19,7 +19,7 @@ from benchmarks.files.sources import data_folder
 from harness.engine import ray_cluster
 from harness.engine.devices import kind, local, of_workers
 from harness.engine.scorer import Scorer, Setting
-from harness.engine.stack_size import find, usual
+from harness.engine.stack_size import find
 from harness.inputs.draw import load_images, source_of
 from harness.inputs.images import Images, key_of
 from harness.inputs.official import DATASETS, is_there
@@ -125,7 +125,7 @@ def plan_run(config: RunConfig, say: Callable[[str], None], ray: Any = None, sco
     indices = benchmark.indices[rows]
     networks = benchmark.space.class_id[indices] if setting.share else indices
     settings = settings_of(config, benchmark, setting, len(rows))
-    known, open_ = usual(setting, benchmark.space.together)
+    known, open_ = setting.usual_stack(benchmark.space.together)
     settings["stack"] = int(config.stack) if config.stack != "auto" else "auto" if open_ else known
     out = Path(config.out) if config.out else default_folder(settings | asdict(target))
     if config.shard:

@@ -15,7 +15,6 @@ from benchmarks.options import as_toml
 from harness.engine import ray_cluster
 from harness.engine.devices import described
 from harness.engine.scorer import Chunk, execute, join, score_counts
-from harness.engine.stack_size import of_proxies
 from harness.proxies.own import tracebacks
 from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy, registry
@@ -117,7 +116,7 @@ def _score(plan: Plan, store: Store, say: Callable[[str], None]) -> None:
     """Score what the store lacks, and add the seconds that it took to the manifest, whatever happens."""
     if plan.benchmark.embedded:
         say(embedded_note(plan.benchmark))
-    stacks = of_proxies(plan.scorer, plan.stack).items()
+    stacks = plan.scorer.stacks(plan.stack).items()
     chunks = [each for stack, names in stacks for each in _chunks(store, names, plan.networks, plan.seeds, stack)]
     networks = len(set(plan.networks.tolist()))
     say(

@@ -45,11 +45,11 @@ from harness.stats.intervals import (
     tau_b_interval,
 )
 from harness.stats.pareto import budget_regret, budgets, front
-from harness.stats.ranks import midranks
-from harness.stats.top_k import (
+from harness.stats.ranks import (
     best_rank_at_k,
     curve_points,
     expected_best,
+    midranks,
     ndcg_at_k,
     picked,
     precision_at_k,

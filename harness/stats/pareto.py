@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.stats.correlation import both_finite
-from harness.stats.top_k import top_k_regret
+from harness.stats.ranks import top_k_regret
 
 Array = NDArray[np.float64]
 

@@ -91,7 +91,7 @@ def test_scores_that_rank_alike_have_no_interval_of_their_difference():
 def test_chances_in_a_huge_tie_block_are_the_same_by_products(monkeypatch):
     accuracy = np.random.default_rng(4).normal(size=500)
     exact = stats.top_k_regret(np.zeros(500), accuracy, 10)
-    monkeypatch.setattr("harness.stats.top_k.HUGE_BLOCK", 100)
+    monkeypatch.setattr("harness.stats.ranks.HUGE_BLOCK", 100)
     assert stats.top_k_regret(np.zeros(500), accuracy, 10) == pytest.approx(exact, rel=1e-9)
 
 

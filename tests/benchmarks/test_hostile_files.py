@@ -375,9 +375,9 @@ def test_a_library_that_crashes_or_hangs_does_not_take_the_program_along(table, 
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
         return subprocess.Popen([sys.executable, "-c", next(answers)], **pipes)
 
-    reader = hdf5_check.Reader()
+    reader = foreign.Reader()
     monkeypatch.setattr(reader, "_start", start)
-    monkeypatch.setattr(hdf5_check, "READER", reader)
+    monkeypatch.setattr(foreign, "READER", reader)
     with h5py.File(table, "a") as file:
         file.attrs["new"] = 1  # it has to be checked again
     assert "does not come to an end with it, or crashes; convert" in refused(load_table, table, "cifar10").replace(

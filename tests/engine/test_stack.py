@@ -22,22 +22,22 @@ SETTING = Setting(
 
 
 def test_what_is_known_before_a_probe():
-    assert stack_size.usual(SETTING, None) == (32, True)
-    assert stack_size.usual(SETTING, 4) == (4, True)
-    assert stack_size.usual(replace(SETTING, batch_size=256), None) == (32, True)  # 256 x 4 x 8 x 8 = 2^16
-    assert stack_size.usual(replace(SETTING, batch_size=257), None) == (1, False)
-    assert stack_size.usual(replace(SETTING, batch_size=257, device="cuda:1"), None) == (64, True)
-    assert stack_size.usual(replace(SETTING, device="cuda:1"), 4) == (4, True)
-    assert stack_size.usual(replace(SETTING, protocol="suite-zero"), None) == (1, False)
+    assert SETTING.usual_stack(None) == (32, True)
+    assert SETTING.usual_stack(4) == (4, True)
+    assert replace(SETTING, batch_size=256).usual_stack(None) == (32, True)  # 256 x 4 x 8 x 8 = 2^16
+    assert replace(SETTING, batch_size=257).usual_stack(None) == (1, False)
+    assert replace(SETTING, batch_size=257, device="cuda:1").usual_stack(None) == (64, True)
+    assert replace(SETTING, device="cuda:1").usual_stack(4) == (4, True)
+    assert replace(SETTING, protocol="suite-zero").usual_stack(None) == (1, False)
 
 
 def test_small_minibatches_that_repeat_take_larger_stacks_on_a_gpu():
     setting = replace(SETTING, proxies=references(choose("plain,swap,synflow,zen")), batch_size=64)
     scorer = Scorer(setting)
-    assert stack_size.of_proxies(scorer, 8) == {8: ("plain", "swap", "synflow", "zen")}
+    assert scorer.stacks(8) == {8: ("plain", "swap", "synflow", "zen")}
     scorer.setting = replace(setting, device="cuda:0")
-    assert stack_size.of_proxies(scorer, 8) == {8: ("plain", "synflow"), 32: ("swap", "zen")}
-    assert list(stack_size.of_proxies(scorer, 1)) == [1]  # one at a time stays so
+    assert scorer.stacks(8) == {8: ("plain", "synflow"), 32: ("swap", "zen")}
+    assert list(scorer.stacks(1)) == [1]  # one at a time stays so
 
 
 class Machine:
