@@ -1,6 +1,7 @@
 """Fixtures every test may use."""
 
 import gc
+import logging
 import os
 import signal
 from pathlib import Path
@@ -12,6 +13,7 @@ os.environ["NAS_HARNESS_CACHE"] = str(Path(__file__).parent / "no-cache")  # wha
 
 import pytest
 
+from benchmarks.errors import LOG
 from harness.proxies import registry
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job
@@ -35,6 +37,12 @@ def pytest_collection_finish() -> None:
     """Leave what is loaded by now out of garbage collections: each run of a test would look through all of it."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _progress_is_reported() -> None:
+    """Each test starts as a process does, whatever level a command of an earlier test set with --quiet."""
+    LOG.setLevel(logging.INFO)
 
 
 @pytest.fixture(scope="session")
