@@ -23,9 +23,9 @@ from benchmarks.spaces.layers import allocate
 from harness.engine.processes import one_thread
 from harness.engine.scoring import ViewInputs, as_seen, by_view, of_space, score_stack
 from harness.inputs.draw import gaussian_minibatches
-from harness.probe.initialise import initialise
+from harness.probe.initialise import initialise, stream
 from harness.probe.layer_rules import layers_of
-from harness.probe.view import View, stream
+from harness.probe.view import View
 from harness.proxies.choose import choose
 from harness.proxies.registry import Proxy
 from speed.command import CommandLine, write_json

@@ -8,8 +8,7 @@ from torch import nn
 from benchmarks.benchmark import EMBEDDED_DATASET, load
 from benchmarks.spaces.space import Space
 from harness.engine.scorer import Setting
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 from harness.proxies.choose import choose
 from harness.proxies.own import references
 

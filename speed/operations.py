@@ -20,8 +20,7 @@ from harness.inputs.draw import Minibatch, gaussian_minibatches
 from harness.operations.decide import propose
 from harness.operations.scores.perturbation import Evaluator
 from harness.operations.supernets.masks import Masked, draw_alphas, mixture
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 from speed.command import CommandLine
 
 

@@ -12,12 +12,14 @@ from harness.engine.module_inputs import labels, served_blocks, served_inputs, s
 from harness.engine.scoring import Counts, ViewInputs, named, score_stack, unknown
 from harness.inputs.draw import Minibatch
 from harness.probe.copies import copied
+from harness.probe.initialise import stream
 from harness.probe.layer_rules import rule_of
 from harness.probe.logits import Choice
 from harness.probe.named_inputs import NamedInputs
 from harness.probe.precision import check_device
 from harness.probe.twin import Refused, Twin, unfused
-from harness.probe.view import View, seeded, stream
+from harness.probe.view import View
+from harness.proxies.global_state import seeded
 from harness.proxies.registry import Proxy
 
 

@@ -19,7 +19,7 @@ from harness.engine.processes import few_collections, one_thread, work
 from harness.engine.scoring import Counts, ViewInputs, of_space, score_adaptively, scores_of
 from harness.inputs.draw import minibatches
 from harness.inputs.images import Images
-from harness.probe.view import stream
+from harness.probe.initialise import stream
 from harness.proxies.own import Reference, references, resolve
 from harness.proxies.protocols import PROTOCOLS, seen_under
 from harness.proxies.registry import Proxy

@@ -20,13 +20,14 @@ from harness.engine.guard import call
 from harness.engine.processes import in_worker
 from harness.inputs.draw import Minibatch, gaussian_minibatches, ones
 from harness.probe.batchnorm import of_each_sample
-from harness.probe.initialise import initialise
+from harness.probe.initialise import initialise, stream
 from harness.probe.layer_rules import batchnorms, rule_of
 from harness.probe.observer import memory_ran_out
 from harness.probe.precision import arithmetic
 from harness.probe.probe import Probe
 from harness.probe.twin import Twin
-from harness.probe.view import View, seeded, stream
+from harness.probe.view import View
+from harness.proxies.global_state import seeded
 from harness.proxies.own import plain, said
 from harness.proxies.registry import Proxy
 

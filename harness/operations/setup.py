@@ -22,8 +22,7 @@ from harness.inputs.images import Images
 from harness.operations.config import OperationsConfig
 from harness.operations.supernets.darts import Training
 from harness.operations.supernets.masks import draw_alphas, mixture
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 from harness.runs.assemble import Target, target_of
 
 NEVER = -1e4

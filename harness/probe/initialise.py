@@ -1,5 +1,11 @@
-"""How the weights of a stack are drawn: one scheme a key of `INITIALISATIONS`, one generator an architecture."""
+"""Random numbers, and how the weights of a stack are drawn: one scheme a key of `INITIALISATIONS`.
 
+Every random number of an architecture comes from its own generator, seeded by a hash of (seed, the canonical string of
+its equivalence class, purpose). So a score depends on the architecture, the settings and the seed alone, not on the
+stack it was in, the order of work or the global generator.
+"""
+
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +29,17 @@ INITIALISATIONS: dict[str, Callable[[int, int], float]] = {
 
 THREADS = 8
 """Threads that draw for a GPU."""
+
+
+def stream(seed: int, name: str, purpose: str) -> torch.Generator:
+    """Return the CPU generator of an architecture (`name`: canonical string of its class) for one purpose."""
+    digest = hashlib.sha256(f"{seed}\x1f{name}\x1f{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def fixed_draw(count: int, what: str) -> torch.Generator:
+    """Return a generator that depends on the seed at work and on a width alone, so the same for all architectures."""
+    return stream(torch.initial_seed(), str(count), what)
 
 
 def initialise(

@@ -5,11 +5,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from harness.probe.initialise import fixed_draw
 from harness.probe.layer_rules import rule_of
 from harness.probe.layers import owned
 from harness.probe.linalg import eigvalsh
 from harness.probe.observer import Observer, add
-from harness.probe.view import fixed_draw
 
 
 class ChannelCorrelations(Observer):

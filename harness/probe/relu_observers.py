@@ -5,11 +5,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from harness.probe.initialise import stream
 from harness.probe.layers import owned, places
 from harness.probe.observer import Observer, add, rows_of
 from harness.probe.precision import widened
 from harness.probe.relu_codes import hamming_kernel
-from harness.probe.view import stream
 
 ROUNDING = 1e-12
 """How little a unit varies over samples where it should not at all (constant maps behind BatchNorm, float64)."""

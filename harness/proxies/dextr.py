@@ -24,7 +24,8 @@ import math
 import torch
 from torch import Tensor
 
-from harness.probe.view import View, fixed_draw
+from harness.probe.initialise import fixed_draw
+from harness.probe.view import View
 from harness.proxies.registry import proxy
 
 POINTS = 8

@@ -26,12 +26,14 @@ from functools import cache, partial
 from itertools import chain
 from operator import is_
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from harness.probe.precision import arithmetic
-from harness.probe.view import seeded
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Setting(NamedTuple):
@@ -66,6 +68,20 @@ def unchanged(seed: int) -> Iterator[list[str]]:
         changed += spaces.put_back()
         random.setstate(states[0])
         np.random.set_state(states[1])
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
+    """Start PyTorch's global generators (CPU and device) from a seed; behind the block they are as before."""
+    import torch
+
+    cuda = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every other device too, for good
+        for each in cuda:
+            with torch.cuda.device(each):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def load(run: Callable[[], None]) -> None:

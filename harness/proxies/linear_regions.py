@@ -15,7 +15,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from harness.probe.view import View, stream
+from harness.probe.initialise import stream
+from harness.probe.view import View
 from harness.proxies.registry import proxy
 
 VIEW = View(init="kaiming_fan_in")

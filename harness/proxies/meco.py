@@ -22,9 +22,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from harness.probe.initialise import fixed_draw
 from harness.probe.layers import places
 from harness.probe.linalg import eigvalsh
-from harness.probe.view import View, fixed_draw
+from harness.probe.view import View
 from harness.proxies.registry import proxy
 
 VIEW = View(batch_size=1, precision="float64")

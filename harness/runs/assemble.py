@@ -24,7 +24,7 @@ from benchmarks.files.sources import data_folder
 from benchmarks.spaces.space import Space
 from benchmarks.spaces.targets import TargetColumn, read_targets
 from harness.engine.scoring import Counts
-from harness.probe.view import stream
+from harness.probe.initialise import stream
 from harness.proxies.protocols import described
 from harness.proxies.registry import Proxy
 from harness.store.stored_run import StoredRun

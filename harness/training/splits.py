@@ -10,7 +10,7 @@ from torch.nn import functional
 from benchmarks.errors import UserError
 from harness.inputs.draw import resize
 from harness.inputs.images import Images
-from harness.probe.view import stream
+from harness.probe.initialise import stream
 from harness.training.recipe import Recipe
 
 

@@ -12,8 +12,7 @@ from benchmarks.errors import UserError
 from benchmarks.spaces.layers import StackedConv2d, allocate
 from benchmarks.spaces.space import Space
 from harness.inputs.images import Images
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 from harness.training.recipe import Recipe, network_of
 from harness.training.splits import Split, distort, load_splits
 

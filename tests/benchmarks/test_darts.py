@@ -33,8 +33,7 @@ from benchmarks.darts.space import GENOTYPES, SpaceDarts
 from benchmarks.spaces.layers import allocate
 from benchmarks.table import Table, save_tables
 from harness.inputs.draw import source_of
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 CIFAR = {"stem": "cifar", "channels": 36, "cells": 20, "input_channels": 3, "classes": 10, "resolution": 32}
 IMAGENET = {"stem": "imagenet", "channels": 48, "cells": 14, "input_channels": 3, "classes": 1000, "resolution": 224}

@@ -21,8 +21,7 @@ from benchmarks.mobilenet.chains import MNASNET, PROXYLESS, chain_size, edits, p
 from benchmarks.mobilenet.files import read_archive
 from benchmarks.mobilenet.space import SpaceMobile
 from benchmarks.spaces.layers import allocate
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 PUBLISHED = "0 2 0 4 2 3 3 4 4 3 4 4 3 3 5 1 0 4 3 0 2"
 """FreeDARTS's network."""

@@ -34,8 +34,7 @@ from benchmarks.nasbench101.files import read_official
 from benchmarks.nasbench101.space import Space101
 from benchmarks.spaces.layers import allocate
 from benchmarks.table import Table, list_datasets, load_table
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 SUBSET = "nasbench101_subset.npz"
 TRAINED = {"channels": 128, "stacks": 3, "modules": 3, "input_channels": 3, "classes": 10}

@@ -16,8 +16,7 @@ from benchmarks.nasbench1shot1.space import Space1Shot1
 from benchmarks.nasbench101.cells import OPERATIONS, graph_hash, problem_of, pruned
 from benchmarks.spaces.layers import allocate
 from benchmarks.table import Table
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 
 @pytest.fixture(scope="module")

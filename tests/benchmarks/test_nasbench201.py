@@ -15,8 +15,7 @@ from benchmarks import UserError
 from benchmarks.benchmark import space_of
 from benchmarks.nasbench201.space import NONE, OPERATIONS, SKIP, Cell, Space201, parse_cell, print_cell, reachable
 from benchmarks.spaces.layers import allocate
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 OFFICIAL = {"channels": 16, "cells_per_stage": 5, "input_channels": 3}
 TINY = {"channels": 4, "cells_per_stage": 1, "input_channels": 3, "classes": 5}

@@ -19,8 +19,7 @@ from benchmarks.nasbench_macro.files import read_official
 from benchmarks.nasbench_macro.layers import canonical
 from benchmarks.nasbench_macro.space import SpaceMacro
 from benchmarks.spaces.layers import allocate
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 FILE = "nas-bench-macro_cifar10.json"
 TINY = {"channels": 2, "head_channels": 12, "input_channels": 3, "classes": 5}

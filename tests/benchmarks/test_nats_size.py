@@ -19,8 +19,7 @@ from benchmarks.convert import convert
 from benchmarks.nasbench201.files import read_official as read_topology
 from benchmarks.nats_size.files import read_list, read_official
 from benchmarks.spaces.layers import allocate
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 SPACE = space_of("nats-size")
 LIST = "nats_cifar10_acc_rank.yml"

@@ -23,8 +23,7 @@ from harness.operations.scores.saliency import KINDS, weight_saliency, zeros, ze
 from harness.operations.search.candidates import Candidates, validate
 from harness.operations.setup import set_up
 from harness.operations.supernets.masks import draw_alphas, mixture
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 SIZES = {"channels": 4, "cells_per_stage": 1, "classes": 10, "input_channels": 1}
 

@@ -27,8 +27,7 @@ from harness.operations.search.run import find
 from harness.operations.setup import set_up
 from harness.operations.supernets.masks import Masked, discretised, draw_alphas, mixture, pruned
 from harness.operations.vertex_inputs import VertexInputs, all_inputs, best, printed, select_inputs
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 SMALL = ["--network", "channels=2,modules=1"]
 SIZES = {"channels": 2, "stacks": 2, "modules": 2, "classes": 10, "input_channels": 1}

@@ -23,8 +23,7 @@ from harness.operations.scores.naswot import naswot_of_masks
 from harness.operations.scores.saliency import _objective, zeros
 from harness.operations.supernets.masks import draw_alphas, mixture, one_hot
 from harness.operations.vertex_inputs import select_edges
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 SMALL = {"channels": 4, "cells": 4, "classes": 5, "input_channels": 3}
 

@@ -14,8 +14,7 @@ from benchmarks.nasbench_macro.space import SpaceMacro
 from benchmarks.spaces.layers import allocate
 from harness.operations.scores.naswot import naswot_of_masks
 from harness.operations.supernets.masks import Masked, discretised, draw_alphas, mixture, one_hot, pruned
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 SIZES = {"channels": 4, "cells_per_stage": 1, "classes": 10, "input_channels": 1}
 CELLS = [

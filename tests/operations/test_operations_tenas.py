@@ -9,8 +9,7 @@ from benchmarks.spaces.layers import allocate
 from harness.inputs.draw import Minibatch
 from harness.operations.scores.perturbation import PERTURBATIONS, Evaluator, combined, perturb, perturbation_of
 from harness.operations.supernets.masks import draw_alphas, mixture, pruned
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 
 def test_ranks_are_added_by_hand():

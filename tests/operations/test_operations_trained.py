@@ -28,8 +28,7 @@ from harness.operations.supernets.darts import Bilevel, Training
 from harness.operations.supernets.evaluation import evaluate
 from harness.operations.supernets.masks import discretised, draw_alphas, mixture, one_hot, pruned
 from harness.operations.supernets.trained import supernet_of
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 
 SIZES = {"channels": 2, "cells_per_stage": 1, "classes": 10, "input_channels": 1}
 

@@ -17,10 +17,9 @@ import harness
 import harness.cli.run
 from benchmarks import UserError
 from harness.engine.scoring import of_space, score_stack
-from harness.probe.initialise import initialise
+from harness.probe.initialise import initialise, stream
 from harness.probe.precision import arithmetic, widened
 from harness.probe.probe import Probe
-from harness.probe.view import stream
 from harness.proxies.choose import choose
 from harness.proxies.protocols import described, in_precision
 from harness.proxies.registry import Proxy, registry

@@ -18,10 +18,10 @@ from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import ViewInputs, of_space, score_adaptively, score_stack
 from harness.inputs.draw import Minibatch
-from harness.probe.initialise import initialise
+from harness.probe.initialise import initialise, stream
 from harness.probe.probe import Probe
 from harness.probe.twin import Twin
-from harness.probe.view import DEFAULT, stream
+from harness.probe.view import DEFAULT
 from harness.proxies.registry import Proxy, registry
 
 TINY = {"channels": 4, "cells_per_stage": 1, "input_channels": 3, "classes": 5}

@@ -14,10 +14,11 @@ from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import ViewInputs, as_seen, by_view
 from harness.inputs.draw import Minibatch
-from harness.probe.initialise import INITIALISATIONS, initialise
+from harness.probe.initialise import INITIALISATIONS, initialise, stream
 from harness.probe.twin import Twin
-from harness.probe.view import DEFAULT, View, seeded, stream
+from harness.probe.view import DEFAULT, View
 from harness.proxies.choose import choose
+from harness.proxies.global_state import seeded
 from harness.proxies.registry import registry
 
 

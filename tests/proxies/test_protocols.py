@@ -20,8 +20,8 @@ from harness.analysis.summary import summarise
 from harness.engine.scorer import Chunk, Scorer, Setting
 from harness.engine.scoring import by_view
 from harness.inputs.draw import choose, flip_and_crop, gaussian_minibatches, load_images
-from harness.probe.initialise import initialise
-from harness.probe.view import View, stream
+from harness.probe.initialise import initialise, stream
+from harness.probe.view import View
 from harness.proxies.choose import choose as choose_proxies
 from harness.proxies.own import references
 from harness.proxies.protocols import PROTOCOLS, described, seen_under

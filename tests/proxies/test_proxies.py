@@ -31,9 +31,8 @@ from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import ViewInputs, score_stack
 from harness.inputs.draw import Minibatch, gaussian_minibatches
-from harness.probe.initialise import initialise
+from harness.probe.initialise import initialise, stream
 from harness.probe.twin import Twin
-from harness.probe.view import stream
 from harness.proxies.registry import registry
 
 TINY = {"channels": 4, "cells_per_stage": 1, "input_channels": 3, "classes": 5}

@@ -28,8 +28,7 @@ from benchmarks.benchmark import space_of
 from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import Counts, Scored, of_space, score_stack
 from harness.inputs.draw import gaussian_minibatches
-from harness.probe.initialise import initialise
-from harness.probe.view import stream
+from harness.probe.initialise import initialise, stream
 from harness.proxies.registry import registry
 
 NAMES = ("az_expressivity", "az_progressivity", "az_trainability", "linear_regions@az_nas")

@@ -25,7 +25,7 @@ from proxy_checks import (
 from torch import Tensor, nn
 
 from harness.engine.scoring import score_stack
-from harness.probe.view import stream
+from harness.probe.initialise import stream
 from harness.proxies.near import effective_rank
 from harness.proxies.registry import registry
 from harness.proxies.swap import regularised

@@ -30,10 +30,11 @@ from torch.nn import functional
 
 from benchmarks.benchmark import space_of
 from harness.inputs.draw import gaussian_minibatches
+from harness.probe.initialise import stream
 from harness.probe.probe import Probe
 from harness.probe.relu_observers import absolute_correlations
-from harness.probe.view import seeded, stream
 from harness.proxies.dextr import circle, curvature
+from harness.proxies.global_state import seeded
 from harness.proxies.linear_regions import crops
 from harness.proxies.rbflex import log_determinant
 from harness.proxies.registry import registry

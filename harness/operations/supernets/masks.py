@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.probe.view import stream
+from harness.probe.initialise import stream
 
 CHUNK = 2**22
 """Values in the first map of masks that run together, at most: larger ones fall out of a CPU's cache."""

@@ -32,7 +32,7 @@ from harness.operations.setup import Setup
 from harness.operations.supernets.checkpoint import read, save, settings_of
 from harness.operations.supernets.darts import Bilevel, Training
 from harness.operations.supernets.evaluation import evaluate
-from harness.probe.view import stream
+from harness.probe.initialise import stream
 from harness.report.style import write_csv
 
 
