@@ -109,6 +109,8 @@ def _correlation(table: Recipe, published: Published, session: Session) -> tuple
         "inputs": _inputs(published, scores) if scores else NO_IMAGES, "judged_by": SPLITS[split],
         "protocol": scores.protocol_of(published.method) if scores else "",
     }  # fmt: skip
+    if ours.differenced:
+        row["protocol"] = f"default, and what {row['protocol']} changes on {ours.differenced:,}"
     if judged.name == ABSENT:
         row["cause"] = "our value or its error is not defined: too few architectures, or a constant score"
     if judged.name != DIFFERS:

@@ -5,7 +5,13 @@ for every architecture of the table. Populations are those of `harness.analysis.
 minus published has three parts: how far our sample can be from the space, analytically (`harness.stats`), none where
 all of the population was scored; the same of the published sample, where it is of fewer architectures than the
 population has; and the draws of weights and minibatch on either side (`harness.reproduce.draws`).
+
+Where the scores under the authors' protocol are of fewer architectures than those under the default one, the value is
+that of the default, over all that have it, plus the difference of the two protocols on the smaller sample; its error
+is that of the paired difference, and the sample's own error goes.
 """
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
@@ -59,21 +65,24 @@ class Sample:
             return float(stats.kendall_tau_a(self.scores, self.accuracy))
         return float(STATISTICS[measure](self.scores, self.accuracy, self.weight))
 
-    def deviation(self, measure: str) -> float:
+    def deviation(self, measure: str, other: Sample | None = None) -> float:
         """Return the standard error of a sample of one architecture: it falls with the root of their number. Of a vote,
-        half that of tau-b of the mean rank."""
+        half that of tau-b of the mean rank. With `other` scores of the same architectures, of the difference."""
         if measure == "concordance":
             ranks = np.mean([stats.midranks(row) for row in self.scores], axis=0)
             return Sample(ranks, self.accuracy).deviation("tau_b") / 2
         terms = INFLUENCES[measure](self.scores, self.accuracy, self.weight)
+        if other is not None:
+            terms = terms - INFLUENCES[measure](other.scores, other.accuracy, other.weight)
         found, count = deviation_of([terms], np.arange(len(terms)), stats.both_finite(self.scores, self.accuracy))
         return found * math.sqrt(count)
 
-    def error(self, measure: str) -> float:
-        """Return the standard error of the statistic as that of the space; 0 where all was scored."""
+    def error(self, measure: str, other: Sample | None = None) -> float:
+        """Return the standard error of the statistic as that of the space, 0 where all was scored; with `other` scores
+        of the same architectures, of the difference of the two."""
         if self.share >= 1:
             return 0.0
-        return self.deviation(measure) / math.sqrt(self.n) * math.sqrt(1 - self.share)
+        return self.deviation(measure, other) / math.sqrt(self.n) * math.sqrt(1 - self.share)
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,8 @@ class Estimate:
     n: int = 0
     whole: bool = False
     """Whether both are over the same whole population."""
+    differenced: int = 0
+    """Architectures on which the protocols were compared, where the value is that of the default plus a difference."""
 
 
 class Judge:
@@ -99,6 +110,8 @@ class Judge:
         self.rows = pd.Index(benchmark.table.archs).get_indexer(archs)
         """Table row of each architecture of the set; -1 where it has no accuracy."""
         self._estimates: dict[tuple, Estimate] = {}
+        usual = None if scores is None else scores.usual
+        self._usual = None if usual is None else Judge(benchmark, usual)
 
     @cached_property
     def counts(self) -> dict[str, np.ndarray]:
@@ -122,19 +135,42 @@ class Judge:
     def _estimate(
         self, method: str, population: str, measure: str, size: int | None, split: str, draws: int
     ) -> Estimate:  # fmt: skip
-        sample = self.sample(method, population, split)
-        value, n = sample.statistic(measure), sample.n
+        sample, usual, value, error = self._ours(method, population, split, measure)
+        n = usual.n
         if not math.isfinite(value):
             return Estimate(value, n=n)
         theirs = sample.size if size is None else min(size, sample.size)
         drawn = 0.0, 0.0
         if method not in self.counts:
             drawn = draw_error(self._parts(method), measure, n), draw_error(self._parts(method), measure, theirs, draws)
-        errors = [sample.error(measure), *drawn]
+        errors = [error, *drawn]
         if theirs < sample.size:
             errors.append(sample.deviation(measure) / math.sqrt(theirs) * math.sqrt(1 - theirs / sample.size))
-        whole = sample.share >= 1 and size == sample.size
-        return Estimate(value, math.hypot(*errors[:2]), math.hypot(*errors), n, whole)
+        whole = usual.share >= 1 and size == sample.size
+        differenced = 0 if usual is sample else sample.n
+        return Estimate(value, math.hypot(*errors[:2]), math.hypot(*errors), n, whole, differenced)
+
+    def _ours(self, method: str, population: str, split: str, measure: str) -> tuple[Sample, Sample, float, float]:
+        """Return the scores under the authors' protocol, those that the value rests on, the value and the standard
+        error of its samples."""
+        sample = self.sample(method, population, split)
+        larger = None if measure == "concordance" else self._larger(method, population, split)
+        if larger is None:
+            return sample, sample, sample.statistic(measure), sample.error(measure)
+        usual, same = larger
+        value = usual.statistic(measure) + sample.statistic(measure) - same.statistic(measure)
+        return sample, usual, value, math.hypot(usual.error(measure), sample.error(measure, same))
+
+    def _larger(self, method: str, population: str, split: str) -> tuple[Sample, Sample] | None:
+        """Return the scores under the default protocol, all and those of the architectures scored under the authors',
+        where they are the more; None otherwise."""
+        if self._usual is None or self.set is None or not self.set.protocols.keys() & self._parts(method):
+            return None
+        inside = self._scores(method)[1]
+        if self._usual.lacks(method) or (inside & ~self._usual._scores(method)[1]).any():
+            return None
+        all_, same = (self._usual.sample(method, population, split, among=among) for among in (None, inside))
+        return (all_, same) if all_.n > same.n else None
 
     def split(self, wanted: str) -> str:
         """Return the accuracy that judges: the wanted one, or the other where the table has only that."""
@@ -153,15 +189,18 @@ class Judge:
         convolutions = sum((chosen == OPERATIONS.index(name)).sum(1) for name in KERNEL)
         return self.counts["flops"] + units * (2 * convolutions + 9 * (chosen == OPERATIONS.index(POOL)).sum(1))
 
-    def sample(self, method: str, population: str, split: str, counted: np.ndarray | None = None) -> Sample:
+    def sample(
+        self, method: str, population: str, split: str, counted: np.ndarray | None = None,
+        among: np.ndarray | None = None,
+    ) -> Sample:  # fmt: skip
         """Return scores and accuracies of a population that the method was run on; `counted` are other counts, (table
-        rows,), instead of the method's."""
+        rows,), instead of the method's; `among` are the rows of the set, (set,) bool, to keep."""
         space, accuracy = self.benchmark.space, self.benchmark.table.target(split)
         if method in self.counts:
             rows, scores = np.arange(len(accuracy)), self.counts[method] if counted is None else counted
         else:
             scores, scored = self._scores(method)
-            there = scored & (self.rows >= 0)
+            there = scored & (self.rows >= 0) & (True if among is None else among)
             rows, scores = self.rows[there], scores[..., there]
         at, known = self.benchmark.indices[rows], np.isfinite(accuracy[rows])
         share = min(1.0, known.sum() / space.full_size)
@@ -212,7 +251,7 @@ class Judge:
             tried[TAU_A] = method, population, split, "tau_a"
         if (reachable := f"{method}_reachable") in self.counts:
             tried[f"`{reachable}`"] = reachable, population, split, measure
-        found = {words: self.sample(*choice[:3]).statistic(choice[3]) for words, choice in tried.items()}
+        found = {words: self._ours(*choice)[2] for words, choice in tried.items()}
         if method == "flops" and (counted := self._all_layers()) is not None:
             sample = self.sample(method, population, split, counted)
             found[ALL_LAYERS] = sample.statistic(measure)

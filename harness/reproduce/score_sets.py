@@ -5,6 +5,8 @@ where such a set is kept and has the proxy, otherwise under `default`. A run is 
 authors; it is an ordinary run folder, so it can be stopped and continued.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,6 +52,8 @@ class ScoreSet:
     """How the scores were made, for the manifest."""
     protocols: dict[str, str] = field(default_factory=dict)
     """Proxy -> its protocol, where that is another."""
+    usual: ScoreSet | None = None
+    """The scores under `protocol` alone, the same rows, where some proxies have another."""
 
     def protocol_of(self, method: str) -> str:
         """Return the protocol of a proxy, or those of an ensemble's members."""
@@ -113,7 +117,10 @@ def kept(bench: str, protocol: str = "default") -> ScoreSet | None:
     frames = {name: cached.scores(bench, dataset, name) for name in names}
     own = [frames.pop(name) for name in names if of[name] != "default"]
     found = merged(frames.values(), dataset, "default", origins, own)
-    return replace(found, protocols={proxy: protocol for frame in own for proxy in frame.columns.drop("arch")})
+    index = pd.DataFrame({"arch": found.frame.index})
+    usual = merged(frames.values(), dataset, "default", origins, [index]) if own and frames else None
+    protocols = {proxy: protocol for frame in own for proxy in frame.columns.drop("arch")}
+    return replace(found, protocols=protocols, usual=usual)
 
 
 def wanted(table: Recipe, bench: str) -> list[str]:

@@ -320,6 +320,11 @@ def test_errors_of_samples_fall_with_their_size_and_vanish_where_all_was_scored(
         assert sample.error(measure) == pytest.approx(spread, rel=0.2)
         assert whole.deviation(measure) / math.sqrt(200) * math.sqrt(0.9) == pytest.approx(spread, rel=0.1)
         assert whole.error(measure) == 0
+        others = scores + rng.normal(0, 0.5, size=2000)
+        spread = np.std([statistic(scores[at], accuracy[at]) - statistic(others[at], accuracy[at]) for at in drawn])
+        other = correlations.Sample(others[drawn[0]], accuracy[drawn[0]], share=0.1, size=2000)
+        assert sample.error(measure, other) == pytest.approx(spread, rel=0.2)
+        assert sample.error(measure, sample) == 0 < sample.error(measure, other) < sample.error(measure)
     votes = correlations.Sample(np.stack([scores, scores]), accuracy)
     assert votes.deviation("concordance") == pytest.approx(whole.deviation("tau_b") / 2)
 
@@ -406,6 +411,37 @@ def test_a_set_of_the_authors_protocol_comes_first(monkeypatch):
     assert (found.protocol_of("snip"), found.protocol_of("zen")) == ("az-nas", "default")
     other = score_sets.kept("201", "zico")
     assert other.frame["snip"].tolist() == [1.0, 2.0, 3.0] and other.protocol_of("snip") == "default"
+
+
+def test_a_smaller_sample_under_the_authors_protocol_is_a_difference_from_the_default(monkeypatch):
+    """All strings under the default protocol, every fourth under theirs, which ranks better."""
+    space, table = space_of("201"), tiny_table(60)
+    network = {"channels": 4, "cells_per_stage": 1, "input_channels": 1, "classes": 10}
+    own = benchmarks.Benchmark(space, table, np.array([space.index(a) for a in table.archs]), network, 8, False)
+    accuracy, rng = table.target("test"), np.random.default_rng(0)
+    usual, theirs = accuracy + rng.normal(0, 20, 60), accuracy + rng.normal(0, 5, 60)
+    some = slice(None, None, 4)
+    sets = {
+        "large": (pd.DataFrame({"arch": table.archs, "snip": usual}), {}),
+        "theirs": (pd.DataFrame({"arch": table.archs[some], "snip": theirs[some]}), {"protocol": "az-nas"}),
+    }
+    facts = {name: {"bench": "201", "dataset": "cifar10", "settings": settings, "scores": len(frame), "archs": 1}
+             for name, (frame, settings) in sets.items()}  # fmt: skip
+    monkeypatch.setattr(score_sets.cached, "facts", lambda: facts)
+    monkeypatch.setattr(score_sets.cached, "scores", lambda bench, dataset, name: sets[name][0])
+    judge = correlations.Judge(own, score_sets.kept("201", "az-nas"))
+    rho = [stats.spearman(x, y) for x, y in (
+        (usual, accuracy), (theirs[some], accuracy[some]), (usual[some], accuracy[some]))]  # fmt: skip
+    published = Published("snip", "201", "cifar10", "rho", 0.5, "all")
+    ours = judge.estimate(published, "test")
+    assert ours.value == pytest.approx(rho[0] + rho[1] - rho[2]) and (ours.n, ours.differenced) == (60, 15)
+    others = judge.alternatives(dataclasses.replace(published, population="distinct"), "test")
+    assert others["population all"] == pytest.approx(ours.value)
+    default = correlations.Judge(own, score_sets.kept("201")).estimate(published, "test")
+    assert default.value == pytest.approx(rho[0]) and default.differenced == 0
+    sets["large"] = (sets["large"][0][5:], {})  # some of theirs are not among the default's
+    ours = correlations.Judge(own, score_sets.kept("201", "az-nas")).estimate(published, "test")
+    assert ours.value == pytest.approx(rho[1]) and (ours.n, ours.differenced) == (15, 0)
 
 
 def test_correlations_are_of_a_uniform_sample_where_there_is_one(tmp_path):
