@@ -1,6 +1,6 @@
 """How many architectures and draws tell two scores apart, from scores of a sample or of the whole space.
 
-Two scores are told apart where their paired difference in rho is found different from 0 at the 5 % level, two-sided;
+Two scores are distinguished where their paired difference in rho is found different from 0 at the 5 % level, two-sided;
 planned is for a power of 80 %. With d the difference, s the standard deviation of one architecture's term in it
 (`harness.stats.rho_influence`; it has what the scores share taken out), N the size of the space and z = 1.96 + 0.84,
 the error of n architectures drawn without replacement is s sqrt(1/n - 1/N), which has to be at most |d| / z:
@@ -134,7 +134,7 @@ def resampled(
     part: Population, one: str, other: str, difference: float, near: float, samples: int = SAMPLES, seed: int = 0,
     power: float = POWER,
 ) -> float:  # fmt: skip
-    """Return the architectures at which two scores are told apart in a part `power` of samples without replacement of
+    """Return the architectures at which two scores are distinguished in a part `power` of samples without replacement of
     the population, by a line through the probits over the root of their number, from sizes `near` it."""
     generator = np.random.default_rng(seed)
     known = np.isfinite(part.scores[one]).any(0) & np.isfinite(part.scores[other]).any(0)
