@@ -2,8 +2,9 @@
 
 Ten pairs of scores whose planned numbers are nearest to `WANTED`, on NAS-Bench-201 with scores of all 15,625 strings.
 For each, samples of the whole table are drawn without replacement, of 0.7 to 1.3 times the planned number, and it is
-counted how often the two scores are distinguished (p of their difference below 0.05, with the right sign): needed are so
-many that 80 % do. Below 150 architectures the plan resamples too, with other samples. Prints and writes both numbers.
+counted how often the two scores are distinguished (p of their difference below 0.05, with the right sign): needed are
+so many that 80 % do. Below 150 architectures the plan resamples too, with other samples. Prints and writes both
+numbers.
 """
 
 import argparse

@@ -134,8 +134,9 @@ def resampled(
     part: Population, one: str, other: str, difference: float, near: float, samples: int = SAMPLES, seed: int = 0,
     power: float = POWER,
 ) -> float:  # fmt: skip
-    """Return the architectures at which two scores are distinguished in a part `power` of samples drawn from
-    the population without replacement, by a line through the probits over the root of their number, from sizes `near` it."""
+    """Return the architectures at which two scores are distinguished in a part `power` of samples drawn from the
+    population without replacement, by a line through the probits over the root of their number, from sizes `near` it.
+    """
     generator = np.random.default_rng(seed)
     known = np.isfinite(part.scores[one]).any(0) & np.isfinite(part.scores[other]).any(0)
     x, y, accuracy = part.scores[one][:, known], part.scores[other][:, known], part.accuracy[known]
