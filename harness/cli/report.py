@@ -22,7 +22,7 @@ def parser() -> Line:
     add("--out", type=Path, help="folder to write to (default: the first run's)")
     add("--population", default="all", help="population of the printed table: all (default), connected, distinct, each")
     add("--baseline", default="auto",
-        help="proxy the others are compared with (default: the best of params, flops, layers)")  # fmt: skip
+        help="proxy the others are compared with (default: the best count)")  # fmt: skip
     add("--intervals", default="auto", help="auto (default: not where the whole space was scored), always, never")
     add("--data", help="folder of ground truth, where RUN is a folder of results/tables whose scores are kept with the"
         " program: its tables are made again; without it its figures (default: NAS_HARNESS_DATA)")  # fmt: skip

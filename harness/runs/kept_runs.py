@@ -27,8 +27,8 @@ from harness.store.stored_run import StoredRun, load_run
 
 FEWEST = 50
 """Architectures of a set that a column has to have: of fewer there is nothing to say about a benchmark."""
-COUNTS = "params_reachable,flops_reachable,az_complexity"
-"""Added to the baselines: the best count is the best of all, and ensembles have their member."""
+COUNTS = "az_complexity"
+"""Added to the baselines: ensembles have their member."""
 USUAL = "default"
 Say = Callable[[str], None]
 

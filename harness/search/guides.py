@@ -48,7 +48,7 @@ def read_scores(path: str | Path, benchmark: Benchmark) -> Scores:
 
 
 def counts(benchmark: Benchmark, rows: np.ndarray | None = None) -> Scores:
-    """Return the baselines (params, flops, layers, random), which need no run, of rows of the table (all of them)."""
+    """Return the baselines (all counts and random), which need no run, of rows of the table (all of them)."""
     rows = np.arange(len(benchmark.table)) if rows is None else rows
     found = counts_of(choose(""), benchmark, benchmark.indices[rows])
     return Scores(rows, found, dict.fromkeys(found, 0.0), "")

@@ -90,11 +90,11 @@ def test_asking_for_less_reports_less_and_loses_nothing(out: Path, scored: list)
     assert part.scores["snip"].shape == (1, 4) and same(all_of_it, part, "snip", "naswot", rows=4, seeds=1)
     back = score(out, seeds=2)
     assert scored == [] and same(all_of_it, back)
-    score(out, sample=4, proxies="grad_norm,params_reachable")
+    score(out, sample=4, proxies="grad_norm,az_complexity")
     scored.clear()
     back = score(out, lines.append, seeds=2)
     assert scored == [] and same(all_of_it, back, *all_of_it.scores)
-    assert set(back.scores) - set(all_of_it.scores) == {"params_reachable"}  # grad_norm has 4 of 10 architectures
+    assert set(back.scores) - set(all_of_it.scores) == {"az_complexity"}  # grad_norm has 4 of 10 architectures
     assert any("kept, but not shown" in line and "grad_norm" in line for line in lines)
     scored.clear()
     score(out, proxies="grad_norm")
