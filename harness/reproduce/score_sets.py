@@ -116,6 +116,7 @@ def kept(bench: str, protocol: str = "default") -> ScoreSet | None:
     origins = [{"scores": name, **{key: facts[name][key] for key in keys if key in facts[name]}} for name in names]
     frames = {name: cached.scores(bench, dataset, name) for name in names}
     own = [frames.pop(name) for name in names if of[name] != "default"]
+    own.sort(key=len, reverse=True)
     found = merged(frames.values(), dataset, "default", origins, own)
     index = pd.DataFrame({"arch": found.frame.index})
     usual = merged(frames.values(), dataset, "default", origins, [index]) if own and frames else None
