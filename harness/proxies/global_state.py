@@ -62,8 +62,7 @@ def unchanged(seed: int) -> Iterator[list[str]]:
             yield changed
     finally:
         for setting, value in zip(_settings(), before, strict=True):
-            if setting.read() != value:
-                setting.write(value)
+            if not _put_back(setting, value):
                 changed.append(setting.name)
         changed += spaces.put_back()
         random.setstate(states[0])
@@ -82,6 +81,16 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
             with torch.cuda.device(each):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+def _put_back(setting: Setting, value: Any) -> bool:
+    """Give a setting its value; say whether it had it. One that cannot be read or written keeps no other from it."""
+    with contextlib.suppress(Exception):
+        if setting.read() == value:
+            return True
+    with contextlib.suppress(Exception):
+        setting.write(value)
+    return False
 
 
 def load(run: Callable[[], None]) -> None:
