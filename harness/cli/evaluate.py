@@ -3,7 +3,7 @@
 The CSV has a column `arch` (official strings) or `index` (official indices), or both, and
     one column for each proxy, named as the proxy;    or    columns `proxy` and `score`, a row for each score.
 A column `seed`, if there is one, tells several scores of one architecture apart. Larger is better. A cell that is
-empty, nan or inf is a failure and is counted. all counts and random are added to compare with.
+empty, nan or inf is a failure and is counted. All counts and random are added to compare with.
 """
 
 from benchmarks.benchmark import known
