@@ -52,9 +52,10 @@ def score(
     that none knows are named in a warning and in `left_out` of the result, `strict=True` refuses them. `reasons` of the
     result says of each failed proxy why.
 
-    The module is left as it was: everything happens on copies. Raises UserError for unknown proxies, all at once, for
-    tf32 where the module is not on a CUDA device, for what is no ordinary module (TorchScript, lazy layers), for inputs
-    that are empty or not finite or that the module does not take, and for outputs of which the logits are not clear.
+    The module is left as it was: everything happens on copies. Inside `no_grad` or `autocast`, and under another
+    default dtype or device, scores are the same. Raises UserError for unknown proxies, all at once, for tf32 where the
+    module is not on a CUDA device, for what is no ordinary module (TorchScript, lazy layers), for inputs that are empty
+    or not finite or that the module does not take, and for outputs of which the logits are not clear.
     """
     chosen = in_precision(choose(proxies), precision)
     return score_module(

@@ -16,7 +16,7 @@ from harness.probe.initialise import stream
 from harness.probe.layer_rules import rule_of
 from harness.probe.logits import Choice
 from harness.probe.named_inputs import NamedInputs
-from harness.probe.precision import check_device
+from harness.probe.precision import arithmetic, check_device
 from harness.probe.twin import Refused, Twin, unfused
 from harness.probe.view import View
 from harness.proxies.global_state import seeded
@@ -34,7 +34,7 @@ class Scores(dict[str, float]):
         """Parameter that no rule of a layer type knows -> its share of all parameters."""
 
 
-@torch.inference_mode(False)
+@arithmetic("float32")
 def score_module(
     model: Any, inputs: Any, targets: Any, proxies: Sequence[Proxy], *, blocks: str | Sequence[str] | None,
     logits: Choice, strict: bool, seed: int, precision: str,

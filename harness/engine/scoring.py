@@ -153,7 +153,6 @@ def by_view(proxies: Iterable[Proxy]) -> dict[tuple[View, bool], list[Proxy]]:
     return groups
 
 
-@torch.enable_grad()
 def score_stack(
     build: Callable[..., nn.Module], names: Sequence[str], proxies: Sequence[Proxy], inputs: ViewInputs, *, seed: int,
     own_weights: bool = False, features: Features = unknown, spent: dict[str, float] | None = None,

@@ -18,7 +18,7 @@ PyTorch is imported by the functions that need it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UserError
@@ -51,7 +51,8 @@ def arithmetic(precision: str, device: str | torch.device = "cpu") -> Iterator[N
 
     TF32 for convolutions where that is the mode, else nothing that is less exact than float32: not in cuDNN, not in
     matrix products of CUDA, not in oneDNN (`torch.set_float32_matmul_precision("medium")` means bfloat16 there). cuDNN
-    takes algorithms that give the same bits every time.
+    takes algorithms that give the same bits every time. What the code around has switched on or off is as when PyTorch
+    starts (`_as_started`).
     Raises UserError as `check_device`.
     """
     import torch
@@ -74,7 +75,8 @@ def arithmetic(precision: str, device: str | torch.device = "cpu") -> Iterator[N
         torch.set_float32_matmul_precision("highest")
         for flag, value in wanted:
             flag.fp32_precision = value
-        yield
+        with _as_started(device):
+            yield
     finally:
         backends.cudnn.deterministic = repeatable
         if older is not None:
@@ -82,6 +84,27 @@ def arithmetic(precision: str, device: str | torch.device = "cpu") -> Iterator[N
             torch.set_float32_matmul_precision(matmul)
         for (flag, _), value in zip(wanted, before, strict=True):
             flag.fp32_precision = value
+
+
+@contextmanager
+def _as_started(device: str | torch.device) -> Iterator[None]:
+    """Inside, gradients are recorded, autocast is off, and tensors are made in float32 on the CPU unless code says
+    otherwise."""
+    import torch
+
+    dtype = torch.get_default_dtype()
+    with ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in {"cpu", "cuda", torch.device(device).type}:
+            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        torch.set_default_dtype(torch.float32)
+        stack.callback(torch.set_default_dtype, dtype)
+        yield
 
 
 def _older_flags() -> tuple[bool, str] | None:
@@ -98,7 +121,7 @@ def in_bfloat16(forward: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
     """Return, in float32, what a forward gives when its convolutions and linear layers compute in bfloat16."""
     import torch
 
-    with torch.autocast(inputs.device.type, torch.bfloat16):
+    with torch.autocast(inputs.device.type, torch.bfloat16, cache_enabled=False):  # kept weights would outlive a change
         return forward(inputs).float()
 
 

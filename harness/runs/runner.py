@@ -15,6 +15,7 @@ from benchmarks.options import as_toml
 from harness.engine import ray_cluster
 from harness.engine.devices import described
 from harness.engine.scorer import Chunk, execute, join, score_counts
+from harness.probe.precision import arithmetic
 from harness.proxies.own import tracebacks
 from harness.proxies.protocols import PROTOCOLS
 from harness.proxies.registry import Proxy, registry
@@ -39,6 +40,7 @@ ESTIMATE_AFTER, LONG = 3.0, 60.0
 """Seconds of scoring after which the rest is estimated; seconds of it that are worth a line."""
 
 
+@arithmetic("float32")
 def run(config: RunConfig, *, say: Callable[[str], None] = say, dry_run: bool = False) -> StoredRun:
     """Score what the settings request, continuing what the folder holds; return the finished run.
 

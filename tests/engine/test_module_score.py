@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import reference_proxies as reference
 import torch
+from ambient import AROUND, around, settings
 from networks import Bare, Small, everything_of, minibatch
 from torch import nn
 from torch.nn import functional
@@ -59,15 +60,17 @@ def test_the_model_is_left_as_it_was():
     assert torch.is_grad_enabled() and torch.get_default_dtype() is torch.float32
 
 
-@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
-def test_inside_no_grad(context):
-    """A user who scores inside no_grad gets the same numbers, on inputs made there."""
+@pytest.mark.parametrize("name", AROUND)
+def test_what_the_code_around_has_set_changes_no_score(name: str):
+    """A user who scores inside no_grad, autocast and the like gets the same numbers, on inputs made there."""
     x, y = minibatch(12)
     usual = harness.score(Small(), x, y, proxies=NAMES, blocks=["body"])
-    with context():
-        inside = harness.score(Small(), x * 1, y * 1, proxies=NAMES, blocks=["body"])
-        assert not torch.is_grad_enabled()
-    assert inside == usual
+    model = Small()
+    with around(name):
+        before = settings()
+        inside = harness.score(model, x * 1, y * 1, proxies=NAMES, blocks=["body"])
+        assert settings() == before
+    assert inside == usual and settings() != before
 
 
 def test_mode_and_frozen_weights_do_not_matter():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ambient import AROUND, around, settings
 from networks import Small, minibatch
 from proxy_checks import FULL, STACK, given, stack_of
 from torch import nn
@@ -203,6 +204,17 @@ def test_scores_are_computed_with_the_flags():
     proxies = [Proxy(**{**vars(like), "score": look, "name": name}) for name in ("one", "two")]
     score_stack(lambda: stack_of([FULL]), ["a"], in_precision(proxies, "float32"), given(), seed=0)
     assert len(seen) == 2 and not any(each["cudnn"] for each in seen) and flags()["cudnn"]
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_a_run_inside_other_code_has_the_same_scores(name: str, embedded: Path, tmp_path: Path):
+    config = {"sample": 3, "batch_size": 12, "workers": 1, "proxies": "naswot,snip,synflow,swap,zico"}
+    usual = harness.correlate("201", **config, out=str(tmp_path / "usual"), verbose=False).run.scores
+    with around(name):
+        before = settings()
+        inside = harness.correlate("201", **config, out=str(tmp_path / "inside"), verbose=False).run.scores
+        assert settings() == before
+    assert inside.keys() == usual.keys() and all((inside[each] == usual[each]).all() for each in usual)
 
 
 # Run folders
