@@ -112,8 +112,7 @@ def count(proxies: str, indices: list[int], network: dict[str, int], batch: int,
     minibatches = gaussian_minibatches((3, side, side), network["classes"], batch, 2, 0)
     chosen = [replace(each, view=replace(each.view, repeats=1)) for each in choose(proxies) if not each.static]
     as_on_a_gpu = patch.object(convolution, "_by_group", lambda module, x: convolution._grouped(module))
-    no_autocast = patch.object(torch, "is_autocast_enabled", lambda *_: False)  # it does not know the meta device
-    with as_on_a_gpu, no_autocast, Dispatch() as seen:
+    with as_on_a_gpu, Dispatch() as seen:
         scored = score_stack(
             lambda: allocate(space.build(indices, **network), "meta"), [space.canonical(i) for i in indices],
             chosen, ViewInputs(minibatches, network["classes"], 0, "meta"), seed=0, features=of_space,

@@ -98,7 +98,7 @@ def _as_started(device: str | torch.device) -> Iterator[None]:
             stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         for kind in {"cpu", "cuda", torch.device(device).type}:
-            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+            if _autocast_on(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
@@ -130,7 +130,7 @@ def as_written(x: Tensor) -> AbstractContextManager:
     import torch
 
     kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    return torch.autocast(kind, enabled=False) if _autocast_on(kind) else nullcontext()
 
 
 def widened(x: Tensor) -> Tensor:
@@ -145,8 +145,18 @@ def computed(x: Tensor) -> Tensor:
     import torch
 
     kind = x.device.type
-    wanted = torch.is_autocast_enabled(kind) and x.dtype == torch.float32
+    wanted = x.dtype == torch.float32 and _autocast_on(kind)
     return x.to(torch.get_autocast_dtype(kind)) if wanted else x
+
+
+def _autocast_on(kind: str) -> bool:
+    """Return whether autocast is on for a kind of device."""
+    import torch
+
+    try:
+        return torch.is_autocast_enabled(kind)
+    except RuntimeError:  # a kind that has none, as meta
+        return False
 
 
 def memory_ran_out(error: BaseException) -> bool:

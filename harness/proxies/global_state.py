@@ -22,7 +22,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import lru_cache, partial
 from itertools import chain
 from operator import is_
 from types import ModuleType
@@ -51,8 +51,9 @@ def unchanged(seed: int) -> Iterator[list[str]]:
     Generators of PyTorch, NumPy and Python start from `seed` inside. After the block the list names what was changed.
     """
     changed: list[str] = []
-    before = [setting.read() for setting in _settings()]
-    spaces = _namespaces()
+    settings = (*_of_python(), *_of_torch())  # with functions as they are now, whoever replaces them inside
+    before = [setting.read() for setting in settings]
+    spaces = _namespaces(len(sys.modules))
     spaces.record()
     states = random.getstate(), np.random.get_state()
     random.seed(seed)
@@ -61,7 +62,7 @@ def unchanged(seed: int) -> Iterator[list[str]]:
         with seeded(seed):
             yield changed
     finally:
-        for setting, value in zip(_settings(), before, strict=True):
+        for setting, value in zip(settings, before, strict=True):
             if not _put_back(setting, value):
                 changed.append(setting.name)
         changed += spaces.put_back()
@@ -97,11 +98,6 @@ def load(run: Callable[[], None]) -> None:
     """Run the code of a user's file, which leaves the state of the process as it is."""
     with unchanged(0), arithmetic("float32"):
         run()
-
-
-@cache
-def _settings() -> tuple[Setting, ...]:
-    return (*_of_python(), *_of_torch())
 
 
 def _attributes(of: Any, *names: str) -> Iterator[Setting]:
@@ -312,8 +308,9 @@ def _is_code(value: Any) -> bool:
     return callable(value) or isinstance(value, property | staticmethod | classmethod)
 
 
-@cache
-def _namespaces() -> _Namespaces:
+@lru_cache(maxsize=1)
+def _namespaces(modules: int) -> _Namespaces:
+    """Return the modules and classes that a user's code may patch; made again when there are more `modules`."""
     import torch
     from torch import linalg, nn
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ import torch
 from torch import nn
 
 from harness.engine import guard, scorer
+from harness.proxies.global_state import unchanged
 from harness.proxies.own import load_file
 from harness.runs.config import RunConfig
 from harness.runs.runner import run
@@ -94,6 +98,31 @@ def test_what_a_proxy_changes_is_put_back_or_named(tmp_path: Path, alone: Stored
 def test_a_pass_that_ran_under_other_flags_runs_again(tmp_path: Path, alone: StoredRun):
     """`threads` lets passes run again, and `own_backward` reads outputs when weights require no gradients."""
     assert not reasons_of(scores(tmp_path / "flags", ("threads", "own_backward")), alone)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "inside"])
+def test_a_replaced_function_hides_no_change(first: bool):
+    """Whether PyTorch's function was replaced when another proxy was called, or by the proxy itself."""
+    real = torch.is_autocast_enabled
+    if first:
+        with patch.object(torch, "is_autocast_enabled", lambda *_: False), unchanged(0):
+            pass
+    with unchanged(0) as changed:
+        if not first:
+            torch.is_autocast_enabled = lambda *_: False
+        torch.autocast("cpu", torch.bfloat16).__enter__()
+    assert torch.is_autocast_enabled is real and not real("cpu") and "autocast on cpu (enabled)" in changed
+
+
+def test_modules_that_are_imported_later_are_guarded_too(monkeypatch: pytest.MonkeyPatch):
+    with unchanged(0):
+        pass
+    later = ModuleType("harness.later")
+    later.formula = real = len
+    monkeypatch.setitem(sys.modules, "harness.later", later)
+    with unchanged(0) as changed:
+        later.formula = sum
+    assert later.formula is real and changed == ["functions of harness.later"]
 
 
 def test_a_process_that_ends_or_hangs_names_the_proxy(tmp_path: Path, alone: StoredRun, monkeypatch):
