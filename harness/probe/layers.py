@@ -52,7 +52,8 @@ def owned(module: nn.Module, values: Tensor) -> tuple[tuple[int, ...], Tensor]:
 @lru_cache(maxsize=1024)
 def places(owners: tuple[int, ...], device: torch.device) -> Tensor:
     """Return positions in the stack as an index on the device, made once: a GPU waits for each tensor it is sent."""
-    return torch.tensor(owners, device=device)
+    with torch.inference_mode(False):  # it outlives the block that asks first
+        return torch.tensor(owners, device=device)
 
 
 def by_sample(values: Tensor, samples: int, axis: int | None) -> Tensor:

@@ -19,6 +19,7 @@ from benchmarks.spaces.layers import allocate
 from harness.engine.scoring import ViewInputs, of_space, score_adaptively, score_stack
 from harness.inputs.draw import Minibatch
 from harness.probe.initialise import initialise, stream
+from harness.probe.layers import places
 from harness.probe.probe import Probe
 from harness.probe.twin import Twin
 from harness.probe.view import DEFAULT
@@ -270,6 +271,12 @@ def test_undeclared_after_declared():
     probe = Probe(network.train(), view_inputs().of(DEFAULT, 2), reads=["gradients"], channels_last=True)
     for name, proxy in everything.items():
         torch.testing.assert_close(proxy.score(probe), expected[name], rtol=1e-6, atol=1e-9, msg=name)
+
+
+def test_places_that_are_kept_can_be_used_anywhere():
+    with torch.inference_mode():
+        kept = places((3, 1, 4), torch.device("cpu"))
+    assert kept.tolist() == [3, 1, 4] and not kept.is_inference()
 
 
 def test_no_hook_outlives_its_pass():
