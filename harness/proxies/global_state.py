@@ -309,8 +309,8 @@ def _is_code(value: Any) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _namespaces(modules: int) -> _Namespaces:
-    """Return the modules and classes that a user's code may patch; made again when there are more `modules`."""
+def _namespaces(loaded: int) -> _Namespaces:
+    """Return the modules and classes that a user's code may patch; made again when more are `loaded`."""
     import torch
     from torch import linalg, nn
 
