@@ -62,4 +62,4 @@ def test_memory_of_a_freed_tensor_is_kept_for_the_next_one():
 
     with one_thread():
         kept = [faults() for _ in range(20)]
-    assert kept[-1] < 100 and faults() > 16000
+    assert kept[-1] < 100 and faults() > 1000  # a part may be served from what is kept
