@@ -275,8 +275,15 @@ def head_to_head_markdown(found: HeadToHead) -> str:
 
 
 def head_to_head_latex(found: HeadToHead) -> str:
-    """Return the differences as a LaTeX table (booktabs)."""
-    return latex_table(PAIR_HEADS, pair_rows(found), 4, " ".join(found.verdicts()), "tab:head-to-head")
+    """Return the differences as a LaTeX table (booktabs) that a page has room for: without n and the p of tau-b, and
+    without a benchmark or proxy that is the same in all rows, since the caption names it."""
+    rows = pair_rows(found)
+    named = [at for at in range(3) if len({row[at] for row in rows}) > 1]
+    columns = [*named, 3, 4, 5, 6, 8]
+    return latex_table(
+        [PAIR_HEADS[at] for at in columns], [[row[at] for at in columns] for row in rows], len(named) + 1,
+        " ".join([*found.verdicts(), notes(found)[0]]), "tab:head-to-head",
+    )  # fmt: skip
 
 
 def draw_head_to_head(panel: Panel, found: HeadToHead, statistic: str = "rho") -> None:

@@ -103,9 +103,12 @@ class Correlation:
 
     def to_latex(self, population: str = "all") -> str:
         """Return the short table as LaTeX, for the package booktabs."""
-        heads, rows = self._text(population)
-        caption = f"Rank correlation with the accuracy; {target_line(self.run)}. Brackets: 95 % intervals."
-        return latex_table(heads, rows, 2, caption, "tab:proxies")
+        (name, _, *heads, _), rows = self._text(population)
+        caption = (
+            f"Rank correlation with the accuracy; {target_line(self.run)}. Brackets: 95 % intervals. beats: whether rho"
+            f" is ahead of that of {style.baseline(self.summary, population)}. n: architectures with a score."
+        )
+        return latex_table([name, "beats?", *heads], [row[:-1] for row in rows], 2, caption, "tab:proxies")
 
     def _text(self, population: str) -> tuple[list[str], list[list[str]]]:
         """Return the headings and the rows of the short table, rounded."""

@@ -300,13 +300,15 @@ def latex_table(
 ) -> str:
     """Return a table for LaTeX with the package booktabs; the first `left` columns are aligned left, the others right.
 
-    The text is escaped, so that names such as grad_norm and signs such as † are printed as they are.
+    The text is escaped, so that names such as grad_norm and signs such as † are printed as they are. It is set small
+    and close, and numbers have no 0 before their point, since columns of papers are narrow.
     """
-    lines = [" & ".join(map(latex, row)) + r" \\" for row in rows]
-    columns = "l" * left + "r" * (len(heads) - left)
+    lines = [re.sub(r"(?<![\w.])0(?=\.\d)", "", " & ".join(map(latex, row))) + r" \\" for row in rows]
+    columns = "@{}" + "l" * left + "r" * (len(heads) - left) + "@{}"
     return "\n".join([
         "% needs \\usepackage{booktabs}", r"\begin{table}", r"\centering", rf"\caption{{{latex(caption)}}}",
-        rf"\label{{{label}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule",
+        rf"\label{{{label}}}", r"\footnotesize", r"\setlength{\tabcolsep}{4pt}", rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
         " & ".join(map(latex, heads)) + r" \\", r"\midrule", *lines, r"\bottomrule", r"\end{tabular}",
         r"\end{table}", "",
     ])  # fmt: skip

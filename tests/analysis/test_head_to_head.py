@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -168,9 +169,17 @@ def test_the_table_is_latex(found: HeadToHead) -> None:
     text = head_to_head_latex(found)
     body = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
-    assert len(rows) == 6 + 3 and all(row.count("&") == 9 for row in rows)
-    assert text.count("{tabular}") == 2 and r"\begin{tabular}{llllrrrrrr}" in text
-    assert all(sign.isascii() for sign in text) and "tau-b" in text and "$-$0." in text
+    assert len(rows) == 6 + 3 and all(row.count("&") == 7 for row in rows)
+    assert text.count("{tabular}") == 2 and r"\begin{tabular}{@{}llllrrrr@{}}" in text
+    assert all(sign.isascii() for sign in text) and "tau-b" in text and "$-$." in body
+    assert not re.search(r"\b0\.", body)
+
+
+def test_a_column_of_one_value_is_left_to_the_caption(found: HeadToHead) -> None:
+    few = replace(found, pairs=found.pairs.iloc[:1], means=found.means.iloc[:0])
+    text = head_to_head_latex(few)
+    assert r"\begin{tabular}{@{}lrrrr@{}}" in text and "\nverdict & rho difference & p & tau-b diff" in text
+    assert all(sentence.split(" ")[0] in text[: text.index("tabular")] for sentence in few.verdicts())
 
 
 def test_the_folder_holds_tables_figure_and_how_it_was_made(found: HeadToHead, tmp_path: Path) -> None:
