@@ -10,9 +10,14 @@ PyTorch is imported by the functions that need it.
 from __future__ import annotations
 
 import builtins
+import collections
 import contextlib
+import copy
+import functools
 import gc
+import itertools
 import math
+import operator
 import os
 import random
 import signal
@@ -145,6 +150,7 @@ def _of_torch() -> Iterator[Setting]:
     yield from _attributes(backends.cudnn, "enabled", "benchmark", "deterministic")
     yield from _attributes(backends.mkldnn, "enabled", "deterministic")
     yield from _attributes(torch.utils.deterministic, "fill_uninitialized_memory")
+    yield from _attributes(backends.opt_einsum, "enabled", "strategy")
     yield Setting(
         "anomaly detection",
         lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
@@ -158,6 +164,11 @@ def _of_torch() -> Iterator[Setting]:
             yield Setting(f"autocast on {kind} ({what})", partial(read, kind), partial(write, kind))
     yield Setting("the cache of autocast", torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled)
     yield Setting("blocks of autocast", _autocast_depth, _leave_autocast)
+    if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):
+        yield Setting("hooks of saved tensors", _saved_hooks, _leave_saved_hooks)
+    if torch.cuda.is_initialized():
+        yield Setting("the current CUDA device", torch.cuda.current_device, torch.cuda.set_device)
+        yield Setting("the current CUDA stream", torch.cuda.current_stream, torch.cuda.set_stream)
     yield Setting("dual numbers", lambda: forward_ad._current_level, lambda _: forward_ad.exit_dual_level())
     for name in sorted(name for name, value in vars(module).items() if name.startswith("_global") and value == {}):
         hooks = getattr(module, name)
@@ -207,6 +218,20 @@ def _leave_autocast(depth: int) -> None:
     while _autocast_depth() < depth:
         torch.autocast_increment_nesting()
     torch.clear_autocast_cache()
+
+
+def _saved_hooks() -> tuple | None:
+    import torch
+
+    return torch._C._autograd._top_saved_tensors_default_hooks(False)
+
+
+def _leave_saved_hooks(before: tuple | None) -> None:
+    """Take away the hooks that were added."""
+    import torch
+
+    while _saved_hooks() not in (None, before):
+        torch._C._autograd._pop_saved_tensors_default_hooks()
 
 
 def _set_device(device: Any) -> None:
@@ -290,12 +315,13 @@ class _Namespaces:
             self.contents = Contents(map(vars, self.spaces))
 
     def put_back(self) -> list[str]:
-        """Undo patches; return where there were any. Names that a module got since then stay: imports make them."""
+        """Undo patches; return where there were any. Names that a module got since then stay: imports make them; so do
+        values that are not `_fixed`."""
         return [f"functions of {self.spaces[at].__name__}" for at in self.contents.changed() if self._put_back(at)]
 
     def _put_back(self, at: int) -> bool:
         of, old, now = self.spaces[at], self.contents.before[at], vars(self.spaces[at])
-        patched = [name for name, value in old.items() if now.get(name) is not value and _is_code(value)]
+        patched = [name for name, value in old.items() if now.get(name) is not value and _fixed(value)]
         added = list(now.keys() - old.keys()) if isinstance(of, type) else []
         for name in patched:
             setattr(of, name, old[name])
@@ -304,8 +330,10 @@ class _Namespaces:
         return bool(patched or added)
 
 
-def _is_code(value: Any) -> bool:
-    return callable(value) or isinstance(value, property | staticmethod | classmethod)
+def _fixed(value: Any) -> bool:
+    """Return whether a value in a module or class is code or a constant, not something that a module keeps."""
+    constant = isinstance(value, float) or type(value).__module__ == "torch"  # dtypes, formats of memory
+    return callable(value) or constant or isinstance(value, property | staticmethod | classmethod)
 
 
 @lru_cache(maxsize=1)
@@ -317,7 +345,7 @@ def _namespaces(loaded: int) -> _Namespaces:
     modules: list[Any] = [
         torch, nn, nn.functional, nn.init, torch.autograd, torch.autograd.functional, linalg, torch.special,
         torch.func, torch.random, torch.cuda, torch._C._nn, torch._VF, np, np.linalg, np.random, math, random, time,
-        builtins,
+        builtins, collections, copy, functools, itertools, operator, contextlib,
     ]  # fmt: skip
     modules += [m for name, m in sys.modules.items() if name.split(".")[0] in ("harness", "benchmarks")]
     classes = [each for each in vars(nn).values() if isinstance(each, type)]

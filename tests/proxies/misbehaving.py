@@ -4,7 +4,9 @@
 """
 
 import contextlib
+import copy
 import ctypes
+import functools
 import math
 import os
 import random
@@ -113,6 +115,28 @@ def patched_modules(probe):
 @outputs
 def patched_numpy(probe):
     np.isfinite = np.stack = math.sqrt = lambda *given, **named: None
+    return score(probe)
+
+
+@outputs
+def patched_constants(probe):
+    torch.float64 = torch.float16
+    np.pi = math.inf = 3.0
+    torch.contiguous_format = torch.channels_last
+    return score(probe)
+
+
+@outputs
+def patched_copying(probe):
+    copy.deepcopy = functools.partial = lambda *given: None
+    return score(probe)
+
+
+@outputs
+def saved_tensors(probe):
+    for _ in range(2):
+        torch.autograd.graph.saved_tensors_hooks(lambda x: x * 0, lambda x: x).__enter__()
+    torch.backends.opt_einsum.enabled = False
     return score(probe)
 
 
