@@ -332,8 +332,8 @@ class _Namespaces:
 
 def _fixed(value: Any) -> bool:
     """Return whether a value in a module or class is code or a constant, not something that a module keeps."""
-    constant = isinstance(value, float) or type(value).__module__ == "torch"  # dtypes, formats of memory
-    return callable(value) or constant or isinstance(value, property | staticmethod | classmethod)
+    of_torch = type(value).__module__ in ("torch", "torch._C")  # dtypes, formats of memory, generators
+    return callable(value) or of_torch or isinstance(value, float | ModuleType | property | staticmethod | classmethod)
 
 
 @lru_cache(maxsize=1)

@@ -123,6 +123,7 @@ def patched_constants(probe):
     torch.float64 = torch.float16
     np.pi = math.inf = 3.0
     torch.contiguous_format = torch.channels_last
+    torch.default_generator, torch.backends = torch.Generator(), None
     return score(probe)
 
 

@@ -76,7 +76,8 @@ def state() -> tuple:
     return (
         torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled(), torch.get_num_threads(),
         torch.is_inference_mode_enabled(), torch.backends.mkldnn.enabled, torch.is_autocast_enabled("cpu"),
-        torch.float64, np.pi, math.inf, torch.contiguous_format, copy.deepcopy, functools.partial,
+        torch.default_generator, torch.backends, torch.float64, torch.contiguous_format, np.pi, math.inf,
+        copy.deepcopy, functools.partial,
         torch._C._autograd._top_saved_tensors_default_hooks(False), torch.backends.opt_einsum.enabled,
         torch.get_float32_matmul_precision(), torch.relu, nn.functional.conv2d, nn.Conv2d.forward, np.isfinite,
         nn.BatchNorm2d.__call__, torch.Tensor.sum, dict(os.environ), os.getcwd(), list(warnings.filters),
