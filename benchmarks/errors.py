@@ -117,8 +117,10 @@ class Parser(argparse.ArgumentParser):
         self.register("type", float, _number)
 
     def parse_known_args(self, args=None, namespace=None):
-        """Parse as argparse does; `--name=--`, which it cannot, is an error too."""
+        """Parse as argparse does; `--name=--`, which it cannot, is an error too, and so is a NUL, which no name has."""
         for word in sys.argv[1:] if args is None else args:
+            if "\0" in word:
+                self.error(f"a NUL character in '{word}'")
             if word.startswith("--") and word.endswith("=--"):
                 self.error(f"argument {word[:-3]}: expected a value, got '--'")
         return super().parse_known_args(args, namespace)

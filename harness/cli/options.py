@@ -88,6 +88,8 @@ class Line(Parser):
             if action is None or (action.nargs == 0 and not isinstance(value, bool)):
                 raise suggest([name], [each for each in options if each not in UNSET], f"option in {path}")
             values = list(map(str, value)) if isinstance(value, list) else [str(value)]
+            if any("\0" in each for each in values):
+                raise UserError(f"a NUL character in {name} of {path}")
             if not action.option_strings:
                 _default(action, values)
             elif action.nargs == 0:

@@ -13,7 +13,7 @@ from harness.engine.scoring import Counts, ViewInputs, named, score_stack, unkno
 from harness.inputs.draw import Minibatch
 from harness.probe.copies import copied
 from harness.probe.initialise import stream
-from harness.probe.layer_rules import rule_of
+from harness.probe.layer_rules import layers_of, rule_of
 from harness.probe.logits import Choice
 from harness.probe.named_inputs import NamedInputs
 from harness.probe.precision import arithmetic, check_device
@@ -52,15 +52,16 @@ def score_module(
         scores = Scores()
         scores.left_out = twin.left_out
         _say_left_out(scores.left_out, strict)
-        flops, classes, looked = _look(twin, x[:2].to(device))
+        flops, classes, looked = _look(twin, x.to(device))
         y, wrong = labels(targets, len(x), classes)
+        weighted = bool(layers_of(twin))
         counts = _counts(twin, flops, seed)
         work = _Work(model, twin, Minibatch(x, y), classes, device, names, seed)  # type: ignore[arg-type]
         work.spare = looked
         for proxy in proxies:
             if proxy.static:
                 scores[proxy.name] = float(proxy.score(counts))
-            elif reason := _unfit(proxy, x, wrong):
+            elif reason := _unfit(proxy, x, wrong, weighted):
                 scores[proxy.name], scores.reasons[proxy.name] = torch.nan, reason
         for group, parts in _by_minibatches([each for each in proxies if each.name not in scores]):
             for name, value, reason in work.scored(group, parts):
@@ -121,7 +122,7 @@ def _look(twin: Twin, x: Tensor | NamedInputs) -> tuple[int, int, Twin]:
 
     Raises UserError for a module that does not run on the inputs, or whose output does not serve.
     """
-    for samples in (1, 2):  # some modules do not bear a single one
+    for samples in sorted({1, min(2, len(x)), len(x)}):  # some modules do not bear a single one, some only one number
         network: Twin = twin.copy(share=True).eval()
         twin.seen.refused = ""
         done: list[int] = []
@@ -132,7 +133,7 @@ def _look(twin: Twin, x: Tensor | NamedInputs) -> tuple[int, int, Twin]:
             with torch.no_grad():
                 classes = network(x[:samples].clone()).shape[1]
         except Exception as error:
-            if samples == 1 < len(x):
+            if samples < len(x):
                 continue
             raise _does_not_run(error, x) from error
         finally:
@@ -164,9 +165,16 @@ def _does_not_run(error: Exception, x: Tensor | NamedInputs) -> UserError:
     return UserError(line + hint)
 
 
-def _unfit(proxy: Proxy, x: Tensor | NamedInputs, wrong_labels: str) -> str:
-    """Return why a proxy cannot be computed from these inputs and labels; "" where it can."""
+OF_WEIGHTS = {"weights", "gradients", "other_gradients", "channel_saliency", "weight_curvature"}
+"""Reads that are by layer."""
+
+
+def _unfit(proxy: Proxy, x: Tensor | NamedInputs, wrong_labels: str, weighted: bool) -> str:
+    """Return why a proxy cannot be computed from these inputs and labels; "" where it can. weighted: whether the module
+    has weights that proxies know."""
     view = proxy.view
+    if not weighted and not proxy.on_module and OF_WEIGHTS & {*proxy.reads}:
+        return "needs weights, and no rule of a layer type knows one of the module's"
     own = view.inputs == "minibatch"
     if own and proxy.labels and wrong_labels:
         return wrong_labels

@@ -122,7 +122,7 @@ class Hooks:
         reads it shall fail with, such as a LookupError where no output of the layer was seen."""
         samples = len(self.context.inputs)
         for layer, gradient in zip(self.context.layers if self.seen is not None else (), gradients, strict=False):
-            if layer.module not in self.salient and gradient.any():
+            if self.error is None and layer.module not in self.salient and gradient.any():
                 name = layer.name.removeprefix("network.")
                 self.error = LookupError(f"no output of {name} is seen: a function uses its weight")
         return self.error or [

@@ -99,9 +99,9 @@ class Passes(PassContext):
                     break
             self._gathered["outputs"] = outputs.detach()
             if "relu_kernels" in self.reads:
-                self._gathered["relu_kernels"] = hooks.codes.kernels()
+                self._gathered["relu_kernels"] = hooks.codes.error or hooks.codes.kernels()
             if "relu_agreement" in self.reads:
-                self._gathered["relu_agreement"] = hooks.codes.reaching(outputs)
+                self._gathered["relu_agreement"] = hooks.codes.error or hooks.codes.reaching(outputs)
             hooks.codes.calls.clear()  # their graph nodes hold hooks that hold this object: a cycle no collector sees
             for name, observer in observers.items():
                 self._gathered[name] = observer.gathered()
@@ -154,9 +154,16 @@ class Passes(PassContext):
     def _differentiate(self, objective: Tensor, create_graph: bool = False, retain_graph: bool = True) -> list[Tensor]:
         weights = [layer.parameter for layer in self.layers]
         if not objective.requires_grad:  # no path from any weight to the objective
+            self._check_gradient()
             return [torch.zeros_like(weight) for weight in weights]
         found = torch.autograd.grad(objective, weights, None, retain_graph, create_graph, allow_unused=True)
         return [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
+
+    def _check_gradient(self) -> None:
+        """Raise LookupError where a user's module gave outputs without a gradient, which is no property of its
+        architecture."""
+        if isinstance(self.network, Twin):
+            raise LookupError("the outputs have no gradient: the model computes them under no_grad, or detaches them")
 
     def _jacobian(self) -> None:
         inputs, outputs = self._ensure_graph()
@@ -168,6 +175,8 @@ class Passes(PassContext):
             if outputs.requires_grad:
                 with self.differentiating("jacobian"):
                     (found,) = torch.autograd.grad(outputs.sum(), inputs, retain_graph=True, allow_unused=True)
+            else:
+                self._check_gradient()
             gradient = torch.zeros_like(inputs) if found is None else found
             by_arch = gradient.unflatten(1, (self.archs, -1)).transpose(0, 1)
             self._gathered["input_gradients"] = by_arch.flatten(2)

@@ -37,13 +37,13 @@ class Probe(Passes):
     def relu_agreement(self) -> Tensor:
         """(archs, samples, samples) float64: Hamming kernel of activation patterns, the ReLU units in the same state in
         two samples, over all ReLUs that reach the output. A unit is on where its input is above zero."""
-        return self._get("relu_agreement", "forward")
+        return _raised(self._get("relu_agreement", "forward"))
 
     @property
     def relu_kernels(self) -> list[tuple[tuple[int, ...], Tensor, int]]:
         """By ReLU call, whether it reaches the output or not: owners, `relu_agreement` of that ReLU alone (owners,
         samples, samples), and its units."""
-        return self._get("relu_kernels", "forward")
+        return _raised(self._get("relu_kernels", "forward"))
 
     def observed(self, name: str) -> Any:
         """Return a quantity of `harness.probe.observers`; raises what went wrong with it."""

@@ -27,6 +27,8 @@ class ReluCodes:
         self.context = context
         self.calls: list[tuple[nn.Module, Tensor, int, object]] = []
         """By call: module, kernel (owners, samples, samples), units, node of the autograd graph."""
+        self.error: ValueError | None = None
+        """What the proxies that read them shall fail with."""
         self.latest: deque[tuple[ref[Tensor], int, Tensor]] = deque(maxlen=4)
         """The ReLU inputs seen last, their versions and kernels: several ReLUs of a cell may read one node."""
 
@@ -39,7 +41,11 @@ class ReluCodes:
         if (kernel := next(seen, None)) is None:
             plain = x.detach()
             if twin is not None:
-                plain = twin.arranged(plain, twin.layout(module))
+                try:
+                    plain = twin.arranged(plain, twin.layout(module))
+                except ValueError as error:
+                    self.error = error
+                    return
             if len(owners) == 1 and plain.dim() == 4 and plain.is_contiguous(memory_format=torch.channels_last):
                 plain = plain.movedim(1, 3)  # the order of units does not matter, a copy would cost
             kernel = hamming_kernel(plain.reshape(len(plain), len(owners), -1))

@@ -8,13 +8,14 @@ way, looks the same to proxies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils import checkpoint
 
 from benchmarks.errors import UserError
 from harness.probe.copies import copied, plain_weights
@@ -142,10 +143,27 @@ def _described(x: Any) -> str:
 
 @contextmanager
 def unfused() -> Iterator[None]:
-    """Keep transformer layers from their fused evaluation, which no hook sees."""
-    before = torch.backends.mha.get_fastpath_enabled()
+    """Keep transformer layers from their fused evaluation, which no hook sees, and checkpointed parts of a model from
+    running again in each backward: they compute as if they were not checkpointed."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    real = checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator
     torch.backends.mha.set_fastpath_enabled(False)
+    checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator = _Called, _called  # type: ignore[assignment,misc]
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+        checkpoint.CheckpointFunction, checkpoint._checkpoint_without_reentrant_generator = real  # type: ignore[misc]
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+class _Called:
+    """In place of the autograd function of reentrant checkpoints."""
+
+    @staticmethod
+    def apply(function: Callable[..., Any], _: bool, *args: Any) -> Any:
+        return function(*args)
+
+
+def _called(*_: Any, **__: Any) -> Iterator[None]:
+    """In place of what surrounds the call of the function in other checkpoints."""
+    yield

@@ -61,7 +61,7 @@ def test_inputs_of_less_precision(kind):
         (X.masked_fill(X > 2, torch.nan), r"inputs: \d+ of 2304 values are NaN or infinite"),
         ((X * 9).to(torch.uint8), "uint8 images, 0 to 255: normalise"),
         (X.long(), r"whole numbers, as tokens are"),
-        (X[:, :2], r"the model does not run on inputs of the shape \(2, 2, 8, 8\): .*channels"),
+        (X[:, :2], r"the model does not run on inputs of the shape \(12, 2, 8, 8\): .*channels"),
         ("photo.png", "inputs: expected a tensor or an array, got a str"),
         ({"x": X, "mask": torch.ones(3)}, r"different numbers of samples: \{'x': 12, 'mask': 3\}"),
         ({}, "an empty mapping"),
@@ -127,7 +127,7 @@ def test_models_in_other_layouts_or_wrapped(usual):
         (lambda: Small().to("meta"), "on the meta device, without values"),
         (lambda: "model.pth", "the model is 'model.pth', expected an nn.Module"),
         (lambda: Small().state_dict(), "the model is a OrderedDict, expected an nn.Module"),
-        (lambda: nn.Sequential(Small(), nn.Linear(9, 9)), r"the model does not run on inputs of the shape \(2, 3"),
+        (lambda: nn.Sequential(Small(), nn.Linear(9, 9)), r"the model does not run on inputs of the shape \(12, 3"),
     ],
 )
 def test_models_that_are_refused(model, told):

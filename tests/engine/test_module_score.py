@@ -14,6 +14,7 @@ from ambient import AROUND, around, settings
 from networks import Bare, Small, everything_of, minibatch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 import harness
 from benchmarks import UserError
@@ -71,6 +72,94 @@ def test_what_the_code_around_has_set_changes_no_score(name: str):
         inside = harness.score(model, x * 1, y * 1, proxies=NAMES, blocks=["body"])
         assert settings() == before
     assert inside == usual and settings() != before
+
+
+class Checkpointed(nn.Module):
+    """A network whose body runs again in the backward; the function was imported before anything else happens."""
+
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        self.inner, self.reentrant = Small(), reentrant
+
+    def forward(self, x):
+        body = checkpoint(self.inner.body, x, use_reentrant=self.reentrant)
+        return self.inner.classifier(self.inner.relu(self.inner.hidden(functional.avg_pool2d(body, 2).flatten(1))))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointed_modules_score_as_others(reentrant: bool):
+    """Defect: 0 for each gradient with the reentrant kind, an error of PyTorch with the other."""
+    x, y = minibatch(12)
+    usual = harness.score(Small(), x, y, proxies=NAMES, blocks=["body"])
+    found = harness.score(Checkpointed(reentrant), x, y, proxies=NAMES, blocks=["inner.body"])
+    assert found == usual
+    x.requires_grad_(True)
+    model = Checkpointed(reentrant)
+    model(x).sum().backward()
+    assert model.inner.body.first.weight.grad.any()  # checkpoints work again
+
+
+def test_a_module_of_one_size_of_minibatch():
+    class Fixed(Small):
+        def forward(self, x):
+            return super().forward(x.view(12, 3, 8, 8))
+
+    x, y = minibatch(12)
+    names = "snip,naswot,jacob_cov,flops"
+    assert harness.score(Fixed(), x, y, proxies=names) == harness.score(Small(), x, y, proxies=names)
+
+
+def test_a_module_without_gradients_has_no_gradient_score():
+    """Defect: 0 without a word."""
+
+    class Blind(Small):
+        @torch.no_grad()
+        def forward(self, x):
+            return super().forward(x)
+
+    with pytest.warns(RuntimeWarning):
+        found = harness.score(Blind(), *minibatch(12), proxies="snip,synflow,jacob_cov,l2_norm")
+    assert set(found.reasons) == {"snip", "synflow", "jacob_cov"} and found["l2_norm"] > 0
+    assert all("the outputs have no gradient" in reason for reason in found.reasons.values())
+
+
+def test_what_needs_single_samples_fails_alone_where_they_cannot_be_told_apart():
+    """Defect: with naswot, snip failed too, and the reason said that the model does not run."""
+
+    class InParts(Small):
+        def forward(self, x):
+            return torch.cat([super(InParts, self).forward(part) for part in x.chunk(2)])
+
+    x, y = minibatch(12)
+    with pytest.warns(RuntimeWarning):
+        found = harness.score(InParts(), x, y, proxies="snip,naswot,fisher")
+    assert set(found.reasons) == {"naswot", "fisher"}
+    assert all("cannot tell the 12 samples apart" in reason for reason in found.reasons.values())
+    expected, scale = value("snip", InParts(), x, y)
+    assert abs(found["snip"] - expected) <= 1e-4 * scale
+
+
+def test_a_module_without_known_weights():
+    """Defect: 0 for l2_norm and zico."""
+
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(5, 192, generator=torch.Generator().manual_seed(0)))
+
+        def forward(self, x):
+            return functional.relu(functional.linear(x.flatten(1), self.weight))
+
+    @harness.module_proxy(labels=False)
+    def total(model, inputs, targets):
+        return model(inputs).sum()
+
+    x, y = minibatch(12)
+    with pytest.warns(RuntimeWarning):
+        found = harness.score(Own(), x, y, proxies="l2_norm,zico,snip,jacob_cov,total")
+    assert set(found.reasons) == {"l2_norm", "zico", "snip"}
+    assert all("no rule of a layer type knows" in reason for reason in found.reasons.values())
+    assert found["total"] == pytest.approx(Own()(x).sum().item(), rel=1e-5)
 
 
 def test_mode_and_frozen_weights_do_not_matter():
@@ -207,7 +296,8 @@ def test_naswot_counts_by_class_name_and_not_what_leads_nowhere():
 def test_without_batchnorm_and_without_images():
     x, y = minibatch(12)
     assert np.isfinite(harness.score(Bare(), x, y, proxies=NAMES, blocks=["layers"])["zen@naslib"])
-    mlp = nn.Sequential(nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 5))
+    torch.manual_seed(0)
+    mlp = nn.Sequential(nn.Linear(10, 24), nn.ReLU(), nn.Linear(24, 5))
     with pytest.warns(RuntimeWarning, match="zen@naslib is nan: LookupError: .* name the modules"):
         scores = harness.score(mlp, torch.randn(12, 10), y, proxies=NAMES)
     assert sum(np.isfinite(list(scores.values()))) == len(scores) - 1
