@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from harness.probe.layer_rules import is_relu, rule_of
+from harness.probe.layer_rules import PLAIN, is_relu, rule_of
 
 _NAMES = {
     "relu": nn.ReLU, "relu6": nn.ReLU6, "leaky_relu": nn.LeakyReLU, "prelu": nn.PReLU, "rrelu": nn.RReLU,
@@ -107,9 +107,11 @@ class Functions(TorchFunctionMode):
         """The layer that ran last."""
 
     def watch(self, network: nn.Module) -> None:
-        """Put hooks on a twin's modules that tell what is at work."""
+        """Put hooks on a twin's modules that tell what is at work, and that let a call by keyword look as others."""
         for module in network.modules():
             rule = rule_of(module)
+            if rule is not PLAIN or is_relu(module):
+                module.register_forward_pre_hook(_by_place, prepend=True, with_kwargs=True)
             if rule.weights:
                 module.register_forward_pre_hook(self._enter_layer)
             elif (rule.activation or is_relu(module)) and type(module) not in FUNCTIONAL.values():
@@ -163,6 +165,14 @@ class Functions(TorchFunctionMode):
         if not in_place:
             return module(x, call)
         return written_over(x, module(x if kind is nn.ReLU else x.clone(), call))
+
+
+def _by_place(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+    """Return the arguments of a call by keyword, those with a place at their places."""
+    if args or not kwargs:
+        return None
+    bound = inspect.signature(type(module).forward).bind(module, **kwargs)
+    return bound.args[1:], bound.kwargs
 
 
 def _with(func: Any, args: Any, kwargs: dict, x: Tensor) -> Tensor:

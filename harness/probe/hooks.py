@@ -6,6 +6,7 @@ Made by `harness.probe.passes.Passes`; what they collect are the probe's quantit
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from harness.probe.context import PassContext
 from harness.probe.layer_rules import is_relu, rule_of
 from harness.probe.layers import Layer, by_sample, places
 from harness.probe.observer import Observer
-from harness.probe.precision import widened
+from harness.probe.precision import memory_ran_out, widened
 from harness.probe.relu_codes import ReluCodes
 from harness.probe.twin import Twin
 
@@ -107,10 +108,12 @@ class Hooks:
                     return
                 try:
                     product = by_sample(widened(kept) * gradient.detach(), samples, rule.axis(module))
-                except TypeError as error:
+                    summed = rule.by_channel(module, product)
+                except Exception as error:  # saliencies alone fail
+                    if memory_ran_out(error):
+                        raise
                     self.error = error
                     return
-                summed = rule.by_channel(module, product)
                 self.salient[module] = self.salient[module] + summed if module in self.salient else summed
 
             output.register_hook(reduce)
@@ -131,19 +134,21 @@ class Hooks:
         ]
 
     def _inputs_of(self, layer: Layer):
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-            only_here = inputs[0].view_as(inputs[0])  # so that its gradient is this layer's part
-            if not only_here.requires_grad:
-                self.constant = True
-                return (only_here,)
+        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+            self.constant |= not any(each.requires_grad for each in inputs if isinstance(each, Tensor))
+            return tuple(only_here(each) if isinstance(each, Tensor) else each for each in inputs)
 
-            def first(gradient: Tensor) -> None:
-                if self.context.phase == "backward" and gradient.requires_grad:
-                    kept = gradient.detach()
-                    gradient.register_hook(lambda second: self._add(widened(second.detach()) * kept, layer.owners))
+        def only_here(x: Tensor) -> Tensor:
+            """Return an input whose gradient is this layer's part."""
+            part = x.view_as(x)
+            if part.requires_grad:
+                part.register_hook(first)
+            return part
 
-            only_here.register_hook(first)
-            return (only_here,)
+        def first(gradient: Tensor) -> None:
+            if self.context.phase == "backward" and gradient.requires_grad:
+                kept = gradient.detach()
+                gradient.register_hook(lambda second: self._add(widened(second.detach()) * kept, layer.owners))
 
         return hook
 

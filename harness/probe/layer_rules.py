@@ -183,6 +183,12 @@ class _Linear(LayerRule):
         return x.reshape(len(x), k, -1, x.shape[-1] // (k if x.dim() == 2 else 1))
 
 
+class _Bilinear(LayerRule):
+    """Of two inputs; channels are last."""
+
+    by_channel, without_bias = _Linear.by_channel, _Linear.without_bias
+
+
 class _BatchNorm(LayerRule):
     """BatchNorm of any dimension; the methods on leading entries are for running statistics."""
 
@@ -258,7 +264,7 @@ RULES: dict[type[nn.Module], LayerRule] = {
         for kind in (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     },
     nn.Linear: _Linear((nn.Linear, StackedLinear), _W, maps=True, channels=-1, leading=True),
-    nn.Bilinear: LayerRule(weights=_W, channels=-1),
+    nn.Bilinear: _Bilinear(weights=_W, channels=-1),
     **{kind: _Embedding(weights=_W, outputs=1, channels=-1) for kind in (nn.Embedding, nn.EmbeddingBag)},
     nn.modules.batchnorm._BatchNorm: _BatchNorm(
         (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, StackedBatchNorm2d), others=_AFFINE, channels=1, maps=True,

@@ -2,8 +2,8 @@
 
 A tensor is taken as it is; one number a sample, (samples,) or (samples, 1), is read as the logit of class 1, that of
 class 0 being 0, as the binary cross-entropy has it. From several outputs (tuple, list, mapping, dataclass) the one
-under the key or field `logits` or `out` is taken, else the only one that is (samples, classes). Everything else is an
-error that lists what came and names `logits=`.
+that `logits=` chooses is taken, without it the one under the key or field `logits` or `out`, else the only one that is
+(samples, classes). Everything else is an error that lists what came and names `logits=`.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,10 +38,10 @@ def logits_of(output: Any, samples: int, choice: Choice = None) -> Tensor:
 
 
 def _chosen(output: Any, choice: Choice, samples: int) -> Any:
-    if choice is None:
-        return output
     if callable(choice):
         return choice(output)
+    if choice is None or isinstance(output, Tensor):  # one output in evaluation, several in training
+        return output
     parts = _parts(output)
     keys = list(parts)
     if isinstance(choice, int) and not isinstance(output, Mapping) and -len(keys) <= choice < len(keys):

@@ -267,6 +267,14 @@ def test_logits_that_are_not(form, told, logits, usual):
         assert scored(Odd(form), logits=logits) == pytest.approx(usual, rel=1e-6)
 
 
+@pytest.mark.parametrize("place", [0, -2])
+def test_a_place_serves_where_evaluation_has_one_output(place, usual):
+    """Defect: refused, as the look at the module in evaluation has no tuple."""
+    assert scored(Odd(lambda z, x, training: (z, z * 2) if training else z), logits=place) == pytest.approx(
+        usual, rel=1e-6
+    )
+
+
 def test_one_output_is_the_logit_of_class_1():
     model = Odd(lambda z, x, _: z[:, 0])
     binary = scored(model, y=(Y > 1).float())

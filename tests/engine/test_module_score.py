@@ -99,6 +99,55 @@ def test_checkpointed_modules_score_as_others(reentrant: bool):
     assert model.inner.body.first.weight.grad.any()  # checkpoints work again
 
 
+class ByKeyword(nn.Module):
+    """Layers that are called by keyword, or not."""
+
+    def __init__(self, keyword: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.call = (lambda layer, x: layer(input=x)) if keyword else (lambda layer, x: layer(x))
+        self.one, self.two = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 6, 3)
+        self.norm, self.relu = nn.BatchNorm2d(8), nn.ReLU()
+        self.both, self.keyword = nn.Bilinear(8, 6, 5), keyword
+
+    def forward(self, x):
+        one = self.call(self.relu, self.call(self.norm, self.call(self.one, x))).mean((2, 3))
+        two = self.call(self.relu, self.call(self.two, x)).mean((2, 3))
+        return self.both(input1=one, input2=two) if self.keyword else self.both(one, two)
+
+
+def test_layers_that_are_called_by_keyword():
+    """Defect: nearly all proxies failed, as hooks get no arguments then."""
+    x, y = minibatch(12)
+    usual = harness.score(ByKeyword(False), x, y, proxies="core,zico")
+    assert harness.score(ByKeyword(True), x, y, proxies="core,zico") == usual and not usual.reasons
+
+
+def test_a_layer_of_two_inputs():
+    """Defect: every proxy failed beside grasp or fisher."""
+    x, y = minibatch(12)
+    found = harness.score(ByKeyword(False), x, y, proxies="grasp,fisher,snip")
+    model, kept = ByKeyword(False).double(), {}
+
+    def keep(layer, _, output):
+        output.retain_grad()
+        kept[layer] = output
+
+    layers = [model.one, model.two, model.both]
+    for layer in layers:
+        layer.register_forward_hook(keep)
+    loss, weights = functional.cross_entropy(model(x.double()), y), [layer.weight for layer in layers]
+    loss.backward(retain_graph=True)
+    sums = [(kept[layer].detach() * kept[layer].grad).reshape(12, len(layer.bias), -1).sum(2) for layer in layers]
+    fisher = sum((0.5 * s.square().mean(0) * w[0].numel()).sum() for s, w in zip(sums, weights, strict=True))
+    grads = torch.autograd.grad(loss, weights, create_graph=True)
+    products = torch.autograd.grad(sum((g.detach() * g).sum() for g in grads), weights)
+    grasp = -sum((w * h).sum() for w, h in zip(weights, products, strict=True))
+    assert found["fisher"] == pytest.approx(fisher.item(), rel=1e-4)
+    assert found["grasp"] == pytest.approx(grasp.item(), rel=1e-3)
+    assert found["snip"] == pytest.approx(sum((w * g).abs().sum().item() for w, g in zip(weights, grads, strict=True)))
+
+
 def test_a_module_of_one_size_of_minibatch():
     class Fixed(Small):
         def forward(self, x):
