@@ -60,14 +60,14 @@ class UserError(ValueError):
         super().__init__(text if len(text) <= LONGEST else f"{text[:half]} ... {text[-half:]}")
 
 
-def suggest(unknown: Sequence[str], valid: Iterable[str], what: str) -> UserError:
+def suggest(unknown: Sequence[object], valid: Iterable[str], what: str) -> UserError:
     """Return the error for names that do not exist: all of them at once, the nearest valid ones suggested.
 
     `what` names the kind in the singular ("proxy", "dataset"). `unknown` must not be empty.
     """
     valid = sorted(valid)
     names = []
-    for name in unknown:
+    for name in map(str, unknown):
         near = difflib.get_close_matches(name, valid, n=3, cutoff=0.5)
         names.append(f"'{name}'" + (f" (did you mean {' or '.join(near)}?)" if near else ""))
     return UserError(f"unknown {what}: {', '.join(names)}; valid: {', '.join(valid)}")

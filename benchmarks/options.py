@@ -2,9 +2,12 @@
 
 import json
 import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, field, fields
-from typing import Any
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from benchmarks.errors import MOST, UserError, suggest
 
@@ -23,7 +26,14 @@ def option(
 
 
 def problems(settings: Any) -> list[str]:
-    """Return what is wrong with the values of a settings dataclass by their `choices`, `least` and `above`."""
+    """Return what is wrong with the values of a settings dataclass by their `choices`, `least` and `above`.
+
+    Raises UserError for values of another type, which nothing else can be asked of.
+    """
+    kinds = get_type_hints(type(settings))
+    named = [(each.name, getattr(settings, each.name)) for each in fields(settings) if each.init]
+    if wrong := [_of_type(name, value, kinds[name]) for name, value in named if not _fits(value, kinds[name])]:
+        raise UserError("; ".join(wrong))
     found = []
     for each in fields(settings):
         value, facts = getattr(settings, each.name, None), each.metadata
@@ -37,6 +47,25 @@ def problems(settings: Any) -> list[str]:
         if isinstance(value, (int, float)) and abs(value) > facts.get("most", MOST):
             found.append(f"{name}: expected at most {facts.get('most', MOST):,}")
     return found
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Return whether a value is of a field's type; a whole number may stand for a fraction, a path for its name. What
+    is in dictionaries and tuples is not looked at."""
+    given: dict[Any, Any] = {bool: bool, int: Integral, float: Real, str: (str, os.PathLike)}
+    return any(
+        isinstance(value, given.get(each, get_origin(each) or each)) and (each is bool or not isinstance(value, bool))
+        for each in _members(kind)
+    )
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    return get_args(kind) if isinstance(kind, UnionType) else (kind,)
+
+
+def _of_type(name: str, value: Any, kind: Any) -> str:
+    words = " or ".join(getattr(each, "__name__", str(each)) for each in _members(kind) if each is not NoneType)
+    return f"--{name.replace('_', '-')} {value!r}: expected {words}, got {type(value).__name__}"
 
 
 def listed(names: str, valid: Collection[str], what: str) -> list[str]:

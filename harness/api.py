@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from dataclasses import fields
 from inspect import Parameter, signature
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, overload
 
 from torch import nn
 
 from benchmarks.benchmark import GROUPS
-from benchmarks.errors import reporting, say
+from benchmarks.errors import UserError, joined, reporting, say
 from harness.analysis.ensembles import with_ensembles
 from harness.analysis.head_to_head import head_to_head
 from harness.analysis.summary import summarise
@@ -57,9 +58,11 @@ def score(
     module is not on a CUDA device, for what is no ordinary module (TorchScript, lazy layers), for inputs that are empty
     or not finite or that the module does not take, and for outputs of which the logits are not clear.
     """
-    chosen = in_precision(choose(proxies), precision)
+    if not isinstance(seed, Integral) or abs(seed) >= 2**63:
+        raise UserError(f"seed {seed!r}: expected a whole number of 64 bits")
+    chosen = in_precision(choose(joined(proxies)), joined(precision))
     return score_module(
-        model, inputs, targets, chosen, blocks=blocks, logits=logits, strict=strict, seed=seed, precision=precision
+        model, inputs, targets, chosen, blocks=blocks, logits=logits, strict=strict, seed=int(seed), precision=precision
     )
 
 
@@ -99,7 +102,7 @@ def compare(
     there are any. settings: fields of `harness.runs.config.RunConfig`. Raises UserError.
     """
     with reporting(verbose):
-        runs = each_target(gather(proxies, bench, kept=kept, say=say, **settings))
+        runs = each_target(gather(proxies, joined(bench), kept=kept, say=say, **settings))
         names = names_of(proxies, runs.values())
     return Comparison(head_to_head(runs, names, population=population, resamples=resamples))
 
@@ -134,7 +137,7 @@ def judge(
     refused unless `existing="replace"`. Raises UserError, in one line, for whatever cannot be used.
     """  # fmt: skip
     return _with_statistics(store_scores(
-        scores, bench, dataset=dataset, split=split, epochs=epochs, reduction=reduction, data=data, out=out,
+        scores, joined(bench), dataset=dataset, split=split, epochs=epochs, reduction=reduction, data=data, out=out,
         existing=existing, target=target, given=given,
     ))  # fmt: skip
 

@@ -62,6 +62,8 @@ def _tensor(values: Any, name: str) -> Tensor:
         x = values if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
     except (TypeError, ValueError) as error:
         raise UserError(f"{name}: expected a tensor or an array, got a {type(values).__name__}") from error
+    if x.is_meta:
+        raise UserError(f"{name} are on the meta device, which holds no values")
     if x.is_sparse or x.is_quantized or x.is_complex():
         raise UserError(f"{name}: expected a dense tensor of floats or whole numbers, got {x.dtype} ({x.layout})")
     if x.dim() == 0 or x.numel() == 0:
@@ -85,6 +87,8 @@ def labels(targets: Any, samples: int, classes: int) -> tuple[Tensor, str]:
         y = targets.detach() if isinstance(targets, Tensor) else torch.as_tensor(np.asarray(targets))
     except (TypeError, ValueError):
         return none, f"needs labels: expected class numbers, got a {type(targets).__name__}"
+    if y.is_meta or y.is_sparse or y.is_quantized:
+        return none, f"needs labels: expected a dense tensor of class numbers, got {y.dtype} ({y.layout}, {y.device})"
     if y.dim() == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.dim() != 1 or len(y) != samples:
@@ -102,6 +106,8 @@ def labels(targets: Any, samples: int, classes: int) -> tuple[Tensor, str]:
 
 def served_blocks(model: nn.Module, blocks: str | Sequence[str] | None) -> list[str]:
     """Return the names of a module's feature blocks. Raises UserError for those that it has not."""
+    if not isinstance(blocks, str | list | tuple | None):
+        raise UserError(f"blocks: expected names of modules, as a list or by commas, got a {type(blocks).__name__}")
     if not blocks:
         return []
     names = [word.strip() for word in blocks.split(",")] if isinstance(blocks, str) else [str(each) for each in blocks]

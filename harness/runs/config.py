@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.benchmark import GROUPS, expand, known, unknown_benchmark
 from benchmarks.errors import UserError, joined
 from benchmarks.options import option, problems
@@ -112,7 +114,17 @@ class RunConfig:
     """What `proxies` names, the baselines first."""
 
     def __post_init__(self) -> None:
-        for name in ("bench", "sample", "stack", "proxies", "devices"):  # from Python lists and numbers too
+        for name, value in self.as_json().items():
+            if isinstance(value, np.generic):
+                object.__setattr__(self, name, value.item())
+        for name in (
+            "bench",
+            "sample",
+            "stack",
+            "proxies",
+            "devices",
+            "reduction",
+        ):  # from Python lists and numbers too
             object.__setattr__(self, name, joined(getattr(self, name)))
         if self.target is not None:
             object.__setattr__(self, "target", joined(self.target))

@@ -326,3 +326,26 @@ def test_every_nan_has_its_own_reason():
     told = reason("epe_nas,epe_nas@naslib", X[:5], torch.arange(5))
     assert set(told.values()) == {"no class has two samples in the minibatch"}
     assert "same code" in reason("naswot", alike)["naswot"]
+
+
+@pytest.mark.parametrize(
+    "named, told",
+    [
+        ({"seed": "2"}, "seed '2': expected a whole number"),
+        ({"seed": 2**63}, "expected a whole number of 64 bits"),
+        ({"precision": 1}, "unknown precision: '1'"),
+        ({"blocks": nn.ReLU()}, "blocks: expected names of modules, as a list or by commas, got a ReLU"),
+        ({"blocks": np.zeros(3)}, "got a ndarray"),
+        ({"inputs": X.to("meta")}, "inputs are on the meta device"),
+        ({"proxies": 3}, "unknown proxy: '3'"),
+    ],
+)
+def test_arguments_of_another_type(named, told):
+    with pytest.raises(UserError, match=told):
+        harness.score(**{"model": Small(), "inputs": X, "targets": Y, "proxies": "snip"} | named)
+
+
+def test_labels_without_values_serve_no_proxy_that_reads_them():
+    with pytest.warns(RuntimeWarning):
+        found = harness.score(Small(), X, Y.to("meta"), "snip,naswot")
+    assert list(found.reasons) == ["snip"] and "a dense tensor of class numbers" in found.reasons["snip"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import harness
@@ -9,6 +10,7 @@ import harness.cli.evaluate
 import harness.cli.run
 from benchmarks import UserError
 from benchmarks.benchmark import BENCHMARKS
+from benchmarks.options import as_toml
 from harness.proxies.choose import choose
 from harness.proxies.registry import baselines
 from harness.runs.config import RunConfig
@@ -119,3 +121,31 @@ def test_a_cell_of_a_notebook_can_be_run_again():
 def test_help_lists_the_benchmarks(line):
     said = " ".join(line().format_help().split())
     assert f"benchmark: {', '.join(BENCHMARKS)} " in said
+
+
+@pytest.mark.parametrize(
+    "named, told",
+    [
+        ({"seeds": "2"}, "--seeds '2': expected int, got str"),
+        ({"seeds": True}, "--seeds True: expected int, got bool"),
+        ({"epochs": [1]}, r"--epochs \[1\]: expected int, got list"),
+        ({"data": 3.5, "out": {}}, "--data 3.5: expected str, got float; --out {}: expected str, got dict"),
+        ({"proxy_timeout": None}, "--proxy-timeout None: expected float, got NoneType"),
+        ({"balanced": 1}, "--balanced 1: expected bool, got int"),
+    ],
+)
+def test_a_value_of_another_type_is_named(named: dict, told: str) -> None:
+    """Defect: Python's own TypeError, such as '<=' not supported between instances of 'int' and 'str'."""
+    with pytest.raises(UserError, match=told):
+        RunConfig("201", **named)
+
+
+def test_numpy_numbers_and_paths_serve(tmp_path: Path) -> None:
+    config = RunConfig(
+        np.int64(201), sample=np.int32(3), seeds=np.int64(2), proxy_timeout=np.float32(3), balanced=np.True_,
+        out=tmp_path, reduction=777,
+    )  # fmt: skip
+    assert config == RunConfig(
+        "201", sample="3", seeds=2, proxy_timeout=3.0, balanced=True, out=tmp_path, reduction="777"
+    )
+    assert type(config.seeds) is int and 'bench = "201"' in as_toml("run", config.as_json())
