@@ -54,9 +54,10 @@ def score(
     result says of each failed proxy why.
 
     The module is left as it was: everything happens on copies. Inside `no_grad` or `autocast`, and under another
-    default dtype or device, scores are the same. Raises UserError for unknown proxies, all at once, for tf32 where the
-    module is not on a CUDA device, for what is no ordinary module (TorchScript, lazy layers), for inputs that are empty
-    or not finite or that the module does not take, and for outputs of which the logits are not clear.
+    default dtype or device, scores are the same; calls from several threads take turns. Raises UserError for unknown
+    proxies, all at once, for tf32 where the module is not on a CUDA device, for what is no ordinary module
+    (TorchScript, lazy layers), for inputs that are empty or not finite or that the module does not take, and for
+    outputs of which the logits are not clear.
     """
     if not isinstance(seed, Integral) or abs(seed) >= 2**63:
         raise UserError(f"seed {seed!r}: expected a whole number of 64 bits")

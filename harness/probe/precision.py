@@ -17,6 +17,7 @@ PyTorch is imported by the functions that need it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,7 @@ def arithmetic(precision: str, device: str | torch.device = "cpu") -> Iterator[N
     TF32 for convolutions where that is the mode, else nothing that is less exact than float32: not in cuDNN, not in
     matrix products of CUDA, not in oneDNN (`torch.set_float32_matmul_precision("medium")` means bfloat16 there). cuDNN
     takes algorithms that give the same bits every time. What the code around has switched on or off is as when PyTorch
-    starts (`_as_started`).
+    starts (`_as_started`). Blocks of several threads run one after another.
     Raises UserError as `check_device`.
     """
     import torch
@@ -66,24 +67,29 @@ def arithmetic(precision: str, device: str | torch.device = "cpu") -> Iterator[N
                          (backends.mkldnn, "conv"), (backends.mkldnn, "matmul"))
         if hasattr(getattr(of, name, None), "fp32_precision")
     ]  # fmt: skip
-    before = [flag.fp32_precision for flag, _ in wanted]
-    older = _older_flags()
-    repeatable = backends.cudnn.deterministic
-    try:
-        backends.cudnn.deterministic = True
-        backends.cudnn.allow_tf32 = precision == "tf32"
-        torch.set_float32_matmul_precision("highest")
-        for flag, value in wanted:
-            flag.fp32_precision = value
-        with _as_started(device):
-            yield
-    finally:
-        backends.cudnn.deterministic = repeatable
-        if older is not None:
-            backends.cudnn.allow_tf32, matmul = older
-            torch.set_float32_matmul_precision(matmul)
-        for (flag, _), value in zip(wanted, before, strict=True):
-            flag.fp32_precision = value
+    with _TURN:
+        before = [flag.fp32_precision for flag, _ in wanted]
+        older = _older_flags()
+        repeatable = backends.cudnn.deterministic
+        try:
+            backends.cudnn.deterministic = True
+            backends.cudnn.allow_tf32 = precision == "tf32"
+            torch.set_float32_matmul_precision("highest")
+            for flag, value in wanted:
+                flag.fp32_precision = value
+            with _as_started(device):
+                yield
+        finally:
+            backends.cudnn.deterministic = repeatable
+            if older is not None:
+                backends.cudnn.allow_tf32, matmul = older
+                torch.set_float32_matmul_precision(matmul)
+            for (flag, _), value in zip(wanted, before, strict=True):
+                flag.fp32_precision = value
+
+
+_TURN = threading.RLock()
+"""Held inside `arithmetic`: the flags are the whole process's, as are PyTorch's generators, so threads take turns."""
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,28 @@ def test_what_the_code_around_has_set_changes_no_score(name: str):
         inside = harness.score(model, x * 1, y * 1, proxies=NAMES, blocks=["body"])
         assert settings() == before
     assert inside == usual and settings() != before
+
+
+def test_calls_from_several_threads_give_the_same_scores():
+    """Defect: they drew from one another's generators and left flags changed."""
+    x, y = minibatch(12)
+    models = [nn.Sequential(Small(seed), nn.Dropout(0.2)) for seed in range(6)]
+    names = "snip,naswot,grasp,zico,swap"
+
+    def scored(model: nn.Module) -> dict:
+        return dict(harness.score(model, x, y, proxies=names))
+
+    usual, before = list(map(scored, models)), flags()
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(scored, models * 2)) == usual * 2
+    assert flags() == before
+
+
+def flags() -> tuple:
+    return (
+        torch.backends.cudnn.allow_tf32, torch.backends.mha.get_fastpath_enabled(), torch.get_rng_state().tolist(),
+        torch.utils.checkpoint.CheckpointFunction.__name__,
+    )  # fmt: skip
 
 
 class Checkpointed(nn.Module):
