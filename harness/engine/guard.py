@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from harness.engine.processes import note
 from harness.probe.probe import Probe
-from harness.proxies.global_state import Contents, unchanged
+from harness.proxies.global_state import unchanged
+from harness.proxies.namespaces import Contents
 from harness.proxies.registry import Proxy
 
 LARGE = 2**22

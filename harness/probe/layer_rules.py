@@ -153,17 +153,21 @@ def _padded(module: Any, x: Tensor) -> Tensor:
     return functional.pad(x, [side for pair in reversed(sides) for side in pair], mode=mode) if sides else x
 
 
-class _Linear(LayerRule):
-    """Linear layer: channels are last, behind an axis of owners in a stack."""
+class _LastChannels(LayerRule):
+    """Channels are last, behind an axis of owners in a stack."""
 
     def without_bias(self, module, output):
-        if module.bias is None:
+        if getattr(module, "bias", None) is None:  # an Embedding has none
             return output
         bias, owners = module.bias.detach(), len(owners_of(module))
         return output - (bias.view(owners, -1) if owners > 1 else bias)
 
     def by_channel(self, module, values):
         return values.reshape(len(values), len(owners_of(module)), -1, values.shape[-1]).sum(2).flatten(1)
+
+
+class _Linear(_LastChannels):
+    """Linear layer."""
 
     def weight_rows(self, module, x, gradient):
         k = len(owners_of(module))
@@ -181,12 +185,6 @@ class _Linear(LayerRule):
         """(samples, owners, places, in)."""
         k = len(owners_of(module))
         return x.reshape(len(x), k, -1, x.shape[-1] // (k if x.dim() == 2 else 1))
-
-
-class _Bilinear(LayerRule):
-    """Of two inputs; channels are last."""
-
-    by_channel, without_bias = _Linear.by_channel, _Linear.without_bias
 
 
 class _BatchNorm(LayerRule):
@@ -207,10 +205,8 @@ class _BatchNorm(LayerRule):
         return ((x - mean) * (var + module.eps).rsqrt()).flatten(2)
 
 
-class _Embedding(LayerRule):
+class _Embedding(_LastChannels):
     """A table of vectors: looking one up is no arithmetic."""
-
-    by_channel = _Linear.by_channel
 
     def multiply_adds(self, module, output):
         return 0
@@ -264,7 +260,7 @@ RULES: dict[type[nn.Module], LayerRule] = {
         for kind in (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
     },
     nn.Linear: _Linear((nn.Linear, StackedLinear), _W, maps=True, channels=-1, leading=True),
-    nn.Bilinear: _Bilinear(weights=_W, channels=-1),
+    nn.Bilinear: _LastChannels(weights=_W, channels=-1),
     **{kind: _Embedding(weights=_W, outputs=1, channels=-1) for kind in (nn.Embedding, nn.EmbeddingBag)},
     nn.modules.batchnorm._BatchNorm: _BatchNorm(
         (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, StackedBatchNorm2d), others=_AFFINE, channels=1, maps=True,
