@@ -32,7 +32,7 @@ def problems(settings: Any) -> list[str]:
     """
     kinds = get_type_hints(type(settings))
     named = [(each.name, getattr(settings, each.name)) for each in fields(settings) if each.init]
-    if wrong := [_of_type(name, value, kinds[name]) for name, value in named if not _fits(value, kinds[name])]:
+    if wrong := [_mistyped(name, value, kinds[name]) for name, value in named if not _fits(value, kinds[name])]:
         raise UserError("; ".join(wrong))
     found = []
     for each in fields(settings):
@@ -63,7 +63,7 @@ def _members(kind: Any) -> tuple[Any, ...]:
     return get_args(kind) if isinstance(kind, UnionType) else (kind,)
 
 
-def _of_type(name: str, value: Any, kind: Any) -> str:
+def _mistyped(name: str, value: Any, kind: Any) -> str:
     words = " or ".join(getattr(each, "__name__", str(each)) for each in _members(kind) if each is not NoneType)
     return f"--{name.replace('_', '-')} {value!r}: expected {words}, got {type(value).__name__}"
 
