@@ -31,12 +31,11 @@ def main(argv: list[str] | None = None) -> int:
     options = parser().arguments(argv)
 
     def action() -> None:
-        import sys
-
         from harness.analysis.head_to_head import head_to_head
         from harness.analysis.targets import each_target
         from harness.report.compare import HEAD_TO_HEAD, print_head_to_head, write_head_to_head
         from harness.report.result import result_folder
+        from harness.runs.assemble import command_line
         from harness.runs.sources import gather, names_of
 
         settings = dict(options)
@@ -48,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         runs = each_target(gather(words, bench, say=say, **settings))
         found = head_to_head(runs, names_of(words, runs.values()), **how)
         print_head_to_head(found)
-        write_head_to_head(found, folder, " ".join(sys.argv))
+        write_head_to_head(found, folder, command_line())
         keep_config(folder, "compare", options)
         print(f"written to {folder}")
 

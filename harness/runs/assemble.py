@@ -6,6 +6,7 @@ What `harness.run` scored itself and what `harness.evaluate` read go through her
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import time
@@ -124,6 +125,13 @@ def usual_network(benchmark: Benchmark) -> dict[str, int]:
     return {name: int(size) for name, size in sizes.items() if size is not None}
 
 
+def command_line() -> str:
+    """Return the command that this process was started by, as a shell takes it."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    program = f"python -m {module.name.removesuffix('.__main__')}" if module else Path(sys.argv[0]).name
+    return f"{program} {shlex.join(sys.argv[1:])}".rstrip()
+
+
 def provenance(
     benchmark: Benchmark, target: Target, proxies: Iterable[Proxy], rows: np.ndarray | None = None
 ) -> dict[str, Any]:
@@ -133,7 +141,7 @@ def provenance(
     import scipy
 
     return {
-        "command": " ".join(sys.argv),
+        "command": command_line(),
         "benchmark": benchmark.space.title,
         "target": asdict(target),
         "embedded": benchmark.embedded,

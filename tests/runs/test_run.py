@@ -2,7 +2,10 @@
 
 import json
 import os
+import shlex
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -513,3 +516,11 @@ def test_a_users_proxy_is_tried_on_one_network_first(out: Path, tmp_path: Path, 
     assert 'bad.py", line 5, in broken' in said and "line 2, in helper" in said and "harness/engine" not in said
     assert not (out / "scores.h5").exists()
     assert np.isfinite(score(out).scores["snip"]).all(), "and the folder can be used"
+
+
+def test_the_manifest_has_the_command_as_it_is_typed(tmp_path: Path) -> None:
+    """Defect: the path of a file of this package in place of `python -m harness.run`, and words without quotes."""
+    words = ["--bench", "201", "--sample", "3", "--proxies", "params, flops", "--workers", "1", "--out", "run"]
+    subprocess.run([sys.executable, "-m", "harness.run", *words], cwd=tmp_path, check=True, capture_output=True)
+    told = json.loads((tmp_path / "run" / "manifest.json").read_text())["command"]
+    assert told == f"python -m harness.run {shlex.join(words)}"
