@@ -53,6 +53,8 @@ class LeadingWeights:
 
     def forward_hook(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         """Forward hook: keep the one channel of the input that is needed when the gradient of the output arrives."""
+        if not output.requires_grad:
+            return
         if not inputs[0].requires_grad:
             self.roots.append(next(module.parameters(recurse=False)))
         rule = rule_of(module)
@@ -108,7 +110,7 @@ def output_gradients(probe: Probe, limit: int) -> tuple[Tensor, list[int], Tenso
         outputs = probe.logits()
         samples, archs, classes = outputs.shape
         found = torch.zeros(classes - 1, archs, samples, limit, dtype=torch.float64, device=outputs.device)
-        for c in range(classes - 1 if outputs.requires_grad else 0):
+        for c in range(classes - 1 if probe.has_gradient(outputs) else 0):
             leading.row = found[c]
             difference = (outputs[..., c] - outputs[..., -1]).sum()
             torch.autograd.grad(difference, leading.roots, retain_graph=True, allow_unused=True)

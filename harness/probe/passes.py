@@ -153,17 +153,17 @@ class Passes(PassContext):
 
     def _differentiate(self, objective: Tensor, create_graph: bool = False, retain_graph: bool = True) -> list[Tensor]:
         weights = [layer.parameter for layer in self.layers]
-        if not objective.requires_grad:  # no path from any weight to the objective
-            self._check_gradient()
+        if not self.has_gradient(objective):  # no path from any weight to the objective
             return [torch.zeros_like(weight) for weight in weights]
         found = torch.autograd.grad(objective, weights, None, retain_graph, create_graph, allow_unused=True)
         return [torch.zeros_like(w) if g is None else g for g, w in zip(found, weights, strict=True)]
 
-    def _check_gradient(self) -> None:
-        """Raise LookupError where a user's module gave outputs without a gradient, which is no property of its
-        architecture."""
-        if isinstance(self.network, Twin):
+    def has_gradient(self, outputs: Tensor) -> bool:
+        """Return whether outputs, or an objective of them, can be differentiated. LookupError where those of a user's
+        module cannot, which is no property of its architecture."""
+        if not outputs.requires_grad and isinstance(self.network, Twin):
             raise LookupError("the outputs have no gradient: the model computes them under no_grad, or detaches them")
+        return outputs.requires_grad
 
     def _jacobian(self) -> None:
         inputs, outputs = self._ensure_graph()
@@ -172,11 +172,9 @@ class Passes(PassContext):
             raise LookupError("needs the gradient of the inputs, which are whole numbers")
         with self.timed("jacobian"):
             found = None
-            if outputs.requires_grad:
+            if self.has_gradient(outputs):
                 with self.differentiating("jacobian"):
                     (found,) = torch.autograd.grad(outputs.sum(), inputs, retain_graph=True, allow_unused=True)
-            else:
-                self._check_gradient()
             gradient = torch.zeros_like(inputs) if found is None else found
             by_arch = gradient.unflatten(1, (self.archs, -1)).transpose(0, 1)
             self._gathered["input_gradients"] = by_arch.flatten(2)

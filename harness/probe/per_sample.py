@@ -99,7 +99,7 @@ def _coupled(probe: Probe, of: str, every_weight: bool, at_once: int, sink: Sink
         ]  # fmt: skip
         try:
             outputs = probe.logits()  # (samples, archs, classes)
-            if outputs.requires_grad:
+            if probe.has_gradient(outputs):
                 _backwards(outputs, list(weights), _cotangents(probe, of, outputs), at_once)
         finally:
             for handle in handles:
@@ -219,7 +219,7 @@ def _by_layer(probe: Probe, objective: Callable[[], Tensor], take: Callable[[nn.
     finally:
         for handle in handles:
             handle.remove()
-    if differentiated.requires_grad:
+    if probe.has_gradient(differentiated):
         torch.autograd.grad(differentiated, [layer.parameter for layer in probe.layers], allow_unused=True)
     for module, both in waiting.items():  # a use that the objective does not depend on
         take(module, *both)

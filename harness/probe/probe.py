@@ -175,7 +175,9 @@ class Probe(Passes):
             for parameter in owners:
                 parameter.requires_grad_(True)
             try:
-                found = torch.autograd.grad(self.loss(), list(owners), allow_unused=True)
+                loss = self.loss()
+                self.has_gradient(loss)  # else a LookupError, clearer than PyTorch's
+                found = torch.autograd.grad(loss, list(owners), allow_unused=True)
             finally:
                 for parameter in owners.keys() - {layer.parameter for layer in self.layers}:
                     parameter.requires_grad_(False)

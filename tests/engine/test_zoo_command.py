@@ -48,7 +48,7 @@ def test_a_zoo(packages, package, tmp_path, capsys):
     assert main([*words, "--resolution", "9"]) == 0
     printed = capsys.readouterr()
     assert "2 of 4 networks scored" in printed.out and "16 of 18 scores are finite" in printed.out
-    assert "broken: not scored: the model does not run on inputs of the shape (2, 3, 9, 9): made for" in printed.out
+    assert "broken: not scored: the model does not run on inputs of the shape (4, 3, 9, 9): made for" in printed.out
     assert "unbuildable: not scored: RuntimeError: needs another package\n" in printed.out
     assert "2 x LookupError: needs the map before pooling" in printed.out and "4/4 unbuildable" in printed.err
     table = pd.read_csv(out, index_col="network")

@@ -212,8 +212,8 @@ def test_degenerate():
             return x.new_zeros(len(x), 5)
 
     nothing = scores_of(Constant(), TESTED)
-    assert math.isnan(score(nothing, "ntk_cond")) and "no output depends" in nothing["ntk_cond"].reasons[0]
-    assert score(nothing, "ntk_trace") == score(nothing, "knas") == score(nothing, "gradsign") == 0
+    for name in ("ntk_cond", "ntk_trace", "knas", "gradsign"):
+        assert math.isnan(score(nothing, name)) and "the outputs have no gradient" in nothing[name].reasons[0]
     apart = scores_201(TESTED, [disconnected()], view={"repeats": 1})
     for each in apart.values():
         assert math.isfinite(each.scores.item()) or each.reasons
