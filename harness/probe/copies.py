@@ -17,6 +17,9 @@ from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from benchmarks.errors import UserError
+from harness.probe.precision import memory_ran_out
+
 CONSTANT = {
     bool, int, float, complex, str, bytes, type(None), type, torch.dtype, torch.device, FunctionType,
     BuiltinFunctionType,
@@ -27,10 +30,20 @@ COMPUTED = (WeightNorm, SpectralNorm, prune.BasePruningMethod)
 
 
 def copied(model: nn.Module, share: bool = False) -> Any:
-    """Return a copy of a module; nothing that happens to it changes the original.
+    """Return a copy of a module; nothing that happens to it changes the original. What cannot be copied is shared.
 
-    `share`: parameters are new objects over the memory of the old ones, for callers that never write to it.
+    `share`: parameters are new objects over the memory of the old ones, for callers that never write to it. Raises
+    UserError for a module that cannot be copied.
     """
+    try:
+        return _copied(model, share)
+    except (TypeError, RuntimeError) as error:
+        if memory_ran_out(error):
+            raise
+        raise UserError(f"the model cannot be copied: {error}") from error
+
+
+def _copied(model: nn.Module, share: bool) -> Any:
     modules = list(model.modules())
     if any(_copies_itself(type(module)) for module in modules):
         loose = (v for module in modules for v in vars(module).values() if isinstance(v, Tensor) and not v.is_leaf)
@@ -71,7 +84,10 @@ def _value(value: Any, memo: dict[int, Any]) -> Any:
         return kind([_value(each, memo) for each in value])
     if kind is Tensor:
         return memo.setdefault(id(value), value.detach().clone())
-    return copy.deepcopy(value, memo)
+    try:
+        return copy.deepcopy(value, memo)
+    except TypeError:  # a lock, a file, a module of Python: there is one of it
+        return value
 
 
 @torch.no_grad()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -169,6 +172,24 @@ def test_a_layer_of_two_inputs():
     assert found["fisher"] == pytest.approx(fisher.item(), rel=1e-4)
     assert found["grasp"] == pytest.approx(grasp.item(), rel=1e-3)
     assert found["snip"] == pytest.approx(sum((w * g).abs().sum().item() for w, g in zip(weights, grads, strict=True)))
+
+
+@pytest.mark.parametrize("what", [threading.Lock(), sys.stdin, math, (i for i in ()), threading.local()], ids=type)
+def test_what_cannot_be_copied_is_shared(what):
+    """Defect: Python's TypeError."""
+    model = Small()
+    model.kept = [what]
+    x, y = minibatch(12)
+    assert harness.score(model, x, y, proxies="snip,naswot") == harness.score(Small(), x, y, proxies="snip,naswot")
+
+
+def test_a_module_that_cannot_be_copied_is_refused():
+    class Own(Small):
+        def __deepcopy__(self, memo):
+            raise RuntimeError("no copies")
+
+    with pytest.raises(UserError, match="the model cannot be copied: no copies"):
+        harness.score(Own(), *minibatch(12), proxies="snip")
 
 
 def test_a_module_of_one_size_of_minibatch():
