@@ -154,7 +154,7 @@ def _of_torch() -> Iterator[Setting]:
             yield Setting(f"autocast on {kind} ({what})", partial(read, kind), partial(write, kind))
     yield Setting("the cache of autocast", torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled)
     yield Setting("blocks of autocast", _autocast_depth, _leave_autocast)
-    if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):
+    if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks"):  # from PyTorch 2.8 on
         yield Setting("hooks of saved tensors", _saved_hooks, _leave_saved_hooks)
     if torch.cuda.is_initialized():
         yield Setting("the current CUDA device", torch.cuda.current_device, torch.cuda.set_device)

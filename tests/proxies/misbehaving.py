@@ -135,7 +135,7 @@ def patched_copying(probe):
 
 @outputs
 def saved_tensors(probe):
-    for _ in range(2):
+    for _ in range(2 if hasattr(torch._C._autograd, "_top_saved_tensors_default_hooks") else 0):  # PyTorch 2.8
         torch.autograd.graph.saved_tensors_hooks(lambda x: x * 0, lambda x: x).__enter__()
     torch.backends.opt_einsum.enabled = False
     return score(probe)

@@ -78,7 +78,7 @@ def state() -> tuple:
         torch.is_inference_mode_enabled(), torch.backends.mkldnn.enabled, torch.is_autocast_enabled("cpu"),
         torch.default_generator, torch.backends, torch.float64, torch.contiguous_format, np.pi, math.inf,
         copy.deepcopy, functools.partial,
-        torch._C._autograd._top_saved_tensors_default_hooks(False), torch.backends.opt_einsum.enabled,
+        getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", bool)(False), torch.backends.opt_einsum.enabled,
         torch.get_float32_matmul_precision(), torch.relu, nn.functional.conv2d, nn.Conv2d.forward, np.isfinite,
         nn.BatchNorm2d.__call__, torch.Tensor.sum, dict(os.environ), os.getcwd(), list(warnings.filters),
         signal.getsignal(signal.SIGTERM), random.getstate(), torch.get_rng_state().tolist(),
