@@ -3,7 +3,9 @@
 import gc
 import logging
 import os
+import random
 import signal
+import sys
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before PyTorch is imported: each of several test processes has one thread
@@ -11,6 +13,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before PyTorch is imported: each of s
 
 os.environ["NAS_HARNESS_CACHE"] = str(Path(__file__).parent / "no-cache")  # what a developer fetched changes no test
 
+import numpy as np
 import pytest
 
 from benchmarks.errors import LOG
@@ -43,6 +46,15 @@ def pytest_collection_finish() -> None:
 def _progress_is_reported() -> None:
     """Each test starts as a process does, whatever level a command of an earlier test set with --quiet."""
     LOG.setLevel(logging.INFO)
+
+
+@pytest.fixture(autouse=True)
+def _generators_start_alike() -> None:
+    """What a test draws does not depend on the tests before it."""
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")
