@@ -117,8 +117,8 @@ class _Work:
 
 
 def _look(twin: Twin, x: Tensor | NamedInputs) -> tuple[int, int, Twin]:
-    """Run one sample through a module: return multiply-accumulates, classes and the copy that ran, and note the order
-    of layers and what is done in place.
+    """Run a module on one sample, or as many as it needs: return multiply-accumulates of one, classes and the copy that
+    ran, and note the order of layers and what is done in place.
 
     Raises UserError for a module that does not run on the inputs, or whose output does not serve.
     """

@@ -57,7 +57,7 @@ def _equal(now: list, values: list) -> bool:
 
 
 class Namespaces:
-    """Modules and classes, and the functions and classes in them as they are."""
+    """Modules and classes, and what is `_fixed` in them as it is."""
 
     def __init__(self, spaces: Sequence[Any]) -> None:
         self.spaces = spaces
